@@ -1,0 +1,336 @@
+"""Composition as an MDP: a batch of pieces written cell by cell, and the batch of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from envs import render as pictures
+from envs.codec import FIRST_PITCH, HOLD, REST, UNWRITTEN
+from envs.contract import RewardSpec, StepReward, build_reward
+from envs.score import Score
+from envs.task import CONTEXT, Task
+from envs.theory import did_you_mean
+
+Array = npt.NDArray[Any]
+Observation = dict[str, Array]
+RENDER_MODES = ("ansi", "rgb_array", "human")
+LARGEST = 4096.0  # above every number of a context
+
+
+def spaces(task: Task) -> tuple[gymnasium.spaces.Dict, gymnasium.spaces.Discrete]:
+    """Observation and action space of one piece."""
+    vocab, box = task.codec.vocab, gymnasium.spaces.Box
+    observation = {
+        "tokens": box(UNWRITTEN, vocab - 1, (task.voices, task.cells), np.int16),
+        "action_mask": box(0, 1, (vocab,), np.int8),
+        "context": box(0.0, LARGEST, (len(CONTEXT),), np.float32),
+    }
+    return gymnasium.spaces.Dict(observation), gymnasium.spaces.Discrete(vocab)
+
+
+def make_task(arguments: Mapping[str, Any]) -> Task:
+    """A task from keyword arguments.
+
+    Raises:
+        TypeError: an unknown argument.
+    """
+    known = [f.name for f in fields(Task)]
+    for name in arguments:
+        if name not in known:
+            every = [*known, "reward", "render_mode"]
+            raise TypeError(
+                f"unknown environment argument {name!r}.{did_you_mean(name, every)} "
+                f"Known: {', '.join(every)}"
+            )
+    return Task(**arguments)
+
+
+class CompositionVectorEnv(VectorEnv[Observation, Array, Array]):
+    """Many pieces written at once, natively: one array operation serves the whole batch.
+
+    Spaces, rewards and arguments are those of `CompositionEnv`, batched. All pieces have one
+    length and end together.
+
+    Args:
+        num_envs: number of pieces B.
+        reward: as `CompositionEnv`.
+        render_mode: None, 'ansi', 'rgb_array' or 'human'; `render` gives one picture a piece.
+        autoreset_mode: what happens when the pieces end. SAME_STEP begins new ones at once and
+            leaves the finished ones in info["final_obs"] and info["final_info"]; NEXT_STEP does
+            so at the next step; DISABLED waits for `reset`.
+        **task: fields of `envs.task.Task`.
+
+    Raises:
+        TypeError, ValueError: an unknown or impossible argument, or an unknown reward.
+    """
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        reward: RewardSpec | StepReward = "rl_tuner",
+        render_mode: str | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+        **task: Any,
+    ) -> None:
+        if render_mode is not None and render_mode not in RENDER_MODES:
+            raise ValueError(f"render_mode {render_mode!r}: expected one of {RENDER_MODES} or None")
+        self.task = make_task(task)
+        self.num_envs = num_envs
+        self.render_mode = render_mode
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.metadata = {
+            "render_modes": list(RENDER_MODES),
+            "render_fps": 4,
+            "autoreset_mode": self.autoreset_mode,
+        }
+        self.reward = build_reward(reward)
+        self.single_observation_space, self.single_action_space = spaces(self.task)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.score = Score.page(self.task, num_envs)
+
+    def reset(
+        self,
+        *,
+        seed: int | list[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Begin new pieces.
+
+        Args:
+            seed: for tasks that draw something; these pieces depend on the actions alone.
+            options: {"primer": tokens} starts from given tokens, (L,) or (V, L) for all pieces
+                or (B, V, L) for each. The episode is the rest of the piece.
+
+        Raises:
+            ValueError: a primer outside the range, too long, or against the grammar; an unknown
+                option.
+        """
+        first = seed if seed is None or isinstance(seed, int) else seed[0]
+        super().reset(seed=first)
+        unknown = set(options or {}) - {"primer"}
+        if unknown:
+            raise ValueError(f"unknown reset option {sorted(unknown)[0]!r}; expected 'primer'")
+        score = self.task.sample(self.np_random, self.num_envs)
+        primer = (options or {}).get("primer")
+        self.score = score if primer is None else self._prime(score, np.asarray(primer))
+        return self._observe(), {}
+
+    def _prime(self, score: Score, primer: Array) -> Score:
+        task = self.task
+        if primer.ndim not in (1, 2, 3):
+            raise ValueError(f"primer has shape {primer.shape}, expected (L,), (V, L) or (B, V, L)")
+        length = primer.shape[-1]
+        if length >= task.cells:
+            raise ValueError(
+                f"primer has {length} cells and the piece {task.cells}; "
+                "expected a primer shorter than the piece: shorten it or ask for more bars"
+            )
+        try:
+            primer = np.broadcast_to(primer, (self.num_envs, task.voices, length))
+        except ValueError:
+            raise ValueError(
+                f"primer has shape {primer.shape}, expected (L,), ({task.voices}, L) or "
+                f"({self.num_envs}, {task.voices}, L)"
+            ) from None
+        task.check_tokens(primer, "primer")
+        for cell in range(length):
+            for voice in range(task.voices):
+                tokens = primer[:, voice, cell].astype(np.int16)
+                legal = task.codec.allowed(score)[np.arange(self.num_envs), tokens]
+                if (tokens == UNWRITTEN).any() or not legal.all():
+                    token = int(tokens[(tokens == UNWRITTEN) | ~legal][0])
+                    raise ValueError(
+                        f"primer: token {token} is not allowed at cell {cell}; a primer has no "
+                        "gaps (-1), no hold (1) before a first note, and agrees with given cells"
+                    )
+                score = score.write(tokens)
+        return score
+
+    def step(
+        self, actions: npt.ArrayLike
+    ) -> tuple[Observation, Array, Array, Array, dict[str, Any]]:
+        """Write one token in the next cell of each piece, `actions` (B,).
+
+        Raises:
+            ValueError: actions of a wrong shape or range, or a finished piece without autoreset.
+            RewardError: a reward term failed.
+        """
+        never = np.zeros(self.num_envs, bool)
+        if self.score.finished and self.autoreset_mode is AutoresetMode.NEXT_STEP:
+            observation, info = self.reset()
+            return observation, np.zeros(self.num_envs), never, never.copy(), info
+        if self.score.finished:
+            raise ValueError("the pieces are finished; call reset() before the next step")
+        self.score = self.score.write(self._legalise(np.asarray(actions)))
+        terms = self.reward.newest(self.score)
+        reward = np.sum(list(terms.values()), axis=0, dtype=np.float64)
+        every = np.ones(self.num_envs, bool)
+        masks = {f"_{name}": every for name in terms}
+        info: dict[str, Any] = {"reward_terms": {**terms, **masks}, "_reward_terms": every}
+        terminated = every.copy() if self.score.finished else never
+        observation = self._observe()
+        if self.render_mode == "human":
+            print("\n".join(pictures.ansi(self.score, row) for row in range(self.num_envs)))
+        if self.score.finished and self.autoreset_mode is AutoresetMode.SAME_STEP:
+            last, final_info = observation, info
+            observation, info = self.reset()
+            info |= {"final_obs": _rows(last), "_final_obs": every}
+            info |= {"final_info": final_info, "_final_info": every}
+        return observation, reward, terminated, np.zeros(self.num_envs, bool), info
+
+    def _legalise(self, actions: Array) -> Array:
+        """What is written for actions the mask forbids, so that any agent can play.
+
+        A hold before a first note is a rest, which sounds the same; a pitch out of range becomes
+        the nearest in range; a given cell keeps its token (Score.write sees to it).
+        """
+        if actions.shape != (self.num_envs,) or not np.issubdtype(actions.dtype, np.integer):
+            raise ValueError(
+                f"actions have shape {actions.shape} and dtype {actions.dtype}, "
+                f"expected {(self.num_envs,)} integers"
+            )
+        codec, task = self.task.codec, self.task
+        pitch = np.clip(actions, codec.token(task.low), codec.token(task.high))
+        actions = np.where((actions >= FIRST_PITCH) & (actions < codec.vocab), pitch, actions)
+        return np.where((actions == HOLD) & ~self.score.next_started, REST, actions)
+
+    def _observe(self) -> Observation:
+        finished = self.score.finished
+        shape = (self.num_envs, self.task.codec.vocab)
+        mask = np.zeros(shape, bool) if finished else self.task.codec.allowed(self.score)
+        context = self.task.context(self.score.n_written)
+        return {
+            "tokens": np.ascontiguousarray(self.score.tokens),
+            "action_mask": mask.view(np.int8),
+            "context": np.tile(context, (self.num_envs, 1)),
+        }
+
+    def action_masks(self) -> npt.NDArray[np.bool_]:
+        """(B, vocab): which tokens may be written next."""
+        if self.score.finished:
+            return np.zeros((self.num_envs, self.task.codec.vocab), bool)
+        return self.task.codec.allowed(self.score)
+
+    def render(self) -> tuple[Any, ...] | None:
+        """One picture a piece, as `CompositionEnv.render`."""
+        if self.render_mode is None or self.render_mode == "human":
+            return None
+        draw = pictures.ansi if self.render_mode == "ansi" else pictures.piano_roll
+        return tuple(draw(self.score, row) for row in range(self.num_envs))
+
+
+def _rows(observation: Observation) -> Array:
+    """One observation an entry, as Gymnasium's vector environments give final observations."""
+    count = len(next(iter(observation.values())))
+    rows = np.empty(count, object)
+    for row in range(count):
+        rows[row] = {name: value[row] for name, value in observation.items()}
+    return rows
+
+
+class CompositionEnv(gymnasium.Env[Observation, Any]):
+    """A piece of music written cell by cell.
+
+    ## Description
+    The page is a grid of `voices` by `bars` bars, cut into `grid` cells per quarter note. An
+    action writes the next cell, time-major, then voice. The piece so far is the whole state.
+
+    ## Action Space
+    `Discrete(vocab)`: 0 ends the sounding note (a rest), 1 changes nothing (a hold), 2 and up
+    start a pitch; token t is MIDI t + 46 in the default vocabulary C3-B5 (38 tokens). Tokens the
+    mask forbids are accepted: a hold before a first note is written as a rest, a pitch out of
+    range as the nearest in range, and a given cell keeps its token.
+
+    ## Observation Space
+    `Dict`: `tokens` int16 (voices, cells), the page, -1 where nothing is written or given;
+    `action_mask` int8 (vocab,), 1 where a token is allowed; `context` float32, the counts named
+    in `envs.task.CONTEXT` (where the next cell is, and the task).
+
+    ## Rewards
+    The sum of weighted terms, each in `info["reward_terms"]`. `composition/RLTuner-v0` pays the
+    nine rules of RL Tuner with the reference weights, `composition/Melody-v0` the pack `default`.
+    Any other: a name, a mapping of names to weights, 'file.py:function', or a function.
+
+    ## Starting State
+    An empty page, given cells written. `reset(options={"primer": tokens})` starts behind a
+    primer.
+
+    ## Episode End
+    `terminated` when the last cell is written. Never truncated: the length is part of the task.
+
+    ## Arguments
+    `reward`, `render_mode` ('ansi', 'rgb_array', 'human'), and the task: `key`, `meter`, `bars`,
+    `low`, `high`, `grid`, `voices`, `given`; see `envs.task.Task`.
+
+    ## Version History
+    * v0: initial version.
+
+    Raises:
+        TypeError, ValueError: an unknown or impossible argument, or an unknown reward.
+    """
+
+    metadata = {"render_modes": list(RENDER_MODES), "render_fps": 4}  # noqa: RUF012 (Gymnasium's)
+
+    def __init__(
+        self,
+        *,
+        reward: RewardSpec | StepReward = "rl_tuner",
+        render_mode: str | None = None,
+        **task: Any,
+    ) -> None:
+        self._batch = CompositionVectorEnv(
+            1, reward=reward, render_mode=render_mode, autoreset_mode="Disabled", **task
+        )
+        self.render_mode = render_mode
+        self.observation_space = self._batch.single_observation_space
+        self.action_space = self._batch.single_action_space
+
+    @property
+    def task(self) -> Task:
+        """What is to be composed."""
+        return self._batch.task
+
+    @property
+    def score(self) -> Score:
+        """The piece so far, a batch of one."""
+        return self._batch.score
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Begin a new piece; arguments and errors as `CompositionVectorEnv.reset`."""
+        super().reset(seed=seed)
+        observation, info = self._batch.reset(seed=seed, options=options)
+        return {name: value[0] for name, value in observation.items()}, info
+
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Write one token; errors as `CompositionVectorEnv.step`."""
+        observation, reward, terminated, truncated, info = self._batch.step(np.asarray([action]))
+        terms = info["reward_terms"]
+        parts = {name: float(v[0]) for name, v in terms.items() if not name.startswith("_")}
+        return (
+            {name: value[0] for name, value in observation.items()},
+            float(reward[0]),
+            bool(terminated[0]),
+            bool(truncated[0]),
+            {"reward_terms": parts},
+        )
+
+    def action_masks(self) -> npt.NDArray[np.bool_]:
+        """(vocab,): which tokens may be written next, as MaskablePPO asks for it."""
+        return self._batch.action_masks()[0]
+
+    def render(self) -> Any:
+        """The piece as text ('ansi') or as a piano roll (height, width, 3) ('rgb_array')."""
+        pictures_of_batch = self._batch.render()
+        return None if pictures_of_batch is None else pictures_of_batch[0]

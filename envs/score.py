@@ -1,0 +1,391 @@
+"""Score: an immutable batch of pieces and the facts about their cells.
+
+A score holds tokens (B, V, T): pieces, voices, cells of time. Cells are written in one order,
+time-major, then voice. Every fact and every rule of a cell depends only on cells written up to
+it, and that is what makes stepping cheap: `score.write(action)` gives a new score that shares
+everything already known, and `score.newest` looks at the last written cell alone. The same rule
+code sees (B, V, T) on a whole score and (B, 1, 1) on `score.newest`.
+
+Inside, arrays lie as (cells, B), so that one cell of the whole batch is contiguous.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from envs.codec import FIRST_PITCH, HOLD, REST, UNWRITTEN
+from envs.tape import Array, Store, Tape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from envs.task import Task
+
+# (state, the score seen at one cell, **parameters) -> (next state, outputs)
+ScanStep = Callable[..., tuple[tuple[Any, ...], tuple[Array, ...]]]
+ScanInit = tuple[Any, ...] | Callable[["Score"], tuple[Any, ...]]
+
+
+class Score:
+    """A batch of pieces, finished or in the making.
+
+    Args:
+        tokens: (B, V, T) integers. Every cell written, unless `written` says how many are.
+        task: the task the pieces were written for; V and T must agree with it.
+        written: number of cells committed, in writing order. Tokens behind them count as given.
+
+    Raises:
+        ValueError: wrong shape, or tokens outside the vocabulary.
+    """
+
+    def __init__(self, tokens: npt.ArrayLike, task: Task, written: int | None = None) -> None:
+        array = np.asarray(tokens)
+        expected = (task.voices, task.cells)
+        if array.ndim != 3 or array.shape[1:] != expected or len(array) == 0:
+            raise ValueError(f"tokens have shape {array.shape}, expected (pieces, *{expected})")
+        if not np.issubdtype(array.dtype, np.integer):
+            raise TypeError(f"tokens have dtype {array.dtype}, expected integers")
+        written = task.steps if written is None else written
+        flat = np.ascontiguousarray(array.transpose(2, 1, 0), np.int16).reshape(task.steps, -1)
+        lowest = REST if written == task.steps else UNWRITTEN
+        if flat.min() < lowest or flat.max() >= task.codec.vocab or (flat[:written] < REST).any():
+            raise ValueError(
+                f"tokens {flat.min()}..{flat.max()}: expected {REST}..{task.codec.vocab - 1}"
+                + (f" and {UNWRITTEN} only where nothing is written" if lowest < REST else "")
+            )
+        store = Store(flat)
+        store.written = written
+        self._set(task, store, written, None)
+
+    def _set(self, task: Task, store: Store, written: int, at: Any) -> None:
+        self.task = task
+        self.n_written = written
+        self._store = store
+        self._at = at  # None: all cells; int: one cell; array (B, V, T): a cell for each cell
+
+    @classmethod
+    def _view(cls, task: Task, store: Store, written: int, at: Any) -> Score:
+        score = cls.__new__(cls)
+        score._set(task, store, written, at)
+        return score
+
+    @classmethod
+    def page(cls, task: Task, n: int) -> Score:
+        """`n` pages with nothing written but the task's given cells."""
+        if n < 1:
+            raise ValueError(f"{n} pieces asked for, expected at least 1")
+        given = np.full((task.voices, task.cells), UNWRITTEN, np.int16)
+        if task.given:
+            given[:] = task.given
+        return cls(np.repeat(given[None], n, axis=0), task, written=0)
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def write(self, action: npt.ArrayLike) -> Score:
+        """A new score with `action` (B,) in the next cell. Given cells keep their token.
+
+        Raises:
+            ValueError: the score is finished, or the action has a wrong shape or range.
+        """
+        if self.finished:
+            raise ValueError("the score is finished; there is no cell left to write")
+        tokens = np.asarray(action)
+        if tokens.shape != (self.batch,) or not np.issubdtype(tokens.dtype, np.integer):
+            raise ValueError(
+                f"action has shape {tokens.shape} and dtype {tokens.dtype}, "
+                f"expected {(self.batch,)} integers"
+            )
+        if tokens.min() < REST or tokens.max() >= self.task.codec.vocab:
+            raise ValueError(
+                f"action {tokens.min()}..{tokens.max()}: expected 0..{self.task.codec.vocab - 1}"
+            )
+        store = self._store
+        if store.written != self.n_written:  # another line of writing went on from here
+            store = store.fork(self.n_written)
+        given = store.given[self.n_written]
+        store.tokens[self.n_written] = np.where(given == UNWRITTEN, tokens, given)
+        store.written += 1
+        return Score._view(self.task, store, self.n_written + 1, None)
+
+    @property
+    def batch(self) -> int:
+        """Number of pieces B."""
+        return self._store.tokens.shape[1]
+
+    @property
+    def finished(self) -> bool:
+        """Whether every cell is written."""
+        return self.n_written == self.task.steps
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether this is the score itself, not a view of one of its cells."""
+        return self._at is None
+
+    @property
+    def next_given(self) -> Array:
+        """(B,) token fixed in advance in the next cell, -1 where free."""
+        self._require_unfinished()
+        return self._store.given[self.n_written]
+
+    @property
+    def next_started(self) -> Array:
+        """(B,) whether a note began in the next cell's voice before it."""
+        self._require_unfinished()
+        earlier = self.n_written - self.task.voices
+        if earlier < 0:
+            return np.zeros(self.batch, bool)
+        previous = self._at_cell(earlier)
+        return (previous.onset | (previous.previous_onset >= 0))[:, 0, 0]
+
+    def _require_unfinished(self) -> None:
+        if self.finished:
+            raise ValueError("the score is finished; it has no next cell")
+
+    # -- ways to look ----------------------------------------------------------------------------
+
+    def _at_cell(self, cell: int) -> Score:
+        return Score._view(self.task, self._store, self.n_written, cell)
+
+    @cached_property
+    def newest(self) -> Score:
+        """This score seen at the last written cell only: facts have shape (B, 1, 1)."""
+        if self.n_written == 0:
+            raise ValueError("nothing is written yet; there is no newest cell")
+        return self._at_cell(self.n_written - 1)
+
+    def __getitem__(self, rows: slice) -> Score:
+        """Some of the pieces, as a score of their own."""
+        if not isinstance(rows, slice):
+            raise TypeError(f"a score is cut with a slice of pieces, got {rows!r}")
+        return Score(self.tokens[rows], self.task, self.n_written)
+
+    def chunks(self, size: int) -> Iterator[Score]:
+        """The pieces in portions that fit the processor's cache."""
+        if self.batch <= size:
+            yield self
+        else:
+            for start in range(0, self.batch, size):
+                yield self[start : start + size]
+
+    def _look(self, tape: Array) -> Array:
+        """What this view sees of a tape (cells, B): (B, V, T), (B, 1, 1) or gathered (B, V, T)."""
+        if isinstance(self._at, int):
+            return _freeze(tape[self._at][:, None, None])
+        if self._at is None:
+            if self.n_written < self.task.steps:
+                tape = tape.copy()
+                tape[self.n_written :] = 0
+            return _freeze(tape.reshape(self.task.cells, self.task.voices, -1).transpose(2, 1, 0))
+        return tape[self._at, np.arange(self.batch)[:, None, None]]
+
+    # -- scans -----------------------------------------------------------------------------------
+
+    def scan(self, step: ScanStep, init: ScanInit, **params: Any) -> tuple[Array, ...]:
+        """Run a state machine along each voice, from its first cell on.
+
+        `step(state, here, **params)` returns (next state, outputs); `here` is this score seen at
+        one cell, outputs are tuples of arrays (B, 1, 1). `init` is the first state: a tuple of
+        numpy scalars that are spread to (B, 1, 1), or a function of the score that makes one.
+        Results are remembered, so a score that grows by a cell costs one step.
+
+        Returns:
+            the outputs as this view sees them; 0 where nothing is written.
+        """
+        return tuple(self._look(output) for output in self._tape(step, init, params).outputs)
+
+    def _tape(self, step: ScanStep, init: ScanInit, params: dict[str, Any]) -> Tape:
+        key = (step, *sorted(params.items()))
+        tapes = self._store.tapes
+        tape = tapes.get(key)
+        if tape is None:
+            if callable(init):
+                state = init(self)
+            else:
+                state = tuple(np.full((self.batch, 1, 1), value) for value in init)
+            tape = tapes[key] = Tape(state, self.task.voices)
+        for cell in range(tape.done, self.n_written):
+            voice = cell % self.task.voices
+            tape.states[voice], outputs = step(tape.states[voice], self._at_cell(cell), **params)
+            if not tape.outputs:
+                shape = (self.task.steps, self.batch)
+                tape.outputs = [np.zeros(shape, output.dtype) for output in outputs]
+            for stored, output in zip(tape.outputs, outputs, strict=True):
+                stored[cell] = output[:, 0, 0]
+            tape.done = cell + 1
+        return tape
+
+    def seen_before(self, step: ScanStep, init: ScanInit, gap: int, **params: Any) -> Array:
+        """Whether a scan's value at a cell stood `gap` or more cells earlier in the same voice.
+
+        The scan `step` has one output of integers.
+        """
+        tape = self._tape(step, init, params)
+        voices = self.task.voices
+        values = tape.outputs[0]
+        if isinstance(self._at, int):
+            earlier = values[self._at % voices : max(0, self._at - gap * voices + 1) : voices]
+            return (earlier == values[self._at]).any(axis=0)[:, None, None]
+        # Equal values lie side by side once sorted; a stable sort leaves the earliest in front.
+        rows = np.ascontiguousarray(values.reshape(self.task.cells, -1).T)
+        order = np.argsort(rows, axis=1, kind="stable")
+        ordered = np.take_along_axis(rows, order, axis=1)
+        place = np.arange(self.task.cells)
+        starts = np.ones(rows.shape, bool)
+        starts[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+        first = np.maximum.accumulate(np.where(starts, place, 0), axis=1)
+        earliest = np.take_along_axis(order, first, axis=1)
+        seen = np.empty(rows.shape, bool)
+        np.put_along_axis(seen, order, order - earliest >= gap, axis=1)
+        return self._look(np.ascontiguousarray(seen.T).reshape(self.task.steps, -1))
+
+    # -- where a cell is -------------------------------------------------------------------------
+
+    @cached_property
+    def cell(self) -> Array:
+        """Time index of each cell seen, broadcastable to the facts."""
+        if self._at is None:
+            return np.arange(self.task.cells)[None, None]
+        return np.asarray(self._at // self.task.voices).reshape(np.shape(self._at) or (1, 1, 1))
+
+    @cached_property
+    def bar(self) -> Array:
+        """Index of the bar, from 0."""
+        return self.cell // self.task.bar_cells
+
+    @cached_property
+    def cell_in_bar(self) -> Array:
+        """Cells since the bar line."""
+        return self.cell % self.task.bar_cells
+
+    @cached_property
+    def beat(self) -> Array:
+        """Beat of the bar as a number from 0; 0.5 is half-way to the second beat."""
+        return self.cell_in_bar / self.task.beat_cells
+
+    @cached_property
+    def is_last(self) -> Array:
+        """Whether the cell is the last of its voice."""
+        return self.cell == self.task.cells - 1
+
+    # -- what a cell holds -----------------------------------------------------------------------
+
+    @cached_property
+    def tokens(self) -> Array:
+        """int16: the page. -1 where neither written nor given."""
+        if self._at is not None:
+            return self._look(self._store.tokens)
+        page = self._store.given.copy()
+        page[: self.n_written] = self._store.tokens[: self.n_written]
+        shape = (self.task.cells, self.task.voices, -1)
+        return _freeze(page.reshape(shape).transpose(2, 1, 0))
+
+    @cached_property
+    def written(self) -> Array:
+        """bool: whether a cell is committed."""
+        voice = np.arange(self.task.voices)[None, :, None]
+        order = self.cell * self.task.voices + (voice if self._at is None else 0)
+        done = order < self.n_written if self._at is None else np.ones_like(order, bool)
+        return _freeze(np.broadcast_to(done, self.tokens.shape))
+
+    def _here(self, fact: Array) -> Array:
+        """A fact of tokens, False where the cell is not committed."""
+        whole = self._at is None and not self.finished
+        return _freeze(fact & self.written if whole else fact)
+
+    @cached_property
+    def onset(self) -> Array:
+        """bool: a note begins here."""
+        return self._here(self.tokens >= FIRST_PITCH)
+
+    @cached_property
+    def hold(self) -> Array:
+        """bool: nothing new happens here."""
+        return self._here(self.tokens == HOLD)
+
+    @cached_property
+    def rest(self) -> Array:
+        """bool: a note ends here and silence begins."""
+        return self._here(self.tokens == REST)
+
+    @cached_property
+    def _previous(self) -> tuple[Array, ...]:
+        init = (np.int16(-1), np.int16(-1))
+        return self.scan(_follow_onsets, init)
+
+    @property
+    def previous_onset(self) -> Array:
+        """int16: time index of the last onset before this cell, -1 if there is none."""
+        return self._previous[0]
+
+    @property
+    def previous_pitch(self) -> Array:
+        """int16: MIDI pitch of the last onset before this cell, -1 if there is none."""
+        return self._previous[1]
+
+    @cached_property
+    def pitch(self) -> Array:
+        """int16: MIDI pitch of the last onset up to this cell, -1 before the first note."""
+        own = self.tokens + np.int16(self.task.codec.low - FIRST_PITCH)
+        return _freeze(np.where(self.onset, own, self.previous_pitch))
+
+    @cached_property
+    def interval(self) -> Array:
+        """int16: semitones from the previous onset, at an onset that has one; elsewhere 0."""
+        moves = self.onset & (self.previous_pitch >= 0)
+        return _freeze(np.where(moves, self.pitch - self.previous_pitch, np.int16(0)))
+
+    @cached_property
+    def degree(self) -> Array:
+        """int16: pitch class of `pitch` above the tonic, 0..11; 11 before the first note."""
+        return _freeze((self.pitch - np.int16(self.task.key.pitch_class)) % np.int16(12))
+
+    @cached_property
+    def in_scale(self) -> Array:
+        """bool: the cell starts a note of the key's scale, or starts none."""
+        outside = [pc not in self.task.key.pitch_classes for pc in range(12)]
+        return _freeze(~(self.onset & np.array(outside)[self.pitch % 12]))
+
+    def prev(self, fact: str | Array) -> Array:
+        """A fact as it was at the previous onset; 0 or False where there is none.
+
+        Args:
+            fact: name of a fact, or an array (B, V, T) on a whole score.
+        """
+        onset = self.previous_onset
+        if isinstance(fact, str):
+            voice = (
+                np.arange(self.task.voices)[None, :, None]
+                if self._at is None
+                else (self._at % self.task.voices)
+            )
+            there = np.maximum(onset, 0).astype(np.intp) * self.task.voices + voice
+            view = Score._view(self.task, self._store, self.n_written, there)
+            value = np.broadcast_to(getattr(view, fact), onset.shape)
+        elif self._at is None:
+            value = np.take_along_axis(
+                np.broadcast_to(fact, onset.shape), np.maximum(onset, 0).astype(np.intp), axis=2
+            )
+        else:
+            raise TypeError("seen at one cell, prev() needs the name of a fact, not an array")
+        return np.where(onset >= 0, value, np.zeros((), value.dtype))
+
+
+def _freeze(array: Array) -> Array:
+    array.flags.writeable = False
+    return array
+
+
+def _follow_onsets(state: tuple[Array, ...], here: Score) -> tuple[tuple[Array, ...], Any]:
+    """Time and pitch of the last onset before each cell."""
+    onset, pitch = state
+    tokens = here.tokens
+    began = tokens >= FIRST_PITCH
+    cell = np.int16(here._at // here.task.voices)
+    now = tokens + np.int16(here.task.codec.low - FIRST_PITCH)
+    return (np.where(began, cell, onset), np.where(began, now, pitch)), (onset, pitch)

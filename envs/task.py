@@ -1,0 +1,140 @@
+"""Task: what is to be composed. Key, metre, bars, range, voices and cells given in advance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from envs.codec import UNWRITTEN, Codec
+from envs.score import Score
+from envs.theory import Key, Meter, parse_pitch
+
+MAX_BARS = 64
+MAX_VOICES = 8
+
+# What each number of an observation's "context" means; all are counts or MIDI numbers.
+CONTEXT = (
+    "cell",  # time index of the cell to be written next
+    "cells",  # cells of the piece, per voice
+    "cell_in_bar",
+    "bar_cells",
+    "beat_cells",
+    "voice",
+    "voices",
+    "tonic",  # pitch class
+    "low",
+    "high",
+)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A page to fill. The default is the reference episode: two bars of 4/4 in sixteenths.
+
+    Attributes:
+        key: 'C major' and so on.
+        meter: '4/4', '6/8', ...
+        bars: number of bars, 1..64.
+        low, high: range as MIDI numbers or note names, both inclusive.
+        grid: cells per quarter note.
+        voices: number of voices.
+        given: tokens (voices, cells) that are fixed in advance, -1 where the composer is free;
+            () for none.
+    """
+
+    key: Key = field(default_factory=lambda: Key("C"))
+    meter: Meter = field(default_factory=lambda: Meter(4, 4))
+    bars: int = 2
+    low: int = 48
+    high: int = 83
+    grid: int = 4
+    voices: int = 1
+    given: tuple[tuple[int, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__  # frozen: text is read into its type here, once
+        put(self, "key", Key.parse(self.key))
+        put(self, "meter", Meter.parse(self.meter))
+        put(self, "low", parse_pitch(self.low))
+        put(self, "high", parse_pitch(self.high))
+        for name, most in (("bars", MAX_BARS), ("voices", MAX_VOICES)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+                raise TypeError(f"{name}: expected a whole number, got {value!r}")
+            if not 1 <= value <= most:
+                raise ValueError(f"{name}={value}: expected 1..{most}")
+        if self.low > self.high:
+            raise ValueError(f"range: the lowest pitch {self.low} is above the highest {self.high}")
+        if self.given:
+            page = np.asarray(self.given)
+            if page.shape != (self.voices, self.cells):
+                raise ValueError(
+                    f"given cells have shape {page.shape}, expected {(self.voices, self.cells)}"
+                )
+            self.check_tokens(page, "given cells")
+
+    @cached_property
+    def codec(self) -> Codec:
+        """The vocabulary: the reference's C3-B5, wider only if the range needs it."""
+        return Codec(min(self.low, Codec.low), max(self.high, Codec.high), self.grid)
+
+    @cached_property
+    def bar_cells(self) -> int:
+        """Cells of one bar."""
+        return self.meter.bar_cells(self.grid)
+
+    @cached_property
+    def beat_cells(self) -> int:
+        """Cells of one beat."""
+        return self.meter.beat_cells(self.grid)
+
+    @cached_property
+    def cells(self) -> int:
+        """Cells of one voice."""
+        return self.bars * self.bar_cells
+
+    @cached_property
+    def steps(self) -> int:
+        """Cells of all voices: the length of an episode that starts on an empty page."""
+        return self.cells * self.voices
+
+    @cached_property
+    def tonic_pitch(self) -> int:
+        """The tonic in the octave from middle C, as MIDI number."""
+        return 60 + self.key.pitch_class
+
+    def check_tokens(self, tokens: npt.NDArray[np.integer], what: str) -> None:
+        """Raise ValueError unless each token is -1 or in the vocabulary and the range."""
+        if not np.issubdtype(tokens.dtype, np.integer):
+            raise TypeError(f"{what}: expected whole numbers (tokens), got {tokens.dtype}")
+        codec = self.codec
+        legal = codec.legal(np.array(True), self.low, self.high)
+        bad = (tokens < UNWRITTEN) | (tokens >= codec.vocab)
+        bad |= ~legal[np.clip(tokens, 0, codec.vocab - 1)] & (tokens != UNWRITTEN)
+        if bad.any():
+            token = int(tokens[bad][0])
+            name = self.key.pitch_name
+            raise ValueError(
+                f"{what}: token {token} is outside the range; expected 0 (rest), 1 (hold) or "
+                f"{codec.token(self.low)}..{codec.token(self.high)} "
+                f"({name(self.low)} to {name(self.high)})"
+            )
+
+    def context(self, cell: int) -> npt.NDArray[np.float32]:
+        """The numbers named in CONTEXT for the cell written `cell`-th, (len(CONTEXT),)."""
+        time, voice = divmod(min(cell, self.steps - 1), self.voices)
+        values = (
+            *(time, self.cells, time % self.bar_cells, self.bar_cells, self.beat_cells),
+            *(voice, self.voices, self.key.pitch_class, self.low, self.high),
+        )
+        return np.array(values, np.float32)
+
+    def sample(self, rng: np.random.Generator, n: int) -> Score:
+        """`n` empty pages of this task, given cells written.
+
+        `rng` is for tasks that draw their key or given cells; this one has nothing to draw.
+        """
+        return Score.page(self, n)

@@ -1,0 +1,1 @@
+"""What music is likely: priors and the corpora they learn from."""

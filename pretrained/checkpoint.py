@@ -1,0 +1,150 @@
+"""Checkpoints: safetensors with a JSON header. Nothing is ever unpickled.
+
+The header carries the format's name, the network's sizes and the codec, so a file describes
+itself; extra tensors (a policy's value head) ride along and are ignored by a prior.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from envs.codec import Codec
+from pretrained.prior import RecurrentPrior
+from pretrained.rnn import NetShape, RecurrentNet
+
+FORMAT = "composition-gym/recurrent/1"
+MAX_BYTES = 512 * 2**20
+SHIPPED = Path(__file__).parent / "checkpoints"
+_NET = "net."
+
+
+def save(
+    path: str | os.PathLike[str],
+    net: RecurrentNet,
+    codec: Codec,
+    notes: Mapping[str, Any] | None = None,
+    extra: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Write a network and its codec, in one atomic step.
+
+    Args:
+        path: the file, replaced if it is there.
+        net: the network.
+        codec: meaning of its tokens.
+        notes: anything JSON can hold, for people: figures, data, command.
+        extra: further tensors; names must not begin with 'net.'.
+    """
+    header = {
+        "format": FORMAT,
+        "codec": json.dumps(asdict(codec)),
+        "shape": json.dumps(asdict(net.shape)),
+        "notes": json.dumps(dict(notes or {})),
+    }
+    tensors = {_NET + name: t.detach().contiguous() for name, t in net.state_dict().items()}
+    tensors |= {name: t.detach().contiguous() for name, t in (extra or {}).items()}
+    target = Path(path)
+    part = target.with_name(target.name + ".part")
+    try:
+        save_file(tensors, part, metadata=header)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def locate(name_or_path: str | os.PathLike[str]) -> Path:
+    """A checkpoint file: a path, or the name of one that ships.
+
+    Raises:
+        FileNotFoundError: neither; the message lists what ships.
+    """
+    path = Path(name_or_path)
+    if path.is_dir():
+        path = path / "policy.safetensors"
+    shipped = SHIPPED / f"{name_or_path}.safetensors"
+    for candidate in (path, shipped):
+        if candidate.is_file():
+            return candidate
+    names = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.safetensors"))) or "none"
+    raise FileNotFoundError(
+        f"no checkpoint {str(name_or_path)!r}: expected a .safetensors file, a run directory, "
+        f"or one that ships ({names})"
+    )
+
+
+def read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Header and tensors of a checkpoint.
+
+    Raises:
+        ValueError: too large, truncated, not safetensors, or of another format.
+    """
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise ValueError(f"checkpoint '{path}' has {size:,} bytes, expected at most {MAX_BYTES:,}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(
+            f"checkpoint '{path}' is not a whole safetensors file ({error}); "
+            "it may be truncated: copy it again, or write one with python -m pretrained.train"
+        ) from error
+    if header.get("format") != FORMAT:
+        raise ValueError(
+            f"checkpoint '{path}' has format {header.get('format')!r}, expected {FORMAT!r}; "
+            "write one with python -m pretrained.train"
+        )
+    return header, tensors
+
+
+def load(
+    name_or_path: str | os.PathLike[str] = "folk", codec: Codec | None = None
+) -> RecurrentPrior:
+    """Load a prior: a checkpoint file, a run directory's policy, or one that ships.
+
+    Args:
+        name_or_path: 'folk', a path to a file, or a run directory.
+        codec: refuse the checkpoint unless its tokens mean this.
+
+    Raises:
+        FileNotFoundError: no such checkpoint.
+        ValueError: not a checkpoint, damaged, or of another codec.
+    """
+    path = locate(name_or_path)
+    header, tensors = read(path)
+    try:
+        net = RecurrentNet(NetShape(**json.loads(header["shape"])))
+        theirs = Codec(**json.loads(header["codec"]))
+        weights = {k.removeprefix(_NET): v for k, v in tensors.items() if k.startswith(_NET)}
+        net.load_state_dict(weights)
+        bad = [name for name, t in weights.items() if not torch.isfinite(t).all()]
+        prior = RecurrentPrior(net, theirs)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        detail = " ".join(str(error).split())[:300]
+        raise ValueError(f"checkpoint '{path}' does not describe its network: {detail}") from error
+    if bad:
+        raise ValueError(f"checkpoint '{path}' holds numbers that are not finite in {bad[0]!r}")
+    if codec is not None and theirs != codec:
+        raise ValueError(
+            f"checkpoint '{path}' speaks codec {theirs.fingerprint!r} but the task needs "
+            f"{codec.fingerprint!r}. Retrain with: python -m pretrained.train "
+            f"--range {codec.fingerprint.split('/')[1]}"
+        )
+    return prior
+
+
+def notes(name_or_path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What the header tells people: figures, data, the command that made it."""
+    header, _ = read(locate(name_or_path))
+    found = json.loads(header.get("notes", "{}"))
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,188 @@
+"""Priors: what music is likely, as log-probabilities of tokens given those before them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from envs.codec import HOLD, Codec
+from envs.score import Score
+from pretrained.rnn import Hidden, RecurrentNet
+
+if TYPE_CHECKING:
+    from envs.task import Task
+
+CHUNK = 512  # pieces in one teacher-forced pass: bounds memory, loses no speed
+ILLEGAL = -1e9  # log-probability of what the grammar forbids; finite, so 0 * it stays a number
+
+
+@runtime_checkable
+class Prior(Protocol):
+    """A model of what is likely."""
+
+    codec: Codec
+
+    def log_prob(self, score: Score) -> npt.NDArray[np.float32]:
+        """Nats (B, V, T) of each token given those before it in its voice, teacher-forced."""
+        ...
+
+
+class AutoregressivePrior(Prior, Protocol):
+    """A prior that can also be asked token by token."""
+
+    def start(self, task: Task, batch: int) -> Any:
+        """The state before the first cell of one voice of `batch` pieces."""
+        ...
+
+    def step(self, token: Tensor | None, state: Any) -> tuple[Tensor, Any]:
+        """Logits (B, vocab) of the next token, after `token` (B,), None at the first cell."""
+        ...
+
+
+@dataclass(frozen=True)
+class PriorState:
+    """State of one voice: the network's, the count of cells, and whether a note has begun."""
+
+    hidden: Hidden
+    cell: int
+    started: Tensor  # (B,) bool
+    task: Task
+
+
+def places(task: Task) -> Tensor:
+    """(T, 3) int64: position in the bar, bar length, beat length of each cell, in cells."""
+    cell = torch.arange(task.cells)
+    bar, beat = torch.full_like(cell, task.bar_cells), torch.full_like(cell, task.beat_cells)
+    return torch.stack([cell % task.bar_cells, bar, beat], dim=1)
+
+
+def legal_tokens(task: Task, started: Tensor) -> Tensor:
+    """(..., vocab) bool: what grammar and range allow where a note has or has not begun."""
+    both = task.codec.legal(np.array([False, True]), task.low, task.high)
+    return torch.from_numpy(both).to(started.device)[started.long()]
+
+
+def has_started(tokens: Tensor) -> Tensor:
+    """(N, T) bool: whether a note began before each cell of tokens (N, T)."""
+    onset = tokens > HOLD
+    before = torch.zeros_like(onset)
+    before[:, 1:] = onset.cummax(dim=1).values[:, :-1]
+    return before
+
+
+class RecurrentPrior:
+    """A RecurrentNet that speaks a codec and its grammar.
+
+    Args:
+        net: the network, put into evaluation mode.
+        codec: meaning of its tokens.
+
+    Raises:
+        ValueError: the network's vocabulary has another size than the codec's.
+    """
+
+    def __init__(self, net: RecurrentNet, codec: Codec) -> None:
+        if net.shape.vocab != codec.vocab:
+            raise ValueError(
+                f"the network has {net.shape.vocab} tokens, codec {codec.fingerprint!r} "
+                f"has {codec.vocab}"
+            )
+        self.net = net.eval().requires_grad_(False)
+        self.codec = codec
+
+    def require(self, codec: Codec) -> None:
+        """Raise ValueError unless tokens mean the same to this prior and to `codec`."""
+        if codec != self.codec:
+            raise ValueError(
+                f"the prior speaks codec {self.codec.fingerprint!r} but the task needs "
+                f"{codec.fingerprint!r}. Retrain with: python -m pretrained.train "
+                f"--range {codec.fingerprint.split('/')[1]}"
+            )
+
+    def log_probs(self, tokens: Tensor, task: Task) -> Tensor:
+        """All log-probabilities (N, T, vocab) along token sequences (N, T) of one voice each."""
+        logits, _ = self.net(tokens, places(task).expand(len(tokens), -1, -1))
+        legal = legal_tokens(task, has_started(tokens))
+        return logits.masked_fill_(~legal, ILLEGAL).log_softmax(dim=-1)
+
+    @torch.inference_mode()
+    def log_prob(self, score: Score) -> npt.NDArray[np.float32]:
+        """Nats (B, V, T) of each token of finished pieces given those before it in its voice."""
+        self.require(score.task.codec)
+        batch, voices, cells = score.tokens.shape
+        flat = np.ascontiguousarray(score.tokens).reshape(-1, cells)
+        if not score.finished:
+            raise ValueError("log_prob needs finished pieces; step the prior for a piece so far")
+        tokens = torch.from_numpy(flat.astype(np.int64))
+        nats = [
+            self.log_probs(part, score.task).gather(2, part[..., None])[..., 0]
+            for part in tokens.split(CHUNK)
+        ]
+        return torch.cat(nats).numpy().reshape(batch, voices, cells)
+
+    def start(self, task: Task, batch: int) -> PriorState:
+        """The state before the first cell of one voice."""
+        self.require(task.codec)
+        return PriorState(self.net.start(batch), 0, torch.zeros(batch, dtype=torch.bool), task)
+
+    @torch.inference_mode()
+    def step(self, token: Tensor | None, state: PriorState) -> tuple[Tensor, PriorState]:
+        """Logits (B, vocab) of the next token; what the grammar forbids has ILLEGAL."""
+        if token is None:
+            token = torch.full(state.started.shape, self.net.start_token)
+            started = state.started
+        else:
+            started = state.started | (token > HOLD)
+        place = places(state.task)[state.cell].expand(len(token), -1)
+        logits, _, hidden = self.net.step(token, place, state.hidden)
+        logits = logits.masked_fill(~legal_tokens(state.task, started), ILLEGAL)
+        return logits, replace(state, hidden=hidden, cell=state.cell + 1, started=started)
+
+
+def sample(
+    prior: AutoregressivePrior,
+    page: Score,
+    seed: int | torch.Generator = 0,
+    temperature: float = 1.0,
+) -> Score:
+    """Fill a page by drawing from a prior, cell by cell; given cells keep their tokens.
+
+    Args:
+        prior: any autoregressive prior.
+        page: an unfinished score.
+        seed: of the draw; the same seed gives the same pieces.
+        temperature: above 0; 1 draws from the prior as it is.
+
+    Raises:
+        ValueError: a temperature that is not above 0.
+    """
+    if not temperature > 0:
+        raise ValueError(f"temperature {temperature}: expected a number above 0")
+    rng = seed if isinstance(seed, torch.Generator) else torch.Generator().manual_seed(seed)
+    task, codec, score = page.task, page.task.codec, page
+    states = [prior.start(task, page.batch) for _ in range(task.voices)]
+    last: list[Tensor | None] = [None] * task.voices
+    tokens = page.tokens
+    for cell in range(task.steps):
+        time, voice = divmod(cell, task.voices)
+        logits, states[voice] = prior.step(last[voice], states[voice])
+        if cell < page.n_written:
+            token = torch.from_numpy(tokens[:, voice, time].astype(np.int64))
+        else:
+            allowed = torch.from_numpy(codec.allowed(score))
+            scaled = (logits / temperature).masked_fill(~allowed, -torch.inf)
+            token = draw(scaled, rng)
+            score = score.write(token.numpy())
+        last[voice] = token
+    return score
+
+
+def draw(logits: Tensor, rng: torch.Generator | None = None) -> Tensor:
+    """One token (B,) from each row of logits (B, vocab): the Gumbel-max trick."""
+    noise = torch.empty_like(logits).exponential_(generator=rng)
+    return (logits - noise.log()).argmax(dim=-1)

@@ -1,0 +1,285 @@
+"""Train the prior on the folk corpus.
+
+    python -m pretrained.train
+    python -m pretrained.train --epochs 20 --hidden 128 --out my_prior.safetensors
+
+Reads the parsed corpus that ships, trains the LSTM, and reports held-out nats per token,
+accuracy and bits per note beside n-gram baselines on the same split.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from envs.codec import FIRST_PITCH, HOLD, Codec
+from envs.theory import parse_range
+from pretrained.corpus import Tune, load_corpus
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pretrained.rnn import RecurrentNet
+
+N_GRAM_ORDERS = (1, 2, 3, 4, 5, 6, 7)
+
+
+@dataclass(frozen=True)
+class PriorConfig:
+    """How to train the prior.
+
+    Attributes:
+        out: the checkpoint to write; an existing file is replaced only with --overwrite.
+        epochs: passes over the training tunes.
+        hidden: LSTM units per layer.
+        layers: LSTM layers.
+        embed: size of the input embedding.
+        dropout: share of the LSTM's inputs and outputs dropped while training.
+        batch_tokens: tokens in a batch of whole tunes of about one length.
+        learning_rate: of AdamW; warms up, then falls to zero along a cosine.
+        weight_decay: of AdamW.
+        average: decay per batch of the running average of weights, which is what is kept.
+        range: lowest and highest pitch of the vocabulary.
+        seed: of weights, order and dropout.
+        threads: CPU threads of torch.
+        bf16: multiply matrices in bfloat16 while training.
+        overwrite: replace `out` if it exists.
+    """
+
+    out: Path = Path("prior.safetensors")
+    epochs: int = 60
+    hidden: int = 256
+    layers: int = 1
+    embed: int = 128
+    dropout: float = 0.3
+    batch_tokens: int = 6144
+    learning_rate: float = 4e-3
+    weight_decay: float = 0.02
+    average: float = 0.998
+    range: str = "C3-B5"
+    seed: int = 0
+    threads: int = 2
+    bf16: bool = True
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Held-out figures of one model; all per token unless they say otherwise."""
+
+    nats_per_token: float
+    bits_per_note: float
+    accuracy: float
+    onset_accuracy: float
+
+    @staticmethod
+    def of(
+        nats: npt.NDArray[np.floating], right: npt.NDArray[np.bool_], onset: npt.NDArray[np.bool_]
+    ) -> HeldOut:
+        """From nats, hits and onsets of every held-out token, each (N,)."""
+        total = float(nats.sum())
+        return HeldOut(
+            nats_per_token=total / len(nats),
+            bits_per_note=total / np.log(2) / int(onset.sum()),
+            accuracy=float(right.mean()),
+            onset_accuracy=float(right[onset].mean()),
+        )
+
+
+def for_codec(tune: Tune, codec: Codec) -> npt.NDArray[np.int64]:
+    """A tune's tokens in another vocabulary, pitches unchanged."""
+    shift = Codec().low - codec.low
+    tokens = tune.tokens.astype(np.int64)
+    return np.where(tokens >= FIRST_PITCH, tokens + shift, tokens)
+
+
+def collate(tunes: Sequence[Tune], codec: Codec) -> tuple[Tensor, Tensor, Tensor]:
+    """Tokens (B, T), places (B, T, 3) and which are real (B, T) of tunes, padded to one length."""
+    import torch
+
+    length = max(len(tune.tokens) for tune in tunes)
+    tokens = torch.zeros(len(tunes), length, dtype=torch.int64)
+    place = torch.zeros(len(tunes), length, 3, dtype=torch.int64)
+    real = torch.zeros(len(tunes), length, dtype=torch.bool)
+    for row, tune in enumerate(tunes):
+        n = len(tune.tokens)
+        tokens[row, :n] = torch.from_numpy(for_codec(tune, codec))
+        place[row, :n, 0] = torch.from_numpy(tune.position.astype(np.int64))
+        place[row, :n, 1] = tune.bar_cells
+        place[row, :n, 2] = tune.beat_cells
+        real[row, :n] = True
+    return tokens, place, real
+
+
+def batches(
+    tunes: Sequence[Tune], batch_tokens: int, rng: np.random.Generator
+) -> Iterator[list[Tune]]:
+    """Tunes of about one length together, batches in random order."""
+    jitter = rng.uniform(0.9, 1.1, len(tunes))  # so that the batches differ between epochs
+    order = np.argsort([len(t.tokens) * j for t, j in zip(tunes, jitter, strict=True)])
+    groups: list[list[Tune]] = [[]]
+    for index in order:
+        tune = tunes[index]
+        longest = max(len(tune.tokens), *(len(t.tokens) for t in groups[-1]), 1)
+        if groups[-1] and longest * (len(groups[-1]) + 1) > batch_tokens:
+            groups.append([])
+        groups[-1].append(tune)
+    for index in rng.permutation(len(groups)):
+        yield groups[index]
+
+
+def held_out(net: RecurrentNet, tunes: Sequence[Tune], codec: Codec) -> HeldOut:
+    """Figures of a network on whole tunes, teacher-forced from the start, grammar applied."""
+    import torch
+
+    from pretrained.prior import ILLEGAL, has_started
+
+    legal = torch.from_numpy(codec.legal(np.array([False, True])))
+    nats, right, onset = [], [], []
+    net.eval()
+    with torch.inference_mode():
+        for start in range(0, len(tunes), 16):
+            tokens, place, real = collate(tunes[start : start + 16], codec)
+            logits, _ = net(tokens, place)
+            logits = logits.masked_fill(~legal[has_started(tokens).long()], ILLEGAL)
+            chosen = logits.log_softmax(-1).gather(2, tokens[..., None])[..., 0]
+            nats.append(-chosen[real])
+            right.append((logits.argmax(-1) == tokens)[real])
+            onset.append((tokens > HOLD)[real])
+    parts = (torch.cat(part).numpy() for part in (nats, right, onset))
+    return HeldOut.of(*parts)
+
+
+def baseline(order: int, train: Sequence[Tune], test: Sequence[Tune], codec: Codec) -> HeldOut:
+    """Figures of an n-gram model on the same tunes."""
+    from pretrained.ngram import NGram
+
+    model = NGram(order, codec.vocab).fit(for_codec(tune, codec).tolist() for tune in train)
+    pieces = [for_codec(tune, codec) for tune in test]
+    nats = np.concatenate([-model.log_prob(piece.tolist()) for piece in pieces])
+    guess = np.concatenate([model.best(piece.tolist()) for piece in pieces])
+    tokens = np.concatenate(pieces)
+    return HeldOut.of(nats, guess == tokens, tokens > HOLD)
+
+
+def warm_cosine(progress: float, warm: float = 0.05) -> float:
+    """Learning rate over its peak, for progress 0..1: a linear warm-up, then half a cosine."""
+    if progress < warm:
+        return (progress + 0.002) / (warm + 0.002)
+    return 0.5 * (1 + np.cos(np.pi * (progress - warm) / (1 - warm)))
+
+
+def fit(config: PriorConfig, train: list[Tune], valid: list[Tune], codec: Codec) -> RecurrentNet:
+    """Train a network and return the running average of its weights.
+
+    Args:
+        config: sizes and schedule.
+        train: tunes to learn from.
+        valid: tunes to report on after each epoch; nothing is chosen by them.
+        codec: the vocabulary.
+    """
+    import torch
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+    from tqdm import tqdm
+
+    from pretrained.rnn import NetShape, RecurrentNet
+
+    torch.manual_seed(config.seed)
+    torch.set_num_threads(config.threads)
+    rng = np.random.default_rng(config.seed)
+    shape = NetShape(codec.vocab, config.hidden, config.layers, config.embed)
+    net = RecurrentNet(shape, config.dropout)
+    kept = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(config.average))
+    optimizer = torch.optim.AdamW(
+        net.parameters(), config.learning_rate, weight_decay=config.weight_decay
+    )
+    for epoch in tqdm(range(config.epochs), desc="epochs", disable=None, mininterval=1):
+        net.train()
+        losses, began = [], time.monotonic()
+        groups = list(batches(train, config.batch_tokens, rng))
+        for done, group in enumerate(groups):
+            rate = config.learning_rate * warm_cosine((epoch + done / len(groups)) / config.epochs)
+            optimizer.param_groups[0]["lr"] = rate
+            tokens, place, real = collate(group, codec)
+            with torch.autocast("cpu", torch.bfloat16, enabled=config.bf16):
+                logits, _ = net(tokens, place)
+            loss = torch.nn.functional.cross_entropy(logits[real].float(), tokens[real])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            optimizer.step()
+            kept.update_parameters(net)
+            losses.append(loss.item())
+        figures = held_out(kept.module, valid, codec)
+        tqdm.write(
+            f"epoch {epoch + 1:3d}  train {np.mean(losses):.4f}  "
+            f"valid {figures.nats_per_token:.4f} nats/token  "
+            f"accuracy {figures.accuracy:.3f}  {time.monotonic() - began:.0f} s"
+        )
+        sys.stdout.flush()
+    return kept.module
+
+
+def report(rows: dict[str, HeldOut], tokens: int) -> str:
+    """The held-out figures as a table."""
+    lines = [f"held out: {tokens:,} tokens of tunes in clusters never trained on", ""]
+    heads = ("nats/token", "bits/note", "accuracy", "onsets")
+    lines.append(f"{'model':<12}" + "".join(f"{head:>11}" for head in heads))
+    for name, row in rows.items():
+        lines.append(
+            f"{name:<12}{row.nats_per_token:>11.4f}{row.bits_per_note:>11.3f}"
+            f"{row.accuracy:>11.3f}{row.onset_accuracy:>11.3f}"
+        )
+    return "\n".join(lines)
+
+
+def train_prior(config: PriorConfig) -> dict[str, Any]:
+    """Train, measure against the baselines, write the checkpoint; returns its notes."""
+    from pretrained.checkpoint import save
+
+    if config.out.exists() and not config.overwrite:
+        raise ValueError(f"{config.out} exists; give another --out, or --overwrite to replace it")
+    codec = Codec(*parse_range(config.range))
+    corpus = load_corpus()
+    train, valid, test = (corpus.select(name) for name in ("train", "valid", "test"))
+    began = time.monotonic()
+    net = fit(config, train, valid, codec)
+    seconds = time.monotonic() - began
+    rows = {f"{n}-gram": baseline(n, train, test, codec) for n in N_GRAM_ORDERS}
+    rows["LSTM"] = held_out(net, test, codec)
+    tokens = sum(len(tune.tokens) for tune in test)
+    print("\n" + report(rows, tokens))
+    notes = {
+        "held_out": {name: asdict(row) for name, row in rows.items()},
+        "held_out_tokens": tokens,
+        "tunes": {"train": len(train), "valid": len(valid), "test": len(test)},
+        "config": asdict(config) | {"out": config.out.name},
+        "training_minutes": round(seconds / 60, 1),
+    }
+    save(config.out, net, codec, notes)
+    print(f"\nwrote {config.out} ({config.out.stat().st_size / 1e6:.2f} MB)")
+    return notes
+
+
+def main() -> None:
+    """Command line."""
+    import tyro
+
+    config = tyro.cli(PriorConfig, description=__doc__, prog="python -m pretrained.train")
+    try:
+        train_prior(config)
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("\nstopped; nothing was written")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What music is good: rules, likelihood and their weighted sum."""

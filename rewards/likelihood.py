@@ -1,0 +1,59 @@
+"""The prior as a reward term: how likely is each token under a pretrained network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from envs.score import Score
+from envs.tape import Array
+
+if TYPE_CHECKING:
+    from pretrained.prior import AutoregressivePrior
+
+
+class Likelihood:
+    """log p of each token under a prior, in nats; a reward function.
+
+    Args:
+        checkpoint: name or path of a checkpoint, as `pretrained.load` takes it; or a prior.
+        floor: nats below which a token is no worse. What the grammar forbids has no likelihood
+            at all, and one such token must not outweigh everything else.
+
+    Raises:
+        FileNotFoundError, ValueError: the checkpoint cannot be loaded.
+    """
+
+    cellwise = True
+    source = "Jaques et al. (2017): log p(a|s) under the Note RNN"
+
+    def __init__(
+        self, *, checkpoint: str | AutoregressivePrior = "folk", floor: float = -20.0
+    ) -> None:
+        self.floor = floor
+        if isinstance(checkpoint, str):
+            from pretrained.checkpoint import load
+
+            self.prior: AutoregressivePrior = load(checkpoint)
+        else:
+            self.prior = checkpoint
+
+    def __call__(self, score: Score) -> Array:
+        """Nats (B, V, T); at the newest cell only, (B, 1, 1)."""
+        if score.finished and score.is_whole:
+            nats = self.prior.log_prob(score)
+        else:
+            (nats,) = score.scan(self._step, self._start)
+        return np.maximum(nats, np.float32(self.floor))
+
+    def _start(self, score: Score) -> tuple[Any, ...]:
+        return (self.prior.start(score.task, score.batch), None)
+
+    def _step(self, state: tuple[Any, ...], here: Score) -> tuple[tuple[Any, ...], Any]:
+        import torch
+
+        logits, hidden = self.prior.step(state[1], state[0])
+        token = torch.from_numpy(here.tokens[:, 0, 0].astype(np.int64))
+        nats = logits.log_softmax(dim=-1).gather(1, token[:, None])[:, 0]
+        return (hidden, token), (nats.numpy()[:, None, None],)

@@ -1,0 +1,291 @@
+"""The weighted sum of reward terms.
+
+build("rl_tuner")                                  # a pack: the nine reference rules
+build({"rl_tuner": 0.5, "prior": 1.0})             # scaled, with the prior's log-likelihood
+build({"leap_recovery": {"weight": 0.5, "min_leap": 7}, "my_rewards.py:smooth": 0.3})
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from envs.contract import RewardError, RewardFunction, RewardSpec, resolve
+from envs.score import Score
+from envs.theory import did_you_mean
+from rewards import melody, rl_tuner  # noqa: F401  (importing them registers their terms)
+from rewards.likelihood import Likelihood
+from rewards.rule import REGISTRY
+
+Values = npt.NDArray[np.float32]
+
+PACKS = Path(__file__).parent / "packs"
+CHUNK_TOKENS = 2**17  # cells scored at once by cell-wise terms: their arrays stay in cache
+FACTORIES: Mapping[str, Callable[..., RewardFunction]] = {"prior": Likelihood}
+
+
+@dataclass(frozen=True)
+class Term:
+    """One summand: a reward function and its weight. A rule's violation counts against it."""
+
+    name: str
+    fn: RewardFunction
+    weight: float = 1.0
+
+    @property
+    def factor(self) -> float:
+        """What the function's value is multiplied by."""
+        return -self.weight if getattr(self.fn, "violation", False) else self.weight
+
+    @property
+    def cellwise(self) -> bool:
+        """Whether the function may be asked at one cell, see `envs.contract.cellwise`."""
+        return bool(getattr(self.fn, "cellwise", False))
+
+    def raw(self, score: Score) -> npt.NDArray[Any]:
+        """The function's value, checked: (B, V, T) or (B,).
+
+        Raises:
+            RewardError: it raised, or gave a wrong type, shape or a number that is not finite.
+        """
+        try:
+            value = self.fn(score)
+        except Exception as error:  # whatever a plugged-in function raises, name the term
+            raise RewardError(
+                f"reward term {self.name!r} raised {type(error).__name__}: {error}"
+            ) from error
+        shape = score.tokens.shape
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
+            raise RewardError(
+                f"reward term {self.name!r} returned {type(value).__name__}, expected a numpy "
+                f"array of numbers with shape {shape} per cell or {shape[:1]} per piece"
+            )
+        if value.shape not in (shape, shape[:1]):
+            raise RewardError(
+                f"reward term {self.name!r} returned shape {value.shape} for {shape[0]} pieces of "
+                f"{shape[1]}x{shape[2]} cells; expected {shape} per cell or {shape[:1]} per piece"
+            )
+        if not np.isfinite(value).all():
+            at = np.argwhere(~np.isfinite(value))[0]
+            where = f"piece {at[0]}" + (f", cell {at[-1]}" if len(at) == 3 else "")
+            raise RewardError(
+                f"reward term {self.name!r} returned {value[tuple(at)]} for {where}; "
+                "expected finite numbers"
+            )
+        return value
+
+    @functools.cached_property
+    def _kind(self) -> dict[str, bool]:
+        return {}
+
+    def is_per_piece(self, score: Score) -> bool:
+        """Whether the function gives one number a piece; asked once, on a piece of noise."""
+        if "per_piece" not in self._kind:
+            rng = np.random.default_rng(0)
+            noise = score.task.sample(rng, 2)
+            while not noise.finished:
+                allowed = score.task.codec.allowed(noise)
+                noise = noise.write((rng.random(allowed.shape) * allowed).argmax(axis=1))
+            self._kind["per_piece"] = self.raw(noise).ndim == 1
+        return self._kind["per_piece"]
+
+    def _weigh(self, value: npt.NDArray[Any]) -> Values:
+        return (value * self.factor + 0.0).astype(np.float32)  # + 0.0 turns -0.0 into 0.0
+
+    def newest(self, score: Score) -> Values:
+        """Weighted value (B,) at the last written cell; a per-piece value at the piece's end."""
+        if self.cellwise:
+            value = self.raw(score.newest)[:, 0, 0]
+        elif not score.finished and self.is_per_piece(score):
+            return np.zeros(score.batch, np.float32)
+        else:
+            value = self.raw(score)
+            time, voice = divmod(score.n_written - 1, score.task.voices)
+            value = value if value.ndim == 1 else value[:, voice, time]
+        return self._weigh(value)
+
+    def whole(self, score: Score) -> Values:
+        """Weighted value (B, V, T) of finished pieces."""
+        size = max(1, CHUNK_TOKENS // score.task.steps) if self.cellwise else score.batch
+        parts = []
+        for part in score.chunks(size):
+            value = self.raw(part)
+            if value.ndim == 1:
+                paid = np.zeros(part.tokens.shape, np.float32)
+                paid[:, -1, -1] = value
+                value = paid
+            parts.append(self._weigh(value))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+class RewardSum:
+    """Terms by name, and their sum: itself a reward function.
+
+    Args:
+        terms: the summands; names must differ.
+    """
+
+    def __init__(self, terms: list[Term]) -> None:
+        names = [term.name for term in terms]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"reward term {twice[0]!r} is given twice; expected it once")
+        if not terms:
+            raise ValueError("a reward needs at least one term, such as rl_tuner=1")
+        self.terms: Mapping[str, Term] = MappingProxyType({term.name: term for term in terms})
+
+    def __getstate__(self) -> list[Term]:
+        return list(self.terms.values())
+
+    def __setstate__(self, terms: list[Term]) -> None:
+        self.terms = MappingProxyType({term.name: term for term in terms})
+
+    def __call__(self, score: Score) -> Values:
+        """Sum (B, V, T) of the weighted terms on finished pieces."""
+        return total(self.breakdown(score))
+
+    def breakdown(self, score: Score) -> dict[str, Values]:
+        """Weighted value (B, V, T) of each term on finished pieces.
+
+        Raises:
+            RewardError: a term failed.
+            ValueError: the pieces are not finished.
+        """
+        if not score.finished:
+            raise ValueError("only finished pieces are scored whole; use newest() step by step")
+        return {name: term.whole(score) for name, term in self.terms.items()}
+
+    def newest(self, score: Score) -> dict[str, Values]:
+        """Weighted value (B,) of each term at the last written cell.
+
+        Raises:
+            RewardError: a term failed.
+        """
+        return {name: term.newest(score) for name, term in self.terms.items()}
+
+
+def total(parts: Mapping[str, Values]) -> Values:
+    """Sum of the terms' values, in their order, in float32."""
+    return functools.reduce(np.add, parts.values())
+
+
+def read_pack(name: str) -> dict[str, Any]:
+    """Terms of a pack that ships, as {spec: weight}."""
+    with (PACKS / f"{name}.toml").open("rb") as file:
+        pack: dict[str, Any] = tomllib.load(file)["reward"]
+    return pack
+
+
+def pack_names() -> list[str]:
+    """Packs that ship."""
+    return sorted(path.stem for path in PACKS.glob("*.toml"))
+
+
+def find(spec: str) -> RewardFunction:
+    """A reward function by built-in name, 'module:attribute' or 'file.py:attribute'.
+
+    Raises:
+        ValueError: no such thing; or what is found cannot be called.
+    """
+    if spec in REGISTRY:
+        return REGISTRY[spec]
+    if ":" not in spec:
+        known = [*REGISTRY, *FACTORIES, *pack_names()]
+        raise ValueError(
+            f"unknown reward {spec!r}.{did_you_mean(spec, known)} "
+            f"Your own functions are written 'module:function' or 'file.py:function'. "
+            f"Built in: {', '.join(known)}"
+        )
+    fn = resolve(spec)
+    if not callable(fn):
+        raise ValueError(f"reward {spec!r} is {type(fn).__name__}, expected a function of a Score")
+    return fn  # type: ignore[no-any-return]
+
+
+def read_setting(name: str, setting: Any) -> tuple[float, dict[str, Any]]:
+    """Weight and parameters of a term from a number or {"weight": w, parameter: value, ...}.
+
+    Raises:
+        ValueError: the weight is no finite number.
+    """
+    params = dict(setting) if isinstance(setting, Mapping) else {"weight": setting}
+    weight = params.pop("weight", 1.0)
+    number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
+    if not number or not math.isfinite(weight):
+        raise ValueError(f"reward {name!r}: weight {weight!r}, expected a finite number")
+    return float(weight), params
+
+
+def make_term(spec: str | RewardFunction, setting: Any) -> Term:
+    """One term from its spec and its weight, or {"weight": w, parameter: value, ...}.
+
+    Raises:
+        ValueError, TypeError: unknown reward or parameter, or a weight that is no finite number.
+    """
+    name = spec if isinstance(spec, str) else getattr(spec, "__name__", type(spec).__name__)
+    weight, params = read_setting(name, setting)
+    factory = FACTORIES.get(spec) if isinstance(spec, str) else None
+    fn = factory or (find(spec) if isinstance(spec, str) else spec)
+    if params:
+        _check_parameters(name, fn, params)
+    if factory:
+        return Term(name, factory(**params), weight)
+    return Term(name, _bind(fn, params) if params else fn, weight)
+
+
+def _bind(fn: RewardFunction, params: dict[str, Any]) -> RewardFunction:
+    """The function with its parameters set, still a rule if it was one."""
+    bound = functools.partial(fn, **params)
+    functools.update_wrapper(bound, fn)
+    return bound
+
+
+def _check_parameters(name: str, fn: Callable[..., Any], params: dict[str, Any]) -> None:
+    known = [p.name for p in inspect.signature(fn).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    for param in params:
+        if param not in known:
+            takes = f"it takes {', '.join(known)}" if known else "it takes none"
+            raise ValueError(
+                f"reward {name!r} has no parameter {param!r}.{did_you_mean(param, known)} "
+                f"Beside its weight {takes}"
+            )
+
+
+def build(spec: RewardSpec | RewardSum) -> RewardSum:
+    """A reward sum from a name, a function, or a mapping of names to weights.
+
+    A pack's name stands for its terms, each weight multiplied by the pack's.
+
+    Raises:
+        ValueError, TypeError: as `make_term`; or a term given twice.
+    """
+    if isinstance(spec, RewardSum):
+        return spec
+    if isinstance(spec, str) or callable(spec):
+        spec = {spec: 1.0}  # type: ignore[dict-item]
+    if not isinstance(spec, Mapping):
+        raise TypeError(
+            f"a reward is a name, a function or a mapping of names to weights, got {spec!r}"
+        )
+    packs, terms = pack_names(), []
+    for name, setting in spec.items():
+        if isinstance(name, str) and name in packs:
+            scale, params = read_setting(name, setting)
+            if params:
+                raise ValueError(f"pack {name!r} takes a weight only, got {sorted(params)[0]!r}")
+            for inner, value in read_pack(name).items():
+                term = make_term(inner, value)
+                terms.append(Term(term.name, term.fn, term.weight * scale))
+        else:
+            terms.append(make_term(name, setting))
+    return RewardSum(terms)
