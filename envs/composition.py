@@ -53,6 +53,43 @@ def make_task(arguments: Mapping[str, Any]) -> Task:
     return Task(**arguments)
 
 
+def primed(page: Score, primer: npt.ArrayLike) -> Score:
+    """A page that begins with given tokens, (L,) or (V, L) for all pieces or (B, V, L).
+
+    Raises:
+        ValueError: a primer outside the range, as long as the piece, or against the grammar.
+    """
+    task, tokens = page.task, np.asarray(primer)
+    if tokens.ndim not in (1, 2, 3) or tokens.shape[-1] == 0:
+        raise ValueError(f"primer has shape {tokens.shape}, expected (L,), (V, L) or (B, V, L)")
+    length = tokens.shape[-1]
+    if length >= task.cells:
+        raise ValueError(
+            f"primer has {length} cells and the piece {task.cells}; "
+            "expected a primer shorter than the piece: shorten it or ask for more bars"
+        )
+    try:
+        tokens = np.broadcast_to(tokens, (page.batch, task.voices, length))
+    except ValueError:
+        raise ValueError(
+            f"primer has shape {tokens.shape}, expected (L,), ({task.voices}, L) or "
+            f"({page.batch}, {task.voices}, L)"
+        ) from None
+    task.check_tokens(tokens, "primer")
+    for cell in range(length):
+        for voice in range(task.voices):
+            token = tokens[:, voice, cell].astype(np.int16)
+            legal = task.codec.allowed(page)[np.arange(page.batch), token] & (token != UNWRITTEN)
+            if not legal.all():
+                raise ValueError(
+                    f"primer: token {int(token[~legal][0])} is not allowed at cell {cell}; a "
+                    "primer has no gaps (-1), no hold (1) before a first note, and agrees with "
+                    "given cells"
+                )
+            page = page.write(token)
+    return page
+
+
 class CompositionVectorEnv(VectorEnv[Observation, Array, Array]):
     """Many pieces written at once, natively: one array operation serves the whole batch.
 
@@ -122,39 +159,8 @@ class CompositionVectorEnv(VectorEnv[Observation, Array, Array]):
             raise ValueError(f"unknown reset option {sorted(unknown)[0]!r}; expected 'primer'")
         score = self.task.sample(self.np_random, self.num_envs)
         primer = (options or {}).get("primer")
-        self.score = score if primer is None else self._prime(score, np.asarray(primer))
+        self.score = score if primer is None else primed(score, primer)
         return self._observe(), {}
-
-    def _prime(self, score: Score, primer: Array) -> Score:
-        task = self.task
-        if primer.ndim not in (1, 2, 3):
-            raise ValueError(f"primer has shape {primer.shape}, expected (L,), (V, L) or (B, V, L)")
-        length = primer.shape[-1]
-        if length >= task.cells:
-            raise ValueError(
-                f"primer has {length} cells and the piece {task.cells}; "
-                "expected a primer shorter than the piece: shorten it or ask for more bars"
-            )
-        try:
-            primer = np.broadcast_to(primer, (self.num_envs, task.voices, length))
-        except ValueError:
-            raise ValueError(
-                f"primer has shape {primer.shape}, expected (L,), ({task.voices}, L) or "
-                f"({self.num_envs}, {task.voices}, L)"
-            ) from None
-        task.check_tokens(primer, "primer")
-        for cell in range(length):
-            for voice in range(task.voices):
-                tokens = primer[:, voice, cell].astype(np.int16)
-                legal = task.codec.allowed(score)[np.arange(self.num_envs), tokens]
-                if (tokens == UNWRITTEN).any() or not legal.all():
-                    token = int(tokens[(tokens == UNWRITTEN) | ~legal][0])
-                    raise ValueError(
-                        f"primer: token {token} is not allowed at cell {cell}; a primer has no "
-                        "gaps (-1), no hold (1) before a first note, and agrees with given cells"
-                    )
-                score = score.write(tokens)
-        return score
 
     def step(
         self, actions: npt.ArrayLike

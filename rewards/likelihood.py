@@ -32,6 +32,7 @@ class Likelihood:
         self, *, checkpoint: str | AutoregressivePrior = "folk", floor: float = -20.0
     ) -> None:
         self.floor = floor
+        self.name = checkpoint if isinstance(checkpoint, str) else ""
         if isinstance(checkpoint, str):
             from pretrained.checkpoint import load
 

@@ -121,7 +121,6 @@ def table_rows(score: Score) -> dict[str, float]:
     return rows
 
 
-
 def format_table(columns: Mapping[str, Mapping[str, float]]) -> str:
     """Rows side by side: our columns, then the published ones where there are any."""
     heads = [*columns, *(f"{name}*" for name in PUBLISHED_MODELS)]

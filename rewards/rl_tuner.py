@@ -117,7 +117,7 @@ def autocorrelation(score: Score) -> tuple[Array, ...]:
     return score.scan(_correlate, (np.float64(0),) * 11)
 
 
-@term(source=SOURCE, says="{note}: the melody so far repeats itself")
+@term(source=SOURCE)
 def penalize_autocorrelation(score: Score, *, threshold: float = 0.15) -> Array:
     """Sum of the absolute autocorrelations at lags 1, 2, 3 that exceed `threshold`."""
     value = 0.0

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from envs.notation import score_from_text
 
 from envs.contract import RewardFunction, cellwise
+from envs.notation import score_from_text
 from envs.score import Score
 from envs.theory import interval_name
 

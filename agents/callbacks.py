@@ -1,0 +1,158 @@
+"""What happens beside learning: metrics, progress bar, saves, a stop that loses nothing."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+from tqdm import tqdm
+
+from agents.rollout import EpisodeBuffer
+from agents.run import Run
+from pretrained.prior import RecurrentPrior
+from rewards.likelihood import Likelihood
+from rewards.metrics import distinct
+from rewards.total import RewardSum
+
+
+class PieceMetrics(BaseCallback):
+    """One row of metrics per rollout: return, its parts, KL to the prior, entropy, diversity.
+
+    Args:
+        run: whose metrics.csv is written.
+        prior: the KL is measured against it.
+        reward: the reward the buffer scores with.
+        checkpoint: the prior's name; if the reward holds its likelihood, that is used again.
+    """
+
+    def __init__(self, run: Run, prior: RecurrentPrior, reward: RewardSum, checkpoint: str) -> None:
+        super().__init__()
+        self.run, self.prior = run, prior
+        term = reward.terms.get("prior")
+        scored = isinstance(getattr(term, "fn", None), Likelihood) and term.weight != 0
+        self.likelihood = term if scored and term.fn.name == checkpoint else None
+        self.row: dict[str, float] = {}
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        buffer: EpisodeBuffer = self.model.rollout_buffer  # type: ignore[attr-defined]
+        score = buffer.score()
+        if self.likelihood is not None:
+            prior_nats = buffer.parts["prior"].mean() / self.likelihood.factor
+        else:
+            prior_nats = self.prior.log_prob(score).mean()
+        policy_nats = buffer.log_probs.mean()
+        parts = {name: float(v.sum(axis=(1, 2)).mean()) for name, v in buffer.parts.items()}
+        total = sum(parts.values())
+        self.row = {
+            "steps": self.num_timesteps,
+            "return": total,
+            "rules": total - parts.get("prior", 0.0),
+            "prior": parts.get("prior", 0.0),
+            "kl": float(policy_nats - prior_nats),
+            "entropy": float(-policy_nats),
+            "distinct": distinct(score) / score.batch,
+            "explained_variance": _explained(buffer.values, buffer.returns),
+        }
+        self.row |= {f"reward/{name}": value for name, value in parts.items()}
+        self.run.append_metrics(self.row)
+        for name, value in self.row.items():
+            self.logger.record(name if "/" in name else f"pieces/{name}", value)
+
+
+def _explained(values: np.ndarray, returns: np.ndarray) -> float:
+    spread = float(returns.var())
+    return 1 - float((returns - values).var()) / spread if spread else 0.0
+
+
+class ProgressBar(BaseCallback):
+    """A tqdm bar with the return, its two parts and the KL.
+
+    Args:
+        metrics: where the numbers come from.
+        total: steps at the end of the run.
+        show: whether to draw it.
+    """
+
+    def __init__(self, metrics: PieceMetrics, total: int, show: bool) -> None:
+        super().__init__()
+        self.metrics, self.total, self.show = metrics, total, show
+        self.bar: Any = None
+
+    def _on_training_start(self) -> None:
+        self.bar = tqdm(
+            total=self.total,
+            initial=self.model.num_timesteps,
+            disable=not self.show,
+            unit=" steps",
+            unit_scale=True,
+            mininterval=0.5 if sys.stderr.isatty() else 10,
+            dynamic_ncols=True,
+        )
+
+    def _on_step(self) -> bool:
+        self.bar.update(self.training_env.num_envs)
+        return True
+
+    def _on_rollout_end(self) -> None:
+        row = self.metrics.row
+        self.bar.set_postfix_str(
+            f"return {row['return']:.1f} = rules {row['rules']:.1f} + prior {row['prior']:.1f}, "
+            f"KL {row['kl']:.3f}",
+            refresh=False,
+        )
+
+    def _on_training_end(self) -> None:
+        self.bar.close()
+
+
+class Saver(BaseCallback):
+    """Save the run at intervals.
+
+    Args:
+        run: where to.
+        every: environment steps between saves.
+    """
+
+    def __init__(self, run: Run, every: int) -> None:
+        super().__init__()
+        self.run, self.every, self.last = run, every, 0
+
+    def _on_training_start(self) -> None:
+        self.last = self.num_timesteps
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:  # all gradient steps of the last rollout are done
+        if self.num_timesteps - self.last >= self.every:
+            self.run.save(self.model)
+            self.last = self.num_timesteps
+
+
+class Interrupt(BaseCallback):
+    """Ctrl-C ends the run between two steps, so that it can be saved; a second one at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = False
+        self._before: Any = None
+
+    def _on_training_start(self) -> None:
+        self._before = signal.signal(signal.SIGINT, self._note)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+        signal.signal(signal.SIGINT, self._before)
+
+    def _on_step(self) -> bool:
+        return not self.asked
+
+    def _on_training_end(self) -> None:
+        signal.signal(signal.SIGINT, self._before)

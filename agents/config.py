@@ -1,0 +1,238 @@
+"""What a training run is: one dataclass, read from TOML and the command line, written back."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import tyro
+
+from envs.theory import did_you_mean
+
+TABLES = ("reward", "task")  # name=value lists on the command line, tables in TOML
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of a run.
+
+    Attributes:
+        n_timesteps: environment steps (cells written) in all.
+        reward: terms as name=weight, further parameters behind commas: rl_tuner=0.5 prior=1
+            leap_recovery=0.5,min_leap=7 my_rewards.py:smooth=0.3
+        algo: ppo or a2c.
+        env: id of the environment.
+        task: its arguments as name=value: bars=8 meter=3/4 low=C4
+        prior: name or path of the checkpoint to start from and to measure the KL against.
+        name: of the run directory under --runs; made up from env and algo if empty.
+        runs: folder of the run directories.
+        seed: of everything drawn.
+        n_envs: pieces written at once.
+        device: torch device; auto takes a GPU if there is one.
+        threads: CPU threads of torch.
+        learning_rate: of Adam, falls to a tenth along the run.
+        n_epochs: passes over each rollout (ppo).
+        batch_size: cells in a minibatch of whole pieces (ppo).
+        gamma: discount; 1 because every piece has the same length.
+        gae_lambda: of generalised advantage estimation.
+        clip_range: of the probability ratio (ppo).
+        ent_coef: weight of the entropy bonus.
+        vf_coef: weight of the value's error.
+        max_grad_norm: gradients are clipped to this norm.
+        value_gradient: whether the value's error also trains the recurrent network.
+        eval_pieces: pieces sampled for the table at the end.
+        samples: melodies written at the end.
+        save_freq: steps between saves of policy and state.
+        progress: show a progress bar.
+        tensorboard: also log for TensorBoard, into the run directory.
+    """
+
+    n_timesteps: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 2_000_000
+    reward: tuple[str, ...] = ("rl_tuner=0.5", "prior=1")
+    algo: str = "ppo"
+    env: str = "composition/RLTuner-v0"
+    task: tuple[str, ...] = ()
+    prior: str = "folk"
+    name: str = ""
+    runs: Path = Path("runs")
+    seed: int = 0
+    n_envs: int = 256
+    device: str = "auto"
+    threads: int = 2
+    learning_rate: float = 5e-4
+    n_epochs: int = 4
+    batch_size: int = 2048
+    gamma: float = 1.0
+    gae_lambda: float = 0.95
+    clip_range: float = 0.2
+    ent_coef: float = 0.05
+    vf_coef: float = 0.5
+    max_grad_norm: float = 0.5
+    value_gradient: bool = True
+    eval_pieces: int = 4000
+    samples: int = 8
+    save_freq: int = 250_000
+    progress: bool = True
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        least = {"n_timesteps": 1, "n_envs": 1, "threads": 1, "n_epochs": 1, "batch_size": 1}
+        least |= {"eval_pieces": 1, "samples": 0, "save_freq": 1, "seed": 0}
+        for name, value in least.items():
+            if getattr(self, name) < value:
+                raise ValueError(f"{name}={getattr(self, name)}: expected at least {value}")
+        if self.learning_rate <= 0:
+            raise ValueError(f"learning_rate={self.learning_rate}: expected a number above 0")
+
+    @property
+    def reward_spec(self) -> dict[str, Any]:
+        """The reward as `rewards.total.build` takes it."""
+        return dict(parse_term(text) for text in self.reward)
+
+    @property
+    def task_arguments(self) -> dict[str, Any]:
+        """The environment's arguments."""
+        return dict(parse_assignment(text) for text in self.task)
+
+
+def parse_value(text: str) -> Any:
+    """A TOML value if it is one ('0.5', 'true', '"a"'), else the text itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """Name and value of 'name=value'.
+
+    Raises:
+        ValueError: no '=' or nothing on one of its sides.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name or not value:
+        raise ValueError(f"{text!r}: expected name=value, such as bars=8")
+    return name, parse_value(value)
+
+
+def parse_term(text: str) -> tuple[str, Any]:
+    """Name and setting of 'name', 'name=weight' or 'name=weight,parameter=value,...'."""
+    name, _, rest = text.partition("=")
+    weight, *params = rest.split(",") if rest else ["1"]
+    value = parse_value(weight)
+    if not params:
+        return name, value
+    return name, {"weight": value} | dict(parse_assignment(param) for param in params)
+
+
+def _as_text(name: str, value: Any) -> str:
+    """'name=value' of a TOML table's entry, the other way round."""
+
+    def plain(item: Any) -> str:
+        return str(item).lower() if isinstance(item, bool) else str(item)
+
+    if isinstance(value, Mapping):
+        params = [f"{k}={plain(v)}" for k, v in value.items() if k != "weight"]
+        return ",".join([f"{name}={plain(value.get('weight', 1.0))}", *params])
+    return f"{name}={plain(value)}"
+
+
+def _unique(entries: Iterable[tuple[str, Any]], table: str) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for name, value in entries:
+        if name in result:
+            raise ValueError(f"{table} {name!r} is given twice; expected it once")
+        result[name] = value
+    return result
+
+
+def to_toml(config: TrainConfig) -> str:
+    """The resolved settings; feeding them back repeats the run."""
+    import tomli_w
+
+    flat = {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in asdict(config).items()
+        if name not in TABLES
+    }
+    tables = {
+        "reward": _unique((parse_term(text) for text in config.reward), "reward"),
+        "task": _unique((parse_assignment(text) for text in config.task), "task argument"),
+    }
+    return tomli_w.dumps(flat | tables)
+
+
+def from_mapping(values: Mapping[str, Any], source: str) -> TrainConfig:
+    """Settings from a mapping as TOML gives it.
+
+    Raises:
+        ValueError: an unknown name or a value of a wrong type; the message names `source`.
+    """
+    hints = get_type_hints(TrainConfig)
+    known = [f.name for f in fields(TrainConfig)]
+    settings: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in known:
+            raise ValueError(f"{source}: unknown setting {name!r}.{did_you_mean(name, known)}")
+        kind = hints[name]
+        if name in TABLES:
+            if not isinstance(value, Mapping):
+                raise ValueError(f"{source}: [{name}] must be a table of names and values")
+            value = tuple(_as_text(key, item) for key, item in value.items())
+        elif kind is Path:
+            value = Path(str(value))
+        elif kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        elif not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise ValueError(f"{source}: {name} = {value!r}, expected {kind.__name__}")
+        settings[name] = value
+    return TrainConfig(**settings)
+
+
+def read_toml(path: Path) -> TrainConfig:
+    """Settings from a TOML file.
+
+    Raises:
+        ValueError: not TOML, or as `from_mapping`.
+    """
+    try:
+        with path.open("rb") as file:
+            return from_mapping(tomllib.load(file), str(path))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not TOML: {error}") from error
+
+
+def parse_arguments(
+    arguments: Sequence[str] | None = None, description: str = ""
+) -> tuple[TrainConfig, Path | None]:
+    """Settings from the command line, and the run to resume if there is one.
+
+    `--config FILE` gives the defaults that the other flags change; `--resume RUN` takes them
+    from a run directory.
+    """
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--config", type=Path, default=None)
+    first.add_argument("--resume", type=Path, default=None)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    chosen, rest = first.parse_known_args(words)
+    base = TrainConfig()
+    if chosen.resume is not None:
+        if not (chosen.resume / "config.toml").is_file():
+            raise ValueError(f"{chosen.resume} is no run directory: it has no config.toml")
+        base = read_toml(chosen.resume / "config.toml")
+    elif chosen.config is not None:
+        base = read_toml(chosen.config)
+    note = "  --config FILE starts from a TOML file; --resume RUN goes on with a run."
+    config = tyro.cli(
+        TrainConfig,
+        args=rest,
+        default=base,
+        description=description + "\n\n" + note,
+        prog="python -m agents.train",
+    )
+    return config, chosen.resume

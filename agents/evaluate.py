@@ -1,0 +1,124 @@
+"""Repeat the table of a run: the agent beside the prior and the published figures.
+
+python -m agents.evaluate runs/rltuner-v0-ppo-1
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from agents import commands
+
+if TYPE_CHECKING:
+    from envs.score import Score
+    from envs.task import Task
+    from pretrained.prior import RecurrentPrior
+
+BATCH = 1000  # pieces sampled at once
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """What to evaluate.
+
+    Attributes:
+        run: run directory.
+        n: pieces to sample from the agent and from its prior.
+        seed: of the draw.
+        temperature: of the agent's draw; 1 is the policy as it was trained.
+        threads: CPU threads of torch.
+    """
+
+    run: tyro.conf.Positional[str]
+    n: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 10_000
+    seed: int = 1
+    temperature: float = 1.0
+    threads: int = 2
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise ValueError(f"n={self.n}: expected at least 1 piece")
+
+
+def sample_many(
+    prior: RecurrentPrior, task: Task, n: int, seed: int, temperature: float = 1.0
+) -> Score:
+    """`n` pieces drawn in portions; the same seed gives the same pieces."""
+    import numpy as np
+    import torch
+
+    from envs.score import Score
+    from pretrained.prior import sample
+
+    torch_rng = torch.Generator().manual_seed(seed)
+    pages = np.random.default_rng(seed)
+    parts = [
+        sample(prior, task.sample(pages, min(BATCH, n - done)), torch_rng, temperature).tokens
+        for done in range(0, n, BATCH)
+    ]
+    return Score(np.concatenate(parts), task)
+
+
+def column(score: Score, prior: RecurrentPrior) -> dict[str, float]:
+    """One column of the table: statistics, mean log p under `prior`, distinct pieces."""
+    from rewards.metrics import distinct, table_rows
+
+    rows = table_rows(score)
+    rows["mean log p per token (nats)"] = float(prior.log_prob(score).mean())
+    rows["distinct pieces"] = float(distinct(score))
+    return rows
+
+
+def compare(
+    agent: RecurrentPrior,
+    prior: RecurrentPrior,
+    task: Task,
+    n: int,
+    seed: int,
+    temperature: float = 1.0,
+) -> dict[str, dict[str, float]]:
+    """Columns of prior and agent, `n` pieces each."""
+    return {
+        "prior": column(sample_many(prior, task, n, seed), prior),
+        "agent": column(sample_many(agent, task, n, seed, temperature), prior),
+    }
+
+
+def table(columns: Mapping[str, Mapping[str, float]], n: int) -> str:
+    """The columns and the published figures as text."""
+    from rewards.metrics import format_table
+
+    return f"{n:,} pieces each\n\n{format_table(columns)}"
+
+
+def evaluate(config: EvaluateConfig) -> None:
+    """Print the table; leave it in the run directory as evaluation.json."""
+    import torch
+
+    from agents.run import Run, write_atomic
+    from agents.vec_env import make_task
+    from pretrained.checkpoint import load
+
+    torch.set_num_threads(config.threads)
+    run = Run(config.run)
+    settings = run.config
+    task = make_task(settings)
+    agent, prior = load(run.policy_file, task.codec), load(settings.prior, task.codec)
+    columns = compare(agent, prior, task, config.n, config.seed, config.temperature)
+    print(table(columns, config.n))
+    facts = {"pieces": config.n, "seed": config.seed, "columns": columns}
+    write_atomic(run.path / "evaluation.json", json.dumps(facts, indent=2) + "\n")
+
+
+def main() -> None:
+    """Command line."""
+    commands.run(lambda: evaluate(commands.parse(EvaluateConfig, "evaluate", __doc__)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,223 @@
+"""The run directory: everything a run leaves behind, written so that nothing half-written stays.
+
+config.toml          resolved settings; --config with it repeats the run
+provenance.json      versions, commit, hashes of the prior and of each reward's source
+metrics.csv          one row per update, one column per reward term, KL and entropy
+policy.safetensors   the policy; loads as a prior
+state.zip            to resume one's own run only: network and optimiser
+samples/             melodies as MIDI, MusicXML, ABC and score picture
+learning_curve.png   report.json   report.txt
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import inspect
+import json
+import os
+import platform
+import subprocess
+import zipfile
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agents.config import TrainConfig, read_toml, to_toml
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+
+    from rewards.total import RewardSum
+
+PACKAGES = (
+    *("composition-gym", "numpy", "torch", "gymnasium", "stable-baselines3", "music21"),
+    *("safetensors", "verovio", "symusic"),
+)
+
+
+def write_atomic(path: Path, data: str | bytes) -> None:
+    """Write a file so that it is there whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_bytes(data.encode() if isinstance(data, str) else data)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+class Run:
+    """A run directory.
+
+    Args:
+        path: of the directory, which must hold a config.toml.
+
+    Raises:
+        ValueError: it is no run directory.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        if not (self.path / "config.toml").is_file():
+            raise ValueError(
+                f"{self.path} is no run directory: it has no config.toml; "
+                "make one with: python -m agents.train --name NAME"
+            )
+
+    @classmethod
+    def create(cls, config: TrainConfig) -> Run:
+        """A new directory for a run; never an existing one.
+
+        Raises:
+            ValueError: a directory of the given name exists.
+        """
+        if config.name:
+            path = config.runs / config.name
+        else:
+            stem = f"{config.env.rpartition('/')[2].lower()}-{config.algo}"
+            taken = (n for n in range(1, 10**6) if not (config.runs / f"{stem}-{n}").exists())
+            path = config.runs / f"{stem}-{next(taken)}"
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            raise ValueError(
+                f"{path} exists and is never overwritten; go on with --resume {path}, "
+                "or give another --name"
+            ) from None
+        write_atomic(path / "config.toml", to_toml(config))
+        return cls(path)
+
+    @property
+    def config(self) -> TrainConfig:
+        """The run's settings."""
+        return read_toml(self.path / "config.toml")
+
+    @property
+    def policy_file(self) -> Path:
+        """The policy, which loads as a prior."""
+        return self.path / "policy.safetensors"
+
+    @property
+    def samples(self) -> Path:
+        """Folder of the melodies."""
+        return self.path / "samples"
+
+    # -- provenance ------------------------------------------------------------------------------
+
+    def write_provenance(self, prior_file: Path, reward: RewardSum) -> None:
+        """Record what the run was made with."""
+        sources = {
+            name: {"source": _where(term.fn), "sha256": _source_hash(term.fn)}
+            for name, term in reward.terms.items()
+        }
+        facts = {
+            "python": platform.python_version(),
+            "packages": {name: _version(name) for name in PACKAGES},
+            "commit": _commit(),
+            "prior": {
+                "file": prior_file.name,
+                "sha256": hashlib.sha256(prior_file.read_bytes()).hexdigest(),
+            },
+            "rewards": sources,
+        }
+        write_atomic(self.path / "provenance.json", json.dumps(facts, indent=2) + "\n")
+
+    # -- metrics ---------------------------------------------------------------------------------
+
+    @property
+    def metrics_file(self) -> Path:
+        """One row per update."""
+        return self.path / "metrics.csv"
+
+    def append_metrics(self, row: Mapping[str, float]) -> None:
+        """Add a row; the first one writes the head."""
+        new = not self.metrics_file.exists()
+        with self.metrics_file.open("a", newline="") as file:
+            writer = csv.writer(file)
+            if new:
+                writer.writerow(row)
+            writer.writerow(f"{value:.6g}" for value in row.values())
+
+    def read_metrics(self) -> dict[str, list[float]]:
+        """Columns of metrics.csv."""
+        if not self.metrics_file.exists():
+            return {}
+        with self.metrics_file.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
+
+    def cut_metrics(self, steps: int) -> None:
+        """Drop rows past `steps`, which a resumed run will write again."""
+        columns = self.read_metrics()
+        if columns:
+            lines = self.metrics_file.read_text().splitlines(keepends=True)
+            kept = [line for line, t in zip(lines[1:], columns["steps"], strict=True) if t <= steps]
+            write_atomic(self.metrics_file, "".join(lines[:1] + kept))
+
+    # -- state -----------------------------------------------------------------------------------
+
+    def save(self, model: BaseAlgorithm) -> None:
+        """Policy and state, each in one atomic step."""
+        model.policy.export(self.policy_file, {"steps": model.num_timesteps})  # type: ignore[operator]
+        part = self.path / "state.part.zip"
+        kept = {"num_timesteps"}  # plain numbers only: the archive holds nothing pickled
+        model.save(part, exclude=set(vars(model)) - kept)
+        part.replace(self.path / "state.zip")
+
+    def restore(self, model: BaseAlgorithm) -> int:
+        """Put the saved network and optimiser into a model; returns the steps done.
+
+        Raises:
+            ValueError: there is no state, or it is damaged.
+        """
+        file = self.path / "state.zip"
+        if not file.is_file():
+            raise ValueError(f"{self.path} has no state.zip to resume from; start a new run")
+        try:
+            with zipfile.ZipFile(file) as archive:
+                steps = int(json.loads(archive.read("data"))["num_timesteps"])
+            model.set_parameters(str(file), device=model.device)
+        except (zipfile.BadZipFile, KeyError, RuntimeError, ValueError) as error:
+            raise ValueError(f"{file} cannot be resumed from: {error}") from error
+        model.num_timesteps = steps
+        return steps
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _commit() -> str:
+    """Commit of the checkout the code runs from, '' if it is none."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _where(fn: Any) -> str:
+    fn = inspect.unwrap(fn)
+    target = fn if hasattr(fn, "__qualname__") else type(fn)
+    return f"{target.__module__}:{target.__qualname__}"
+
+
+def _source_hash(fn: Any) -> str:
+    """Hash of the file a reward comes from, '' if it has none."""
+    fn = inspect.unwrap(fn)
+    try:
+        file = inspect.getsourcefile(fn if hasattr(fn, "__qualname__") else type(fn))
+    except TypeError:
+        return ""
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""

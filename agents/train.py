@@ -1,0 +1,124 @@
+"""Fine-tune the pretrained network as an agent's policy.
+
+    python -m agents.train
+    python -m agents.train --reward rl_tuner=0.5 prior=1 my_rewards.py:smooth=0.3
+    python -m agents.train --env composition/Melody-v0 --task bars=4 meter=3/4
+    python -m agents.train --resume runs/rltuner-v0-ppo-1
+
+Prints the statistics of agent and prior beside the published ones, and leaves a run directory
+with the policy, metrics, a learning curve and melodies.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agents import commands
+from agents.config import TrainConfig, parse_arguments
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+    from agents.run import Run
+    from envs.task import Task
+    from pretrained.prior import RecurrentPrior
+    from rewards.total import RewardSum
+
+
+def learn(
+    run: Run,
+    config: TrainConfig,
+    model: OnPolicyAlgorithm,
+    prior: RecurrentPrior,
+    reward: RewardSum,
+) -> bool:
+    """Train to the end, or until Ctrl-C; save either way. Returns whether it was the end."""
+    from stable_baselines3.common.logger import configure
+
+    from agents.callbacks import Interrupt, PieceMetrics, ProgressBar, Saver
+
+    model.set_logger(configure(str(run.path), ["tensorboard"] if config.tensorboard else []))
+    metrics, interrupt = PieceMetrics(run, prior, reward, config.prior), Interrupt()
+    bar = ProgressBar(metrics, config.n_timesteps, config.progress)
+    saver = Saver(run, config.save_freq)
+    try:
+        model.learn(
+            max(0, config.n_timesteps - model.num_timesteps),
+            callback=[interrupt, metrics, bar, saver],
+            reset_num_timesteps=False,
+        )
+    finally:
+        run.save(model)
+    return not interrupt.asked
+
+
+def report(
+    run: Run, config: TrainConfig, model: OnPolicyAlgorithm, prior: RecurrentPrior,
+    reward: RewardSum, task: Task,
+) -> None:  # fmt: skip
+    """The table, the melodies and the learning curve."""
+    from agents import curve
+    from agents.compose import write_pieces
+    from agents.evaluate import compare, sample_many, table
+    from agents.run import write_atomic
+
+    agent = model.policy.as_prior()  # type: ignore[operator]
+    columns = compare(agent, prior, task, config.eval_pieces, config.seed + 1)
+    text = table(columns, config.eval_pieces)
+    print("\n" + text)
+    facts = {"pieces": config.eval_pieces, "steps": model.num_timesteps, "columns": columns}
+    write_atomic(run.path / "report.json", json.dumps(facts, indent=2) + "\n")
+    write_atomic(run.path / "report.txt", text + "\n")
+    curve.draw(run.read_metrics(), run.path / "learning_curve.png")
+    if config.samples:
+        run.samples.mkdir(exist_ok=True)
+        write_pieces(sample_many(agent, task, config.samples, config.seed), run.samples, reward)
+    print(f"\n{run.path}: policy, learning curve and {config.samples} melodies")
+
+
+def train(config: TrainConfig, resume: Path | None = None) -> int:
+    """The main job. Returns the exit status: 130 if it was stopped before the end."""
+    import torch
+
+    from agents import algorithms
+    from agents.run import Run
+    from agents.vec_env import CompositionVecEnv, make_env
+    from pretrained.checkpoint import load, locate
+    from rewards.total import build
+
+    algorithms.check_name(config.algo)
+    torch.set_num_threads(config.threads)
+    reward = build(config.reward_spec)
+    env = CompositionVecEnv(make_env(config, config.n_envs))
+    task = env.env.task
+    prior = load(config.prior, task.codec)
+    model = algorithms.make(config, env, prior, reward)
+    if resume is None:
+        run = Run.create(config)
+        run.write_provenance(locate(config.prior), reward)
+    else:
+        run = Run(resume)
+        steps = run.restore(model)
+        if steps >= config.n_timesteps:
+            raise ValueError(f"{run.path} has done its {steps:,} steps; give a larger -n to go on")
+        run.cut_metrics(steps)
+    print(f"{run.path}: {config.algo} on {config.env}, {config.n_timesteps:,} steps")
+    if not learn(run, config, model, prior, reward):
+        print(
+            f"\nstopped at {model.num_timesteps:,} of {config.n_timesteps:,} steps, all saved; "
+            f"go on with: python -m agents.train --resume {run.path}"
+        )
+        return 130
+    report(run, config, model, prior, reward, task)
+    return 0
+
+
+def main() -> None:
+    """Command line."""
+    commands.run(lambda: train(*parse_arguments(description=__doc__ or "")))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,292 @@
+"""From cells to written music: notes cut at bar lines into symbols a staff can show.
+
+A note of five sixteenths is no single note on paper, and one that hides the middle of a bar is
+hard to read. Here each voice becomes bars of symbols (notes and rests with a written length, ties
+and tuplets); how symbols look in MusicXML or ABC is not decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import lru_cache
+from itertools import pairwise
+
+from envs.codec import Note
+from envs.score import Score
+from envs.task import Task
+from envs.theory import ACCIDENTALS, LETTERS, Key, Meter, line_of_fifths_name
+
+BARS_PER_LINE = 4
+
+# Level of a cell that no division of the bar into beats, halves and so on reaches.
+OFF_BEAT = 99
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """One written note or rest.
+
+    Attributes:
+        start: cell of the piece at which it begins.
+        cells: how long it sounds.
+        pitch: MIDI number, None for a rest.
+        written: the length as drawn, in quarter notes; inside a tuplet longer than what sounds.
+        tied: whether a tie leads to the next symbol.
+        continues: whether a tie leads here from the symbol before.
+        tuplet: (first cell, drawn notes, in the time of) of the tuplet it belongs to.
+        beat: index of the beat of the bar it begins in; flags of one beat share a beam.
+    """
+
+    start: int
+    cells: int
+    pitch: int | None
+    written: Fraction
+    tied: bool = False
+    continues: bool = False
+    tuplet: tuple[int, int, int] | None = None
+    beat: int = 0
+
+
+def notes_of(score: Score, row: int) -> list[Note]:
+    """The notes of one piece, voice after voice.
+
+    Raises:
+        ValueError: there is no such row.
+    """
+    if not -score.batch <= row < score.batch:
+        raise ValueError(f"row {row}: expected 0..{score.batch - 1}, the score's pieces")
+    page = score.tokens[row]
+    codec = score.task.codec
+    return [note for voice, line in enumerate(page) for note in codec.decode(line, voice)]
+
+
+def written_key(key: Key) -> Key:
+    """The key itself, or its enharmonic twin if its signature needs more than seven signs."""
+    if -7 <= key.fifths <= 7:
+        return key
+    letter = "FCGDAEB".index(key.tonic[0]) - 1
+    place = letter + 7 * ACCIDENTALS[key.tonic[1:]]
+    return Key(line_of_fifths_name(place - 12 if key.fifths > 0 else place + 12), key.mode)
+
+
+def spelled(key: Key, pitch: int) -> tuple[str, int, int]:
+    """Letter, alteration in semitones and octave of a pitch as this key writes it."""
+    name, octave = key.spell(pitch)
+    return name[0], sum(ACCIDENTALS[sign] for sign in name[1:]), octave
+
+
+def signature(key: Key) -> dict[str, int]:
+    """Alteration of each of the seven letters under the key signature."""
+    altered = dict.fromkeys(LETTERS, 0)
+    for count in range(abs(key.fifths)):
+        if key.fifths > 0:
+            altered["FCGDAEB"[count]] = 1
+        else:
+            altered["BEADGCF"[count]] = -1
+    return altered
+
+
+def beat_quarters(meter: Meter) -> Fraction:
+    """Length of a beat in quarter notes."""
+    return Fraction(12 if meter.compound else 4, meter.denominator)
+
+
+def low_voice(score: Score, row: int, voice: int) -> bool:
+    """Whether a voice lies so low that it is better read in the bass clef."""
+    pitches = [note.pitch for note in notes_of(score, row) if note.voice == voice]
+    middle = sum(pitches) / len(pitches) if pitches else (score.task.low + score.task.high) / 2
+    return middle < 57
+
+
+def bars_of(score: Score, row: int, voice: int) -> list[list[Symbol]]:
+    """Each bar of a voice as symbols that fill it, ties and tuplets marked."""
+    task = score.task
+    cut = _BarCutter(task)
+    bars: list[list[tuple[int, int, int | None]]] = [[] for _ in range(task.bars)]
+    tied: set[int] = set()  # cells at which a symbol goes on that began earlier
+    for start, stop, pitch in _with_rests(task, score, row, voice):
+        borders = range(start // task.bar_cells + 1, -(-stop // task.bar_cells))
+        edges = [start, *(bar * task.bar_cells for bar in borders), stop]
+        for begin, end in pairwise(edges):
+            bars[begin // task.bar_cells].append((begin, end, pitch))
+        if pitch is not None:
+            tied.update(range(start + 1, stop))
+    written = [list(cut.symbols(segments)) for segments in bars]
+    return [[_with_ties(symbol, tied) for symbol in bar] for bar in written]
+
+
+def _with_ties(symbol: Symbol, tied: set[int]) -> Symbol:
+    if symbol.pitch is None:
+        return symbol
+    after = symbol.start + symbol.cells
+    return replace(symbol, tied=after in tied, continues=symbol.start in tied)
+
+
+def _with_rests(
+    task: Task, score: Score, row: int, voice: int
+) -> Iterator[tuple[int, int, int | None]]:
+    """(start, stop, pitch) of notes and of the silences between them."""
+    end = 0
+    for note in notes_of(score, row):
+        if note.voice != voice:
+            continue
+        if note.start > end:
+            yield end, note.start, None
+        end = note.start + note.duration
+        yield note.start, end, note.pitch
+    if end < task.cells:
+        yield end, task.cells, None
+
+
+@lru_cache(maxsize=64)
+def _levels(cells: int, factors: tuple[int, ...]) -> tuple[int, ...]:
+    """How strong each border between cells of a bar is: 0 the bar line, more is weaker."""
+    levels = [OFF_BEAT] * (cells + 1)
+    levels[0] = levels[cells] = 0
+
+    def divide(start: int, size: int, factors: tuple[int, ...], depth: int) -> None:
+        parts = _parts(size, factors)
+        if not parts:
+            return
+        step = size // parts
+        for place in range(start, start + size, step):
+            levels[place] = min(levels[place], depth)
+            divide(place, step, factors[1:], depth + 1)
+
+    divide(0, cells, factors, 1)
+    return tuple(levels)
+
+
+def _parts(size: int, factors: Sequence[int]) -> int:
+    """Into how many parts a stretch of the bar falls; 0 if it is not divided further."""
+    return factors[0] if factors else 2 if size % 2 == 0 else 0
+
+
+def _factors(task: Task) -> tuple[int, ...]:
+    """How a bar divides down to its beats, and dotted beats into three: 4/4 (2, 2), 6/8 (2, 3)."""
+    meter = task.meter
+    beats = meter.numerator // 3 if meter.compound else meter.numerator
+    if task.bar_cells % (beats * (3 if meter.compound else 1)):
+        # The grid is too coarse for the beats: 6/8 on quarter notes reads as 3/4.
+        beats, compound = Fraction(meter.numerator, meter.denominator).numerator, False
+    else:
+        compound = meter.compound
+    halves = []
+    while beats % 2 == 0:
+        halves.append(2)
+        beats //= 2
+    return (*halves, *([beats] if beats > 1 else []), *([3] if compound else []))
+
+
+def _plain_length(length: Fraction) -> bool:
+    """Whether a length in quarter notes is a note without dot, a breve at most."""
+    return length <= 8 and _binary(length.numerator) and _binary(length.denominator)
+
+
+def _dotted_length(length: Fraction) -> bool:
+    return _plain_length(length * 2 / 3)
+
+
+def _binary(number: int) -> bool:
+    return number & (number - 1) == 0
+
+
+class _BarCutter:
+    """Cuts what sounds in a bar into symbols, for one task."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.factors = _factors(task)
+        self.levels = _levels(task.bar_cells, self.factors)
+        self.compound = task.meter.compound and self.factors[-1:] == (3,)
+        self.beat_level = len(self.factors) - self.compound
+        group = beat_quarters(task.meter)
+        if not task.meter.compound:
+            # 3/8 is beamed as a whole, other metres at least by the quarter note.
+            three = task.meter.numerator == 3 and task.meter.denominator >= 8
+            group = max(group, Fraction(2 if three else 1))
+        self.group_cells = group * task.grid
+
+    def symbols(self, segments: list[tuple[int, int, int | None]]) -> Iterator[Symbol]:
+        """Symbols of one bar; `segments` (start, stop, pitch) fill it, in cells of the piece."""
+        bar = segments[0][0]
+        if len(segments) == 1 and segments[0][2] is None:
+            length = Fraction(self.task.bar_cells, self.task.grid)
+            yield Symbol(bar, self.task.bar_cells, None, length)
+            return
+        borders = {start - bar for start, _, _ in segments}
+        tuplets = list(self._tuplets(0, self.task.bar_cells, self.factors, borders))
+        edges = {edge for start, size, _ in tuplets for edge in (start, start + size)}
+        for begin, end, pitch in segments:
+            start, stop = begin - bar, end - bar
+            cuts = [start, *sorted(edge for edge in edges if start < edge < stop), stop]
+            for left, right in pairwise(cuts):
+                tuplet = next((t for t in tuplets if t[0] <= left < t[0] + t[1]), None)
+                pieces = (
+                    self._in_tuplet(left, right, pitch, tuplet, bar)
+                    if tuplet
+                    else self._plain(left, right, pitch)
+                )
+                for piece in pieces:
+                    beat = int(piece.start / self.group_cells)
+                    yield replace(piece, start=piece.start + bar, beat=beat)
+
+    def _tuplets(
+        self, start: int, size: int, factors: tuple[int, ...], borders: set[int]
+    ) -> Iterator[tuple[int, int, int]]:
+        """(start, cells, drawn notes) of the tuplets that the borders in a stretch ask for."""
+        inside = [border for border in borders if start < border < start + size]
+        if all(self.levels[border] < OFF_BEAT for border in inside):
+            return
+        length = Fraction(size, self.task.grid)
+        if length <= 2 and _plain_length(length):
+            for drawn in range(3, size + 1, 2):
+                if size % drawn == 0 and not any((b - start) % (size // drawn) for b in inside):
+                    yield start, size, drawn
+                    return
+        step = size // _parts(size, factors)
+        for place in range(start, start + size, step):
+            yield from self._tuplets(place, step, factors[1:], borders)
+
+    def _in_tuplet(
+        self, start: int, stop: int, pitch: int | None, tuplet: tuple[int, int, int], bar: int
+    ) -> Iterator[Symbol]:
+        first, size, drawn = tuplet
+        time_of = 1 << (drawn.bit_length() - 1)  # 3 in the time of 2, 5 and 7 in that of 4
+        unit = size // drawn
+        while start < stop:
+            count = (stop - start) // unit
+            while not _plain_length(Fraction(count)) and not _dotted_length(Fraction(count)):
+                count -= 1
+            written = Fraction(size, self.task.grid) / time_of * count
+            mark = (bar + first, drawn, time_of)
+            yield Symbol(start, count * unit, pitch, written, tuplet=mark)
+            start += count * unit
+
+    def _plain(self, start: int, stop: int, pitch: int | None) -> Iterator[Symbol]:
+        """A stretch on the beats and their halves, cut where it would hide a stronger beat."""
+        length = Fraction(stop - start, self.task.grid)
+        inside = self.levels[start + 1 : stop]
+        strongest = min(inside, default=OFF_BEAT)
+        if self._readable(start, stop, length, strongest, pitch is None):
+            yield Symbol(start, stop - start, pitch, length)
+            return
+        places = [start + 1 + i for i, level in enumerate(inside) if level == strongest]
+        cut = places[-1] if self.levels[start] <= self.levels[stop] else places[0]
+        yield from self._plain(start, cut, pitch)
+        yield from self._plain(cut, stop, pitch)
+
+    def _readable(
+        self, start: int, stop: int, length: Fraction, strongest: int, rest: bool
+    ) -> bool:
+        """Whether a stretch may stand as one symbol, given the strongest beat inside it."""
+        ends = max(self.levels[start], self.levels[stop])
+        if self.compound and strongest <= self.beat_level < ends:
+            return False  # the dotted beats stay visible
+        if not rest:
+            # One level of syncopation reads well: a quarter note between two eighths.
+            return (_plain_length(length) or _dotted_length(length)) and strongest >= ends - 1
+        whole_beats = self.compound and ends <= self.beat_level and _dotted_length(length)
+        return (_plain_length(length) or whole_beats) and strongest >= ends

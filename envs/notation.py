@@ -1,0 +1,193 @@
+"""Reading and writing pieces: MIDI, MusicXML, ABC, engraved pictures and one line of text.
+
+The text names notes and rests: `C4 A4:2 r:4 G4`. A name alone lasts a beat, `:2` two cells, `r` is
+a rest, and `;` begins the next voice.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from envs.abc import abc
+from envs.codec import Codec, Note
+from envs.measures import beat_quarters, notes_of, written_key
+from envs.musicxml import musicxml, svg
+from envs.reading import read_notes
+from envs.score import Score
+from envs.task import MAX_VOICES, Task
+from envs.theory import Key, Meter, parse_pitch
+
+__all__ = [
+    "abc",
+    "midi_bytes",
+    "musicxml",
+    "notes_of",
+    "parse_notes",
+    "read_notes",
+    "score_from_text",
+    "score_of",
+    "svg",
+    "text",
+    "write_midi",
+]
+
+_WORD = re.compile(r"([^\s:;]+?)(?::(\d{1,6}))?")
+_VELOCITY = 80
+
+
+# -- MIDI ------------------------------------------------------------------------------------------
+
+
+def midi_bytes(score: Score, row: int = 0, tempo: float = 80.0) -> bytes:
+    """One piece as a MIDI file, a track for each voice.
+
+    Args:
+        score: the pieces.
+        row: which of them.
+        tempo: beats per minute, dotted beats in compound metres.
+    """
+    import symusic
+
+    task = score.task
+    quarter = math.lcm(480, task.grid)  # so that every cell is a whole number of ticks
+    cell = quarter // task.grid
+    file: Any = symusic.Score(quarter)
+    file.tempos.append(symusic.Tempo(0, qpm=tempo * float(beat_quarters(task.meter))))
+    file.time_signatures.append(
+        symusic.TimeSignature(0, task.meter.numerator, task.meter.denominator)
+    )
+    minor = int(task.key.mode == "minor")  # MIDI knows two modes
+    file.key_signatures.append(symusic.KeySignature(0, written_key(task.key).fifths, minor))
+    tracks: list[Any] = [symusic.Track(name=f"Voice {voice + 1}") for voice in range(task.voices)]
+    for note in notes_of(score, row):
+        tracks[note.voice].notes.append(
+            symusic.Note(note.start * cell, note.duration * cell, note.pitch, _VELOCITY)
+        )
+    for track in tracks:
+        file.tracks.append(track)
+    return bytes(file.dumps_midi())
+
+
+def write_midi(score: Score, row: int, path: str | Path, tempo: float = 80.0) -> None:
+    """Write one piece as a MIDI file; see `midi_bytes`."""
+    Path(path).write_bytes(midi_bytes(score, row, tempo))
+
+
+# -- one line of text ------------------------------------------------------------------------------
+
+
+def text(score: Score, row: int = 0) -> str:
+    """One piece in a line, such as 'C4 A4:2 r:4 G4'; `score_from_text` reads it back."""
+    task = score.task
+    voices: list[list[str]] = [[] for _ in range(task.voices)]
+    ends = [0] * task.voices
+
+    def say(voice: int, name: str, cells: int) -> None:
+        voices[voice].append(name if cells == task.beat_cells else f"{name}:{cells}")
+
+    for note in notes_of(score, row):
+        if note.start > ends[note.voice]:
+            say(note.voice, "r", note.start - ends[note.voice])
+        say(note.voice, task.key.pitch_name(note.pitch), note.duration)
+        ends[note.voice] = note.start + note.duration
+    for voice, end in enumerate(ends):
+        if end < task.cells:
+            say(voice, "r", task.cells - end)
+    return " ; ".join(" ".join(words) for words in voices)
+
+
+def parse_notes(line: str, beat_cells: int = 4) -> list[Note]:
+    """The notes of a line such as 'C4 A4:2 r:4 G4'; a name alone lasts `beat_cells` cells.
+
+    Raises:
+        ValueError: a word that is no note or rest.
+    """
+    return [note for voice in _parse(line, beat_cells)[0] for note in voice]
+
+
+def _parse(line: str, beat_cells: int) -> tuple[list[list[Note]], int]:
+    """Notes of each voice, and the cell at which the longest voice ends."""
+    voices: list[list[Note]] = []
+    longest = 0
+    for voice, part in enumerate(line.split(";")):
+        end = 0
+        voices.append([])
+        for number, word in enumerate(part.split()):
+            match = _WORD.fullmatch(word)
+            cells = (int(match[2]) if match[2] else beat_cells) if match else 0
+            if match is None or cells < 1:
+                raise ValueError(
+                    f"word {number + 1}, {word!r}: expected a note or rest and perhaps its length "
+                    "in cells, such as 'C4', 'F#4:2' or 'r:4'"
+                )
+            if match[1] not in ("r", "R"):
+                try:
+                    pitch = parse_pitch(match[1])
+                except ValueError as error:
+                    raise ValueError(f"word {number + 1}: {error}, or 'r' for a rest") from None
+                voices[voice].append(Note(end, cells, pitch, voice))
+            end += cells
+        longest = max(longest, end)
+    return voices, longest
+
+
+def score_of(notes: Iterable[Note], task: Task) -> Score:
+    """A score of one piece that holds these notes.
+
+    Raises:
+        ValueError: a note does not fit in the task's voices, cells or vocabulary, or two overlap.
+    """
+    voices: list[list[Note]] = [[] for _ in range(task.voices)]
+    for note in notes:
+        if not 0 <= note.voice < task.voices:
+            raise ValueError(f"{note} is for voice {note.voice}; the task has {task.voices}")
+        voices[note.voice].append(note)
+    return Score(np.stack([task.codec.encode(voice, task.cells) for voice in voices])[None], task)
+
+
+def score_from_text(
+    line: str,
+    key: str | Key = "C major",
+    meter: str | Meter = "4/4",
+    grid: int = 4,
+    low: int | str | None = None,
+    high: int | str | None = None,
+) -> Score:
+    """A score of one piece from a line such as 'C4 A4 G4 E4', as many bars long as it needs.
+
+    What is left of the last bar is silent.
+
+    Args:
+        line: notes and rests; voices are parted by ';'.
+        key: such as 'G major'.
+        meter: such as '6/8'.
+        grid: cells per quarter note.
+        low, high: range; if None the reference's C3-B5, wider if the notes need it.
+
+    Raises:
+        ValueError: the line is empty, too long, or has a word that is no note or rest.
+    """
+    meter = Meter.parse(meter)
+    Codec(grid=grid)  # checks the grid
+    voices, cells = _parse(line, meter.beat_cells(grid))
+    if cells == 0:
+        raise ValueError("the line is empty; expected notes such as 'C4 A4:2 r G4'")
+    if len(voices) > MAX_VOICES:
+        raise ValueError(f"the line has {len(voices)} voices; expected at most {MAX_VOICES}")
+    pitches = [note.pitch for voice in voices for note in voice]
+    task = Task(
+        key=Key.parse(key),
+        meter=meter,
+        bars=-(-cells // meter.bar_cells(grid)),
+        low=min([Codec.low, *pitches]) if low is None else parse_pitch(low),
+        high=max([Codec.high, *pitches]) if high is None else parse_pitch(high),
+        grid=grid,
+        voices=len(voices),
+    )
+    return score_of([note for voice in voices for note in voice], task)
