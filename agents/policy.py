@@ -69,10 +69,7 @@ class PriorPolicy(BasePolicy):
         optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
         optimizer_kwargs: dict[str, Any] | None = None,
     ) -> None:
-        if (
-            not isinstance(observation_space, spaces.Dict)
-            or "context" not in observation_space.spaces
-        ):
+        if "context" not in getattr(observation_space, "spaces", {}):
             raise ValueError("PriorPolicy needs the Dict observations of a composition environment")
         super().__init__(
             observation_space,

@@ -68,10 +68,9 @@ def abc(
     ]
     for voice in range(task.voices):
         low = low_voice(score, row, voice)
-        if task.voices > 1:
+        if task.voices > 1 or low:
+            # The clef stands here, for behind K: some readers take it for a transposition.
             lines.append(f"V:{voice + 1}" + (" clef=bass" if low else ""))
-        elif low:
-            lines[5] += " clef=bass"
         bars = [_bar(symbols, key, unit) for symbols in bars_of(score, row, voice)]
         for first in range(0, len(bars), BARS_PER_LINE):
             last = first + BARS_PER_LINE >= len(bars)

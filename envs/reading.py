@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from envs.codec import Codec, Note
-from envs.theory import Key
+from envs.theory import Key, line_of_fifths_name
 
 MAX_BYTES = 10_000_000
 MAX_NOTES = 10_000
@@ -196,7 +196,20 @@ def _abc(data: bytes) -> Iterator[_Sound]:
         raise _broken("ABC", error) from None
     if len(text) > MAX_ABC:
         raise _RefusedError(f"it has {len(text)} characters; expected one tune, {MAX_ABC} at most")
-    yield from _music21(text, "abc", "ABC")
+    yield from _music21(_standard_abc(text), "abc", "ABC")
+
+
+def _standard_abc(text: str) -> str:
+    """The text in words by which music21 reads what ABC 2.1 means."""
+    # It lowers a tune by two octaves for a bass clef behind K:, and does not know locrian.
+    text = re.sub(r"(?m)^(K:.*?)\s+(?:clef=)?bass\b", r"\1", text)
+    text = re.sub(
+        r"(?mi)^K:\s*([A-G][#b]?)\s*loc[a-z]*",
+        lambda found: f"K:{line_of_fifths_name(Key.parse(f'{found[1]} locrian').fifths)}",
+        text,
+    )
+    # It lets an accidental hold to the end of the bar only in a file that names its version.
+    return text if text.startswith("%abc-") else "%abc-2.1\n" + text
 
 
 # -- what music21 has read -------------------------------------------------------------------------

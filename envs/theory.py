@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-ACCIDENTALS = {"": 0, "#": 1, "##": 2, "b": -1, "bb": -2, "-": -1, "♯": 1, "♭": -1}
+ACCIDENTALS = {"": 0, "#": 1, "##": 2, "b": -1, "bb": -2, "♯": 1, "♭": -1}
 
 # Semitones above the tonic.
 SCALES: dict[str, tuple[int, ...]] = {
@@ -51,7 +51,7 @@ INTERVAL_NAMES = (
     "octave",
 )
 
-_NOTE = re.compile(r"([A-Ga-g])(##|bb|#|b|-|♯|♭)?(-?\d+)")
+_NOTE = re.compile(r"([A-Ga-g])(##|bb|#|b|♯|♭)?(-?\d+)")
 _FIFTHS_ORDER = "FCGDAEB"
 
 

@@ -1,1 +1,12 @@
-"""What music is likely: priors and the corpora they learn from."""
+"""What music is likely: priors and the corpora they learn from. `pretrained.load("folk")`."""
+
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    # Late, because it brings torch with it, and `--help` must not.
+    if name == "load":
+        from pretrained.checkpoint import load
+
+        return load
+    raise AttributeError(f"module 'pretrained' has no attribute {name!r}")

@@ -18,11 +18,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.theory import Meter
 from pretrained import split as splitting
 from pretrained.abc_reader import GridTune, TuneError, fields, read_tune
 
 CACHE = Path(__file__).parent / "data" / "folk.npz"
 FORMAT = 1
+GRID = 4  # cells per quarter note
 # Collection -> what it was printed as.
 COLLECTIONS = {
     "airdsAirs": "James Aird, A Selection of Scotch, English, Irish and Foreign Airs (1778-1801)",
@@ -81,14 +83,12 @@ class Tune:
     @property
     def bar_cells(self) -> int:
         """16ths in a bar."""
-        return 16 * self.meter[0] // self.meter[1]
+        return Meter(*self.meter).bar_cells(GRID)
 
     @property
     def beat_cells(self) -> int:
-        """16ths in a beat: 6 in 6/8, 9/8 and 12/8, else one unit of the denominator."""
-        numerator, denominator = self.meter
-        compound = denominator == 8 and numerator > 3 and numerator % 3 == 0
-        return 6 if compound else 16 // denominator
+        """16ths in a beat, dotted in 6/8, 9/8 and 12/8."""
+        return Meter(*self.meter).beat_cells(GRID)
 
     @property
     def offset(self) -> int:

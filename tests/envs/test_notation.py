@@ -1,0 +1,486 @@
+"""Reading back what was written, with music21 and verovio as second opinion, and hostile files."""
+
+import io
+import os
+import random
+import struct
+import zipfile
+from contextlib import suppress
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from envs.codec import HOLD, Note
+from envs.measures import bars_of, notes_of, written_key
+from envs.notation import (
+    abc,
+    midi_bytes,
+    musicxml,
+    parse_notes,
+    read_notes,
+    score_from_text,
+    score_of,
+    svg,
+    text,
+    write_midi,
+)
+from envs.score import Score
+from envs.task import Task
+from envs.theory import SCALES, Key, Meter
+
+quick = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+TONICS = [letter + sign for letter in "CDEFGAB" for sign in ("", "#", "b")]
+METERS = ["4/4", "3/4", "6/8", "2/4", "2/2", "12/8", "9/8", "5/4", "7/8", "3/8", "3/2", "4/16"]
+
+
+def fits(meter: str, grid: int) -> bool:
+    return 4 * grid * Meter.parse(meter).numerator % Meter.parse(meter).denominator == 0
+
+
+@st.composite
+def pieces(draw, grids=(1, 2, 3, 4, 4, 4, 6, 12), voices=2):
+    """A score of one random piece: any key and metre, range, rests, ties, empty voices."""
+    grid = draw(st.sampled_from(grids))
+    low = draw(st.integers(24, 96))
+    task = Task(
+        key=Key(draw(st.sampled_from(TONICS)), draw(st.sampled_from(sorted(SCALES)))),
+        meter=draw(st.sampled_from([m for m in METERS if fits(m, grid)])),
+        bars=draw(st.integers(1, 5)),
+        low=low,
+        high=draw(st.integers(low, 108)),
+        grid=grid,
+        voices=draw(st.integers(1, voices)),
+    )
+    event = st.tuples(
+        st.integers(1, 3 * grid), st.none() | st.integers(task.low, task.high), st.booleans()
+    )
+    notes = []
+    for voice in range(task.voices):
+        cell = 0
+        for length, pitch, again in draw(st.lists(event, max_size=30)):
+            for _ in range(1 + again):  # the same pitch twice in a row is where ties go wrong
+                stop = min(cell + length, task.cells)
+                if pitch is not None and stop > cell:
+                    notes.append(Note(cell, stop - cell, pitch, voice))
+                cell = stop
+    return score_of(notes, task)
+
+
+def reads(folder: Path, name: str, content: str | bytes, grid: int = 4) -> list[Note]:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return read_notes(path, grid)
+
+
+def same(folder: Path, name: str, content: str | bytes, score: Score, expected: list[Note]) -> None:
+    if expected:
+        assert reads(folder, name, content, score.task.grid) == expected
+    else:
+        with pytest.raises(ValueError, match="holds no notes"):
+            reads(folder, name, content, score.task.grid)
+
+
+# -- what is written reads back --------------------------------------------------------------------
+
+
+@quick
+@given(pieces(grids=range(1, 25)))
+def test_midi_reads_back(tmp_path, score):
+    notes = notes_of(score, 0)
+    used = sorted({note.voice for note in notes})  # MIDI keeps no empty voice
+    expected = [replace(note, voice=used.index(note.voice)) for note in notes]
+    same(tmp_path, "a.mid", midi_bytes(score), score, expected)
+
+
+@quick
+@given(pieces())
+def test_musicxml_reads_back(tmp_path, score):
+    same(tmp_path, "a.musicxml", musicxml(score), score, notes_of(score, 0))
+
+
+@quick
+@given(pieces())
+def test_abc_reads_back(tmp_path, score):
+    tune = abc(score, remarks=["50% done"])
+    same(tmp_path, "a.abc", tune, score, notes_of(score, 0))
+    for custom in ("not", "octave"):  # how long accidentals hold; the default is "pitch"
+        other = f"%abc-2.1\n%%propagate-accidentals {custom}\n{tune}"
+        same(tmp_path, "b.abc", other, score, notes_of(score, 0))
+
+
+@quick
+@given(pieces())
+def test_text_reads_back(score):
+    task = score.task
+    again = score_from_text(text(score), task.key, task.meter, task.grid)
+    assert notes_of(again, 0) == notes_of(score, 0)
+    assert (again.task.bars, again.task.voices) == (task.bars, task.voices)
+    same_range = score_of(notes_of(score, 0), task)
+    assert notes_of(same_range, 0) == notes_of(score, 0)
+
+
+@pytest.mark.parametrize("form", ["musicxml", "abc"])
+@settings(quick, max_examples=25)
+@given(score=pieces())
+def test_music21_finds_the_same_music(form, score):
+    from music21 import converter, key, meter, note
+
+    task = score.task
+    assume(form != "abc" or task.key.mode != "locrian")  # music21 does not know K:Bloc
+    document = musicxml(score) if form == "musicxml" else abc(score)
+    parsed = converter.parseData(document, format=form)
+    assert len(parsed.parts) == task.voices
+    shown = written_key(task.key)
+    for voice, part in enumerate(parsed.parts):
+        found = [
+            (Fraction(n.offset) * task.grid, Fraction(n.quarterLength) * task.grid, n.pitch.midi)
+            for n in part.stripTies(matchByPitch=False).flatten().getElementsByClass(note.Note)
+        ]
+        found = [tuple(Fraction(x).limit_denominator(100) for x in each) for each in found]
+        written = [n for n in notes_of(score, 0) if n.voice == voice]
+        assert found == [(n.start, n.duration, n.pitch) for n in written]
+        signatures = {k.sharps for k in part.recurse().getElementsByClass(key.KeySignature)}
+        assert signatures == {shown.fifths}
+        metres = {m.ratioString for m in part.recurse().getElementsByClass(meter.TimeSignature)}
+        assert metres == {str(task.meter)}
+        for n in part.recurse().getElementsByClass(note.Note):
+            assert n.pitch.name.replace("-", "b") == shown.spell(n.pitch.midi)[0]
+
+
+@quick
+@given(pieces(grids=range(1, 25), voices=1))
+def test_symbols_fill_their_bars_with_lengths_notation_has(score):
+    task = score.task
+    for number, bar in enumerate(bars_of(score, 0, 0)):
+        cell = number * task.bar_cells
+        for symbol in bar:
+            assert symbol.start == cell
+            cell += symbol.cells
+            squeeze = Fraction(*symbol.tuplet[:0:-1]) if symbol.tuplet else 1
+            assert symbol.written * squeeze == Fraction(symbol.cells, task.grid)
+            whole_bar_rest = symbol.pitch is None and symbol.cells == task.bar_cells
+            odd = symbol.written.numerator
+            while odd % 2 == 0:
+                odd //= 2
+            assert odd in (1, 3) or whole_bar_rest
+            assert symbol.written.denominator & (symbol.written.denominator - 1) == 0
+        assert cell == (number + 1) * task.bar_cells
+
+
+def lengths(line: str, meter: str = "4/4", grid: int = 4) -> list[list[str]]:
+    score = score_from_text(line, meter=meter, grid=grid)
+    return [
+        [("r" if s.pitch is None else "") + str(s.written * grid) for s in bar]
+        for bar in bars_of(score, 0, 0)
+    ]
+
+
+def test_symbols_show_the_beats():
+    assert lengths("C4:4 D4:8 E4:4") == [["4", "8", "4"]]  # a common syncopation
+    assert lengths("C4:6 D4:6 E4:4") == [["6", "2", "4", "4"]]  # the middle of the bar shows
+    assert lengths("C4:2 D4:4 E4:10") == [["2", "4", "2", "8"]]
+    assert lengths("C4:3 D4:4 E4:9") == [["3", "1", "3", "1", "8"]]
+    assert lengths("C4:4 r:12") == [["4", "r4", "r8"]]
+    assert lengths("r:16 C4:16") == [["r16"], ["16"]]
+    assert lengths("C4:8 D4:4", "6/8") == [["6", "2", "4"]]
+    assert lengths("C4:12", "6/8") == [["12"]]
+    assert lengths("C4:6 r:6", "6/8") == [["6", "r6"]]
+    assert lengths("C4:12 D4:20") == [["12", "4"], ["16"]]
+    assert lengths("C4:1 D4:1 E4:1 F4:3 G4:6", grid=3) == [["3/2", "3/2", "3/2", "3", "6"]]
+
+
+# -- details that programs and readers rely on -----------------------------------------------------
+
+
+def test_abc_of_a_tune():
+    score = score_from_text("D4 F#4:2 F4:2 F#5:2 G4:6 A4:16 r:16 B3:18", key="G major")
+    assert abc(score, title="A\ntune 100%", number=7, tempo=90, remarks=["one\ntwo"]) == (
+        "X:7\nT:A tune 100\\%\nM:4/4\nL:1/16\nQ:1/4=90\nK:G\n"
+        "D4 F2=F2 ^f2G6 | A16 | z16 | B,16- |\nB,2z2 z4 z8 |]\n% one two\n"
+    )
+    assert "K:Ddor\n" in abc(score_from_text("C4", key="D dorian"))
+    assert "Q:3/8=80\n" in abc(score_from_text("C4", meter="6/8"))
+    with pytest.raises(ValueError, match=r"tuplets of up to 9.*grid"):
+        abc(score_from_text("C4:1 D4:1", grid=11))
+
+
+def test_musicxml_spells_by_the_key():
+    import xml.etree.ElementTree as ET
+
+    root = ET.fromstring(musicxml(score_from_text("F#4 F4 Bb4", key="G major"), title="<&>"))
+    notes = [[e.text for e in pitch] for pitch in root.iter("pitch")]
+    assert notes == [["F", "1", "4"], ["F", "0", "4"], ["B", "-1", "4"]]
+    assert [e.text for e in root.iter("accidental")] == ["natural", "flat"]
+    assert root.findtext("work/work-title") == "<&>"
+    assert not list(root.iter("creator"))
+    assert musicxml(score_from_text("C4")) == musicxml(score_from_text("C4"))
+
+
+def test_keys_beyond_seven_signs_are_written_as_their_twin():
+    assert str(written_key(Key.parse("G# major"))) == "Ab major"
+    assert str(written_key(Key.parse("Fb major"))) == "E major"
+    assert str(written_key(Key.parse("Cb major"))) == "Cb major"
+    for tonic in TONICS:
+        for mode in SCALES:
+            key = Key(tonic, mode)
+            assert -7 <= written_key(key).fifths <= 7
+            assert written_key(key).pitch_classes == key.pitch_classes
+
+
+def test_midi_has_tempo_metre_key_and_names():
+    from music21 import converter, key, meter, tempo
+
+    score = score_from_text("C4 D4 ; E3:6", key="E minor", meter="6/8")
+    stream = converter.parseData(midi_bytes(score, tempo=60), format="midi")
+    found = stream.parts[0].recurse()
+    assert {m.ratioString for m in found.getElementsByClass(meter.TimeSignature)} == {"6/8"}
+    assert {(k.sharps, k.mode) for k in found.getElementsByClass(key.Key)} == {(1, "minor")}
+    assert {t.getQuarterBPM() for t in found.getElementsByClass(tempo.MetronomeMark)} == {90.0}
+
+
+@settings(quick, max_examples=15)
+@given(pieces(), st.text(max_size=20))
+def test_verovio_engraves_without_a_warning(capfd, score, words):
+    import verovio
+
+    title = "".join(c for c in words if c.isprintable())
+    document = musicxml(
+        score, title=title, remarks={(0, note.start): "why" for note in notes_of(score, 0)}
+    )
+    verovio.enableLog(verovio.LOG_WARNING)
+    assert verovio.toolkit().loadData(document)
+    assert capfd.readouterr().err == ""
+    picture = svg(document)
+    assert picture.startswith('<svg width="800" height="')
+    assert svg(document) == picture
+
+
+def test_a_picture_shows_title_and_remarks_and_wraps_its_lines():
+    score = score_from_text("C4 A4:2 G4:2 E4 F4 " * 4)
+    document = musicxml(score, title="Morning", remarks={(0, 4): "a sixth"})
+    assert "Morning" in svg(document)
+    assert "a sixth" in svg(document)
+    assert svg(document).count('class="system"') == 1
+    assert svg(document, width=300).count('class="system"') > 1
+    with pytest.raises(ValueError, match="cannot be engraved"):
+        svg("not music")
+
+
+def test_text_of_a_piece():
+    assert text(score_from_text("c4 A4:2 r:6 G4", key="A minor")) == "C4 A4:2 r:6 G4"
+    assert text(score_from_text("C4 A4:2 ; r E3")) == "C4 A4:2 r:10 ; r E3 r:8"
+    assert text(score_from_text("C4 D4", meter="6/8")) == "C4 D4"  # a dotted beat each
+    assert score_from_text("C2 D6").task.low == 36
+    assert parse_notes("C4 r G4:2", 4) == [Note(0, 4, 60), Note(8, 2, 67)]
+    held = Score(np.array([[[HOLD, HOLD, 14] + [HOLD] * 13]]), Task(bars=1))
+    assert text(held) == "r:2 C4:14"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("", "empty"),
+        ("C4 H4", r"word 2: 'H4' is not a pitch"),
+        ("C4:0", "word 1, 'C4:0'"),
+        ("C4:x", "word 1, 'C4:x'"),
+        ("C4:999999", "bars=62500"),
+        ("C4" + ";C4" * 8, "9 voices"),
+    ],
+)
+def test_text_that_is_no_music(line, told):
+    with pytest.raises(ValueError, match=told):
+        score_from_text(line)
+
+
+def test_rows_and_notes_that_do_not_exist():
+    score = score_from_text("C4")
+    with pytest.raises(ValueError, match=r"row 1: expected 0\.\.0"):
+        abc(score, 1)
+    with pytest.raises(ValueError, match="voice 1"):
+        score_of([Note(0, 1, 60, 1)], score.task)
+    with pytest.raises(ValueError, match="does not fit"):
+        score_of([Note(0, 99, 60)], score.task)
+
+
+# -- files from elsewhere --------------------------------------------------------------------------
+
+SCORE = """<score-partwise><part-list><score-part id="P1"><part-name/></score-part></part-list>
+<part id="P1"><measure number="1"><attributes><divisions>12</divisions></attributes>{}</measure>
+</part></score-partwise>"""
+NOTE = (
+    "<note>{2}<pitch><step>{0}</step><octave>4</octave></pitch><duration>{1}</duration>{3}</note>"
+)
+
+
+def xml(*notes: str) -> str:
+    return SCORE.format("".join(notes))
+
+
+def note(step: str, length: int, before: str = "", after: str = "") -> str:
+    return NOTE.format(step, length, before, after)
+
+
+def test_ties_grace_notes_and_twelfths(tmp_path):
+    tied = xml(
+        note("C", 12, after='<tie type="start"/>'),
+        note("C", 6, after='<tie type="stop"/>'),
+        note("C", 6),
+        "<note><grace/><pitch><step>D</step><octave>4</octave></pitch></note>",
+        note("E", 12),
+    )
+    expected = [Note(0, 6, 60), Note(6, 2, 60), Note(8, 4, 64)]
+    assert reads(tmp_path, "a.xml", tied) == expected
+    assert reads(tmp_path, "a.musicxml", tied.encode("utf-16"), 2) == [
+        Note(0, 3, 60), Note(3, 1, 60), Note(4, 2, 64)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("key", "bar", "pitches"),
+    [
+        ("C clef=bass", "C,, C C2 |]", [36, 60, 60]),  # a clef does not transpose
+        ("C", "^F F f =F | F4 |]", [66, 66, 78, 65, 65]),  # accidentals hold to the bar line
+        ("B loc", "C F B2 |]", [60, 65, 71]),
+        ("C#locrian", "C G B2 |]", [61, 67, 71]),
+    ],
+)
+def test_abc_from_elsewhere(tmp_path, key, bar, pitches):
+    tune = f"X:1\nT:a\nM:4/4\nL:1/4\nK:{key}\n{bar}\n"
+    assert [n.pitch for n in reads(tmp_path, "a.abc", tune)] == pitches
+
+
+def mxl(score: str | bytes, container: str = "") -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(
+            "META-INF/container.xml",
+            container
+            or '<container><rootfiles><rootfile full-path="s.xml"/></rootfiles></container>',
+        )
+        archive.writestr("s.xml", score)
+    return file.getvalue()
+
+
+def test_compressed_musicxml(tmp_path):
+    score = score_from_text("C4 A4 ; F3:8")
+    assert reads(tmp_path, "a.mxl", mxl(musicxml(score))) == notes_of(score, 0)
+
+
+BOMB = '<!DOCTYPE score-partwise [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]>' + xml(
+    "&b;", note("C", 12)
+)
+TRUNCATED = midi_bytes(score_from_text("C4 A4 G4"))[:70]
+FRAMES = b"MThd" + struct.pack(">IHHH", 6, 0, 1, 0xE728) + b"MTrk" + struct.pack(">I", 4)
+FRAMES += b"\x00\xff\x2f\x00"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.mid", b"", "file is empty"),
+        ("a.txt", b"x", "cannot read '.txt' files"),
+        ("a.mid", TRUNCATED, "not readable as MIDI"),
+        ("a.mid", FRAMES, "."),
+        ("a.mid", os.urandom(500), "not readable as MIDI"),
+        ("a.xml", os.urandom(500), "MusicXML"),
+        ("a.mxl", os.urandom(500), "compressed MusicXML"),
+        ("a.abc", b"\xff" + os.urandom(500), "not readable as ABC"),
+        ("a.abc", "nothing", "."),
+        ("a.abc", "X:1\nT:\nK:C\n" + "C" * 70_000, "70011 characters"),
+        ("a.abc", "X:1\nL:1/4\nK:C\nC\n\nX:2\nL:1/4\nK:C\nD\n", "2 tunes"),
+        ("a.abc", "X:1\nL:1/4\nK:C\n[CE]\n", "chord at quarter 0"),
+        ("a.abc", "X:1\nL:1/4\nK:C\nC999999\n", "expected 20000 at most"),
+        ("a.xml", BOMB, "XML entities"),
+        ("a.xml", BOMB.encode("utf-16"), "XML entities"),
+        ("a.mxl", mxl(BOMB), "XML entities"),
+        ("a.mxl", mxl(b" " * 11_000_000), "unpacks to more than 10 MB"),
+        ("a.mxl", mxl("", BOMB), "XML entities"),
+        ("a.mxl", mxl("", "<container/>"), "names no score"),
+        ("a.xml", xml("<note/>" * 10_001), "10001 notes"),
+        ("a.xml", xml("<a>" * 400_001), "XML tags"),
+        ("a.xml", "<a><b>", "not readable as MusicXML"),
+        ("a.xml", xml(), "holds no notes"),
+        ("a.xml", xml(note("C", 10**9)), "expected 20000 at most"),
+        ("a.xml", xml(note("C", 12), note("E", 12, "<chord/>")), "chord at quarter 0"),
+        (
+            "a.xml",
+            xml(note("C", 24), "<backup><duration>12</duration></backup>", note("E", 12)),
+            "E4 at quarter 1 of voice 1 starts while C4 still sounds",
+        ),
+        ("a.xml", xml(note("C", 12), note("E", 4)), r"note 2, E4 .* ends 0.33 .*grid 3 would fit"),
+    ],
+)
+def test_hostile_and_unfit_files(tmp_path, name, content, told):
+    with pytest.raises(ValueError, match=told) as caught:
+        reads(tmp_path, name, content)
+    assert "\n" not in str(caught.value)
+    assert name in str(caught.value)
+
+
+def test_files_that_are_missing_or_huge(tmp_path):
+    for path in (tmp_path / "no.mid", tmp_path):
+        with pytest.raises(ValueError, match=r"no such file|cannot read"):
+            read_notes(path)
+    huge = tmp_path / "huge.mid"
+    with huge.open("wb") as file:
+        file.truncate(50_000_000_000)  # sparse: takes no room
+    with pytest.raises(ValueError, match="larger than 10 MB"):
+        read_notes(huge)
+    pipe = tmp_path / "pipe.mid"
+    os.mkfifo(pipe)
+    with pytest.raises(ValueError, match="no such file"):
+        read_notes(pipe)
+
+
+def test_midi_of_absurd_length_and_two_notes_at_once(tmp_path):
+    import symusic
+
+    def midi(*notes: tuple[int, int, int]) -> bytes:
+        file = symusic.Score(480)
+        track = symusic.Track()
+        for start, length, pitch in notes:
+            track.notes.append(symusic.Note(start, length, pitch, 80))
+        file.tracks.append(track)
+        return file.dumps_midi()
+
+    with pytest.raises(ValueError, match="expected 20000 at most"):
+        reads(tmp_path, "a.mid", midi((480 * 10**5, 480, 60)))
+    with pytest.raises(ValueError, match="E4 at quarter 1 of voice 1 starts while C4"):
+        reads(tmp_path, "a.mid", midi((0, 960, 60), (480, 480, 64)))
+    with pytest.raises(ValueError, match=r"note 2, D4 .* starts 0.33 .*grid 12 would fit"):
+        reads(tmp_path, "a.mid", midi((0, 120, 60), (400, 80, 62)))
+    with pytest.raises(ValueError, match="no grid up to 24 fits"):
+        reads(tmp_path, "a.mid", midi((0, 481, 60)))
+    assert reads(tmp_path, "a.mid", midi((0, 160, 60), (400, 80, 62)), 6) == [
+        Note(0, 2, 60), Note(5, 1, 62)
+    ]  # fmt: skip
+
+
+def test_damaged_files_raise_nothing_but_value_errors(tmp_path):
+    score = score_from_text("C4 A4:2 F#4:6 r G4 ; E3:16", key="D major")
+    rng = random.Random(0)
+    sources = {"a.mid": midi_bytes(score), "a.abc": abc(score).encode()}
+    sources["a.xml"] = musicxml(score).encode()
+    sources["a.mxl"] = mxl(musicxml(score))
+    for name, source in sources.items():
+        for _ in range(40):
+            damaged = bytearray(source)
+            for _ in range(rng.randint(1, 6)):
+                damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+            with suppress(ValueError):
+                reads(tmp_path, name, bytes(damaged))
+
+
+def test_write_midi_writes_a_row(tmp_path):
+    task = Task(bars=1)
+    tokens = np.full((2, 1, 16), HOLD, np.int16)
+    tokens[:, 0, 0] = (14, 16)
+    write_midi(Score(tokens, task), 1, tmp_path / "b.midi")
+    assert read_notes(tmp_path / "b.midi") == [Note(0, 16, 62)]

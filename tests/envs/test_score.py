@@ -1,0 +1,206 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from envs.codec import Codec, Note
+from envs.score import Score
+from envs.task import CONTEXT, Task
+from tests.helpers import random_pieces
+
+FACTS = ("onset", "hold", "rest", "pitch", "interval", "degree", "in_scale", "previous_onset")
+
+
+@st.composite
+def melodies(draw, cells=24):
+    notes, cell = [], 0
+    while cell < cells:
+        cell += draw(st.integers(0, 3))
+        length = draw(st.integers(1, 6))
+        if cell + length <= cells:
+            notes.append(Note(cell, length, draw(st.integers(48, 83))))
+        cell += length
+    return notes
+
+
+@given(melodies())
+@settings(deadline=None)
+def test_codec_round_trip(notes):
+    codec = Codec()
+    tokens = codec.encode(notes, 24)
+    assert codec.decode(tokens) == notes
+    np.testing.assert_array_equal(codec.encode(codec.decode(tokens), 24), tokens)
+    onsets = np.cumsum(tokens >= 2)
+    assert not (tokens[onsets == 0] == 1).any()  # no hold before a first note
+
+
+@given(st.lists(st.integers(0, 37), min_size=16, max_size=16))
+@settings(deadline=None)
+def test_decoding_any_tokens_and_encoding_again_sounds_the_same(tokens):
+    codec = Codec()
+    notes = codec.decode(tokens)
+    assert codec.decode(codec.encode(notes, 16)) == notes
+
+
+def test_the_reference_vocabulary():
+    codec = Codec()
+    assert codec.vocab == 38
+    assert [codec.pitch(t) for t in (2, 14, 37)] == [48, 60, 83]
+    assert codec.fingerprint == "grid16/C3-B5"
+    assert Codec(36, 84).fingerprint == "grid16/C2-C6"
+
+
+@pytest.mark.parametrize(
+    ("notes", "message"),
+    [
+        ([Note(0, 4, 60), Note(2, 2, 62)], "before the previous note ends"),
+        ([Note(6, 4, 60)], "does not fit in 8 cells"),
+        ([Note(0, 0, 60)], "does not fit"),
+        ([Note(0, 1, 30)], "outside the range C3-B5"),
+    ],
+)
+def test_notes_that_cannot_be_encoded(notes, message):
+    with pytest.raises(ValueError, match=message):
+        Codec().encode(notes, 8)
+
+
+def slow_facts(tokens):
+    """Pitch, interval and time of the previous onset, note by note."""
+    pitch, onset, out = -1, -1, []
+    for time, token in enumerate(tokens):
+        before, before_onset = pitch, onset
+        if token >= 2:
+            pitch, onset = token + 46, time
+        moved = token >= 2 and before >= 0
+        out.append((pitch, pitch - before if moved else 0, before_onset))
+    return np.array(out).T
+
+
+def test_facts_against_a_slow_reading():
+    score = random_pieces(Task(voices=2, bars=2), 20, seed=2)
+    for row in range(20):
+        for voice in range(2):
+            pitch, interval, previous = slow_facts(score.tokens[row, voice].tolist())
+            np.testing.assert_array_equal(score.pitch[row, voice], pitch)
+            np.testing.assert_array_equal(score.interval[row, voice], interval)
+            np.testing.assert_array_equal(score.previous_onset[row, voice], previous)
+
+
+@pytest.mark.parametrize("voices", [1, 3])
+def test_newest_cell_sees_the_same_facts_as_the_whole(voices):
+    task = Task(voices=voices, bars=1, key="G major")
+    whole = random_pieces(task, 9, seed=1)
+    score = Score.page(task, 9)
+    for step in range(task.steps):
+        time, voice = divmod(step, voices)
+        score = score.write(whole.tokens[:, voice, time])
+        for fact in FACTS:
+            here = getattr(score.newest, fact)
+            assert here.shape == (9, 1, 1)
+            np.testing.assert_array_equal(here[:, 0, 0], getattr(whole, fact)[:, voice, time])
+        np.testing.assert_array_equal(
+            score.newest.prev("interval")[:, 0, 0], whole.prev("interval")[:, voice, time]
+        )
+    assert score.finished
+
+
+def test_prev_by_name_equals_prev_of_the_array():
+    score = random_pieces(Task(bars=3), 12, seed=8)
+    np.testing.assert_array_equal(score.prev("interval"), score.prev(score.interval))
+    np.testing.assert_array_equal(score.prev("cell_in_bar"), score.prev(score.cell_in_bar))
+
+
+def test_transposing_moves_pitches_and_leaves_intervals():
+    score = random_pieces(Task(low=55, high=70), 10, seed=1)
+    up = Score(np.where(score.tokens >= 2, score.tokens + 5, score.tokens), Task(key="F major"))
+    np.testing.assert_array_equal(up.interval, score.interval)
+    np.testing.assert_array_equal(up.in_scale, score.in_scale)
+    np.testing.assert_array_equal(up.degree[score.pitch >= 0], score.degree[score.pitch >= 0])
+
+
+def test_writing_never_changes_an_older_score():
+    task = Task(bars=1)
+    first = Score.page(task, 3).write(np.array([14, 16, 0]))
+    before = first.tokens.copy(), first.newest.pitch.copy()
+    left = first.write(np.array([1, 1, 2]))
+    right = first.write(np.array([20, 21, 22]))  # another line from the same score
+    more = left.write(np.array([5, 6, 7]))
+    np.testing.assert_array_equal(first.tokens, before[0])
+    np.testing.assert_array_equal(first.newest.pitch, before[1])
+    assert right.tokens[0, 0, :3].tolist() == [14, 20, -1]
+    assert left.tokens[0, 0, :3].tolist() == [14, 1, -1]
+    assert more.tokens[2, 0, :4].tolist() == [0, 2, 7, -1]
+    np.testing.assert_array_equal(right.newest.interval[:, 0, 0], [6, 5, 0])
+    np.testing.assert_array_equal(left.newest.interval[:, 0, 0], [0, 0, 0])
+
+
+def test_facts_of_an_unfinished_score_are_empty_where_nothing_is_written():
+    score = Score.page(Task(bars=1, given=((-1,) * 8 + (14,) + (-1,) * 7,)), 2)
+    score = score.write(np.array([16, 0]))
+    assert score.tokens[0, 0].tolist() == [16] + [-1] * 7 + [14] + [-1] * 7
+    assert score.onset[:, 0].sum(axis=1).tolist() == [1, 0]
+    assert score.rest.sum() == 1
+    assert score.written[0, 0].tolist() == [True] + [False] * 15
+
+
+def test_arrays_of_a_score_are_read_only():
+    score = random_pieces(Task(), 2)
+    for fact in (*FACTS, "tokens"):
+        with pytest.raises(ValueError, match="read-only"):
+            getattr(score, fact)[:] = 0
+
+
+def test_a_slice_is_a_score_of_its_own():
+    score = random_pieces(Task(), 10, seed=4)
+    np.testing.assert_array_equal(score[3:5].tokens, score.tokens[3:5])
+    assert sum(part.batch for part in score.chunks(3)) == 10
+
+
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [
+        (np.zeros((2, 1, 5), int), r"expected \(pieces, \*\(1, 32\)\)"),
+        (np.full((2, 1, 32), 38), "expected 0..37"),
+        (np.full((2, 1, 32), -1), "expected 0..37"),
+        (np.zeros((0, 1, 32), int), "have shape"),
+    ],
+)
+def test_wrong_tokens(tokens, message):
+    with pytest.raises(ValueError, match=message):
+        Score(tokens, Task())
+    with pytest.raises(TypeError, match="expected integers"):
+        Score(np.zeros((1, 1, 32)), Task())
+
+
+@pytest.mark.parametrize("action", [np.array([1]), np.array([1.0, 2.0]), np.array([38, 0])])
+def test_wrong_actions(action):
+    with pytest.raises(ValueError, match="action"):
+        Score.page(Task(), 2).write(action)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"bars": 0}, "bars=0: expected 1..64"),
+        ({"bars": 65}, "expected 1..64"),
+        ({"voices": 9}, "expected 1..8"),
+        ({"low": "C5", "high": "C4"}, "above the highest"),
+        ({"given": ((1, 2),)}, "given cells have shape"),
+        ({"low": "C4", "given": ((2,) + (-1,) * 31,)}, "token 2 is outside the range"),
+    ],
+)
+def test_impossible_tasks(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Task(**arguments)
+
+
+def test_task_facts():
+    task = Task(meter="6/8", bars=4, key="D dorian", low="C4", high="G5")
+    assert (task.cells, task.bar_cells, task.beat_cells) == (48, 12, 6)
+    assert task.codec == Codec()  # a range inside the vocabulary keeps it
+    assert Task(low="C2").codec.fingerprint == "grid16/C2-B5"
+    assert task.tonic_pitch == 62
+    context = dict(zip(CONTEXT, task.context(14).tolist(), strict=True))
+    assert context["cell"] == 14
+    assert context["cell_in_bar"] == 2
+    assert context["bar_cells"] == 12

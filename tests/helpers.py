@@ -1,0 +1,29 @@
+"""What several tests need."""
+
+import numpy as np
+
+from envs.score import Score
+
+
+def random_pieces(task, n, seed=0):
+    """Finished pieces drawn evenly from what the mask allows, with more holds than chance."""
+    rng = np.random.default_rng(seed)
+    score = task.sample(rng, n)
+    while not score.finished:
+        allowed = task.codec.allowed(score)
+        weight = allowed * np.where(np.arange(allowed.shape[1]) == 1, 12.0, 1.0)
+        score = score.write((rng.random(allowed.shape) * weight).argmax(axis=1))
+    return score
+
+
+def step_through(reward, finished):
+    """Each term's values (B, V, T) as paid while the pieces are written again cell by cell."""
+    task = finished.task
+    out = {name: np.zeros(finished.tokens.shape, np.float32) for name in reward.terms}
+    score = Score.page(task, finished.batch)
+    for time in range(task.cells):
+        for voice in range(task.voices):
+            score = score.write(finished.tokens[:, voice, time])
+            for name, value in reward.newest(score).items():
+                out[name][:, voice, time] = value
+    return out

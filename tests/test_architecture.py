@@ -1,0 +1,101 @@
+"""The house rules, read from the source: who may import whom, and how long things may be."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("envs", "pretrained", "rewards", "agents")  # each may import those before it
+FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+MOST_LINES, MOST_FUNCTION_LINES = 400, 60
+
+
+def name_of(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path):
+    """Modules of ours that a file imports, also inside functions, not for types only."""
+    tree = ast.parse(path.read_text())
+    for_types = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if node in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: write absolute imports"
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    known = {name_of(file) for file in FILES}
+    return {name for name in found if name in known}
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_dependencies_run_one_way(path):
+    package = name_of(path).split(".")[0]
+    allowed = PACKAGES[: PACKAGES.index(package) + 1]
+    for name in imports(path):
+        assert name.split(".")[0] in allowed, f"{name_of(path)} imports {name}"
+
+
+def test_no_import_cycle_not_even_a_late_one():
+    # A package's __init__ holds nothing that others need, so importing it is no dependency.
+    edges = {name_of(path): imports(path) - set(PACKAGES) for path in FILES}
+    edges = {name: others for name, others in edges.items() if name not in PACKAGES}
+    done, path = set(), []
+
+    def visit(name):
+        assert name not in path, f"cycle: {' -> '.join([*path, name])}"
+        if name in done:
+            return
+        path.append(name)
+        for other in edges[name]:
+            if other != name:
+                visit(other)
+        path.pop()
+        done.add(name)
+
+    for name in edges:
+        visit(name)
+
+
+@pytest.mark.parametrize("path", FILES + TESTS, ids=name_of)
+def test_files_and_functions_are_short(path):
+    source = path.read_text()
+    assert len(source.splitlines()) <= MOST_LINES
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            length = node.end_lineno - node.lineno + 1
+            assert length <= MOST_FUNCTION_LINES, f"{node.name} has {length} lines"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_no_drawer_for_odds_and_ends_and_no_pickle(path):
+    assert path.stem not in ("utils", "util", "common", "misc", "helpers")
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            module = getattr(node, "module", None) or ""
+            names = {alias.name for alias in node.names} | {module}
+            assert not names & {"pickle", "cloudpickle", "joblib", "dill"}
+        if isinstance(node, ast.Assert):
+            pytest.fail(f"line {node.lineno}: an assert vanishes under python -O; raise an error")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_packages_begin_with_little(package):
+    tree = ast.parse((ROOT / package / "__init__.py").read_text())
+    for node in ast.walk(tree):
+        assert not isinstance(node, ast.ClassDef)
+        if isinstance(node, ast.FunctionDef):
+            assert node.name == "__getattr__"  # a late import is all it may do
