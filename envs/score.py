@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from envs import tape
 from envs.codec import FIRST_PITCH, HOLD, REST, UNWRITTEN
 from envs.tape import Array, Store, Tape
 
@@ -66,6 +67,7 @@ class Score:
         self.task = task
         self.n_written = written
         self._store = store
+        self._views: dict[int, Score] = {}
         self._at = at  # None: all cells; int: one cell; array (B, V, T): a cell for each cell
 
     @classmethod
@@ -150,7 +152,12 @@ class Score:
     # -- ways to look ----------------------------------------------------------------------------
 
     def _at_cell(self, cell: int) -> Score:
-        return Score._view(self.task, self._store, self.n_written, cell)
+        """This score seen at one cell; asked again, the same view with the facts it knows."""
+        if isinstance(self._at, int) and self._at == cell:
+            return self
+        if cell not in self._views:
+            self._views[cell] = Score._view(self.task, self._store, self.n_written, cell)
+        return self._views[cell]
 
     @cached_property
     def newest(self) -> Score:
@@ -200,49 +207,35 @@ class Score:
         return tuple(self._look(output) for output in self._tape(step, init, params).outputs)
 
     def _tape(self, step: ScanStep, init: ScanInit, params: dict[str, Any]) -> Tape:
+        if self.n_written == 0:
+            raise ValueError("nothing is written yet; there is nothing to scan")
         key = (step, *sorted(params.items()))
-        tapes = self._store.tapes
-        tape = tapes.get(key)
-        if tape is None:
-            if callable(init):
-                state = init(self)
-            else:
-                state = tuple(np.full((self.batch, 1, 1), value) for value in init)
-            tape = tapes[key] = Tape(state, self.task.voices)
-        for cell in range(tape.done, self.n_written):
+        done = self._store.tapes.get(key)
+        if done is None:
+            spread = (self.batch, 1, 1)
+            state = init(self) if callable(init) else tuple(np.full(spread, v) for v in init)
+            done = self._store.tapes[key] = Tape(state, self.task.voices)
+        for cell in range(done.length, self.n_written):
             voice = cell % self.task.voices
-            tape.states[voice], outputs = step(tape.states[voice], self._at_cell(cell), **params)
-            if not tape.outputs:
+            done.states[voice], outputs = step(done.states[voice], self._at_cell(cell), **params)
+            if not done.outputs:
                 shape = (self.task.steps, self.batch)
-                tape.outputs = [np.zeros(shape, output.dtype) for output in outputs]
-            for stored, output in zip(tape.outputs, outputs, strict=True):
+                done.outputs = [np.zeros(shape, output.dtype) for output in outputs]
+            for stored, output in zip(done.outputs, outputs, strict=True):
                 stored[cell] = output[:, 0, 0]
-            tape.done = cell + 1
-        return tape
+            done.length = cell + 1
+        return done
 
     def seen_before(self, step: ScanStep, init: ScanInit, gap: int, **params: Any) -> Array:
         """Whether a scan's value at a cell stood `gap` or more cells earlier in the same voice.
 
         The scan `step` has one output of integers.
         """
-        tape = self._tape(step, init, params)
+        values = self._tape(step, init, params).outputs[0]
         voices = self.task.voices
-        values = tape.outputs[0]
         if isinstance(self._at, int):
-            earlier = values[self._at % voices : max(0, self._at - gap * voices + 1) : voices]
-            return (earlier == values[self._at]).any(axis=0)[:, None, None]
-        # Equal values lie side by side once sorted; a stable sort leaves the earliest in front.
-        rows = np.ascontiguousarray(values.reshape(self.task.cells, -1).T)
-        order = np.argsort(rows, axis=1, kind="stable")
-        ordered = np.take_along_axis(rows, order, axis=1)
-        place = np.arange(self.task.cells)
-        starts = np.ones(rows.shape, bool)
-        starts[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-        first = np.maximum.accumulate(np.where(starts, place, 0), axis=1)
-        earliest = np.take_along_axis(order, first, axis=1)
-        seen = np.empty(rows.shape, bool)
-        np.put_along_axis(seen, order, order - earliest >= gap, axis=1)
-        return self._look(np.ascontiguousarray(seen.T).reshape(self.task.steps, -1))
+            return tape.stood_before_at(values, self._at, voices, gap)[:, None, None]
+        return self._look(tape.stood_before(values, voices, gap))
 
     # -- where a cell is -------------------------------------------------------------------------
 
@@ -315,8 +308,10 @@ class Score:
 
     @cached_property
     def _previous(self) -> tuple[Array, ...]:
-        init = (np.int16(-1), np.int16(-1))
-        return self.scan(_follow_onsets, init)
+        if self.n_written == 0:
+            nothing = np.full(self.tokens.shape, -1, np.int16)
+            return _freeze(nothing), _freeze(nothing)
+        return self.scan(_follow_onsets, (np.int16(-1), np.int16(-1)))
 
     @property
     def previous_onset(self) -> Array:

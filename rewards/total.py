@@ -30,7 +30,9 @@ from rewards.rule import REGISTRY
 Values = npt.NDArray[np.float32]
 
 PACKS = Path(__file__).parent / "packs"
-CHUNK_TOKENS = 2**17  # cells scored at once by cell-wise terms: their arrays stay in cache
+# Cell-wise terms are scored a column of pieces at a time: enough pieces to be worth a numpy call,
+# few enough for a column to stay in cache and the whole in memory.
+CHUNK_PIECES, CHUNK_CELLS = 4096, 2**21
 FACTORIES: Mapping[str, Callable[..., RewardFunction]] = {"prior": Likelihood}
 
 
@@ -116,7 +118,9 @@ class Term:
 
     def whole(self, score: Score) -> Values:
         """Weighted value (B, V, T) of finished pieces."""
-        size = max(1, CHUNK_TOKENS // score.task.steps) if self.cellwise else score.batch
+        size = score.batch
+        if self.cellwise:
+            size = max(1, min(CHUNK_PIECES, CHUNK_CELLS // score.task.steps))
         parts = []
         for part in score.chunks(size):
             value = self.raw(part)

@@ -143,6 +143,15 @@ def test_facts_of_an_unfinished_score_are_empty_where_nothing_is_written():
     assert score.written[0, 0].tolist() == [True] + [False] * 15
 
 
+def test_an_empty_page_has_facts_and_nothing_in_them():
+    page = Score.page(Task(bars=1), 2)
+    assert not page.onset.any()
+    assert (page.pitch == -1).all()
+    assert not page.interval.any()
+    with pytest.raises(ValueError, match="nothing is written yet"):
+        page.newest  # noqa: B018
+
+
 def test_arrays_of_a_score_are_read_only():
     score = random_pieces(Task(), 2)
     for fact in (*FACTS, "tokens"):

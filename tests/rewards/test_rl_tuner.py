@@ -98,6 +98,16 @@ def test_repeated_motifs_are_found_far_apart_and_never_overlapping():
     assert np.flatnonzero(values[1])[0] == 15  # the window of 8 closes again at the 16th token
 
 
+def test_long_and_short_pieces_find_the_same_repeats(monkeypatch):
+    task = Task(bars=8, voices=2)
+    tokens = np.random.default_rng(0).integers(2, 6, (30, 2, task.cells))
+    compared = build({"repeated_motif": 1.0})(Score(tokens, task))
+    monkeypatch.setattr("envs.tape.SHORT_CELLS", 0)
+    by_sorting = build({"repeated_motif": 1.0})(Score(tokens, task))
+    assert compared.any()
+    np.testing.assert_array_equal(compared, by_sorting)
+
+
 def test_a_threshold_met_exactly_is_not_exceeded():
     # Two values x times and y times with a lag-1 coefficient of exactly .15 in the reference's
     # flagged steps: whole-number arithmetic must call every one of them "not above".

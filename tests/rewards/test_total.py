@@ -51,7 +51,7 @@ def test_chunked_scoring_changes_nothing(monkeypatch):
     reward = build("rl_tuner")
     score = random_pieces(Task(), 100, seed=9)
     whole = reward(score)
-    monkeypatch.setattr("rewards.total.CHUNK_TOKENS", 7 * 32)
+    monkeypatch.setattr("rewards.total.CHUNK_PIECES", 7)
     np.testing.assert_array_equal(reward(score), whole)
 
 
