@@ -33,8 +33,8 @@ class PieceMetrics(BaseCallback):
         super().__init__()
         self.run, self.prior = run, prior
         term = reward.terms.get("prior")
-        scored = isinstance(getattr(term, "fn", None), Likelihood) and term.weight != 0
-        self.likelihood = term if scored and term.fn.name == checkpoint else None
+        same = term and isinstance(term.fn, Likelihood) and term.fn.name == checkpoint
+        self.likelihood = term if term and same and term.weight else None
         self.row: dict[str, float] = {}
 
     def _on_step(self) -> bool:

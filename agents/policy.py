@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
 from envs.codec import Codec
@@ -23,6 +23,8 @@ from pretrained.rnn import Hidden
 CELL, CELLS, BAR, BEAT, VOICE, VOICES = (
     CONTEXT.index(name) for name in ("cell", "cells", "bar_cells", "beat_cells", "voice", "voices")
 )
+
+Observation = Mapping[str, Tensor]
 
 
 @dataclass
@@ -91,15 +93,14 @@ class PriorPolicy(BasePolicy):
         self.value = nn.Linear(self.net.shape.hidden, 1)
         nn.init.zeros_(self.value.weight)
         nn.init.zeros_(self.value.bias)
-        self.optimizer = self.optimizer_class(
-            self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs
-        )
+        settings = {"lr": lr_schedule(1), **self.optimizer_kwargs}
+        self.optimizer = self.optimizer_class(self.parameters(), **settings)
         self._memory: _Memory | None = None
 
     # -- acting ----------------------------------------------------------------------------------
 
     def forward(
-        self, obs: PyTorchObs, deterministic: bool = False
+        self, obs: Observation, deterministic: bool = False
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Actions (B,), values (B, 1) and log-probabilities (B,) for the next cell."""
         logits, features = self._act(obs)
@@ -107,7 +108,7 @@ class PriorPolicy(BasePolicy):
         actions = log_probs.argmax(dim=1) if deterministic else draw(log_probs)
         return actions, self._value(features), log_probs.gather(1, actions[:, None])[:, 0]
 
-    def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> Tensor:
+    def _predict(self, observation: Any, deterministic: bool = False) -> Tensor:
         return self(observation, deterministic)[0]
 
     def set_training_mode(self, mode: bool) -> None:
@@ -116,7 +117,7 @@ class PriorPolicy(BasePolicy):
             self._memory = None
         super().set_training_mode(mode)
 
-    def _act(self, obs: PyTorchObs) -> tuple[Tensor, Tensor]:
+    def _act(self, obs: Observation) -> tuple[Tensor, Tensor]:
         """Logits and features at the next cell of each piece, one recurrent step if possible."""
         context, tokens = obs["context"], obs["tokens"].long()
         step = int(context[0, CELL] * context[0, VOICES] + context[0, VOICE])
@@ -150,7 +151,7 @@ class PriorPolicy(BasePolicy):
         same[:, voice, time] = True
         return bool(same.all())
 
-    def _encode(self, obs: PyTorchObs) -> tuple[Tensor, Tensor]:
+    def _encode(self, obs: Observation) -> tuple[Tensor, Tensor]:
         """The same for pieces at any cells, by reading each page up to its cell."""
         context = obs["context"]
         time, voice = context[:, CELL].long(), context[:, VOICE].long()
@@ -162,9 +163,7 @@ class PriorPolicy(BasePolicy):
 
     # -- learning --------------------------------------------------------------------------------
 
-    def evaluate_actions(
-        self, obs: Mapping[str, Tensor], actions: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def evaluate_actions(self, obs: Observation, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Values, log-probabilities and entropies of actions taken, (N,) each.
 
         Args:
@@ -176,7 +175,7 @@ class PriorPolicy(BasePolicy):
             logits, features = self._read_pieces(obs["pieces"], obs["context"])
             mask = obs["action_mask"].flatten(0, 1)
         else:
-            logits, features = self._encode(obs)  # type: ignore[arg-type]
+            logits, features = self._encode(obs)
             mask = obs["action_mask"]
         log_probs = mask_logits(logits, mask)
         chosen = log_probs.gather(1, actions.long().reshape(-1, 1))[:, 0]
@@ -194,7 +193,7 @@ class PriorPolicy(BasePolicy):
 
         return in_writing_order(logits), in_writing_order(features)
 
-    def predict_values(self, obs: PyTorchObs) -> Tensor:
+    def predict_values(self, obs: Observation) -> Tensor:
         """Values (B, 1) of the next cells."""
         return self._value(self._encode(obs)[1])
 

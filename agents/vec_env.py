@@ -75,7 +75,7 @@ class CompositionVecEnv(VecEnv):
         self._returns = np.zeros(env.num_envs)
         self._length = 0
 
-    def reset(self) -> dict[str, Array]:  # type: ignore[override]
+    def reset(self) -> dict[str, Array]:
         """First observations, seeds and options as set before."""
         observation, _ = self.env.reset(seed=self._seeds[0], options=self._options[0] or None)
         self._reset_seeds()
@@ -88,7 +88,7 @@ class CompositionVecEnv(VecEnv):
         """Remember the actions (B,) for `step_wait`."""
         self._actions = actions
 
-    def step_wait(self) -> tuple[dict[str, Array], Array, Array, list[dict[str, Any]]]:  # type: ignore[override]
+    def step_wait(self) -> tuple[dict[str, Array], Array, Array, list[dict[str, Any]]]:
         """Observations, rewards (B,), dones (B,) and an info for each piece."""
         observation, rewards, terminated, _, info = self.env.step(self._actions)
         self._returns += rewards

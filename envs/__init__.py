@@ -2,12 +2,16 @@
 
 from gymnasium.envs.registration import register, registry
 
-_ENTRY = {
-    "entry_point": "envs.composition:CompositionEnv",
-    "vector_entry_point": "envs.composition:CompositionVectorEnv",
-    "order_enforce": True,
+_DEFAULTS: dict[str, dict[str, object]] = {
+    "composition/RLTuner-v0": {"reward": "rl_tuner"},
+    "composition/Melody-v0": {"reward": "default", "bars": 4},
 }
 
-if "composition/RLTuner-v0" not in registry:
-    register(id="composition/RLTuner-v0", kwargs={"reward": "rl_tuner"}, **_ENTRY)
-    register(id="composition/Melody-v0", kwargs={"reward": "default", "bars": 4}, **_ENTRY)
+for _name, _kwargs in _DEFAULTS.items():
+    if _name not in registry:
+        register(
+            id=_name,
+            entry_point="envs.composition:CompositionEnv",
+            vector_entry_point="envs.composition:CompositionVectorEnv",
+            kwargs=_kwargs,
+        )

@@ -127,7 +127,7 @@ class Codec:
             (..., vocab): all pitches in range, rests, and holds once there is something to hold.
         """
         tokens = np.arange(self.vocab)
-        pitches = self.pitch(tokens)
+        pitches = tokens - FIRST_PITCH + self.low
         in_range = (pitches >= (self.low if low is None else low)) & (
             pitches <= (self.high if high is None else high)
         )

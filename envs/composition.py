@@ -28,7 +28,7 @@ LARGEST = 4096.0  # above every number of a context
 def spaces(task: Task) -> tuple[gymnasium.spaces.Dict, gymnasium.spaces.Discrete]:
     """Observation and action space of one piece."""
     vocab, box = task.codec.vocab, gymnasium.spaces.Box
-    observation = {
+    observation: dict[str, gymnasium.Space[Any]] = {
         "tokens": box(UNWRITTEN, vocab - 1, (task.voices, task.cells), np.int16),
         "action_mask": box(0, 1, (vocab,), np.int8),
         "context": box(0.0, LARGEST, (len(CONTEXT),), np.float32),
@@ -173,13 +173,12 @@ class CompositionVectorEnv(VectorEnv[Observation, Array, Array]):
         """
         never = np.zeros(self.num_envs, bool)
         if self.score.finished and self.autoreset_mode is AutoresetMode.NEXT_STEP:
-            observation, info = self.reset()
-            return observation, np.zeros(self.num_envs), never, never.copy(), info
+            return self.reset()[0], np.zeros(self.num_envs), never, never.copy(), {}
         if self.score.finished:
             raise ValueError("the pieces are finished; call reset() before the next step")
         self.score = self.score.write(self._legalise(np.asarray(actions)))
         terms = self.reward.newest(self.score)
-        reward = np.sum(list(terms.values()), axis=0, dtype=np.float64)
+        reward: Array = np.asarray(np.sum(list(terms.values()), axis=0, dtype=np.float64))
         every = np.ones(self.num_envs, bool)
         masks = {f"_{name}": every for name in terms}
         info: dict[str, Any] = {"reward_terms": {**terms, **masks}, "_reward_terms": every}

@@ -131,6 +131,6 @@ def build_reward(spec: RewardSpec | StepReward) -> StepReward:
         ValueError: an unknown name; the message lists near ones.
     """
     if hasattr(spec, "newest"):
-        return spec  # type: ignore[return-value]
+        return spec
     reward: StepReward = resolve(BUILDER)(spec)
     return reward

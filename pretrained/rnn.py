@@ -54,9 +54,10 @@ class RecurrentNet(nn.Module):
         super().__init__()
         self.shape = shape
         self.token = nn.Embedding(shape.vocab + 1, shape.embed)
-        self.place = nn.ModuleList(nn.Embedding(size, shape.embed) for size in PLACE_SIZES)
-        for table in self.place:
+        tables = [nn.Embedding(size, shape.embed) for size in PLACE_SIZES]
+        for table in tables:
             nn.init.zeros_(table.weight)  # a bar length never trained on changes nothing
+        self.place = nn.ModuleList(tables)
         self.lstm = nn.LSTM(shape.embed, shape.hidden, shape.layers, batch_first=True)
         self.head = nn.Linear(shape.hidden, shape.vocab)
         self.dropout = nn.Dropout(dropout)

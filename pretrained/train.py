@@ -196,7 +196,8 @@ def fit(config: PriorConfig, train: list[Tune], valid: list[Tune], codec: Codec)
     rng = np.random.default_rng(config.seed)
     shape = NetShape(codec.vocab, config.hidden, config.layers, config.embed)
     net = RecurrentNet(shape, config.dropout)
-    kept = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(config.average))
+    averaged = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(config.average))
+    kept: RecurrentNet = averaged.module  # type: ignore[assignment]
     optimizer = torch.optim.AdamW(
         net.parameters(), config.learning_rate, weight_decay=config.weight_decay
     )
@@ -215,16 +216,16 @@ def fit(config: PriorConfig, train: list[Tune], valid: list[Tune], codec: Codec)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
             optimizer.step()
-            kept.update_parameters(net)
+            averaged.update_parameters(net)
             losses.append(loss.item())
-        figures = held_out(kept.module, valid, codec)
+        figures = held_out(kept, valid, codec)
         tqdm.write(
             f"epoch {epoch + 1:3d}  train {np.mean(losses):.4f}  "
             f"valid {figures.nats_per_token:.4f} nats/token  "
             f"accuracy {figures.accuracy:.3f}  {time.monotonic() - began:.0f} s"
         )
         sys.stdout.flush()
-    return kept.module
+    return kept
 
 
 def report(rows: dict[str, HeldOut], tokens: int) -> str:

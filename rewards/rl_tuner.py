@@ -120,11 +120,9 @@ def autocorrelation(score: Score) -> tuple[Array, ...]:
 @term(source=SOURCE)
 def penalize_autocorrelation(score: Score, *, threshold: float = 0.15) -> Array:
     """Sum of the absolute autocorrelations at lags 1, 2, 3 that exceed `threshold`."""
-    value = 0.0
-    for coefficient in autocorrelation(score):
-        size = np.abs(coefficient)
-        value = value + np.where(size > threshold, size, 0.0)
-    return np.asarray(value, np.float32)
+    sizes = (np.abs(coefficient) for coefficient in autocorrelation(score))
+    first, second, third = (np.where(size > threshold, size, 0.0) for size in sizes)
+    return (first + second + third).astype(np.float32)
 
 
 def _count_pitches(state: tuple[Array, ...], here: Score, words: int) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from envs.notation import score_from_text
 from envs.score import Score
 from envs.theory import interval_name
 
-F = TypeVar("F", bound=Callable[..., object])
+F = TypeVar("F", bound=Callable[..., Any])
 
 REGISTRY: dict[str, RewardFunction] = {}
 
@@ -32,9 +32,9 @@ def term(*, source: str, says: str = "") -> Callable[[F], F]:
     """
 
     def register(fn: F) -> F:
-        fn.source, fn.says = source, says  # type: ignore[attr-defined]
-        fn.violation = getattr(fn, "violation", False)  # type: ignore[attr-defined]
-        cellwise(fn)
+        marked: Any = cellwise(fn)
+        marked.source, marked.says = source, says
+        marked.violation = getattr(fn, "violation", False)
         REGISTRY[fn.__name__] = fn
         return fn
 
@@ -103,7 +103,7 @@ def remarks(fn: RewardFunction, score: Score, name: str = "", sign: float = -1.0
     ]  # fmt: skip
 
 
-def explain(fn: RewardFunction, piece: str | Score, **where: str) -> None:
+def explain(fn: RewardFunction, piece: str | Score, **where: Any) -> None:
     """Print a rule's remarks on a score, or on notes written in a line.
 
     >>> from rewards.melody import in_key

@@ -213,7 +213,7 @@ def find(spec: str) -> RewardFunction:
     fn = resolve(spec)
     if not callable(fn):
         raise ValueError(f"reward {spec!r} is {type(fn).__name__}, expected a function of a Score")
-    return fn  # type: ignore[no-any-return]
+    return fn
 
 
 def read_setting(name: str, setting: Any) -> tuple[float, dict[str, Any]]:
@@ -238,12 +238,11 @@ def make_term(spec: str | RewardFunction, setting: Any) -> Term:
     """
     name = spec if isinstance(spec, str) else getattr(spec, "__name__", type(spec).__name__)
     weight, params = read_setting(name, setting)
-    factory = FACTORIES.get(spec) if isinstance(spec, str) else None
-    fn = factory or (find(spec) if isinstance(spec, str) else spec)
-    if params:
-        _check_parameters(name, fn, params)
-    if factory:
-        return Term(name, factory(**params), weight)
+    if isinstance(spec, str) and spec in FACTORIES:
+        _check_parameters(name, FACTORIES[spec], params)
+        return Term(name, FACTORIES[spec](**params), weight)
+    fn = find(spec) if isinstance(spec, str) else spec
+    _check_parameters(name, fn, params)
     return Term(name, _bind(fn, params) if params else fn, weight)
 
 
@@ -255,6 +254,8 @@ def _bind(fn: RewardFunction, params: dict[str, Any]) -> RewardFunction:
 
 
 def _check_parameters(name: str, fn: Callable[..., Any], params: dict[str, Any]) -> None:
+    if not params:
+        return
     known = [p.name for p in inspect.signature(fn).parameters.values() if p.kind is p.KEYWORD_ONLY]
     for param in params:
         if param not in known:
