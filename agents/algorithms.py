@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import torch
 from stable_baselines3 import A2C, PPO
+from stable_baselines3.common.utils import get_device
 
 from agents.config import TrainConfig
 from agents.policy import PriorPolicy
@@ -22,20 +25,31 @@ if TYPE_CHECKING:
 Maker = Callable[..., "OnPolicyAlgorithm"]
 
 
+def has_bf16(device: str) -> bool:
+    """Whether matrices are multiplied in bfloat16 by the hardware; emulated, it is slower."""
+    if get_device(device).type != "cpu":
+        return True
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+
+
 def falling(peak: float) -> Callable[[float], float]:
     """A learning rate that falls linearly to a tenth as the remaining progress goes 1 to 0."""
     return lambda remaining: peak * (0.1 + 0.9 * remaining)
 
 
 def _ppo(config: TrainConfig, env: CompositionVecEnv, **common: object) -> OnPolicyAlgorithm:
-    return PPO(
-        PriorPolicy,  # type: ignore[arg-type]  # SB3 names ActorCriticPolicy, uses its methods
-        env,
-        n_epochs=config.n_epochs,
-        batch_size=config.batch_size,
-        clip_range=config.clip_range,
-        **common,  # type: ignore[arg-type]
-    )
+    with warnings.catch_warnings():
+        # SB3's advice on the last minibatch; whole pieces fill minibatches their own way
+        warnings.filterwarnings("ignore", "You have specified a mini-batch size")
+        return PPO(
+            PriorPolicy,  # type: ignore[arg-type]  # SB3 names ActorCriticPolicy, uses its methods
+            env,
+            n_epochs=config.n_epochs,
+            batch_size=config.batch_size,
+            clip_range=config.clip_range,
+            **common,  # type: ignore[arg-type]
+        )
 
 
 def _a2c(config: TrainConfig, env: CompositionVecEnv, **common: object) -> OnPolicyAlgorithm:
@@ -72,9 +86,13 @@ def make(
         reward: what the pieces are scored by.
 
     Raises:
-        ValueError: an unknown algorithm, or a prior of another codec.
+        ValueError: an unknown algorithm or device, or a prior of another codec.
     """
     check_name(config.algo)
+    try:
+        get_device(config.device)
+    except RuntimeError:
+        raise ValueError(f"unknown device {config.device!r}; expected auto, cpu or cuda") from None
     task = env.env.task
     prior.require(task.codec)
     return ALGORITHMS[config.algo](
@@ -89,7 +107,11 @@ def make(
         max_grad_norm=config.max_grad_norm,
         rollout_buffer_class=EpisodeBuffer,
         rollout_buffer_kwargs={"reward": reward, "task": task},
-        policy_kwargs={"prior": prior, "value_gradient": config.value_gradient},
+        policy_kwargs={
+            "prior": prior,
+            "value_gradient": config.value_gradient,
+            "bf16": config.bf16 and has_bf16(config.device),
+        },
         seed=config.seed,
         device=config.device,
     )

@@ -8,6 +8,7 @@ from types import FrameType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from stable_baselines3.common.callbacks import BaseCallback
 from tqdm import tqdm
 
@@ -35,6 +36,7 @@ class PieceMetrics(BaseCallback):
         term = reward.terms.get("prior")
         same = term and isinstance(term.fn, Likelihood) and term.fn.name == checkpoint
         self.likelihood = term if term and same and term.weight else None
+        self.floor = float(getattr(self.likelihood and self.likelihood.fn, "floor", 0.0))
         self.row: dict[str, float] = {}
 
     def _on_step(self) -> bool:
@@ -43,11 +45,9 @@ class PieceMetrics(BaseCallback):
     def _on_rollout_end(self) -> None:
         buffer: EpisodeBuffer = self.model.rollout_buffer  # type: ignore[attr-defined]
         score = buffer.score()
-        if self.likelihood is not None:
-            prior_nats = buffer.parts["prior"].mean() / self.likelihood.factor
-        else:
-            prior_nats = self.prior.log_prob(score).mean()
-        policy_nats = buffer.log_probs.mean()
+        free = buffer.by_piece(buffer.masks).sum(axis=2) > 1  # given cells leave no choice
+        policy_nats = buffer.by_piece(buffer.log_probs)[free].mean()
+        prior_nats = self._prior_nats(buffer).swapaxes(1, 2).reshape(free.shape)[free].mean()
         parts = {name: float(v.sum(axis=(1, 2)).mean()) for name, v in buffer.parts.items()}
         total = sum(parts.values())
         self.row = {
@@ -64,6 +64,14 @@ class PieceMetrics(BaseCallback):
         self.run.append_metrics(self.row)
         for name, value in self.row.items():
             self.logger.record(name if "/" in name else f"pieces/{name}", value)
+
+    def _prior_nats(self, buffer: EpisodeBuffer) -> npt.NDArray[np.float32]:
+        """log p (pieces, V, T) under the prior; the reward's own where its floor cut nothing."""
+        if self.likelihood is not None:
+            nats = (buffer.parts["prior"] / self.likelihood.factor).astype(np.float32)
+            if nats.min() > self.floor + 1e-3:
+                return nats
+        return self.prior.log_prob(buffer.score())
 
 
 def _explained(values: np.ndarray, returns: np.ndarray) -> float:
@@ -137,11 +145,15 @@ class Saver(BaseCallback):
 
 
 class Interrupt(BaseCallback):
-    """Ctrl-C ends the run between two steps, so that it can be saved; a second one at once."""
+    """Ctrl-C ends the run between two steps, so that it can be saved; a second one at once.
+
+    Cells of an unfinished rollout do not count as done: nothing was learned from them.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.asked = False
+        self.learned = 0
         self._before: Any = None
 
     def _on_training_start(self) -> None:
@@ -151,7 +163,12 @@ class Interrupt(BaseCallback):
         self.asked = True
         signal.signal(signal.SIGINT, self._before)
 
+    def _on_rollout_start(self) -> None:
+        self.learned = self.model.num_timesteps
+
     def _on_step(self) -> bool:
+        if self.asked:
+            self.model.num_timesteps = self.learned
         return not self.asked
 
     def _on_training_end(self) -> None:

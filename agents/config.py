@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+import re
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -45,6 +47,7 @@ class TrainConfig:
         vf_coef: weight of the value's error.
         max_grad_norm: gradients are clipped to this norm.
         value_gradient: whether the value's error also trains the recurrent network.
+        bf16: learn in bfloat16 where the processor does that in hardware.
         eval_pieces: pieces sampled for the table at the end.
         samples: melodies written at the end.
         save_freq: steps between saves of policy and state.
@@ -74,6 +77,7 @@ class TrainConfig:
     vf_coef: float = 0.5
     max_grad_norm: float = 0.5
     value_gradient: bool = True
+    bf16: bool = True
     eval_pieces: int = 4000
     samples: int = 8
     save_freq: int = 250_000
@@ -81,23 +85,23 @@ class TrainConfig:
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
-        least = {"n_timesteps": 1, "n_envs": 1, "threads": 1, "n_epochs": 1, "batch_size": 1}
+        least = {"n_timesteps": 1, "n_envs": 1, "threads": 1, "n_epochs": 1, "batch_size": 2}
         least |= {"eval_pieces": 1, "samples": 0, "save_freq": 1, "seed": 0}
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise ValueError(f"{name}={getattr(self, name)}: expected at least {value}")
-        if self.learning_rate <= 0:
+        if not self.learning_rate > 0:
             raise ValueError(f"learning_rate={self.learning_rate}: expected a number above 0")
 
     @property
     def reward_spec(self) -> dict[str, Any]:
         """The reward as `rewards.total.build` takes it."""
-        return dict(parse_term(text) for text in self.reward)
+        return _unique((parse_term(text) for text in self.reward), "reward")
 
     @property
     def task_arguments(self) -> dict[str, Any]:
         """The environment's arguments."""
-        return dict(parse_assignment(text) for text in self.task)
+        return _unique((parse_assignment(text) for text in self.task), "task argument")
 
 
 def parse_value(text: str) -> Any:
@@ -123,7 +127,7 @@ def parse_assignment(text: str) -> tuple[str, Any]:
 def parse_term(text: str) -> tuple[str, Any]:
     """Name and setting of 'name', 'name=weight' or 'name=weight,parameter=value,...'."""
     name, _, rest = text.partition("=")
-    weight, *params = rest.split(",") if rest else ["1"]
+    weight, *params = re.split(r",(?=\w+=)", rest) if rest else ["1"]
     value = parse_value(weight)
     if not params:
         return name, value
@@ -134,7 +138,10 @@ def _as_text(name: str, value: Any) -> str:
     """'name=value' of a TOML table's entry, the other way round."""
 
     def plain(item: Any) -> str:
-        return str(item).lower() if isinstance(item, bool) else str(item)
+        if isinstance(item, str):  # in quotes if it would be read as something else
+            same = item and parse_value(item) == item
+            return item if same else json.dumps(item, ensure_ascii=False)
+        return json.dumps(item) if isinstance(item, (bool, list)) else str(item)
 
     if isinstance(value, Mapping):
         params = [f"{k}={plain(v)}" for k, v in value.items() if k != "weight"]
@@ -160,10 +167,7 @@ def to_toml(config: TrainConfig) -> str:
         for name, value in asdict(config).items()
         if name not in TABLES
     }
-    tables = {
-        "reward": _unique((parse_term(text) for text in config.reward), "reward"),
-        "task": _unique((parse_assignment(text) for text in config.task), "task argument"),
-    }
+    tables = {"reward": config.reward_spec, "task": config.task_arguments}
     return tomli_w.dumps(flat | tables)
 
 
@@ -184,8 +188,8 @@ def from_mapping(values: Mapping[str, Any], source: str) -> TrainConfig:
             if not isinstance(value, Mapping):
                 raise ValueError(f"{source}: [{name}] must be a table of names and values")
             value = tuple(_as_text(key, item) for key, item in value.items())
-        elif kind is Path:
-            value = Path(str(value))
+        elif kind is Path and isinstance(value, str):
+            value = Path(value)
         elif kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         elif not isinstance(value, kind) or (kind is int and isinstance(value, bool)):

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from math import isnan
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -96,6 +97,15 @@ def table(columns: Mapping[str, Mapping[str, float]], n: int) -> str:
     return f"{n:,} pieces each\n\n{format_table(columns)}"
 
 
+def as_json(facts: Mapping[str, Any], columns: Mapping[str, Mapping[str, float]]) -> str:
+    """The columns for a file; null where nothing could be counted, as JSON has no NaN."""
+    known = {
+        head: {name: None if isnan(value) else value for name, value in column.items()}
+        for head, column in columns.items()
+    }
+    return json.dumps({**facts, "columns": known}, indent=2) + "\n"
+
+
 def evaluate(config: EvaluateConfig) -> None:
     """Print the table; leave it in the run directory as evaluation.json."""
     import torch
@@ -111,8 +121,8 @@ def evaluate(config: EvaluateConfig) -> None:
     agent, prior = load(run.policy_file, task.codec), load(settings.prior, task.codec)
     columns = compare(agent, prior, task, config.n, config.seed, config.temperature)
     print(table(columns, config.n))
-    facts = {"pieces": config.n, "seed": config.seed, "columns": columns}
-    write_atomic(run.path / "evaluation.json", json.dumps(facts, indent=2) + "\n")
+    facts = {"pieces": config.n, "seed": config.seed}
+    write_atomic(run.path / "evaluation.json", as_json(facts, columns))
 
 
 def main() -> None:

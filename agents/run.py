@@ -78,6 +78,7 @@ class Run:
             stem = f"{config.env.rpartition('/')[2].lower()}-{config.algo}"
             taken = (n for n in range(1, 10**6) if not (config.runs / f"{stem}-{n}").exists())
             path = config.runs / f"{stem}-{next(taken)}"
+        settings = to_toml(config)
         try:
             path.mkdir(parents=True)
         except FileExistsError:
@@ -85,7 +86,7 @@ class Run:
                 f"{path} exists and is never overwritten; go on with --resume {path}, "
                 "or give another --name"
             ) from None
-        write_atomic(path / "config.toml", to_toml(config))
+        write_atomic(path / "config.toml", settings)
         return cls(path)
 
     @property

@@ -11,7 +11,6 @@ with the policy, metrics, a learning curve and melodies.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +50,7 @@ def learn(
         )
     finally:
         run.save(model)
-    return not interrupt.asked
+    return model.num_timesteps >= config.n_timesteps
 
 
 def report(
@@ -61,15 +60,15 @@ def report(
     """The table, the melodies and the learning curve."""
     from agents import curve
     from agents.compose import write_pieces
-    from agents.evaluate import compare, sample_many, table
+    from agents.evaluate import as_json, compare, sample_many, table
     from agents.run import write_atomic
 
     agent = model.policy.as_prior()  # type: ignore[operator]
     columns = compare(agent, prior, task, config.eval_pieces, config.seed + 1)
     text = table(columns, config.eval_pieces)
     print("\n" + text)
-    facts = {"pieces": config.eval_pieces, "steps": model.num_timesteps, "columns": columns}
-    write_atomic(run.path / "report.json", json.dumps(facts, indent=2) + "\n")
+    facts = {"pieces": config.eval_pieces, "steps": model.num_timesteps}
+    write_atomic(run.path / "report.json", as_json(facts, columns))
     write_atomic(run.path / "report.txt", text + "\n")
     curve.draw(run.read_metrics(), run.path / "learning_curve.png")
     if config.samples:
@@ -100,6 +99,13 @@ def train(config: TrainConfig, resume: Path | None = None) -> int:
         run.write_provenance(locate(config.prior), reward)
     else:
         run = Run(resume)
+        before = run.config
+        for name in ("algo", "env", "task", "reward", "prior"):
+            if getattr(config, name) != getattr(before, name):
+                raise ValueError(
+                    f"{run.path} was begun with another {name}: {getattr(before, name)!r}; "
+                    f"start a new run from its policy with --prior {run.path}"
+                )
         steps = run.restore(model)
         if steps >= config.n_timesteps:
             raise ValueError(f"{run.path} has done its {steps:,} steps; give a larger -n to go on")

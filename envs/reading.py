@@ -23,7 +23,8 @@ MAX_NOTES = 10_000
 MAX_CELLS = 20_000
 MAX_MEMBERS = 64  # files in an .mxl archive
 MAX_TAGS = 400_000  # of an XML document; music21 needs minutes for more
-MAX_ABC = 60_000  # characters; music21 reads ABC in quadratic time
+MAX_ABC = 40_000  # characters; the time music21 takes grows with the square
+MAX_ABC_BARS = 1_000
 
 _PLAIN = Key("C")
 
@@ -196,20 +197,25 @@ def _abc(data: bytes) -> Iterator[_Sound]:
         raise _broken("ABC", error) from None
     if len(text) > MAX_ABC:
         raise _RefusedError(f"it has {len(text)} characters; expected one tune, {MAX_ABC} at most")
+    music = re.sub(r"(?m)^(?:[A-Za-z]:|%).*$", "", text)
+    _bound_notes(len(re.findall("[A-Ga-g]", music)))
+    if music.count("|") > MAX_ABC_BARS:
+        raise _RefusedError(f"it has {music.count('|')} bar lines; expected {MAX_ABC_BARS} at most")
     yield from _music21(_standard_abc(text), "abc", "ABC")
 
 
 def _standard_abc(text: str) -> str:
     """The text in words by which music21 reads what ABC 2.1 means."""
-    # It lowers a tune by two octaves for a bass clef behind K:, and does not know locrian.
-    text = re.sub(r"(?m)^(K:.*?)\s+(?:clef=)?bass\b", r"\1", text)
-    text = re.sub(
-        r"(?mi)^K:\s*([A-G][#b]?)\s*loc[a-z]*",
-        lambda found: f"K:{line_of_fifths_name(Key.parse(f'{found[1]} locrian').fifths)}",
-        text,
-    )
+    # It lowers a tune by two octaves for a bass clef behind K:, and misses some modes.
+    text = re.sub(r"(?m)^(K:.*?)[ \t]+(?:clef=)?bass\b", r"\1", text)
+    text = re.sub(r"(?mi)^K:[ \t]*([A-G][#b]?)[ \t]*(loc|lyd)[a-z]*", _as_major, text)
     # It lets an accidental hold to the end of the bar only in a file that names its version.
     return text if text.startswith("%abc-") else "%abc-2.1\n" + text
+
+
+def _as_major(found: re.Match[str]) -> str:
+    mode = "locrian" if found[2].lower() == "loc" else "lydian"
+    return f"K:{line_of_fifths_name(Key.parse(f'{found[1]} {mode}').fifths)}"
 
 
 # -- what music21 has read -------------------------------------------------------------------------

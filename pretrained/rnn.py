@@ -74,12 +74,13 @@ class RecurrentNet(nn.Module):
             x = x + table(place[..., i].clamp(max=PLACE_SIZES[i] - 1))
         return x
 
-    def forward(self, tokens: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, tokens: Tensor, place: Tensor, bf16: bool = False) -> tuple[Tensor, Tensor]:
         """Teacher-forced pass over whole pieces from the start.
 
         Args:
             tokens: (B, T) int64; the last one is not read.
             place: (B, T, 3) int64, see PLACE.
+            bf16: run the LSTM in bfloat16; the read-out stays in float32.
 
         Returns:
             logits (B, T, vocab) of the token at each cell given those before it, and the
@@ -87,7 +88,10 @@ class RecurrentNet(nn.Module):
         """
         start = tokens.new_full((len(tokens), 1), self.start_token)
         previous = torch.cat([start, tokens[:, :-1]], dim=1)
-        features, _ = self.lstm(self.dropout(self.embed(previous, place)))
+        inputs = self.dropout(self.embed(previous, place))
+        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=bf16):
+            features, _ = self.lstm(inputs)
+        features = features.float()
         return self.head(self.dropout(features)), features
 
     def start(self, batch: int) -> Hidden:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from pretrained.rnn import RecurrentNet
 
+ELSEWHERE = ("out", "overwrite", "threads")  # settings that do not shape the weights
 N_GRAM_ORDERS = (1, 2, 3, 4, 5, 6, 7)
 
 
@@ -54,14 +55,14 @@ class PriorConfig:
     """
 
     out: Path = Path("prior.safetensors")
-    epochs: int = 60
+    epochs: int = 45
     hidden: int = 256
     layers: int = 1
     embed: int = 128
-    dropout: float = 0.3
+    dropout: float = 0.4
     batch_tokens: int = 6144
     learning_rate: float = 4e-3
-    weight_decay: float = 0.02
+    weight_decay: float = 0.05
     average: float = 0.998
     range: str = "C3-B5"
     seed: int = 0
@@ -261,7 +262,7 @@ def train_prior(config: PriorConfig) -> dict[str, Any]:
         "held_out": {name: asdict(row) for name, row in rows.items()},
         "held_out_tokens": tokens,
         "tunes": {"train": len(train), "valid": len(valid), "test": len(test)},
-        "config": asdict(config) | {"out": config.out.name},
+        "config": {k: v for k, v in asdict(config).items() if k not in ELSEWHERE},
         "training_minutes": round(seconds / 60, 1),
     }
     save(config.out, net, codec, notes)

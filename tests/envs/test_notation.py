@@ -133,7 +133,8 @@ def test_music21_finds_the_same_music(form, score):
     from music21 import converter, key, meter, note
 
     task = score.task
-    assume(form != "abc" or task.key.mode != "locrian")  # music21 does not know K:Bloc
+    # music21 does not know K:Bloc and K:Fblyd.
+    assume(form != "abc" or (task.key.mode != "locrian" and task.key.tonic != "Fb"))
     document = musicxml(score) if form == "musicxml" else abc(score)
     parsed = converter.parseData(document, format=form)
     assert len(parsed.parts) == task.voices
@@ -348,6 +349,7 @@ def test_ties_grace_notes_and_twelfths(tmp_path):
         ("C clef=bass", "C,, C C2 |]", [36, 60, 60]),  # a clef does not transpose
         ("C", "^F F f =F | F4 |]", [66, 66, 78, 65, 65]),  # accidentals hold to the bar line
         ("B loc", "C F B2 |]", [60, 65, 71]),
+        ("Fb lyd", "F C B2 |]", [64, 59, 70]),
         ("C#locrian", "C G B2 |]", [61, 67, 71]),
     ],
 )
@@ -394,6 +396,8 @@ FRAMES += b"\x00\xff\x2f\x00"
         ("a.abc", b"\xff" + os.urandom(500), "not readable as ABC"),
         ("a.abc", "nothing", "."),
         ("a.abc", "X:1\nT:\nK:C\n" + "C" * 70_000, "70011 characters"),
+        ("a.abc", "X:1\nL:1/4\nK:C\n" + "C " * 10_001, "10001 notes"),
+        ("a.abc", "X:1\nL:1/4\nK:C\n" + "C|" * 1_001, "1001 bar lines"),
         ("a.abc", "X:1\nL:1/4\nK:C\nC\n\nX:2\nL:1/4\nK:C\nD\n", "2 tunes"),
         ("a.abc", "X:1\nL:1/4\nK:C\n[CE]\n", "chord at quarter 0"),
         ("a.abc", "X:1\nL:1/4\nK:C\nC999999\n", "expected 20000 at most"),
