@@ -102,11 +102,16 @@ def make(
         n_steps=task.steps,
         gamma=config.gamma,
         gae_lambda=config.gae_lambda,
-        ent_coef=config.ent_coef,
         vf_coef=config.vf_coef,
         max_grad_norm=config.max_grad_norm,
         rollout_buffer_class=EpisodeBuffer,
-        rollout_buffer_kwargs={"reward": reward, "task": task},
+        ent_coef=0.0,  # the entropy is in the return, where it also counts what is to come
+        rollout_buffer_kwargs={
+            "reward": reward,
+            "task": task,
+            "entropy": config.entropy,
+            "normalize_values": True,
+        },
         policy_kwargs={
             "prior": prior,
             "value_gradient": config.value_gradient,

@@ -43,7 +43,8 @@ class TrainConfig:
         gamma: discount; 1 because every piece has the same length.
         gae_lambda: of generalised advantage estimation.
         clip_range: of the probability ratio (ppo).
-        ent_coef: weight of the entropy bonus.
+        entropy: weight of the policy's entropy, in nats, beside the reward; with prior=1 and
+            entropy=1 a piece pays for its KL to the prior, more keeps pieces more varied.
         vf_coef: weight of the value's error.
         max_grad_norm: gradients are clipped to this norm.
         value_gradient: whether the value's error also trains the recurrent network.
@@ -73,7 +74,7 @@ class TrainConfig:
     gamma: float = 1.0
     gae_lambda: float = 0.95
     clip_range: float = 0.2
-    ent_coef: float = 0.05
+    entropy: float = 1.3
     vf_coef: float = 0.5
     max_grad_norm: float = 0.5
     value_gradient: bool = True
@@ -138,10 +139,11 @@ def _as_text(name: str, value: Any) -> str:
     """'name=value' of a TOML table's entry, the other way round."""
 
     def plain(item: Any) -> str:
-        if isinstance(item, str):  # in quotes if it would be read as something else
-            same = item and parse_value(item) == item
-            return item if same else json.dumps(item, ensure_ascii=False)
-        return json.dumps(item) if isinstance(item, (bool, list)) else str(item)
+        if isinstance(item, str) and item and parse_value(item) == item:
+            return item
+        if isinstance(item, (str, bool, list)):  # words that would be read as something else
+            return json.dumps(item, ensure_ascii=False)
+        return str(item)
 
     if isinstance(value, Mapping):
         params = [f"{k}={plain(v)}" for k, v in value.items() if k != "weight"]
@@ -167,8 +169,18 @@ def to_toml(config: TrainConfig) -> str:
         for name, value in asdict(config).items()
         if name not in TABLES
     }
-    tables = {"reward": config.reward_spec, "task": config.task_arguments}
-    return tomli_w.dumps(flat | tables)
+
+    def line(name: str, value: Any) -> str:
+        if not isinstance(value, Mapping):
+            return tomli_w.dumps({name: value})
+        # Inline, as tables of their own would come last: the order of the terms is kept.
+        inner = ", ".join(line(key, item).strip() for key, item in value.items())
+        return tomli_w.dumps({name: ""}).removesuffix('""\n') + f"{{ {inner} }}\n"
+
+    text = tomli_w.dumps(flat)
+    for table, entries in zip(TABLES, (config.reward_spec, config.task_arguments), strict=True):
+        text += f"\n[{table}]\n" + "".join(line(*entry) for entry in entries.items())
+    return text
 
 
 def from_mapping(values: Mapping[str, Any], source: str) -> TrainConfig:

@@ -35,6 +35,12 @@ class EpisodeBuffer(RolloutBuffer):
         n_envs: number of environments.
         reward: scores the finished pieces; None keeps the rewards the environment paid.
         task: of the pieces, needed with `reward`.
+        entropy: weight of -log pi(a|s), in nats, added to the reward of every step. With the
+            prior's log p as a reward term of the same weight, the two are the KL to the prior.
+        normalize_values: read the value head's output as standard deviations from the mean
+            return at that cell of the piece. Returns fall steadily towards the end of a piece,
+            and a head that starts at 0 is a fair baseline only this way; without one, the first
+            updates reward whatever stands late in a piece.
 
     Raises:
         ValueError: a buffer that does not hold whole pieces, or a reward without its task.
@@ -52,6 +58,8 @@ class EpisodeBuffer(RolloutBuffer):
         *,
         reward: RewardSum | None = None,
         task: Task | None = None,
+        entropy: float = 0.0,
+        normalize_values: bool = False,
     ) -> None:
         BaseBuffer.__init__(
             self, buffer_size, observation_space, action_space, device, n_envs=n_envs
@@ -68,6 +76,7 @@ class EpisodeBuffer(RolloutBuffer):
             raise ValueError("an EpisodeBuffer that scores pieces needs their task")
         self.gae_lambda, self.gamma = gae_lambda, gamma
         self.reward, self.task = reward, task
+        self.entropy, self.normalize_values = entropy, normalize_values
         self.parts: dict[str, Array] = {}
         self.reset()
 
@@ -141,7 +150,25 @@ class EpisodeBuffer(RolloutBuffer):
         if self.reward is not None:
             self.parts = self.reward.breakdown(self.score())
             self.rewards = self._as_steps(total(self.parts))
-        super().compute_returns_and_advantage(last_values, dones)
+        self.rewards = self.rewards - self.entropy * self.log_probs
+        if not self.normalize_values:
+            super().compute_returns_and_advantage(last_values, dones)
+            return
+        mean, spread = self._return_statistics()
+        outputs = self.values
+        self.values = mean + spread * outputs
+        super().compute_returns_and_advantage(torch.zeros_like(last_values), dones)
+        self.values, self.returns = outputs, (self.returns - mean) / spread
+
+    def _return_statistics(self) -> tuple[Array, float]:
+        """Mean discounted return from each step on (buffer_size, 1), and one spread for all."""
+        ahead = np.zeros((self.steps + 1, self.episodes, self.n_envs))
+        rewards = self.rewards.reshape(self.episodes, self.steps, self.n_envs)
+        for step in reversed(range(self.steps)):
+            ahead[step] = rewards[:, step] + self.gamma * ahead[step + 1]
+        mean = ahead[:-1].mean(axis=(1, 2), keepdims=True)
+        spread = float(np.sqrt(((ahead[:-1] - mean) ** 2).mean())) or 1.0
+        return np.tile(mean[:, 0], (self.episodes, 1)).astype(np.float32), spread
 
     def _as_steps(self, values: Array) -> Array:
         """(pieces, V, T) to (buffer_size, n_envs)."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
+from gymnasium.envs.registration import load_env_creator
 from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -37,16 +38,21 @@ def make_env(config: TrainConfig, n_envs: int) -> CompositionVectorEnv:
     Raises:
         gymnasium.error.Error, TypeError, ValueError: an unknown id or argument.
     """
-    env = gymnasium.make_vec(
+    entry = gymnasium.spec(config.env).vector_entry_point
+    maker = load_env_creator(entry) if isinstance(entry, str) else entry
+    if not (isinstance(maker, type) and issubclass(maker, CompositionVectorEnv)):
+        raise ValueError(
+            f"{config.env!r} is no composition environment; expected an id such as "
+            "composition/RLTuner-v0 or composition/Melody-v0"
+        )
+    made = gymnasium.make_vec(
         config.env,
         num_envs=n_envs,
         vectorization_mode="vector_entry_point",
         reward=Deferred(),
         **config.task_arguments,
     )
-    if not isinstance(env, CompositionVectorEnv):
-        raise ValueError(f"{config.env!r} is no composition environment")
-    return env
+    return cast(CompositionVectorEnv, made)
 
 
 def make_task(config: TrainConfig) -> Task:
