@@ -44,7 +44,7 @@ def musicxml(
         row: which of them.
         title: printed above; none if empty.
         tempo: beats per minute, dotted beats in compound metres.
-        remarks: words to print under a note, by (voice, cell).
+        remarks: words to print under the note or rest that sounds at (voice, cell).
     """
     import xml.etree.ElementTree as ET
 
@@ -87,8 +87,11 @@ def _part(score: Score, row: int, voice: int, tempo: float, words: Mapping[int, 
         for symbol in symbols:
             offset = duration.opFrac((symbol.start - first) / task.grid)
             measure.insert(offset, _element(symbol, shown, task.bar_cells))
-            if symbol.start in words:
-                remark: Any = expressions.TextExpression(" ".join(words[symbol.start].split()))
+            said = [
+                words[c] for c in range(symbol.start, symbol.start + symbol.cells) if c in words
+            ]
+            if said:
+                remark: Any = expressions.TextExpression(" ".join("; ".join(said).split()))
                 remark.style.fontStyle = "italic"
                 remark.placement = "below"
                 measure.insert(offset, remark)

@@ -85,6 +85,7 @@ def write_midi(score: Score, row: int, path: str | Path, tempo: float = 80.0) ->
 def text(score: Score, row: int = 0) -> str:
     """One piece in a line, such as 'C4 A4:2 r:4 G4'; `score_from_text` reads it back."""
     task = score.task
+    key = written_key(task.key)
     voices: list[list[str]] = [[] for _ in range(task.voices)]
     ends = [0] * task.voices
 
@@ -94,7 +95,7 @@ def text(score: Score, row: int = 0) -> str:
     for note in notes_of(score, row):
         if note.start > ends[note.voice]:
             say(note.voice, "r", note.start - ends[note.voice])
-        say(note.voice, task.key.pitch_name(note.pitch), note.duration)
+        say(note.voice, key.pitch_name(note.pitch), note.duration)
         ends[note.voice] = note.start + note.duration
     for voice, end in enumerate(ends):
         if end < task.cells:

@@ -22,7 +22,9 @@ MAX_BYTES = 10_000_000
 MAX_NOTES = 10_000
 MAX_CELLS = 20_000
 MAX_MEMBERS = 64  # files in an .mxl archive
-MAX_TAGS = 400_000  # of an XML document; music21 needs minutes for more
+MAX_TAGS = 250_000  # of an XML document; music21 needs minutes for more
+MAX_MEASURES = 2_000  # of all parts together
+MAX_PARTS = 64
 MAX_ABC = 40_000  # characters; the time music21 takes grows with the square
 MAX_ABC_BARS = 1_000
 
@@ -151,6 +153,10 @@ def _xml_text(data: bytes) -> str:
             f"it has {text.count('<')} XML tags; expected one piece, {MAX_TAGS} at most"
         )
     _bound_notes(len(re.findall(r"<note\b", text)))
+    for tag, most in (("measure", MAX_MEASURES), ("part", MAX_PARTS)):
+        count = len(re.findall(rf"<{tag}\b(?!-)", text))
+        if count > most:
+            raise _RefusedError(f"it has {count} {tag}s; expected one piece of at most {most}")
     return text
 
 

@@ -269,7 +269,8 @@ def _check_parameters(name: str, fn: Callable[..., Any], params: dict[str, Any])
 def build(spec: RewardSpec | RewardSum) -> RewardSum:
     """A reward sum from a name, a function, or a mapping of names to weights.
 
-    A pack's name stands for its terms, each weight multiplied by the pack's.
+    A pack's name stands for its terms, each weight multiplied by the pack's; a term named beside
+    its pack takes the place of the pack's.
 
     Raises:
         ValueError, TypeError: as `make_term`; or a term given twice.
@@ -289,8 +290,9 @@ def build(spec: RewardSpec | RewardSum) -> RewardSum:
             if params:
                 raise ValueError(f"pack {name!r} takes a weight only, got {sorted(params)[0]!r}")
             for inner, value in read_pack(name).items():
-                term = make_term(inner, value)
-                terms.append(Term(term.name, term.fn, term.weight * scale))
+                if inner not in spec:
+                    term = make_term(inner, value)
+                    terms.append(Term(term.name, term.fn, term.weight * scale))
         else:
             terms.append(make_term(name, setting))
     return RewardSum(terms)

@@ -65,6 +65,15 @@ def test_pack_weights_are_scaled_and_rules_count_against():
     assert set(pack_names()) >= {"rl_tuner", "default"}
 
 
+def test_a_term_beside_its_pack_takes_its_place():
+    reward = build({"rl_tuner": 0.5, "repeated_motif": 0.25})
+    assert len(reward.terms) == 9
+    assert reward.terms["repeated_motif"].weight == 0.25
+    assert reward.terms["motif"].weight == 1.5
+    with pytest.raises(ValueError, match="'in_key' is given twice"):
+        RewardSum([*build("in_key").terms.values()] * 2)
+
+
 def test_parameters_reach_the_function():
     score = random_pieces(Task(), 200, seed=0)
     few = build({"leap_recovery": {"weight": 1.0, "min_leap": 12}})(score).sum()
@@ -130,7 +139,7 @@ def test_a_reward_survives_pickling():
         ({"in_key": "much"}, "expected a finite number"),
         ({"in_key": {"weight": 1, "min_leap": 3}}, "no parameter 'min_leap'"),
         ({"leap_recovery": {"min_leep": 3}}, "Did you mean 'min_leap'"),
-        ({"rl_tuner": 1.0, "key": 1.0}, "'key' is given twice"),
+        ({"rl_tuner": {"weight": 1.0, "depth": 2}}, "takes a weight only"),
         ({"nowhere.py:f": 1.0}, "no file 'nowhere.py'"),
         ({"no_such_module:f": 1.0}, "cannot be imported"),
         ({"rewards.melody:in_kee": 1.0}, "Did you mean 'in_key'"),

@@ -1,0 +1,231 @@
+"""The shipped prior: figures, agreement of its two ways to be asked, grammar, hostile files."""
+
+import json
+import struct
+
+import numpy as np
+import pytest
+import torch
+
+from envs.codec import Codec
+from envs.score import Score
+from envs.task import Task
+from pretrained import checkpoint, load
+from pretrained.corpus import load_corpus
+from pretrained.ngram import NGram
+from pretrained.prior import AutoregressivePrior, Prior, RecurrentPrior, sample
+from pretrained.rnn import NetShape, RecurrentNet
+from pretrained.train import HeldOut, PriorConfig, baseline, held_out, train_prior
+from rewards.likelihood import Likelihood
+from tests.helpers import random_pieces
+
+
+@pytest.fixture(scope="module")
+def folk():
+    return load("folk")
+
+
+def test_held_out_figure_is_the_card_s(folk):
+    corpus = load_corpus()
+    figures = held_out(folk.net, corpus.select("test"), folk.codec)
+    recorded = checkpoint.notes("folk")["held_out"]
+    assert figures.nats_per_token == pytest.approx(recorded["LSTM"]["nats_per_token"], abs=1e-4)
+    assert figures.accuracy == pytest.approx(recorded["LSTM"]["accuracy"], abs=1e-3)
+    assert figures.nats_per_token < 0.93
+    best = min(row["nats_per_token"] for name, row in recorded.items() if name != "LSTM")
+    assert figures.nats_per_token < best - 0.25
+
+
+def test_a_baseline_of_the_card_is_found_again(folk):
+    corpus = load_corpus()
+    trigram = baseline(3, corpus.select("train"), corpus.select("test"), folk.codec)
+    recorded = checkpoint.notes("folk")["held_out"]["3-gram"]
+    assert trigram.nats_per_token == pytest.approx(recorded["nats_per_token"], abs=1e-9)
+
+
+def test_checkpoint_is_small():
+    assert checkpoint.locate("folk").stat().st_size <= 2_000_000
+
+
+@pytest.mark.parametrize("task", [Task(bars=6), Task(meter="6/8", bars=4, low="G3", high="G5")])
+def test_steps_and_teacher_forcing_agree(folk, task):
+    score = random_pieces(task, 12, seed=3)
+    whole = folk.log_prob(score)
+    state, token = folk.start(task, 12), None
+    for cell in range(task.cells):
+        logits, state = folk.step(token, state)
+        token = torch.from_numpy(score.tokens[:, 0, cell].astype(np.int64))
+        nats = logits.log_softmax(1).gather(1, token[:, None])[:, 0].numpy()
+        np.testing.assert_allclose(nats, whole[:, 0, cell], atol=1e-5)
+
+
+def test_likelihood_by_steps_is_the_likelihood_of_the_whole(folk):
+    reward = Likelihood(checkpoint=folk, floor=-4.0)
+    score = random_pieces(Task(), 8, seed=1)
+    page, steps = Score.page(score.task, 8), []
+    for cell in range(32):
+        page = page.write(score.tokens[:, 0, cell])
+        steps.append(reward(page.newest)[:, 0, 0])
+    np.testing.assert_allclose(np.stack(steps, 1), reward(score)[:, 0], atol=1e-5)
+    assert reward(score).min() == -4.0
+
+
+def test_probabilities_are_probabilities_and_keep_the_grammar(folk):
+    task = Task(low="C4", high="C5")
+    tokens = torch.from_numpy(random_pieces(task, 5, seed=2).tokens[:, 0].astype(np.int64))
+    probabilities = folk.log_probs(tokens, task).exp()
+    torch.testing.assert_close(probabilities.sum(-1), torch.ones(5, 32))
+    assert probabilities[:, 0, 1].max() == 0  # no hold before a first note
+    assert probabilities[..., 2:14].max() == 0  # nothing under C4
+    assert probabilities[..., 27:].max() == 0
+
+
+def test_a_piece_is_as_likely_alone_as_in_a_batch(folk):
+    score = random_pieces(Task(), 700, seed=5)  # more than one portion
+    together = folk.log_prob(score)
+    for row in (0, 300, 699):
+        np.testing.assert_allclose(folk.log_prob(score[row : row + 1])[0], together[row], atol=1e-5)
+
+
+def test_voices_are_scored_one_by_one(folk):
+    task = Task(voices=2)
+    score = random_pieces(task, 4, seed=6)
+    for voice in range(2):
+        alone = Score(score.tokens[:, voice : voice + 1], Task())
+        np.testing.assert_allclose(
+            folk.log_prob(score)[:, voice], folk.log_prob(alone)[:, 0], atol=1e-5
+        )
+
+
+def test_samples_repeat_with_a_seed_keep_given_cells_and_are_music(folk):
+    given = ((-1,) * 16 + (14, 1, 1, 1) + (-1,) * 12,)
+    task = Task(given=given)
+    first, again, other = (sample(folk, task.sample(None, 200), seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.tokens, again.tokens)
+    assert (first.tokens != other.tokens).any()
+    assert (first.tokens[:, 0, 16:20] == [14, 1, 1, 1]).all()
+    free = sample(folk, Task().sample(None, 200), 3)
+    assert (~free.in_scale).mean() < 0.02  # it was trained on C major and A minor
+    assert 0.2 < free.onset.mean() < 0.7
+    assert -1.0 < folk.log_prob(free).mean() < -0.6
+    with pytest.raises(ValueError, match="temperature"):
+        sample(folk, Task().sample(None, 1), 0, temperature=0.0)
+
+
+def test_the_protocols_are_kept(folk):
+    assert isinstance(folk, Prior)
+    prior: AutoregressivePrior = folk
+    assert prior.codec == Codec()
+
+
+def test_the_metre_is_heard(folk):
+    # A bar line's cell is an onset far more often than the cell after it.
+    pieces = sample(folk, Task(meter="3/4", bars=4).sample(None, 300), 0)
+    onset = pieces.onset[:, 0].mean(axis=0)
+    assert onset[12::12].mean() > 3 * onset[13::12].mean()
+
+
+def test_an_unfinished_score_is_refused(folk):
+    with pytest.raises(ValueError, match="finished"):
+        folk.log_prob(Score.page(Task(), 2))
+
+
+def test_another_codec_is_refused_and_told_how_to_retrain(folk):
+    wide = Task(low="C2")
+    with pytest.raises(ValueError, match="speaks codec 'grid16/C3-B5' but the task needs"):
+        load("folk", wide.codec)
+    with pytest.raises(ValueError, match=r"pretrained\.train --range C2-B5"):
+        folk.start(wide, 1)
+
+
+def header_of(text):
+    data = json.dumps(text).encode()
+    return struct.pack("<Q", len(data)) + data
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"not a checkpoint",
+        header_of({"__metadata__": {"format": "else"}}),
+        header_of({"__metadata__": {"format": checkpoint.FORMAT, "shape": "[]", "codec": "{}"}}),
+        header_of({"__metadata__": {"format": checkpoint.FORMAT}}),
+        header_of(
+            {"__metadata__": {"format": checkpoint.FORMAT, "shape": '{"hidden": 10000000}'}}
+        ),
+        struct.pack("<Q", 2**60),
+    ],
+)
+def test_files_that_are_no_checkpoints(tmp_path, content):
+    file = tmp_path / "x.safetensors"
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=r"checkpoint '.*x\.safetensors'"):
+        load(file)
+
+
+def test_a_truncated_checkpoint_and_a_missing_one(tmp_path):
+    whole = checkpoint.locate("folk").read_bytes()
+    file = tmp_path / "cut.safetensors"
+    file.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match="truncated"):
+        load(file)
+    with pytest.raises(FileNotFoundError, match="one that ships .*folk"):
+        load("flok")
+
+
+def test_numbers_that_are_not_finite_are_refused(tmp_path):
+    net = RecurrentNet(NetShape(hidden=4, embed=4))
+    net.head.bias.data[3] = float("nan")
+    checkpoint.save(tmp_path / "x.safetensors", net, Codec())
+    with pytest.raises(ValueError, match="not finite"):
+        load(tmp_path / "x.safetensors")
+
+
+def test_a_checkpoint_survives_saving(tmp_path):
+    torch.manual_seed(0)
+    prior = RecurrentPrior(RecurrentNet(NetShape(hidden=8, embed=4, layers=2)), Codec())
+    checkpoint.save(tmp_path / "x.safetensors", prior.net, prior.codec, {"a": 1})
+    again = load(tmp_path / "x.safetensors")
+    score = random_pieces(Task(), 3)
+    np.testing.assert_array_equal(prior.log_prob(score), again.log_prob(score))
+    assert checkpoint.notes(tmp_path / "x.safetensors") == {"a": 1}
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_n_gram_against_a_count_by_hand():
+    # After 0 came 1 twice and 2 once: Witten-Bell gives (count + kinds * shorter) / (3 + 2).
+    model = NGram(2, 3).fit([[0, 1, 0, 1, 0, 2]])
+    unigram = (np.array([3, 2, 1]) + 3 * (1 / 3)) / (6 + 3)
+    np.testing.assert_allclose(model.probabilities(()), unigram)
+    expected = (np.array([0, 2, 1]) + 2 * unigram) / (3 + 2)
+    np.testing.assert_allclose(model.probabilities((0,)), expected)
+    assert model.probabilities((0,)).sum() == pytest.approx(1)
+    np.testing.assert_allclose(model.log_prob([0, 1])[1], np.log(expected[1]))
+
+
+def test_held_out_figures_from_numbers():
+    nats = np.array([1.0, 3.0, 2.0, 2.0])
+    right = np.array([True, False, True, True])
+    onset = np.array([True, True, False, False])
+    figures = HeldOut.of(nats, right, onset)
+    assert figures == HeldOut(2.0, pytest.approx(8 / np.log(2) / 2), 0.75, 0.5)
+
+
+def test_training_writes_a_prior_that_beats_chance(tmp_path, monkeypatch, capsys):
+    corpus = load_corpus()
+    small = {"train": corpus.select("train")[:40], "valid": [], "test": []}
+    small["valid"] = small["test"] = corpus.select("test")[:6]
+
+    class Small:
+        select = staticmethod(small.__getitem__)
+
+    monkeypatch.setattr("pretrained.train.load_corpus", Small)
+    out = tmp_path / "tiny.safetensors"
+    config = PriorConfig(out=out, epochs=3, hidden=16, embed=8, average=0.5, threads=1, bf16=False)
+    notes = train_prior(config)
+    assert notes["held_out"]["LSTM"]["nats_per_token"] < np.log(38)
+    assert load(out).net.shape.hidden == 16
+    assert "7-gram" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="exists"):
+        train_prior(config)
