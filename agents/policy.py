@@ -76,11 +76,14 @@ class PriorPolicy(BasePolicy):
     ) -> None:
         if "context" not in getattr(observation_space, "spaces", {}):
             raise ValueError("PriorPolicy needs the Dict observations of a composition environment")
+        if optimizer_kwargs is None and optimizer_class is torch.optim.Adam:
+            # fused: one kernel for each weight, a tenth of the update's time otherwise
+            optimizer_kwargs = {"eps": 1e-5, "fused": True}
         super().__init__(
             observation_space,
             action_space,
             optimizer_class=optimizer_class,
-            optimizer_kwargs=optimizer_kwargs or {"eps": 1e-5},
+            optimizer_kwargs=optimizer_kwargs,
         )
         source = prior if isinstance(prior, RecurrentPrior) else checkpoint.load(prior)
         vocab = int(getattr(action_space, "n", -1))
@@ -194,7 +197,9 @@ class PriorPolicy(BasePolicy):
     def _read_pieces(self, pieces: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and features of every cell in writing order, in one teacher-forced pass."""
         batch, voices, cells = pieces.shape
-        place = places(context, cells).repeat_interleave(voices, dim=0)
+        place = places(context, cells)
+        if len(place) > 1:
+            place = place.repeat_interleave(voices, dim=0)
         bf16 = self.bf16 and self.training
         logits, features = self.net(pieces.reshape(-1, cells), place, bf16=bf16)
 
@@ -248,7 +253,12 @@ def mask_logits(logits: Tensor, mask: Tensor) -> Tensor:
 
 
 def places(context: Tensor, cells: int) -> Tensor:
-    """(B, cells, 3) int64: position in the bar, bar and beat length of each piece's cells."""
+    """(B, cells, 3) int64: position in the bar, bar and beat length of each piece's cells.
+
+    (1, cells, 3) if all pieces have one metre: what is the same is looked up once.
+    """
+    if (context[:, [BAR, BEAT]] == context[0, [BAR, BEAT]]).all():
+        context = context[:1]
     bar, beat = context[:, BAR].long(), context[:, BEAT].long()
     cell = torch.arange(cells, device=context.device)
     spread = (len(context), cells)

@@ -106,7 +106,7 @@ class RecurrentPrior:
 
     def log_probs(self, tokens: Tensor, task: Task) -> Tensor:
         """All log-probabilities (N, T, vocab) along token sequences (N, T) of one voice each."""
-        logits, _ = self.net(tokens, places(task).expand(len(tokens), -1, -1))
+        logits, _ = self.net(tokens, places(task)[None])
         legal = legal_tokens(task, has_started(tokens))
         return logits.masked_fill_(~legal, ILLEGAL).log_softmax(dim=-1)
 
@@ -138,7 +138,7 @@ class RecurrentPrior:
             started = state.started
         else:
             started = state.started | (token > HOLD)
-        place = places(state.task)[state.cell].expand(len(token), -1)
+        place = places(state.task)[state.cell][None]
         logits, _, hidden = self.net.step(token, place, state.hidden)
         logits = logits.masked_fill(~legal_tokens(state.task, started), ILLEGAL)
         return logits, replace(state, hidden=hidden, cell=state.cell + 1, started=started)

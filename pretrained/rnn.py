@@ -68,7 +68,10 @@ class RecurrentNet(nn.Module):
         return self.shape.vocab
 
     def embed(self, token: Tensor, place: Tensor) -> Tensor:
-        """Input vectors (..., embed) of previous tokens (...) and places (..., 3), both int64."""
+        """Input vectors (..., embed) of previous tokens (...) and places (..., 3), both int64.
+
+        Places may have fewer rows than tokens and are broadcast.
+        """
         x = self.token(token)
         for i, table in enumerate(self.place):
             x = x + table(place[..., i].clamp(max=PLACE_SIZES[i] - 1))
@@ -79,7 +82,7 @@ class RecurrentNet(nn.Module):
 
         Args:
             tokens: (B, T) int64; the last one is not read.
-            place: (B, T, 3) int64, see PLACE.
+            place: (B, T, 3) or (1, T, 3) int64, see PLACE.
             bf16: run the LSTM in bfloat16; the read-out stays in float32.
 
         Returns:
@@ -107,7 +110,7 @@ class RecurrentNet(nn.Module):
 
         Args:
             token: (B,) previous tokens, `start_token` at the first cell.
-            place: (B, 3) of the cell to come.
+            place: (B, 3) or (1, 3) of the cell to come.
             state: from `start` or the step before.
         """
         x = self.embed(token, place)
