@@ -171,5 +171,6 @@ class Interrupt(BaseCallback):
             self.model.num_timesteps = self.learned
         return not self.asked
 
-    def _on_training_end(self) -> None:
-        signal.signal(signal.SIGINT, self._before)
+    def _on_training_end(self) -> None:  # also after an error
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)

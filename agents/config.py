@@ -57,9 +57,10 @@ class TrainConfig:
     """
 
     n_timesteps: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 1_500_000
-    # With the reference weights one motif, repeated, pays more than any melody can.
+    # RL Tuner's rules. With its own weights one motif, repeated, pays more than any melody can.
     reward: tuple[str, ...] = (
-        *("rl_tuner=0.5", "repeated_motif=1.2", "high_low_unique=4", "prior=1"),
+        *("rl_tuner=0.5", "key=-3", "tonic=2", "repeated_motif=2", "high_low_unique=4"),
+        *("leap_up_back=4", "prior=1"),
     )
     algo: str = "ppo"
     env: str = "composition/RLTuner-v0"
@@ -77,7 +78,7 @@ class TrainConfig:
     gamma: float = 1.0
     gae_lambda: float = 0.95
     clip_range: float = 0.2
-    entropy: float = 1.3
+    entropy: float = 1.5
     vf_coef: float = 0.5
     max_grad_norm: float = 0.5
     value_gradient: bool = True

@@ -49,6 +49,7 @@ def learn(
             reset_num_timesteps=False,
         )
     finally:
+        interrupt.on_training_end()
         run.save(model)
     return model.num_timesteps >= config.n_timesteps
 
