@@ -21,7 +21,7 @@ def draw(metrics: Mapping[str, Sequence[float]], path: Path) -> None:
     if not metrics.get("steps"):
         raise ValueError("no metrics to draw yet")
     steps = metrics["steps"]
-    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    figure = Figure(figsize=(13, 3.6), layout="constrained")
     axes = figure.subplots(1, 3)
     for name in ("return", "rules", "prior"):
         axes[0].plot(steps, metrics[name], label=name, linewidth=2 if name == "return" else 1.2)
@@ -37,6 +37,7 @@ def draw(metrics: Mapping[str, Sequence[float]], path: Path) -> None:
     for axis in axes:
         axis.set_xlabel("steps")
         axis.grid(alpha=0.25)
-        axis.legend(fontsize=7, frameon=False)
+        beside = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if axis is axes[2] else {}
+        axis.legend(fontsize=7, frameon=False, **beside)
         axis.ticklabel_format(axis="x", style="sci", scilimits=(0, 0))
     figure.savefig(path, dpi=130)

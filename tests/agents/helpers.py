@@ -1,0 +1,117 @@
+"""Tiny policies, agents and runs for the tests of this folder."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.utils import obs_as_tensor
+
+from agents import train as training
+from agents.config import TrainConfig
+from agents.policy import PriorPolicy
+from agents.run import Run
+from agents.vec_env import CompositionVecEnv
+from envs.composition import CompositionVectorEnv
+
+UPDATE = 8 * 32  # steps of one update of the reference episode
+
+
+def make_policy(prior, task, seed=None, **arguments):
+    """A policy for a task; with a seed its weights, value head included, have moved."""
+    env = CompositionVectorEnv(1, reward="in_key", **task)
+    spaces = env.single_observation_space, env.single_action_space
+    policy = PriorPolicy(*spaces, lambda _: 1e-3, prior=prior, **arguments)
+    if seed is not None:
+        rng = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for weight in policy.parameters():
+                weight.add_(torch.empty_like(weight).normal_(0.0, 0.3, generator=rng))
+    return policy.train(False)
+
+
+def observe(pieces, task):
+    """The observation before each cell of finished pieces, in writing order, as tensors."""
+    env = CompositionVectorEnv(pieces.batch, reward="in_key", autoreset_mode="Disabled", **task)
+    observation, _ = env.reset()
+    seen = []
+    for action in writing_order(pieces.tokens).reshape(pieces.batch, -1).T:
+        seen.append(obs_as_tensor(observation, "cpu"))
+        observation, *_ = env.step(action)
+    assert np.array_equal(env.score.tokens, pieces.tokens)
+    return seen
+
+
+def writing_order(cells):
+    """(B, V, T) as (B * T * V,): piece after piece, time by time, voice by voice."""
+    return np.asarray(cells).transpose(0, 2, 1).reshape(-1)
+
+
+def whole(pieces, seen):
+    """The observation of whole pieces as minibatches of an EpisodeBuffer have it."""
+    return {
+        "pieces": torch.from_numpy(pieces.tokens.astype(np.int64)),
+        "action_mask": torch.stack([obs["action_mask"] for obs in seen], dim=1),
+        "context": seen[0]["context"],
+    }
+
+
+def rows(observation, index):
+    return {name: value[index] for name, value in observation.items()}
+
+
+def vec_env(n=4, reward="in_key", **task):
+    return CompositionVecEnv(CompositionVectorEnv(n, reward=reward, **({"bars": 1} | task)))
+
+
+def learner(algorithm, prior, buffer=None, seed=0, n=4, task=None, **settings):
+    """A small agent on one bar, with rewards paid step by step."""
+    env = vec_env(n, **(task or {}))
+    if algorithm is PPO:
+        settings = {"batch_size": 32, "n_epochs": 2} | settings
+    kwargs = {"prior": prior} | settings.pop("policy_kwargs", {})
+    return algorithm(
+        PriorPolicy, env, n_steps=env.env.task.steps, rollout_buffer_class=buffer, seed=seed,
+        policy_kwargs=kwargs, device="cpu", **settings,
+    )  # fmt: skip
+
+
+def weights(model):
+    return {name: value.clone() for name, value in model.policy.state_dict().items()}
+
+
+def tiny(checkpoint_file, runs, **changes):
+    """Settings of a run that takes a second."""
+    base = TrainConfig(
+        n_timesteps=3 * UPDATE,
+        reward=("tonic=1", f"prior=0.5,checkpoint={checkpoint_file}", "leap_recovery=2,min_leap=4"),
+        prior=str(checkpoint_file),
+        runs=Path(runs),
+        name="tiny",
+        n_envs=8,
+        batch_size=128,
+        n_epochs=2,
+        learning_rate=5e-3,
+        threads=1,
+        device="cpu",
+        eval_pieces=20,
+        samples=2,
+        progress=False,
+    )
+    return replace(base, **changes)
+
+
+def trained(config, resume=None):
+    assert training.train(config, resume) == 0
+    return Run(resume or config.runs / config.name)
+
+
+def strict(path):
+    """JSON as every reader takes it: no NaN."""
+
+    def refuse(word):
+        raise ValueError(f"{word} is no JSON")
+
+    return json.loads(path.read_text(), parse_constant=refuse)
