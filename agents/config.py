@@ -90,7 +90,7 @@ class TrainConfig:
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
-        least = {"n_timesteps": 1, "n_envs": 1, "threads": 1, "n_epochs": 1, "batch_size": 2}
+        least = {"n_timesteps": 1, "n_envs": 2, "threads": 1, "n_epochs": 1, "batch_size": 2}
         least |= {"eval_pieces": 1, "samples": 0, "save_freq": 1, "seed": 0}
         for name, value in least.items():
             if getattr(self, name) < value:
@@ -241,6 +241,10 @@ def parse_arguments(
     words = list(sys.argv[1:] if arguments is None else arguments)
     chosen, rest = first.parse_known_args(words)
     base = TrainConfig()
+    if chosen.resume is not None and chosen.config is not None:
+        raise ValueError("--resume takes its settings from the run; leave --config out")
+    if chosen.config is not None and not chosen.config.is_file():
+        raise ValueError(f"--config: there is no file {str(chosen.config)!r}")
     if chosen.resume is not None:
         if not (chosen.resume / "config.toml").is_file():
             raise ValueError(f"{chosen.resume} is no run directory: it has no config.toml")

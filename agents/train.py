@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agents import commands
-from agents.config import TrainConfig, parse_arguments
+from agents.config import TrainConfig, parse_arguments, to_toml
 
 if TYPE_CHECKING:
     from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -83,7 +83,7 @@ def train(config: TrainConfig, resume: Path | None = None) -> int:
     import torch
 
     from agents import algorithms
-    from agents.run import Run
+    from agents.run import Run, write_atomic
     from agents.vec_env import CompositionVecEnv, make_env
     from pretrained.checkpoint import load, locate
     from rewards.total import build
@@ -111,6 +111,7 @@ def train(config: TrainConfig, resume: Path | None = None) -> int:
         if steps >= config.n_timesteps:
             raise ValueError(f"{run.path} has done its {steps:,} steps; give a larger -n to go on")
         run.cut_metrics(steps)
+        write_atomic(run.path / "config.toml", to_toml(config))  # it may run longer now
     print(f"{run.path}: {config.algo} on {config.env}, {config.n_timesteps:,} steps")
     if not learn(run, config, model, prior, reward):
         print(

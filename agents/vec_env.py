@@ -45,6 +45,9 @@ def make_env(config: TrainConfig, n_envs: int) -> CompositionVectorEnv:
             f"{config.env!r} is no composition environment; expected an id such as "
             "composition/RLTuner-v0 or composition/Melody-v0"
         )
+    taken = {"num_envs", "reward", "render_mode", "autoreset_mode"} & set(config.task_arguments)
+    if taken:
+        raise ValueError(f"--task: {sorted(taken)[0]!r} is no part of the task; see --help")
     made = gymnasium.make_vec(
         config.env,
         num_envs=n_envs,

@@ -181,6 +181,7 @@ def svg(document: str, width: int = 800) -> str:
     toolkit.setOptions(options)
     if not toolkit.loadData(document):
         raise ValueError("the score cannot be engraved; expected a MusicXML document")
-    # With both a size and a view box, a page may show it as it is or scale it.
-    sized = r'<svg width="\1" height="\2" viewBox="0 0 \1 \2"'
+    # With both a size and a view box, a page may show it as it is or scale it; on white paper,
+    # because the ink is black whatever the page's colour.
+    sized = r'<svg width="\1" height="\2" viewBox="0 0 \1 \2" style="background: white"'
     return re.sub(r'<svg viewBox="0 0 (\d+) (\d+)"', sized, toolkit.renderToSVG(1), count=1)

@@ -1,6 +1,6 @@
 """Rewards of one's own. Use them by file and name:
 
-    python -m agents.train --reward rl_tuner=0.5 prior=1 examples/my_rewards.py:smooth=0.3
+python -m agents.train --reward rl_tuner=0.5 prior=1 examples/my_rewards.py:smooth=0.3
 """
 
 import numpy as np

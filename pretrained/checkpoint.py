@@ -1,6 +1,6 @@
 """Checkpoints: safetensors with a JSON header. Nothing is ever unpickled.
 
-The header carries the format's name, the network's sizes and the codec, so a file describes
+The header carries the format's version, the network's sizes and the codec, so a file describes
 itself; extra tensors (a policy's value head) ride along and are ignored by a prior.
 """
 
@@ -15,14 +15,15 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from envs.codec import Codec
 from pretrained.prior import RecurrentPrior
 from pretrained.rnn import NetShape, RecurrentNet
 
-FORMAT = "composition-gym/recurrent/1"
+HEADER = "composition-gym"  # one entry: the order of several is not kept, and bytes would differ
+FORMAT = "recurrent/1"
 MAX_BYTES = 512 * 2**20
 SHIPPED = Path(__file__).parent / "checkpoints"
 _NET = "net."
@@ -46,16 +47,16 @@ def save(
     """
     header = {
         "format": FORMAT,
-        "codec": json.dumps(asdict(codec)),
-        "shape": json.dumps(asdict(net.shape)),
-        "notes": json.dumps(dict(notes or {})),
+        "codec": asdict(codec),
+        "shape": asdict(net.shape),
+        "notes": dict(notes or {}),
     }
     tensors = {_NET + name: t.detach().contiguous() for name, t in net.state_dict().items()}
     tensors |= {name: t.detach().contiguous() for name, t in (extra or {}).items()}
     target = Path(path)
     part = target.with_name(target.name + ".part")
     try:
-        save_file(tensors, part, metadata=header)
+        part.write_bytes(to_bytes(tensors, metadata={HEADER: json.dumps(header)}))
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
@@ -81,7 +82,7 @@ def locate(name_or_path: str | os.PathLike[str]) -> Path:
     )
 
 
-def read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Header and tensors of a checkpoint.
 
     Raises:
@@ -92,16 +93,21 @@ def read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         raise ValueError(f"checkpoint '{path}' has {size:,} bytes, expected at most {MAX_BYTES:,}")
     try:
         with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
+            text = (file.metadata() or {}).get(HEADER, "{}")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(
             f"checkpoint '{path}' is not a whole safetensors file ({error}); "
             "it may be truncated: copy it again, or write one with python -m pretrained.train"
         ) from error
-    if header.get("format") != FORMAT:
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError):
+        header = None
+    found = header.get("format") if isinstance(header, dict) else None
+    if found != FORMAT:
         raise ValueError(
-            f"checkpoint '{path}' has format {header.get('format')!r}, expected {FORMAT!r}; "
+            f"checkpoint '{path}' has format {found!r}, expected {FORMAT!r}; "
             "write one with python -m pretrained.train"
         )
     return header, tensors
@@ -123,8 +129,8 @@ def load(
     path = locate(name_or_path)
     header, tensors = read(path)
     try:
-        net = RecurrentNet(NetShape(**json.loads(header["shape"])))
-        theirs = Codec(**json.loads(header["codec"]))
+        net = RecurrentNet(NetShape(**header["shape"]))
+        theirs = Codec(**header["codec"])
         weights = {k.removeprefix(_NET): v for k, v in tensors.items() if k.startswith(_NET)}
         net.load_state_dict(weights)
         bad = [name for name, t in weights.items() if not torch.isfinite(t).all()]
@@ -146,5 +152,5 @@ def load(
 def notes(name_or_path: str | os.PathLike[str]) -> dict[str, Any]:
     """What the header tells people: figures, data, the command that made it."""
     header, _ = read(locate(name_or_path))
-    found = json.loads(header.get("notes", "{}"))
+    found = header.get("notes")
     return found if isinstance(found, dict) else {}

@@ -213,7 +213,8 @@ def not_finite(path, whole):
 def other_format(path, whole):
     from safetensors.torch import save_file
 
-    save_file({"x": checkpoint.load(path).net.head.bias.data}, path, {"format": "another/1"})
+    head = {checkpoint.HEADER: json.dumps({"format": "another/1"})}
+    save_file({"x": checkpoint.load(path).net.head.bias.data}, path, head)
 
 
 def other_codec(path, whole):
@@ -226,7 +227,7 @@ def header(**changes):
         from safetensors.torch import save_file
 
         head, tensors = checkpoint.read(path)
-        save_file(tensors, path, head | changes)
+        save_file(tensors, path, {checkpoint.HEADER: json.dumps(head | changes)})
 
     return damage
 
@@ -236,19 +237,19 @@ DAMAGES = {
     "random bytes": (random_bytes, "is not a whole safetensors file"),
     "empty": (empty, "is not a whole safetensors file"),
     "not finite": (not_finite, "holds numbers that are not finite in 'head.bias'"),
-    "other format": (other_format, "has format 'another/1', expected 'composition-gym/recurrent"),
+    "other format": (other_format, "has format 'another/1', expected 'recurrent/1'"),
     "other codec": (other_codec, "'grid16/C2-B5' but the task needs 'grid16/C3-B5'"),
     "other sizes": (
-        header(shape=json.dumps(asdict(NetShape(38, hidden=8, embed=8)))),
+        header(shape=asdict(NetShape(38, hidden=8, embed=8))),
         "does not describe its network",
     ),
     "huge sizes": (
-        header(shape=json.dumps({"vocab": 38, "hidden": 10**9, "layers": 1, "embed": 8})),
+        header(shape={"vocab": 38, "hidden": 10**9, "layers": 1, "embed": 8}),
         "does not describe its network",
     ),
-    "no sizes": (header(shape="[]"), "does not describe its network"),
+    "no sizes": (header(shape=[]), "does not describe its network"),
     "codec of another size": (
-        header(codec=json.dumps({"low": 40, "high": 83, "grid": 4})),
+        header(codec={"low": 40, "high": 83, "grid": 4}),
         "does not describe its network",
     ),
 }

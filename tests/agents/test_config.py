@@ -196,7 +196,7 @@ def test_resume_takes_the_runs_own_settings(tmp_path):
         ("runs = 5", r"runs = 5, expected Path"),
         ('reward = "tonic"', r"\[reward\] must be a table"),
         ("task = [1]", r"\[task\] must be a table"),
-        ("n_envs = 0", r"n_envs=0: expected at least 1"),
+        ("n_envs = 0", r"n_envs=0: expected at least 2"),
         ("batch_size = 1", r"batch_size=1: expected at least 2"),
         ("learning_rate = 0", r"learning_rate=0\.0: expected a number above 0"),
         ("learning_rate = nan", r"learning_rate=nan: expected a number above 0"),

@@ -1,0 +1,61 @@
+"""The README's promises: its Python runs, its commands parse, its files exist."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from agents.compose import ComposeConfig
+from agents.config import parse_arguments
+from agents.evaluate import EvaluateConfig
+from pretrained.train import PriorConfig
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+PYTHON = [code for kind, code in BLOCKS if kind == "python"]
+COMMANDS = [
+    line
+    for kind, code in BLOCKS
+    if kind == "bash"
+    for line in code.replace("\\\n", " ").splitlines()
+    if line.strip() and not line.startswith("#")
+]
+
+
+@pytest.mark.parametrize("number", range(len(PYTHON)))
+def test_python_runs(number, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    exec(compile(PYTHON[number], f"README.md block {number}", "exec"), {"__name__": "readme"})
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_is_one_of_ours_and_its_arguments_parse(command, monkeypatch):
+    import tyro
+
+    for part in command.split("&&"):
+        words = shlex.split(part)
+        if words[:3] == ["python", "-m", "agents.train"] and "--resume" not in words:
+            parse_arguments(words[3:])
+        elif words[:2] == ["python", "-m"] and words[2] != "agents.train":
+            kinds = {
+                "agents.compose": ComposeConfig,
+                "agents.evaluate": EvaluateConfig,
+                "pretrained.train": PriorConfig,
+            }
+            tyro.cli(kinds[words[2]], args=words[3:])
+        elif words[0] != "python":
+            assert words[0] in ("pip", "pytest", "git", "cd"), part
+
+
+def test_the_two_commands_stand_there():
+    assert "pip install -e . && python -m agents.train" in README
+    assert "pip install -e '.[test]' && pytest" in README
+
+
+def test_linked_files_exist():
+    links = re.findall(r"\]\(([^)#]+)\)|src=\"([^\"]+)\"", README)
+    for link in (first or second for first, second in links):
+        if not link.startswith("http"):
+            assert (ROOT / link).exists(), link
