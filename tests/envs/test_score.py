@@ -134,6 +134,16 @@ def test_writing_never_changes_an_older_score():
     np.testing.assert_array_equal(left.newest.interval[:, 0, 0], [0, 0, 0])
 
 
+def test_an_older_score_does_not_see_what_came_after_it():
+    task = Task(bars=1)
+    older = Score.page(task, 2).write(np.array([14, 16])).write(np.array([1, 18]))
+    alone = Score.page(task, 2).write(np.array([14, 16])).write(np.array([1, 18]))
+    newer = older.write(np.array([20, 21])).write(np.array([1, 1]))
+    assert newer.newest.previous_onset.tolist() == [[[2]], [[2]]]
+    for fact in (*FACTS, "previous_pitch", "tokens"):
+        np.testing.assert_array_equal(getattr(older, fact), getattr(alone, fact), err_msg=fact)
+
+
 def test_facts_of_an_unfinished_score_are_empty_where_nothing_is_written():
     score = Score.page(Task(bars=1, given=((-1,) * 8 + (14,) + (-1,) * 7,)), 2)
     score = score.write(np.array([16, 0]))

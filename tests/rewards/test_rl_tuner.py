@@ -101,10 +101,11 @@ def test_repeated_motifs_are_found_far_apart_and_never_overlapping():
 def test_long_and_short_pieces_find_the_same_repeats(monkeypatch):
     task = Task(bars=8, voices=2)
     tokens = np.random.default_rng(0).integers(2, 6, (30, 2, task.cells))
+    tokens[0, 0, :16] = [14, 16, 18, 19, 21, 23, 25, 26] * 2  # again after just eight cells
     compared = build({"repeated_motif": 1.0})(Score(tokens, task))
     monkeypatch.setattr("envs.tape.SHORT_CELLS", 0)
     by_sorting = build({"repeated_motif": 1.0})(Score(tokens, task))
-    assert compared.any()
+    assert compared[0, 0, 15]
     np.testing.assert_array_equal(compared, by_sorting)
 
 
@@ -112,6 +113,7 @@ def test_a_threshold_met_exactly_is_not_exceeded():
     # Two values x times and y times with a lag-1 coefficient of exactly .15 in the reference's
     # flagged steps: whole-number arithmetic must call every one of them "not above".
     near = np.argwhere(REFERENCE["autocorrelation_near_threshold"])
+    penalty = build({"penalize_autocorrelation": -3.0})
     for row, step in near[:40]:
         tokens = REFERENCE["tokens"][row, : step + 1].astype(int).tolist()
         n, total_, square = len(tokens), sum(tokens), sum(t * t for t in tokens)
@@ -122,6 +124,8 @@ def test_a_threshold_met_exactly_is_not_exceeded():
             above = n * n * products - n * total_ * ends + max(n - lag, 0) * total_**2
             exact.append((above, n * (n * square - total_**2)))
         score = Score(REFERENCE["tokens"][row][None, None], Task())
+        over = [abs(above) / below for above, below in exact if 20 * abs(above) > 3 * below]
+        assert penalty(score)[0, 0, step] == pytest.approx(-3 * sum(over))
         for (above, below), ours in zip(exact, autocorrelation(score), strict=True):
             assert (abs(ours[0, 0, step]) > 0.15) == (20 * abs(above) > 3 * below)
 
