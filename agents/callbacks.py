@@ -61,6 +61,12 @@ class PieceMetrics(BaseCallback):
             "explained_variance": _explained(buffer.values, buffer.returns),
         }
         self.row |= {f"reward/{name}": value for name, value in parts.items()}
+        bad = [name for name, value in self.row.items() if not np.isfinite(value)]
+        if bad:
+            raise ValueError(
+                f"{bad[0]} is {self.row[bad[0]]} at step {self.num_timesteps:,}: learning has "
+                "diverged. Try a smaller --learning-rate, or --resume from the last save"
+            )
         self.run.append_metrics(self.row)
         for name, value in self.row.items():
             self.logger.record(name if "/" in name else f"pieces/{name}", value)
@@ -157,6 +163,7 @@ class Interrupt(BaseCallback):
         self._before: Any = None
 
     def _on_training_start(self) -> None:
+        self.learned = self.model.num_timesteps
         self._before = signal.signal(signal.SIGINT, self._note)
 
     def _note(self, number: int, frame: FrameType | None) -> None:

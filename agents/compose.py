@@ -93,24 +93,29 @@ def write_pieces(score: Score, folder: Path, reward: RewardSum, tempo: float = 8
 
 
 def read_primer(line: str, task: Task) -> Score:
-    """A page of one piece that begins with the notes of a line.
+    """A page of one piece that begins with the notes of a line, voices parted by ';'.
 
     Raises:
-        ValueError: no notes, notes outside the range, or no cell left to write.
+        ValueError: no notes, notes outside the range, another number of voices, or no cell left
+            to write.
     """
     import numpy as np
 
     from envs.composition import primed
-    from envs.notation import parse_notes
+    from envs.notation import parse_voices
 
-    notes = parse_notes(line, task.beat_cells)
-    end = max((note.start + note.duration for note in notes), default=0)
+    voices, end = parse_voices(line, task.beat_cells)
+    if len(voices) != task.voices:
+        raise ValueError(
+            f"primer has {len(voices)} voices and the piece {task.voices}; part them by ';'"
+        )
     if not 0 < end < task.cells:
         raise ValueError(
             f"primer has {end} cells and the piece {task.cells}; expected notes shorter than the "
             "piece"
         )
-    return primed(task.sample(np.random.default_rng(0), 1), task.codec.encode(notes, end))
+    tokens = np.stack([task.codec.encode(notes, end) for notes in voices])
+    return primed(task.sample(np.random.default_rng(0), 1), tokens)
 
 
 def compose(config: ComposeConfig) -> None:

@@ -16,6 +16,15 @@ import tyro
 
 from envs.theory import did_you_mean
 
+RANGES = {
+    "learning_rate": (1e-12, 1.0),
+    "gamma": (0.0, 1.0),
+    "gae_lambda": (0.0, 1.0),
+    "clip_range": (1e-6, 10.0),
+    "entropy": (0.0, 1e6),
+    "vf_coef": (0.0, 1e6),
+    "max_grad_norm": (1e-9, 1e9),
+}
 TABLES = ("reward", "task")  # name=value lists on the command line, tables in TOML
 
 
@@ -95,8 +104,10 @@ class TrainConfig:
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise ValueError(f"{name}={getattr(self, name)}: expected at least {value}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate={self.learning_rate}: expected a number above 0")
+        for name, (low, high) in RANGES.items():
+            value = getattr(self, name)
+            if not low <= value <= high:  # also refuses what is not a number
+                raise ValueError(f"{name}={value}: expected a number from {low:g} to {high:g}")
 
     @property
     def reward_spec(self) -> dict[str, Any]:
@@ -131,7 +142,9 @@ def parse_assignment(text: str) -> tuple[str, Any]:
 
 def parse_term(text: str) -> tuple[str, Any]:
     """Name and setting of 'name', 'name=weight' or 'name=weight,parameter=value,...'."""
-    name, _, rest = text.partition("=")
+    name, equals, rest = text.partition("=")
+    if not name or (equals and not rest):
+        raise ValueError(f"{text!r}: expected name=weight, such as in_key=2")
     weight, *params = re.split(r",(?=\w+=)", rest) if rest else ["1"]
     value = parse_value(weight)
     if not params:

@@ -38,9 +38,9 @@ class EpisodeBuffer(RolloutBuffer):
         entropy: weight of -log pi(a|s), in nats, added to the reward of every step. With the
             prior's log p as a reward term of the same weight, the two are the KL to the prior.
         normalize_values: read the value head's output as standard deviations from the mean
-            return at that cell of the piece. Returns fall steadily towards the end of a piece,
-            and a head that starts at 0 is a fair baseline only this way; without one, the first
-            updates reward whatever stands late in a piece.
+            return of the other pieces at that cell. Returns fall steadily towards the end of a
+            piece, and a head that starts at 0 is a fair baseline only this way; without one, the
+            first updates reward whatever stands late in a piece.
 
     Raises:
         ValueError: a buffer that does not hold whole pieces, or a reward without its task.
@@ -161,14 +161,24 @@ class EpisodeBuffer(RolloutBuffer):
         self.values, self.returns = outputs, (self.returns - mean) / spread
 
     def _return_statistics(self) -> tuple[Array, float]:
-        """Mean discounted return from each step on (buffer_size, 1), and one spread for all."""
+        """Mean discounted return of the other pieces from each step on, and one spread for all.
+
+        A piece's own return is left out of its mean, so that the baseline does not follow it.
+
+        Raises:
+            ValueError: there is only one piece.
+        """
         ahead = np.zeros((self.steps + 1, self.episodes, self.n_envs))
         rewards = self.rewards.reshape(self.episodes, self.steps, self.n_envs)
         for step in reversed(range(self.steps)):
             ahead[step] = rewards[:, step] + self.gamma * ahead[step + 1]
-        mean = ahead[:-1].mean(axis=(1, 2), keepdims=True)
-        spread = float(np.sqrt(((ahead[:-1] - mean) ** 2).mean())) or 1.0
-        return np.tile(mean[:, 0], (self.episodes, 1)).astype(np.float32), spread
+        returns, pieces = ahead[:-1], self.episodes * self.n_envs
+        if pieces < 2:
+            raise ValueError("normalize_values needs at least 2 pieces in a rollout; use more envs")
+        others = (returns.sum(axis=(1, 2), keepdims=True) - returns) / (pieces - 1)
+        spread = float(np.sqrt(returns.var(axis=(1, 2)).mean())) or 1.0
+        by_step = others.swapaxes(0, 1).reshape(self.buffer_size, self.n_envs)
+        return by_step.astype(np.float32), spread
 
     def _as_steps(self, values: Array) -> Array:
         """(pieces, V, T) to (buffer_size, n_envs)."""

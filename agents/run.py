@@ -108,11 +108,32 @@ class Run:
 
     def write_provenance(self, prior_file: Path, reward: RewardSum) -> None:
         """Record what the run was made with."""
+        facts = self._facts(prior_file, reward)
+        write_atomic(self.path / "provenance.json", json.dumps(facts, indent=2) + "\n")
+
+    def check_provenance(self, prior_file: Path, reward: RewardSum) -> None:
+        """Raise ValueError if the prior or a reward of one's own is no longer what it was."""
+        file = self.path / "provenance.json"
+        if not file.is_file():
+            return
+        before, now = json.loads(file.read_text()), self._facts(prior_file, reward)
+        changed = [] if before.get("prior") == now["prior"] else [f"the prior {prior_file}"]
+        for name, facts in now["rewards"].items():
+            ships = facts["source"].startswith("rewards.")  # and may be mended meanwhile
+            if not ships and before.get("rewards", {}).get(name) != facts:
+                changed.append(f"reward {name!r}")
+        if changed:
+            raise ValueError(
+                f"{self.path}: {changed[0]} is not what the run began with; start a new run, "
+                f"from its policy with --prior {self.path} if you like"
+            )
+
+    def _facts(self, prior_file: Path, reward: RewardSum) -> dict[str, Any]:
         sources = {
             name: {"source": _where(term.fn), "sha256": _source_hash(term.fn)}
             for name, term in reward.terms.items()
         }
-        facts = {
+        return {
             "python": platform.python_version(),
             "packages": {name: _version(name) for name in PACKAGES},
             "commit": _commit(),
@@ -122,7 +143,6 @@ class Run:
             },
             "rewards": sources,
         }
-        write_atomic(self.path / "provenance.json", json.dumps(facts, indent=2) + "\n")
 
     # -- metrics ---------------------------------------------------------------------------------
 
@@ -138,28 +158,42 @@ class Run:
             writer = csv.writer(file)
             if new:
                 writer.writerow(row)
-            writer.writerow(f"{value:.6g}" for value in row.values())
+            writer.writerow(v if isinstance(v, int) else f"{v:.6g}" for v in row.values())
 
     def read_metrics(self) -> dict[str, list[float]]:
         """Columns of metrics.csv."""
+        names, *rows = self._metrics_lines() or [""]
+        columns = zip(*(row.split(",") for row in rows), strict=True)
+        return {n: [float(v) for v in c] for n, c in zip(names.split(","), columns, strict=False)}
+
+    def _metrics_lines(self) -> list[str]:
+        """Whole lines of metrics.csv; one that was cut off in the writing is none."""
         if not self.metrics_file.exists():
-            return {}
-        with self.metrics_file.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
+            return []
+        text = self.metrics_file.read_text()
+        lines = text[: text.rfind("\n") + 1].splitlines()
+        return [line for line in lines if line.count(",") == lines[0].count(",")]
 
     def cut_metrics(self, steps: int) -> None:
         """Drop rows past `steps`, which a resumed run will write again."""
-        columns = self.read_metrics()
-        if columns:
-            lines = self.metrics_file.read_text().splitlines(keepends=True)
-            kept = [line for line, t in zip(lines[1:], columns["steps"], strict=True) if t <= steps]
-            write_atomic(self.metrics_file, "".join(lines[:1] + kept))
+        lines = self._metrics_lines()
+        kept = [line for line in lines[1:] if float(line.partition(",")[0]) <= steps]
+        if lines:
+            write_atomic(self.metrics_file, "\n".join([lines[0], *kept]) + "\n")
 
     # -- state -----------------------------------------------------------------------------------
 
     def save(self, model: BaseAlgorithm) -> None:
-        """Policy and state, each in one atomic step."""
+        """Policy and state, each in one atomic step.
+
+        Raises:
+            ValueError: weights that are not finite; the last good files stay.
+        """
+        if not all(weight.isfinite().all() for weight in model.policy.state_dict().values()):
+            raise ValueError(
+                f"the weights are no finite numbers after {model.num_timesteps:,} steps; what "
+                f"{self.path} held before stays. Try a smaller --learning-rate"
+            )
         model.policy.export(self.policy_file, {"steps": model.num_timesteps})  # type: ignore[operator]
         part = self.path / "state.part.zip"
         kept = {"num_timesteps"}  # plain numbers only: the archive holds nothing pickled

@@ -48,6 +48,9 @@ def learn(
             callback=[interrupt, metrics, bar, saver],
             reset_num_timesteps=False,
         )
+    except BaseException:
+        model.num_timesteps = interrupt.learned  # the cells of a broken rollout taught nothing
+        raise
     finally:
         interrupt.on_training_end()
         run.save(model)
@@ -94,6 +97,7 @@ def train(config: TrainConfig, resume: Path | None = None) -> int:
     env = CompositionVecEnv(make_env(config, config.n_envs))
     task = env.env.task
     prior = load(config.prior, task.codec)
+    reward.prepare(task)
     model = algorithms.make(config, env, prior, reward)
     if resume is None:
         run = Run.create(config)
@@ -107,7 +111,9 @@ def train(config: TrainConfig, resume: Path | None = None) -> int:
                     f"{run.path} was begun with another {name}: {getattr(before, name)!r}; "
                     f"start a new run from its policy with --prior {run.path}"
                 )
+        run.check_provenance(locate(config.prior), reward)
         steps = run.restore(model)
+        model.set_random_seed(config.seed + steps)  # not the same draws again
         if steps >= config.n_timesteps:
             raise ValueError(f"{run.path} has done its {steps:,} steps; give a larger -n to go on")
         run.cut_metrics(steps)

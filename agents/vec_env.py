@@ -27,6 +27,9 @@ Indices = None | int | Iterable[int]
 class Deferred:
     """A step reward of nothing: the pieces are scored whole by an EpisodeBuffer."""
 
+    def prepare(self, task: Task) -> None:
+        """Nothing to check."""
+
     def newest(self, score: Score) -> dict[str, npt.NDArray[np.float32]]:
         """Zeros (B,)."""
         return {"deferred": np.zeros(score.batch, np.float32)}
@@ -66,7 +69,8 @@ def make_task(config: TrainConfig) -> Task:
 class CompositionVecEnv(VecEnv):
     """Adapter: Gymnasium's vector API in, SB3's out. Pieces are batched natively.
 
-    Each finished piece reports its return in info["episode"], as SB3's Monitor does.
+    Each finished piece reports its return in info["episode"], as SB3's Monitor does; not where
+    the buffer scores the pieces, as the environment then pays nothing.
 
     Args:
         env: with autoreset in the same step.
@@ -107,7 +111,8 @@ class CompositionVecEnv(VecEnv):
             for row, entry in enumerate(infos):
                 entry["terminal_observation"] = info["final_obs"][row]
                 entry["TimeLimit.truncated"] = False
-                entry["episode"] = {"r": float(self._returns[row]), "l": self._length, "t": 0.0}
+                if not isinstance(self.env.reward, Deferred):
+                    entry["episode"] = {"r": float(self._returns[row]), "l": self._length, "t": 0.0}
             self._returns[:] = 0
             self._length = 0
         return observation, rewards.astype(np.float32), terminated, infos

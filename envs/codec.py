@@ -22,6 +22,7 @@ REST = 0
 HOLD = 1
 FIRST_PITCH = 2
 UNWRITTEN = -1
+MAX_GRID = 24  # cells per quarter note
 
 _PLAIN = Key("C")
 
@@ -47,8 +48,8 @@ class Codec:
     def __post_init__(self) -> None:
         if not 0 <= self.low <= self.high <= 127:
             raise ValueError(f"pitches {self.low}..{self.high}: expected 0 <= low <= high <= 127")
-        if not 1 <= self.grid <= 24:
-            raise ValueError(f"grid of {self.grid} cells per quarter note: expected 1..24")
+        if not 1 <= self.grid <= MAX_GRID:
+            raise ValueError(f"grid of {self.grid} cells per quarter note: expected 1..{MAX_GRID}")
 
     @property
     def vocab(self) -> int:

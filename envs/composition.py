@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -16,13 +17,12 @@ from envs import render as pictures
 from envs.codec import FIRST_PITCH, HOLD, REST, UNWRITTEN
 from envs.contract import RewardSpec, StepReward, build_reward
 from envs.score import Score
-from envs.task import CONTEXT, Task
+from envs.task import CONTEXT, MAX_CELLS, Task
 from envs.theory import did_you_mean
 
 Array = npt.NDArray[Any]
 Observation = dict[str, Array]
 RENDER_MODES = ("ansi", "rgb_array", "human")
-LARGEST = 4096.0  # above every number of a context
 
 
 def spaces(task: Task) -> tuple[gymnasium.spaces.Dict, gymnasium.spaces.Discrete]:
@@ -31,7 +31,7 @@ def spaces(task: Task) -> tuple[gymnasium.spaces.Dict, gymnasium.spaces.Discrete
     observation: dict[str, gymnasium.Space[Any]] = {
         "tokens": box(UNWRITTEN, vocab - 1, (task.voices, task.cells), np.int16),
         "action_mask": box(0, 1, (vocab,), np.int8),
-        "context": box(0.0, LARGEST, (len(CONTEXT),), np.float32),
+        "context": box(0.0, float(MAX_CELLS), (len(CONTEXT),), np.float32),
     }
     return gymnasium.spaces.Dict(observation), gymnasium.spaces.Discrete(vocab)
 
@@ -129,7 +129,7 @@ class CompositionVectorEnv(VectorEnv[Observation, Array, Array]):
             "render_fps": 4,
             "autoreset_mode": self.autoreset_mode,
         }
-        self.reward = build_reward(reward)
+        self.reward = build_reward(reward, self.task)
         self.single_observation_space, self.single_action_space = spaces(self.task)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -152,8 +152,8 @@ class CompositionVectorEnv(VectorEnv[Observation, Array, Array]):
             ValueError: a primer outside the range, too long, or against the grammar; an unknown
                 option.
         """
-        first = seed if seed is None or isinstance(seed, int) else seed[0]
-        super().reset(seed=first)
+        first = seed[0] if isinstance(seed, (list, tuple)) and seed else seed
+        super().reset(seed=None if first is None else operator.index(first))  # type: ignore[arg-type]
         unknown = set(options or {}) - {"primer"}
         if unknown:
             raise ValueError(f"unknown reset option {sorted(unknown)[0]!r}; expected 'primer'")

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from envs.codec import Note
 from envs.score import Score
+from envs.task import Task
 from envs.theory import did_you_mean
 
 # Found when an environment is made, as Gymnasium finds entry points: `envs` imports no rewards.
@@ -36,6 +37,10 @@ class RewardError(Exception):
 
 class StepReward(Protocol):
     """What an environment asks of its reward; `rewards.total.RewardSum` is one."""
+
+    def prepare(self, task: Task) -> None:
+        """Raise early what could not be paid on this task."""
+        ...
 
     def newest(self, score: Score) -> dict[str, npt.NDArray[np.float32]]:
         """Weighted value (B,) of each term at the last written cell."""
@@ -103,7 +108,7 @@ def _load_module(name: str, spec: str) -> ModuleType:
 
 
 def _load_file(path: Path, spec: str) -> ModuleType:
-    """Import a file under a name of its own, so that its functions can be pickled."""
+    """Import a file under a name of its own; edited, it is another module."""
     if not path.is_file():
         raise ValueError(f"{spec!r}: no file {str(path)!r} in {Path.cwd()}")
     source = path.read_bytes()
@@ -124,13 +129,13 @@ def _load_file(path: Path, spec: str) -> ModuleType:
     return module
 
 
-def build_reward(spec: RewardSpec | StepReward) -> StepReward:
-    """The reward an environment pays, from whatever its `reward` argument holds.
+def build_reward(spec: RewardSpec | StepReward, task: Task) -> StepReward:
+    """The reward an environment pays for a task, from whatever its `reward` argument holds.
 
     Raises:
         ValueError: an unknown name; the message lists near ones.
+        RewardError: a term breaks the protocol on a piece of noise.
     """
-    if hasattr(spec, "newest"):
-        return spec
-    reward: StepReward = resolve(BUILDER)(spec)
+    reward: StepReward | Any = spec if hasattr(spec, "newest") else resolve(BUILDER)(spec)
+    reward.prepare(task)
     return reward

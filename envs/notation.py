@@ -109,11 +109,15 @@ def parse_notes(line: str, beat_cells: int = 4) -> list[Note]:
     Raises:
         ValueError: a word that is no note or rest.
     """
-    return [note for voice in _parse(line, beat_cells)[0] for note in voice]
+    return [note for voice in parse_voices(line, beat_cells)[0] for note in voice]
 
 
-def _parse(line: str, beat_cells: int) -> tuple[list[list[Note]], int]:
-    """Notes of each voice, and the cell at which the longest voice ends."""
+def parse_voices(line: str, beat_cells: int) -> tuple[list[list[Note]], int]:
+    """Notes of each voice, parted by ';', and the cell at which the longest voice ends.
+
+    Raises:
+        ValueError: a word that is no note or rest.
+    """
     voices: list[list[Note]] = []
     longest = 0
     for voice, part in enumerate(line.split(";")):
@@ -176,7 +180,7 @@ def score_from_text(
     """
     meter = Meter.parse(meter)
     Codec(grid=grid)  # checks the grid
-    voices, cells = _parse(line, meter.beat_cells(grid))
+    voices, cells = parse_voices(line, meter.beat_cells(grid))
     if cells == 0:
         raise ValueError("the line is empty; expected notes such as 'C4 A4:2 r G4'")
     if len(voices) > MAX_VOICES:

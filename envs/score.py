@@ -52,11 +52,11 @@ class Score:
         if not np.issubdtype(array.dtype, np.integer):
             raise TypeError(f"tokens have dtype {array.dtype}, expected integers")
         written = task.steps if written is None else written
-        flat = np.ascontiguousarray(array.transpose(2, 1, 0), np.int16).reshape(task.steps, -1)
-        lowest = REST if written == task.steps else UNWRITTEN
-        if flat.min() < lowest or flat.max() >= task.codec.vocab or (flat[:written] < REST).any():
+        lowest, low, high = REST if written == task.steps else UNWRITTEN, array.min(), array.max()
+        flat = np.array(array.transpose(2, 1, 0), np.int16, order="C").reshape(task.steps, -1)
+        if low < lowest or high >= task.codec.vocab or (flat[:written] < REST).any():
             raise ValueError(
-                f"tokens {flat.min()}..{flat.max()}: expected {REST}..{task.codec.vocab - 1}"
+                f"tokens {low}..{high}: expected {REST}..{task.codec.vocab - 1}"
                 + (f" and {UNWRITTEN} only where nothing is written" if lowest < REST else "")
             )
         store = Store(flat)
@@ -133,7 +133,7 @@ class Score:
     def next_given(self) -> Array:
         """(B,) token fixed in advance in the next cell, -1 where free."""
         self._require_unfinished()
-        return self._store.given[self.n_written]
+        return _freeze(self._store.given[self.n_written])
 
     @property
     def next_started(self) -> Array:
@@ -199,7 +199,8 @@ class Score:
         `step(state, here, **params)` returns (next state, outputs); `here` is this score seen at
         one cell, outputs are tuples of arrays (B, 1, 1). `init` is the first state: a tuple of
         numpy scalars that are spread to (B, 1, 1), or a function of the score that makes one.
-        Results are remembered, so a score that grows by a cell costs one step.
+        Results are remembered under the function, so a score that grows by a cell costs one
+        step; write it at module level, as a function made anew each time is scanned anew.
 
         Returns:
             the outputs as this view sees them; 0 where nothing is written.
@@ -209,12 +210,15 @@ class Score:
     def _tape(self, step: ScanStep, init: ScanInit, params: dict[str, Any]) -> Tape:
         if self.n_written == 0:
             raise ValueError("nothing is written yet; there is nothing to scan")
-        key = (step, *sorted(params.items()))
+        key = (step, init, *sorted(params.items()))
         done = self._store.tapes.get(key)
         if done is None:
             spread = (self.batch, 1, 1)
-            state = init(self) if callable(init) else tuple(np.full(spread, v) for v in init)
-            done = self._store.tapes[key] = Tape(state, self.task.voices)
+            states = [
+                init(self) if callable(init) else tuple(np.full(spread, v) for v in init)
+                for _ in range(self.task.voices)
+            ]
+            done = self._store.tapes[key] = Tape(states)
         for cell in range(done.length, self.n_written):
             voice = cell % self.task.voices
             done.states[voice], outputs = step(done.states[voice], self._at_cell(cell), **params)
@@ -222,6 +226,8 @@ class Score:
                 shape = (self.task.steps, self.batch)
                 done.outputs = [np.zeros(shape, output.dtype) for output in outputs]
             for stored, output in zip(done.outputs, outputs, strict=True):
+                if not np.can_cast(output.dtype, stored.dtype, "safe"):
+                    raise TypeError(f"scan gave {stored.dtype} first and {output.dtype} later")
                 stored[cell] = output[:, 0, 0]
             done.length = cell + 1
         return done
@@ -243,28 +249,29 @@ class Score:
     def cell(self) -> Array:
         """Time index of each cell seen, broadcastable to the facts."""
         if self._at is None:
-            return np.arange(self.task.cells)[None, None]
-        return np.asarray(self._at // self.task.voices).reshape(np.shape(self._at) or (1, 1, 1))
+            return _freeze(np.arange(self.task.cells)[None, None])
+        shape = np.shape(self._at) or (1, 1, 1)
+        return _freeze(np.asarray(self._at // self.task.voices).reshape(shape))
 
     @cached_property
     def bar(self) -> Array:
         """Index of the bar, from 0."""
-        return self.cell // self.task.bar_cells
+        return _freeze(self.cell // self.task.bar_cells)
 
     @cached_property
     def cell_in_bar(self) -> Array:
         """Cells since the bar line."""
-        return self.cell % self.task.bar_cells
+        return _freeze(self.cell % self.task.bar_cells)
 
     @cached_property
     def beat(self) -> Array:
         """Beat of the bar as a number from 0; 0.5 is half-way to the second beat."""
-        return self.cell_in_bar / self.task.beat_cells
+        return _freeze(self.cell_in_bar / self.task.beat_cells)
 
     @cached_property
     def is_last(self) -> Array:
         """Whether the cell is the last of its voice."""
-        return self.cell == self.task.cells - 1
+        return _freeze(self.cell == self.task.cells - 1)
 
     # -- what a cell holds -----------------------------------------------------------------------
 
@@ -311,7 +318,10 @@ class Score:
         if self.n_written == 0:
             nothing = np.full(self.tokens.shape, -1, np.int16)
             return _freeze(nothing), _freeze(nothing)
-        return self.scan(_follow_onsets, (np.int16(-1), np.int16(-1)))
+        facts = self.scan(_follow_onsets, (np.int16(-1), np.int16(-1)))
+        if self._at is not None or self.finished:
+            return facts
+        return tuple(_freeze(np.where(self.written, fact, np.int16(-1))) for fact in facts)
 
     @property
     def previous_onset(self) -> Array:
@@ -337,8 +347,9 @@ class Score:
 
     @cached_property
     def degree(self) -> Array:
-        """int16: pitch class of `pitch` above the tonic, 0..11; 11 before the first note."""
-        return _freeze((self.pitch - np.int16(self.task.key.pitch_class)) % np.int16(12))
+        """int16: semitones of `pitch` above the tonic below it, 0..11; -1 before the first note."""
+        above = (self.pitch - np.int16(self.task.key.pitch_class)) % np.int16(12)
+        return _freeze(np.where(self.pitch >= 0, above, np.int16(-1)))
 
     @cached_property
     def in_scale(self) -> Array:

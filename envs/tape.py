@@ -13,8 +13,8 @@ Array = npt.NDArray[Any]
 class Tape:
     """Results of one scan, cell by cell, with each voice's state to go on from."""
 
-    def __init__(self, state: tuple[Any, ...], voices: int) -> None:
-        self.states = [state] * voices
+    def __init__(self, states: list[tuple[Any, ...]]) -> None:
+        self.states = states
         self.length = 0
         self.outputs: list[Array] = []
 

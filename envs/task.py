@@ -8,11 +8,12 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from envs.codec import UNWRITTEN, Codec
+from envs.codec import FIRST_PITCH, HOLD, MAX_GRID, UNWRITTEN, Codec
 from envs.score import Score
 from envs.theory import Key, Meter, parse_pitch
 
 MAX_BARS = 64
+MAX_CELLS = 4096  # of one voice
 MAX_VOICES = 8
 
 # What each number of an observation's "context" means; all are counts or MIDI numbers.
@@ -60,7 +61,7 @@ class Task:
         put(self, "meter", Meter.parse(self.meter))
         put(self, "low", parse_pitch(self.low))
         put(self, "high", parse_pitch(self.high))
-        for name, most in (("bars", MAX_BARS), ("voices", MAX_VOICES)):
+        for name, most in (("bars", MAX_BARS), ("voices", MAX_VOICES), ("grid", MAX_GRID)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
                 raise TypeError(f"{name}: expected a whole number, got {value!r}")
@@ -68,13 +69,24 @@ class Task:
                 raise ValueError(f"{name}={value}: expected 1..{most}")
         if self.low > self.high:
             raise ValueError(f"range: the lowest pitch {self.low} is above the highest {self.high}")
-        if self.given:
-            page = np.asarray(self.given)
+        if self.bars * self.meter.bar_cells(self.grid) > MAX_CELLS:
+            raise ValueError(f"the piece has {self.cells} cells, expected at most {MAX_CELLS}")
+        if len(self.given):
+            try:
+                page = np.array([[int(token) for token in voice] for voice in self.given])
+            except (TypeError, ValueError):
+                raise ValueError(
+                    "given cells: expected a row of tokens for each voice, all of one length"
+                ) from None
+            put(self, "given", tuple(tuple(row) for row in page.tolist()))
             if page.shape != (self.voices, self.cells):
                 raise ValueError(
                     f"given cells have shape {page.shape}, expected {(self.voices, self.cells)}"
                 )
             self.check_tokens(page, "given cells")
+            begun = np.maximum.accumulate(page >= FIRST_PITCH, axis=1)
+            if ((page == HOLD) & ~begun).any():
+                raise ValueError("given cells: a hold (1) needs a given note before it")
 
     @cached_property
     def codec(self) -> Codec:
@@ -103,8 +115,10 @@ class Task:
 
     @cached_property
     def tonic_pitch(self) -> int:
-        """The tonic in the octave from middle C, as MIDI number."""
-        return 60 + self.key.pitch_class
+        """The tonic in the octave from middle C, or the nearest to it in range, as MIDI number."""
+        middle = 60 + self.key.pitch_class
+        octaves = range(middle % 12, 128, 12)
+        return min(octaves, key=lambda p: (not self.low <= p <= self.high, abs(p - middle)))
 
     def check_tokens(self, tokens: npt.NDArray[np.integer], what: str) -> None:
         """Raise ValueError unless each token is -1 or in the vocabulary and the range."""

@@ -112,6 +112,8 @@ class Key:
         """
         if isinstance(text, Key):
             return text
+        if not isinstance(text, str):
+            raise TypeError(f"key {text!r}: expected words such as 'C major'")
         tonic, _, mode = text.strip().partition(" ")
         mode = mode.strip().lower() or "major"
         tonic = tonic[:1].upper() + tonic[1:]
@@ -175,6 +177,8 @@ class Meter:
         """
         if isinstance(text, Meter):
             return text
+        if not isinstance(text, str):
+            raise TypeError(f"metre {text!r}: expected words such as '4/4'")
         match = re.fullmatch(r"\s*(\d{1,2})/(\d{1,2})\s*", text)
         meter = Meter(int(match[1]), int(match[2])) if match else None
         if meter is None or meter.numerator < 1 or meter.denominator not in (1, 2, 4, 8, 16):
@@ -197,7 +201,7 @@ class Meter:
         return cells
 
     def beat_cells(self, grid: int) -> int:
-        """Cells of one beat (the dotted beat of a compound metre), at least one."""
+        """Whole cells in a beat (the dotted beat of a compound metre), at least one."""
         return max(1, 4 * grid * (3 if self.compound else 1) // self.denominator)
 
 

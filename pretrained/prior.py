@@ -27,6 +27,10 @@ class Prior(Protocol):
 
     codec: Codec
 
+    def require(self, codec: Codec) -> None:
+        """Raise ValueError unless tokens mean the same to this prior and to `codec`."""
+        ...
+
     def log_prob(self, score: Score) -> npt.NDArray[np.float32]:
         """Nats (B, V, T) of each token given those before it in its voice, teacher-forced."""
         ...

@@ -101,6 +101,12 @@ def for_codec(tune: Tune, codec: Codec) -> npt.NDArray[np.int64]:
     return np.where(tokens >= FIRST_PITCH, tokens + shift, tokens)
 
 
+def fits(tune: Tune, codec: Codec) -> bool:
+    """Whether all of a tune's pitches are in a vocabulary."""
+    pitches = tune.tokens[tune.tokens >= FIRST_PITCH] - FIRST_PITCH + Codec().low
+    return bool((pitches >= codec.low).all() and (pitches <= codec.high).all())
+
+
 def collate(tunes: Sequence[Tune], codec: Codec) -> tuple[Tensor, Tensor, Tensor]:
     """Tokens (B, T), places (B, T, 3) and which are real (B, T) of tunes, padded to one length."""
     import torch
@@ -250,7 +256,12 @@ def train_prior(config: PriorConfig) -> dict[str, Any]:
         raise ValueError(f"{config.out} exists; give another --out, or --overwrite to replace it")
     codec = Codec(*parse_range(config.range))
     corpus = load_corpus()
-    train, valid, test = (corpus.select(name) for name in ("train", "valid", "test"))
+    train, valid, test = (
+        [tune for tune in corpus.select(name) if fits(tune, codec)]
+        for name in ("train", "valid", "test")
+    )
+    if not (train and valid and test):
+        raise ValueError(f"no tunes lie within {config.range}; choose a wider --range")
     began = time.monotonic()
     net = fit(config, train, valid, codec)
     seconds = time.monotonic() - began

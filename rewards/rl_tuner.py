@@ -32,7 +32,7 @@ POINTS[BEYOND_OCTAVE:] = (-1.0, 0.05, 0.075, 0.15, 0.3, 0.15, 0.1)
 
 
 def _is_tonic(score: Score) -> Array:
-    return score.tokens == score.task.codec.token(score.task.tonic_pitch)
+    return score.onset & (score.pitch == score.task.tonic_pitch)
 
 
 @term(source=SOURCE, says="{note} is not in {key}")

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from envs.contract import RewardError, RewardFunction, RewardSpec, resolve
 from envs.score import Score
+from envs.task import Task
 from envs.theory import did_you_mean
 from rewards import melody, rl_tuner  # noqa: F401  (importing them registers their terms)
 from rewards.likelihood import Likelihood
@@ -87,28 +88,54 @@ class Term:
         return value
 
     @functools.cached_property
-    def _kind(self) -> dict[str, bool]:
+    def _kinds(self) -> dict[Task, bool]:
         return {}
 
-    def is_per_piece(self, score: Score) -> bool:
-        """Whether the function gives one number a piece; asked once, on a piece of noise."""
-        if "per_piece" not in self._kind:
-            rng = np.random.default_rng(0)
-            noise = score.task.sample(rng, 2)
-            while not noise.finished:
-                allowed = score.task.codec.allowed(noise)
-                noise = noise.write((rng.random(allowed.shape) * allowed).argmax(axis=1))
-            self._kind["per_piece"] = self.raw(noise).ndim == 1
-        return self._kind["per_piece"]
+    def is_per_piece(self, task: Task) -> bool:
+        """Whether the function gives one number a piece; asked once a task, on pieces of noise.
+
+        Raises:
+            RewardError: it failed, or its value at a cell depends on cells written later.
+        """
+        if task not in self._kinds:
+            piece, other = (noise(task, seed) for seed in (0, 1))
+            value = self.raw(piece)
+            self._kinds[task] = value.ndim == 1
+            if value.ndim == 1 and self.cellwise:
+                raise RewardError(
+                    f"reward term {self.name!r} is marked cellwise but returned one number per "
+                    "piece; leave the mark out"
+                )
+            later = task.cells // 2
+            if value.ndim == 3 and later:
+                tokens = np.concatenate(
+                    [piece.tokens[..., :later], other.tokens[..., later:]], axis=2
+                )
+                again = self.raw(Score(tokens, task))
+                changed = np.argwhere(~np.isclose(value, again, atol=1e-4)[..., :later])
+                if len(changed):
+                    raise RewardError(
+                        f"reward term {self.name!r} is not causal: its value at cell "
+                        f"{changed[0][2]} changed when cell {later} and those behind it were "
+                        "written otherwise. Pay it at the end (score.is_last) or return one "
+                        "number per piece."
+                    )
+        return self._kinds[task]
 
     def _weigh(self, value: npt.NDArray[Any]) -> Values:
-        return (value * self.factor + 0.0).astype(np.float32)  # + 0.0 turns -0.0 into 0.0
+        with np.errstate(over="ignore"):
+            paid = (value * self.factor + 0.0).astype(np.float32)  # + 0.0 turns -0.0 into 0.0
+        if not np.isfinite(paid).all():
+            raise RewardError(
+                f"reward term {self.name!r} is too large for a float32 with weight {self.weight:g}"
+            )
+        return paid
 
     def newest(self, score: Score) -> Values:
         """Weighted value (B,) at the last written cell; a per-piece value at the piece's end."""
         if self.cellwise:
             value = self.raw(score.newest)[:, 0, 0]
-        elif not score.finished and self.is_per_piece(score):
+        elif not score.finished and self.is_per_piece(score.task):
             return np.zeros(score.batch, np.float32)
         else:
             value = self.raw(score)
@@ -132,6 +159,16 @@ class Term:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
+def noise(task: Task, seed: int) -> Score:
+    """Two finished pieces of even noise within the grammar."""
+    rng = np.random.default_rng(seed)
+    score = task.sample(rng, 2)
+    while not score.finished:
+        allowed = task.codec.allowed(score)
+        score = score.write((rng.random(allowed.shape) * allowed).argmax(axis=1))
+    return score
+
+
 class RewardSum:
     """Terms by name, and their sum: itself a reward function.
 
@@ -146,6 +183,9 @@ class RewardSum:
             raise ValueError(f"reward term {twice[0]!r} is given twice; expected it once")
         if not terms:
             raise ValueError("a reward needs at least one term, such as rl_tuner=1")
+        hidden = [name for name in names if name.startswith("_")]
+        if hidden:
+            raise ValueError(f"reward term {hidden[0]!r}: a name may not begin with '_'")
         self.terms: Mapping[str, Term] = MappingProxyType({term.name: term for term in terms})
 
     def __getstate__(self) -> list[Term]:
@@ -157,6 +197,18 @@ class RewardSum:
     def __call__(self, score: Score) -> Values:
         """Sum (B, V, T) of the weighted terms on finished pieces."""
         return total(self.breakdown(score))
+
+    def prepare(self, task: Task) -> None:
+        """Try every term on two pieces of noise, so that a fault shows before the work begins.
+
+        Raises:
+            RewardError: a term fails, breaks the protocol, or looks ahead.
+            ValueError: a prior of another codec.
+        """
+        for term in self.terms.values():
+            if isinstance(term.fn, Likelihood):
+                term.fn.prior.require(task.codec)
+            term.is_per_piece(task)
 
     def breakdown(self, score: Score) -> dict[str, Values]:
         """Weighted value (B, V, T) of each term on finished pieces.
@@ -256,7 +308,10 @@ def _bind(fn: RewardFunction, params: dict[str, Any]) -> RewardFunction:
 def _check_parameters(name: str, fn: Callable[..., Any], params: dict[str, Any]) -> None:
     if not params:
         return
-    known = [p.name for p in inspect.signature(fn).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    first, *others = inspect.signature(fn).parameters.values()
+    takes_score = first.kind is not first.KEYWORD_ONLY  # a factory takes none
+    named = (first.KEYWORD_ONLY, first.POSITIONAL_OR_KEYWORD)
+    known = [p.name for p in ([] if takes_score else [first]) + others if p.kind in named]
     for param in params:
         if param not in known:
             takes = f"it takes {', '.join(known)}" if known else "it takes none"

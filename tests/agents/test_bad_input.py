@@ -173,9 +173,9 @@ DURING_TRAINING = {
     "raises": "reward term 'mine.py:raises' raised KeyError: 'swing'",
     "nan": "'mine.py:nan' returned nan for piece 1, cell 5; expected finite numbers",
     "infinite": "'mine.py:infinite' returned inf for piece 0; expected finite numbers",
-    "wide": "shape (8,) for 4 pieces of 1x16 cells; expected (4, 1, 16) per cell or (4,) per piece",
-    "cells": "shape (16,) for 4 pieces",
-    "a_list": "returned list, expected a numpy array of numbers with shape (4, 1, 16) per cell",
+    "wide": "shape (4,) for 2 pieces of 1x16 cells; expected (2, 1, 16) per cell or (2,) per piece",
+    "cells": "shape (16,) for 2 pieces",
+    "a_list": "returned list, expected a numpy array of numbers with shape (2, 1, 16) per cell",
     "a_number": "returned float, expected a numpy array",
     "nothing": "returned NoneType, expected a numpy array",
     "words": "returned ndarray, expected a numpy array of numbers",
@@ -329,8 +329,8 @@ PRIMERS = {
     "no length": ("C4:x", "word 1, 'C4:x': expected a note or rest"),
     "as long as the piece": ("C4:16", "primer has 16 cells and the piece 16"),
     "longer than the piece": ("C4 D4 E4 F4 G4", "primer has 20 cells and the piece 16"),
-    "only rests": ("r r", "expected notes shorter than the piece"),
-    "two voices": ("C4 ; E4", "starts before the previous note ends"),
+    "nothing in it": (" ;", "primer has 2 voices and the piece 1"),
+    "two voices": ("C4 ; E4", "primer has 2 voices and the piece 1; part them by ';'"),
 }
 
 

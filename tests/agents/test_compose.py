@@ -45,6 +45,17 @@ def test_compose_begins_with_the_primer(run, tmp_path):
         assert notes[2].duration >= 3
 
 
+def test_a_primer_keeps_its_last_rest():
+    page = compose.read_primer("C4:2 r:4", Task())
+    assert page.n_written == 6
+    assert page.tokens[0, 0, :8].tolist() == [14, 1, 0, 1, 1, 1, -1, -1]
+    two = compose.read_primer("C4 E4 ; G4", Task(voices=2))
+    assert two.tokens[0, :, :9].tolist() == [
+        [14, 1, 1, 1, 18, 1, 1, 1, -1],
+        [21] + [1] * 3 + [0] + [1] * 3 + [-1],
+    ]
+
+
 def test_a_low_temperature_writes_one_melody(run, tmp_path):
     out = tmp_path / "out"
     compose.compose(ComposeConfig(str(run.path), n=4, out=out, temperature=1e-3))

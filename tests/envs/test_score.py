@@ -104,6 +104,37 @@ def test_newest_cell_sees_the_same_facts_as_the_whole(voices):
     assert score.finished
 
 
+def count_from(state, here):
+    state[0][...] += 1  # in place, which must not reach another voice
+    return state, (state[0].copy(),)
+
+
+def test_scans_start_where_they_are_told_in_every_voice():
+    score = random_pieces(Task(voices=2, bars=1), 3)
+    for start in (0, 100):
+        (counted,) = score.scan(count_from, (np.int64(start),))
+        np.testing.assert_array_equal(counted[0], [start + 1 + np.arange(16)] * 2)
+
+
+def narrow_first(state, here):
+    wide = here.cell.item() > 0
+    return state, (np.full((here.batch, 1, 1), 0.5 if wide else 1),)
+
+
+def test_a_scan_that_widens_its_output_is_refused():
+    with pytest.raises(TypeError, match="scan gave int64 first and float64 later"):
+        random_pieces(Task(), 2).scan(narrow_first, ())
+
+
+def test_tokens_are_copied_and_checked_as_they_are():
+    tokens = np.zeros((1, 1, 32), np.int16)
+    score = Score(tokens, Task(), written=0)
+    tokens[:] = 5
+    assert (score.tokens == 0).all()
+    with pytest.raises(ValueError, match=r"65536\.\.65536"):
+        Score(np.full((1, 1, 32), 65536), Task())
+
+
 def test_prev_by_name_equals_prev_of_the_array():
     score = random_pieces(Task(bars=3), 12, seed=8)
     np.testing.assert_array_equal(score.prev("interval"), score.prev(score.interval))
@@ -150,6 +181,7 @@ def test_facts_of_an_unfinished_score_are_empty_where_nothing_is_written():
     assert score.tokens[0, 0].tolist() == [16] + [-1] * 7 + [14] + [-1] * 7
     assert score.onset[:, 0].sum(axis=1).tolist() == [1, 0]
     assert score.rest.sum() == 1
+    assert score.pitch[:, 0].tolist() == [[62] + [-1] * 15, [-1] * 16]
     assert score.written[0, 0].tolist() == [True] + [False] * 15
 
 
@@ -164,7 +196,7 @@ def test_an_empty_page_has_facts_and_nothing_in_them():
 
 def test_arrays_of_a_score_are_read_only():
     score = random_pieces(Task(), 2)
-    for fact in (*FACTS, "tokens"):
+    for fact in (*FACTS, "tokens", "cell", "bar", "cell_in_bar", "beat", "is_last", "written"):
         with pytest.raises(ValueError, match="read-only"):
             getattr(score, fact)[:] = 0
 
@@ -204,6 +236,10 @@ def test_wrong_actions(action):
         ({"bars": 65}, "expected 1..64"),
         ({"voices": 9}, "expected 1..8"),
         ({"low": "C5", "high": "C4"}, "above the highest"),
+        ({"bars": 64, "grid": 24}, "at most 4096"),
+        ({"grid": 25}, "grid=25: expected 1..24"),
+        ({"given": ((1,) + (-1,) * 31,)}, "a hold .1. needs a given note before it"),
+        ({"given": ((1, 2), (3,))}, "a row of tokens for each voice"),
         ({"given": ((1, 2),)}, "given cells have shape"),
         ({"low": "C4", "given": ((2,) + (-1,) * 31,)}, "token 2 is outside the range"),
     ],
@@ -211,6 +247,37 @@ def test_wrong_actions(action):
 def test_impossible_tasks(arguments, message):
     with pytest.raises(ValueError, match=message):
         Task(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"key": 5}, "expected words such as 'C major'"),
+        ({"meter": 4}, "expected words such as '4/4'"),
+        ({"grid": 4.0}, "grid: expected a whole number"),
+        ({"bars": "2"}, "bars: expected a whole number"),
+    ],
+)
+def test_tasks_of_wrong_types(arguments, message):
+    with pytest.raises(TypeError, match=message):
+        Task(**arguments)
+
+
+def test_given_cells_may_be_an_array():
+    page = np.full((1, 32), -1)
+    page[0, 4] = 14
+    assert Task(given=page) == Task(given=tuple(map(tuple, page.tolist())))
+
+
+def test_the_tonic_lies_in_range():
+    assert Task(low="C5").tonic_pitch == 72
+    assert Task(high="B3").tonic_pitch == 48
+    assert Task(key="A minor").tonic_pitch == 69
+
+
+def test_degree_is_nothing_before_the_first_note():
+    task = Task(key="G major", meter="1/4", bars=1)
+    assert Score([[[0, 14, 1, 21]]], task).degree.tolist() == [[[-1, 5, 5, 0]]]
 
 
 def test_task_facts():

@@ -5,7 +5,9 @@ import pickle
 import numpy as np
 import pytest
 
+from envs.composition import CompositionEnv
 from envs.contract import RewardError, cellwise, per_piece, resolve
+from envs.notation import score_from_text
 from envs.score import Score
 from envs.task import Task
 from rewards.total import RewardSum, Term, build, pack_names, read_pack
@@ -207,4 +209,38 @@ def test_an_unfinished_score_is_not_scored_whole():
 
 def test_packs_hold_names_that_exist():
     for pack in pack_names():
-        assert read_pack(pack)
+        spec = {name: weight for name, weight in read_pack(pack).items() if name != "prior"}
+        assert set(build(spec).terms) == set(spec)
+
+
+def test_a_term_that_looks_ahead_is_refused_before_work_begins():
+    def notes_in_all(score):
+        return np.broadcast_to(score.onset.sum(axis=2, keepdims=True), score.onset.shape) * 1.0
+
+    with pytest.raises(RewardError, match="'notes_in_all' is not causal: its value at cell"):
+        build(notes_in_all).prepare(Task())
+    with pytest.raises(RewardError, match="not causal"):
+        CompositionEnv(reward=notes_in_all)
+    build({"rl_tuner": 1.0, "leap_recovery": 1.0}).prepare(Task(voices=2))
+
+
+def test_promises_that_are_not_kept_are_named():
+    def one_number(score):
+        return np.zeros(score.batch)
+
+    with pytest.raises(RewardError, match="marked cellwise but returned one number"):
+        build(cellwise(one_number)).prepare(Task())
+    with pytest.raises(RewardError, match="too large for a float32"):
+        build({"in_key": 1e300})(score_from_text("C4 F#4"))
+    with pytest.raises(ValueError, match="may not begin with '_'"):
+        RewardSum([Term("_mine", count_notes)])
+
+
+def with_default(score, limit=3):
+    return (score.onset & (score.degree > limit)) * 1.0
+
+
+def test_parameters_with_defaults_may_be_set_however_they_are_declared():
+    score = random_pieces(Task(), 50, seed=2)
+    strict = build({"tests.rewards.test_total:with_default": {"weight": 1, "limit": 0}})
+    assert strict(score).sum() > build({with_default: 1.0})(score).sum()
