@@ -9,6 +9,7 @@ accuracy and bits per note beside n-gram baselines on the same split.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -285,6 +286,7 @@ def main() -> None:
     """Command line."""
     import tyro
 
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch reads it when it is loaded, later
     config = tyro.cli(PriorConfig, description=__doc__, prog="python -m pretrained.train")
     try:
         train_prior(config)
