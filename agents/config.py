@@ -68,7 +68,7 @@ class TrainConfig:
     n_timesteps: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 1_500_000
     # RL Tuner's rules. With its own weights one motif, repeated, pays more than any melody can.
     reward: tuple[str, ...] = (
-        *("rl_tuner=0.5", "key=-3", "tonic=2", "repeated_motif=2", "high_low_unique=4"),
+        *("rl_tuner=0.5", "key=-3", "tonic=2", "repeated_motif=0.3", "high_low_unique=4"),
         *("leap_up_back=4", "prior=1"),
     )
     algo: str = "ppo"
