@@ -35,7 +35,7 @@ def has_bf16(device: str) -> bool:
 
 def falling(peak: float) -> Callable[[float], float]:
     """A learning rate that falls linearly to a tenth as the remaining progress goes 1 to 0."""
-    return lambda remaining: peak * (0.1 + 0.9 * remaining)
+    return lambda remaining: peak * (0.1 + 0.9 * max(0.0, remaining))  # the last rollout overshoots
 
 
 def _ppo(config: TrainConfig, env: CompositionVecEnv, **common: object) -> OnPolicyAlgorithm:

@@ -142,7 +142,8 @@ def compose(config: ComposeConfig) -> None:
     rng = torch.Generator().manual_seed(config.seed)
     score = sample(agent, page, rng, config.temperature)
     write_pieces(score, commands.new_directory(config.out), reward, config.tempo)
-    print(f"wrote {config.n} melodies to {config.out}: MIDI, MusicXML, ABC and SVG of each")
+    many = "melody" if config.n == 1 else "melodies"
+    print(f"wrote {config.n} {many} to {config.out}: MIDI, MusicXML, ABC and SVG of each")
 
 
 def main() -> None:

@@ -68,8 +68,8 @@ class TrainConfig:
     n_timesteps: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 1_500_000
     # RL Tuner's rules. With its own weights one motif, repeated, pays more than any melody can.
     reward: tuple[str, ...] = (
-        *("rl_tuner=0.5", "key=-3", "tonic=2", "repeated_motif=0.3", "high_low_unique=4"),
-        *("leap_up_back=4", "prior=1"),
+        *("rl_tuner=0.33", "key=-2", "tonic=1.3", "repeated_motif=0.2", "high_low_unique=2.7"),
+        *("leap_up_back=2.7", "prior=0.67"),
     )
     algo: str = "ppo"
     env: str = "composition/RLTuner-v0"
@@ -87,7 +87,7 @@ class TrainConfig:
     gamma: float = 1.0
     gae_lambda: float = 0.95
     clip_range: float = 0.2
-    entropy: float = 1.5
+    entropy: float = 1.0
     vf_coef: float = 0.5
     max_grad_norm: float = 0.5
     value_gradient: bool = True

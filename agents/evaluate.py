@@ -90,11 +90,12 @@ def compare(
     }
 
 
-def table(columns: Mapping[str, Mapping[str, float]], n: int) -> str:
-    """The columns and the published figures as text."""
+def table(columns: Mapping[str, Mapping[str, float]], n: int, task: Task) -> str:
+    """The columns as text, beside the published figures if the task is the paper's."""
+    from envs.task import Task
     from rewards.metrics import format_table
 
-    return f"{n:,} pieces each\n\n{format_table(columns)}"
+    return f"{n:,} pieces each\n\n{format_table(columns, published=task == Task())}"
 
 
 def as_json(facts: Mapping[str, Any], columns: Mapping[str, Mapping[str, float]]) -> str:
@@ -120,7 +121,7 @@ def evaluate(config: EvaluateConfig) -> None:
     task = make_task(settings)
     agent, prior = load(run.policy_file, task.codec), load(settings.prior, task.codec)
     columns = compare(agent, prior, task, config.n, config.seed, config.temperature)
-    print(table(columns, config.n))
+    print(table(columns, config.n, task))
     facts = {"pieces": config.n, "seed": config.seed}
     write_atomic(run.path / "evaluation.json", as_json(facts, columns))
 

@@ -69,7 +69,7 @@ def report(
 
     agent = model.policy.as_prior()  # type: ignore[operator]
     columns = compare(agent, prior, task, config.eval_pieces, config.seed + 1)
-    text = table(columns, config.eval_pieces)
+    text = table(columns, config.eval_pieces, task)
     print("\n" + text)
     facts = {"pieces": config.eval_pieces, "steps": model.num_timesteps}
     write_atomic(run.path / "report.json", as_json(facts, columns))
@@ -92,6 +92,8 @@ def train(config: TrainConfig, resume: Path | None = None) -> int:
     from rewards.total import build
 
     algorithms.check_name(config.algo)
+    if config.device.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"--device {config.device}: torch finds no GPU here; use cpu or auto")
     torch.set_num_threads(config.threads)
     reward = build(config.reward_spec)
     env = CompositionVecEnv(make_env(config, config.n_envs))

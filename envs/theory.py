@@ -212,4 +212,4 @@ def interval_name(semitones: int) -> str:
         return INTERVAL_NAMES[size]
     octaves, rest = divmod(size, 12)
     plus = f" and a {INTERVAL_NAMES[rest]}" if rest else ""
-    return f"{octaves} octave{'s' if octaves > 1 else ''}{plus}"
+    return ("octave" if octaves == 1 else f"{octaves} octaves") + plus

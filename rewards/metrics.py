@@ -121,9 +121,10 @@ def table_rows(score: Score) -> dict[str, float]:
     return rows
 
 
-def format_table(columns: Mapping[str, Mapping[str, float]]) -> str:
+def format_table(columns: Mapping[str, Mapping[str, float]], published: bool = True) -> str:
     """Rows side by side: our columns, then the published ones where there are any."""
-    heads = [*columns, *(f"{name}*" for name in PUBLISHED_MODELS)]
+    theirs = PUBLISHED if published else {}
+    heads = [*columns, *(f"{name}*" for name in PUBLISHED_MODELS if published)]
     names = list(dict.fromkeys(name for column in columns.values() for name in column))
     width = max(len(name) for name in names) + 2
 
@@ -140,10 +141,11 @@ def format_table(columns: Mapping[str, Mapping[str, float]]) -> str:
 
     lines = [" " * width + "".join(f"{head:>11}" for head in heads)]
     for name in names:
-        published = PUBLISHED.get(name, (None,) * len(PUBLISHED_MODELS))
         values = [column.get(name) for column in columns.values()]
         lines.append(
-            f"{name:<{width}}" + "".join(f"{cell(name, v):>11}" for v in [*values, *published])
+            f"{name:<{width}}"
+            + "".join(f"{cell(name, v):>11}" for v in [*values, *theirs.get(name, ())])
         )
-    lines.append("* Jaques et al. (2017), table 1; per cent of tokens, pieces or leaps")
+    if published:
+        lines.append("* Jaques et al. (2017), table 1; per cent of tokens, pieces or leaps")
     return "\n".join(lines)

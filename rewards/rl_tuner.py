@@ -191,7 +191,7 @@ def interval_code(score: Score) -> Array:
     return np.where(before >= 0, code, np.int8(0))
 
 
-@term(source=SOURCE, says="{note}: a {interval} from {previous} is an awkward move")
+@term(source=SOURCE, says="{note} after {previous}: {interval}, an awkward move")
 def preferred_intervals(score: Score) -> Array:
     """Points for the interval from the last note: see POINTS."""
     return POINTS[interval_code(score)]
@@ -219,7 +219,7 @@ def _follow_leaps(state: tuple[Array, ...], here: Score, patience: int) -> Any:
     return (direction, origin, since), (outcome.astype(np.int8) - again.astype(np.int8),)
 
 
-@term(source=SOURCE, says="{note}: a second leap in the direction of the first")
+@term(source=SOURCE, says="{note}: a further leap the way of one that was never resolved")
 def leap_up_back(score: Score, *, patience: int = 6) -> Array:
     """1 where a leap of a fifth or more is resolved, -1 where it is doubled.
 

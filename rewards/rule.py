@@ -111,5 +111,6 @@ def explain(fn: RewardFunction, piece: str | Score, **where: Any) -> None:
     bar 1, beat 2: F#4 is not in C major
     """
     score = score_from_text(piece, **where) if isinstance(piece, str) else piece
-    for remark in remarks(fn, score):
+    sign = -1.0 if getattr(fn, "violation", False) else 1.0
+    for remark in remarks(fn, score, sign=sign):
         print(remark)

@@ -11,6 +11,7 @@ import functools
 import inspect
 import math
 import tomllib
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +65,10 @@ class Term:
         try:
             value = self.fn(score)
         except Exception as error:  # whatever a plugged-in function raises, name the term
+            last = traceback.extract_tb(error.__traceback__)[-1]
             raise RewardError(
-                f"reward term {self.name!r} raised {type(error).__name__}: {error}"
+                f"reward term {self.name!r} raised {type(error).__name__}: {error} "
+                f"({Path(last.filename).name}:{last.lineno})"
             ) from error
         shape = score.tokens.shape
         if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":

@@ -84,6 +84,6 @@ def test_pitches_and_ranges():
 
 def test_interval_names_and_hints():
     assert interval_name(-6) == "tritone"
-    assert interval_name(16) == "1 octave and a major third"
+    assert interval_name(16) == "octave and a major third"
     assert did_you_mean("reverd", ["reward"]) == " Did you mean 'reward'?"
     assert did_you_mean("zzz", ["reward"]) == ""

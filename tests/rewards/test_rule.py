@@ -96,7 +96,7 @@ def test_remarks_follow_the_sign_of_the_weight():
     costs = remarks(leap_up_back, score, sign=5.0)
     assert [remark.cell for remark in costs] == np.flatnonzero(values == -1).tolist()
     assert len(remarks(leap_up_back, score, sign=-5.0)) == int((values == 1).sum())
-    assert "second leap" in str(costs[0])
+    assert "a further leap" in str(costs[0])
 
 
 def test_words_for_the_notes_around_a_cell():
