@@ -141,11 +141,8 @@ def format_table(columns: Mapping[str, Mapping[str, float]], published: bool = T
 
     lines = [" " * width + "".join(f"{head:>11}" for head in heads)]
     for name in names:
-        values = [column.get(name) for column in columns.values()]
-        lines.append(
-            f"{name:<{width}}"
-            + "".join(f"{cell(name, v):>11}" for v in [*values, *theirs.get(name, ())])
-        )
+        values = [column.get(name) for column in columns.values()] + [*theirs.get(name, ())]
+        lines.append(f"{name:<{width}}" + "".join(f"{cell(name, v):>11}" for v in values))
     if published:
         lines.append("* Jaques et al. (2017), table 1; per cent of tokens, pieces or leaps")
     return "\n".join(lines)

@@ -126,7 +126,7 @@ class Term:
         return self._kinds[task]
 
     def _weigh(self, value: npt.NDArray[Any]) -> Values:
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             paid = (value * self.factor + 0.0).astype(np.float32)  # + 0.0 turns -0.0 into 0.0
         if not np.isfinite(paid).all():
             raise RewardError(
