@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from agents.algorithms import falling
 from agents.config import TrainConfig
 from agents.run import Run
 
@@ -30,6 +31,12 @@ def test_a_row_cut_off_in_the_writing_is_no_row(made):
     made.append_metrics({"steps": 512, "return": 2.0})
     assert made.read_metrics() == {"steps": [256, 512], "return": [1.0, 2.0]}
     assert Run(made.path).read_metrics()["return"] == [1.0, 2.0]
+
+
+def test_the_learning_rate_never_turns_round():
+    rate = falling(1e-3)
+    assert rate(1.0) == pytest.approx(1e-3)
+    assert rate(0.0) == rate(-5.0) == pytest.approx(1e-4)  # a rollout past the end
 
 
 def test_no_metrics_yet(made):

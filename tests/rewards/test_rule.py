@@ -70,6 +70,13 @@ def test_in_key_marks_foreign_notes(line, key, marked):
     assert np.flatnonzero(in_key(score_from_text(line, key=key))).tolist() == marked
 
 
+def test_a_reward_is_explained_where_it_costs_not_where_it_pays(capsys):
+    explain(leap_up_back, "C4 G4 C4")  # resolved: paid
+    assert capsys.readouterr().out == ""
+    explain(leap_up_back, "C4 G4 D5")  # doubled
+    assert capsys.readouterr().out.startswith("bar 1, beat 3: D5: a further leap")
+
+
 def test_two_broken_rules_at_one_note_are_two_messages(capsys):
     line = "C4 A4 Bb4 A4"
     explain(in_key, line)

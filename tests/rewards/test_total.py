@@ -181,7 +181,7 @@ def returns_list(score):
 @pytest.mark.parametrize(
     ("fn", "message"),
     [
-        (raises, "'raises' raised KeyError"),
+        (raises, r"'raises' raised KeyError.*\(test_total.py:\d+\)"),
         (returns_nan, "returned nan for piece 0, cell 3"),
         (returns_wrong_shape, r"shape \(4, 2\) for 4 pieces of 1x32 cells; expected \(4, 1, 32\)"),
         (returns_list, "returned list, expected a numpy array"),
