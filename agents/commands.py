@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,9 +25,6 @@ def parse(kind: type[T], command: str, description: str | None) -> T:
 
 def run(action: Callable[[], int | None]) -> None:
     """Do it; errors a person can mend end the program with one line and status 2."""
-    # Read when torch is loaded, which is later. Threads that spin while they wait make two
-    # programs on the same cores a hundred times slower.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         status = action()
     except EXPECTED as error:

@@ -45,7 +45,8 @@ class TrainConfig:
         seed: of everything drawn.
         n_envs: pieces written at once.
         device: torch device; auto takes a GPU if there is one.
-        threads: CPU threads of torch.
+        threads: CPU threads of torch. A second one gains a fifth where its core is free, and
+            makes everything many times slower where another program wants it.
         learning_rate: of Adam, falls to a tenth along the run.
         n_epochs: passes over each rollout (ppo).
         batch_size: cells in a minibatch of whole pieces (ppo).
@@ -80,7 +81,7 @@ class TrainConfig:
     seed: int = 0
     n_envs: int = 256
     device: str = "auto"
-    threads: int = 2
+    threads: int = 1
     learning_rate: float = 5e-4
     n_epochs: int = 4
     batch_size: int = 2048

@@ -39,7 +39,7 @@ class EvaluateConfig:
     n: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 10_000
     seed: int = 1
     temperature: float = 1.0
-    threads: int = 2
+    threads: int = 1
 
     def __post_init__(self) -> None:
         if self.n < 1:

@@ -9,7 +9,6 @@ accuracy and bits per note beside n-gram baselines on the same split.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -67,7 +66,7 @@ class PriorConfig:
     average: float = 0.998
     range: str = "C3-B5"
     seed: int = 0
-    threads: int = 2
+    threads: int = 1
     bf16: bool = True
     overwrite: bool = False
 
@@ -286,7 +285,6 @@ def main() -> None:
     """Command line."""
     import tyro
 
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch reads it when it is loaded, later
     config = tyro.cli(PriorConfig, description=__doc__, prog="python -m pretrained.train")
     try:
         train_prior(config)
