@@ -20,8 +20,8 @@ from pretrained import checkpoint
 from pretrained.prior import ILLEGAL, RecurrentPrior, draw
 from pretrained.rnn import Hidden
 
-CELL, CELLS, BAR, BEAT, VOICE, VOICES = (
-    CONTEXT.index(name) for name in ("cell", "cells", "bar_cells", "beat_cells", "voice", "voices")
+CELL, BAR, BEAT, VOICE, VOICES = (
+    CONTEXT.index(name) for name in ("cell", "bar_cells", "beat_cells", "voice", "voices")
 )
 
 Observation = Mapping[str, Tensor]

@@ -210,13 +210,10 @@ class CompositionVectorEnv(VectorEnv[Observation, Array, Array]):
         return np.where((actions == HOLD) & ~self.score.next_started, REST, actions)
 
     def _observe(self) -> Observation:
-        finished = self.score.finished
-        shape = (self.num_envs, self.task.codec.vocab)
-        mask = np.zeros(shape, bool) if finished else self.task.codec.allowed(self.score)
         context = self.task.context(self.score.n_written)
         return {
             "tokens": np.ascontiguousarray(self.score.tokens),
-            "action_mask": mask.view(np.int8),
+            "action_mask": self.action_masks().view(np.int8),
             "context": np.tile(context, (self.num_envs, 1)),
         }
 
