@@ -42,6 +42,7 @@ class PriorConfig:
         hidden: LSTM units per layer.
         layers: LSTM layers.
         embed: size of the input embedding.
+        lookback: bars the network looks back to.
         dropout: share of the LSTM's inputs and outputs dropped while training.
         batch_tokens: tokens in a batch of whole tunes of about one length.
         learning_rate: of AdamW; warms up, then falls to zero along a cosine.
@@ -59,6 +60,7 @@ class PriorConfig:
     hidden: int = 256
     layers: int = 1
     embed: int = 128
+    lookback: int = 2
     dropout: float = 0.4
     batch_tokens: int = 6144
     learning_rate: float = 4e-3
@@ -201,7 +203,9 @@ def fit(config: PriorConfig, train: list[Tune], valid: list[Tune], codec: Codec)
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads)
     rng = np.random.default_rng(config.seed)
-    shape = NetShape(codec.vocab, config.hidden, config.layers, config.embed)
+    shape = NetShape(
+        codec.vocab, config.hidden, config.layers, config.embed, config.lookback
+    )
     net = RecurrentNet(shape, config.dropout)
     averaged = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(config.average))
     kept: RecurrentNet = averaged.module  # type: ignore[assignment]
