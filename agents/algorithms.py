@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import torch
 from stable_baselines3 import A2C, PPO
@@ -38,31 +39,64 @@ def falling(peak: float) -> Callable[[float], float]:
     return lambda remaining: peak * (0.1 + 0.9 * max(0.0, remaining))  # the last rollout overshoots
 
 
-def _ppo(config: TrainConfig, env: CompositionVecEnv, **common: object) -> OnPolicyAlgorithm:
-    with warnings.catch_warnings():
-        # SB3's advice on the last minibatch; whole pieces fill minibatches their own way
-        warnings.filterwarnings("ignore", "You have specified a mini-batch size")
-        return PPO(
-            PriorPolicy,  # type: ignore[arg-type]  # SB3 names ActorCriticPolicy, uses its methods
-            env,
-            n_epochs=config.n_epochs,
-            batch_size=config.batch_size,
-            clip_range=config.clip_range,
-            **common,  # type: ignore[arg-type]
-        )
+def _clipped(config: TrainConfig) -> dict[str, Any]:
+    names = ("n_epochs", "batch_size", "clip_range")
+    return {name: getattr(config, name) for name in names}
 
 
-def _a2c(config: TrainConfig, env: CompositionVecEnv, **common: object) -> OnPolicyAlgorithm:
-    return A2C(
-        PriorPolicy,  # type: ignore[arg-type]
-        env,
-        use_rms_prop=False,
-        normalize_advantage=True,
-        **common,  # type: ignore[arg-type]
-    )
+def _actor_critic(
+    config: TrainConfig, policy: type[PriorPolicy], buffer: type[EpisodeBuffer]
+) -> dict[str, Any]:
+    """What PPO and its kin share."""
+    return {
+        "policy": policy,
+        "rollout_buffer_class": buffer,
+        "gae_lambda": config.gae_lambda,
+        "vf_coef": config.vf_coef,
+        "ent_coef": 0.0,  # the entropy is in the return, where it also counts what is to come
+    }
 
 
-ALGORITHMS: dict[str, Maker] = {"ppo": _ppo, "a2c": _a2c}
+def _ppo(config: TrainConfig, common: dict[str, Any]) -> OnPolicyAlgorithm:
+    common = _clipped(config) | _actor_critic(config, PriorPolicy, EpisodeBuffer) | common
+    return PPO(**common)
+
+
+def _maskable_ppo(config: TrainConfig, common: dict[str, Any]) -> OnPolicyAlgorithm:
+    from sb3_contrib import MaskablePPO
+
+    from agents.maskable import MaskableEpisodeBuffer, MaskablePriorPolicy
+
+    shared = _actor_critic(config, MaskablePriorPolicy, MaskableEpisodeBuffer)
+    return MaskablePPO(**_clipped(config) | shared | common)
+
+
+def _a2c(config: TrainConfig, common: dict[str, Any]) -> OnPolicyAlgorithm:
+    shared = _actor_critic(config, PriorPolicy, EpisodeBuffer)
+    return A2C(use_rms_prop=False, normalize_advantage=True, **shared | common)
+
+
+def _piece_gradient(
+    config: TrainConfig, common: dict[str, Any], divide: bool
+) -> OnPolicyAlgorithm:
+    from agents.piece_gradient import PieceBuffer, PieceGradient
+
+    settings = {"group_size": config.group_size, "divide": divide, "normalize_values": False}
+    common["rollout_buffer_kwargs"] |= settings
+    shared = _actor_critic(config, PriorPolicy, PieceBuffer)
+    return PieceGradient(**_clipped(config) | shared | common)
+
+
+ALGORITHMS: dict[str, Maker] = {
+    "ppo": _ppo,
+    "a2c": _a2c,
+    "maskable_ppo": _maskable_ppo,
+    "rloo": partial(_piece_gradient, divide=False),
+    "grpo": partial(_piece_gradient, divide=True),
+}
+# Those whose objective's c may be turned while they learn.
+WITH_KL_BUDGET = ("ppo", "a2c", "maskable_ppo", "rloo", "grpo")
+WITH_MASK = ("maskable_ppo",)
 
 
 def check_name(name: str) -> None:
@@ -71,6 +105,21 @@ def check_name(name: str) -> None:
         raise ValueError(
             f"unknown algorithm {name!r}.{did_you_mean(name, ALGORITHMS)} "
             f"Known: {', '.join(ALGORITHMS)}"
+        )
+
+
+def check_settings(config: TrainConfig) -> None:
+    """Raise ValueError for settings the algorithm cannot follow."""
+    check_name(config.algo)
+    if config.mask and config.algo not in WITH_MASK:
+        raise ValueError(
+            f"{config.algo} cannot act with the masks asked for ({', '.join(config.mask)}); "
+            f"expected --algo {' or '.join(WITH_MASK)}, or no --mask"
+        )
+    if config.kl_budget and config.algo not in WITH_KL_BUDGET:
+        raise ValueError(
+            f"{config.algo} cannot hold a KL budget; expected --algo "
+            f"{', '.join(WITH_KL_BUDGET[:-1])} or {WITH_KL_BUDGET[-1]}, or a fixed --c"
         )
 
 
@@ -88,35 +137,35 @@ def make(
     Raises:
         ValueError: an unknown algorithm or device, or a prior of another codec.
     """
-    check_name(config.algo)
+    check_settings(config)
     try:
         get_device(config.device)
     except RuntimeError:
         raise ValueError(f"unknown device {config.device!r}; expected auto, cpu or cuda") from None
     task = env.env.task
     prior.require(task.codec)
-    return ALGORITHMS[config.algo](
-        config,
-        env,
-        learning_rate=falling(config.learning_rate),
-        n_steps=task.steps,
-        gamma=config.gamma,
-        gae_lambda=config.gae_lambda,
-        vf_coef=config.vf_coef,
-        max_grad_norm=config.max_grad_norm,
-        rollout_buffer_class=EpisodeBuffer,
-        ent_coef=0.0,  # the entropy is in the return, where it also counts what is to come
-        rollout_buffer_kwargs={
+    common = {
+        "env": env,
+        "learning_rate": falling(config.learning_rate),
+        "n_steps": task.steps,
+        "gamma": config.gamma,
+        "max_grad_norm": config.max_grad_norm,
+        "rollout_buffer_kwargs": {
             "reward": reward,
             "task": task,
             "entropy": config.entropy,
+            "c": config.c,
             "normalize_values": True,
         },
-        policy_kwargs={
+        "policy_kwargs": {
             "prior": prior,
             "value_gradient": config.value_gradient,
             "bf16": config.bf16 and has_bf16(config.device),
         },
-        seed=config.seed,
-        device=config.device,
-    )
+        "seed": config.seed,
+        "device": config.device,
+    }
+    with warnings.catch_warnings():
+        # SB3's advice on the last minibatch; whole pieces fill minibatches their own way
+        warnings.filterwarnings("ignore", "You have specified a mini-batch size")
+        return ALGORITHMS[config.algo](config, common)

@@ -56,6 +56,7 @@ class PieceMetrics(BaseCallback):
             "rules": total - parts.get("prior", 0.0),
             "prior": parts.get("prior", 0.0),
             "kl": float(policy_nats - prior_nats),
+            "c": float(buffer.c),
             "entropy": float(-policy_nats),
             "distinct": distinct(score) / score.batch,
             "explained_variance": _explained(buffer.values, buffer.returns),
@@ -131,7 +132,7 @@ class Saver(BaseCallback):
 
     Args:
         run: where to.
-        every: environment steps between saves.
+        every: environment steps between saves; -1 for never.
     """
 
     def __init__(self, run: Run, every: int) -> None:
@@ -145,7 +146,7 @@ class Saver(BaseCallback):
         return True
 
     def _on_rollout_start(self) -> None:  # all gradient steps of the last rollout are done
-        if self.num_timesteps - self.last >= self.every:
+        if 0 < self.every <= self.num_timesteps - self.last:
             self.run.save(self.model)
             self.last = self.num_timesteps
 

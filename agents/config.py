@@ -22,9 +22,19 @@ RANGES = {
     "gae_lambda": (0.0, 1.0),
     "clip_range": (1e-6, 10.0),
     "entropy": (0.0, 1e6),
+    "c": (1e-6, 1e6),
+    "kl_budget": (0.0, 1e3),
+    "tau": (0.0, 1.0),
+    "replay_ratio": (1e-3, 1e3),
+    "temperature": (1e-3, 1e3),
+    "exploration_fraction": (0.0, 1.0),
+    "exploration_initial_eps": (0.0, 1.0),
+    "exploration_final_eps": (0.0, 1.0),
     "vf_coef": (0.0, 1e6),
     "max_grad_norm": (1e-9, 1e9),
 }
+EXPLORATIONS = ("boltzmann", "egreedy")
+PRESETS = Path(__file__).parent / "presets"
 TABLES = ("reward", "task")  # name=value lists on the command line, tables in TOML
 
 
@@ -36,7 +46,12 @@ class TrainConfig:
         n_timesteps: environment steps (cells written) in all.
         reward: terms as name=weight, further parameters behind commas: rl_tuner=0.5 prior=1
             leap_recovery=0.5,min_leap=7 my_rewards.py:smooth=0.3
-        algo: ppo or a2c.
+        c: divides every term but the prior's: the objective is reward / c + log p - log pi.
+        kl_budget: KL to the prior, in nats per token, that a controller holds by turning c;
+            0 for none.
+        mask: rules the agent cannot break, as it is never offered the tokens that would
+            (maskable_ppo).
+        algo: how to learn; see `agents.algorithms.ALGORITHMS`.
         env: id of the environment.
         task: its arguments as name=value: bars=8 meter=3/4 low=C4
         prior: name or path of the checkpoint to start from and to measure the KL against.
@@ -48,20 +63,32 @@ class TrainConfig:
         threads: CPU threads of torch. A second one gains a fifth where its core is free, and
             makes everything many times slower where another program wants it.
         learning_rate: of Adam, falls to a tenth along the run.
-        n_epochs: passes over each rollout (ppo).
-        batch_size: cells in a minibatch of whole pieces (ppo).
+        n_epochs: passes over each rollout (ppo, maskable_ppo, rloo, grpo).
+        batch_size: cells in a minibatch of whole pieces.
         gamma: discount; 1 because every piece has the same length.
         gae_lambda: of generalised advantage estimation.
-        clip_range: of the probability ratio (ppo).
+        clip_range: of the probability ratio (ppo, maskable_ppo, rloo, grpo).
         entropy: weight of the policy's entropy, in nats, beside the reward; with prior=1 and
             entropy=1 a piece pays for its KL to the prior, more keeps pieces more varied.
         vf_coef: weight of the value's error.
         max_grad_norm: gradients are clipped to this norm.
+        group_size: pieces whose returns are each other's baseline (rloo, grpo).
+        buffer_size: cells remembered (dqn, qrdqn, q, psi, g), as are those that follow.
+        replay_ratio: cells replayed for each new one.
+        tau: share of the online network that moves into the target network at each update.
+        temperature: of the policy drawn from the Q-values.
+        exploration: boltzmann draws from that policy, egreedy plays the best or anything.
+        exploration_fraction: share of the run over which epsilon falls (egreedy).
+        exploration_initial_eps: epsilon at the start.
+        exploration_final_eps: epsilon after that.
+        n_quantiles: of each action's return (qrdqn).
         value_gradient: whether the value's error also trains the recurrent network.
         bf16: learn in bfloat16 where the processor does that in hardware.
         eval_pieces: pieces sampled for the table at the end.
         samples: melodies written at the end.
-        save_freq: steps between saves of policy and state.
+        eval_freq: steps between evaluations, after which the best policy is kept; -1 for none.
+        eval_episodes: pieces of such an evaluation.
+        save_freq: steps between saves of policy and state; -1 for none but the last.
         progress: show a progress bar.
         tensorboard: also log for TensorBoard, into the run directory.
     """
@@ -72,6 +99,9 @@ class TrainConfig:
         *("rl_tuner=0.33", "key=-2", "tonic=1.3", "repeated_motif=0.2", "high_low_unique=2.7"),
         *("leap_up_back=2.7", "prior=0.67"),
     )
+    c: float = 1.0
+    kl_budget: float = 0.0
+    mask: tuple[str, ...] = ()
     algo: str = "ppo"
     env: str = "composition/RLTuner-v0"
     task: tuple[str, ...] = ()
@@ -91,20 +121,42 @@ class TrainConfig:
     entropy: float = 1.0
     vf_coef: float = 0.5
     max_grad_norm: float = 0.5
+    group_size: int = 32
+    buffer_size: int = 100_000
+    replay_ratio: float = 6.4
+    tau: float = 0.01
+    temperature: float = 1.0
+    exploration: str = "boltzmann"
+    exploration_fraction: float = 0.3
+    exploration_initial_eps: float = 1.0
+    exploration_final_eps: float = 0.05
+    n_quantiles: int = 25
     value_gradient: bool = True
     bf16: bool = True
     eval_pieces: int = 4000
     samples: int = 8
+    eval_freq: int = 250_000
+    eval_episodes: int = 500
     save_freq: int = 250_000
     progress: bool = True
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
         least = {"n_timesteps": 1, "n_envs": 2, "threads": 1, "n_epochs": 1, "batch_size": 2}
-        least |= {"eval_pieces": 1, "samples": 0, "save_freq": 1, "seed": 0}
+        least |= {"eval_pieces": 1, "samples": 0, "seed": 0, "group_size": 2, "n_quantiles": 1}
+        least |= {"buffer_size": 1, "eval_episodes": 1}
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise ValueError(f"{name}={getattr(self, name)}: expected at least {value}")
+        for name in ("eval_freq", "save_freq"):
+            value = getattr(self, name)
+            if value < 1 and value != -1:
+                raise ValueError(f"{name}={value}: expected steps, at least 1, or -1 for never")
+        if self.exploration not in EXPLORATIONS:
+            raise ValueError(
+                f"unknown exploration {self.exploration!r}."
+                f"{did_you_mean(self.exploration, EXPLORATIONS)} Known: {', '.join(EXPLORATIONS)}"
+            )
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)
             if not low <= value <= high:  # also refuses what is not a number
@@ -201,12 +253,35 @@ def to_toml(config: TrainConfig) -> str:
     return text
 
 
+def preset_names() -> list[str]:
+    """Presets that ship; each algorithm has one of its own name."""
+    return sorted(path.stem for path in PRESETS.glob("*.toml"))
+
+
+def read_preset(name: str) -> dict[str, Any]:
+    """A preset that ships, as settings that differ from the defaults of TrainConfig.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if name not in preset_names():
+        raise ValueError(
+            f"unknown preset {name!r}.{did_you_mean(name, preset_names())} "
+            f"Known: {', '.join(preset_names())}"
+        )
+    with (PRESETS / f"{name}.toml").open("rb") as file:
+        return tomllib.load(file)
+
+
 def from_mapping(values: Mapping[str, Any], source: str) -> TrainConfig:
-    """Settings from a mapping as TOML gives it.
+    """Settings from a mapping as TOML gives it; what it leaves out is as its algorithm's preset.
 
     Raises:
         ValueError: an unknown name or a value of a wrong type; the message names `source`.
     """
+    algo = values.get("algo", TrainConfig.algo)
+    if algo in preset_names():
+        values = {**read_preset(algo), **values}
     hints = get_type_hints(TrainConfig)
     known = [f.name for f in fields(TrainConfig)]
     settings: dict[str, Any] = {}
@@ -218,6 +293,8 @@ def from_mapping(values: Mapping[str, Any], source: str) -> TrainConfig:
             if not isinstance(value, Mapping):
                 raise ValueError(f"{source}: [{name}] must be a table of names and values")
             value = tuple(_as_text(key, item) for key, item in value.items())
+        elif name == "mask" and isinstance(value, list):
+            value = tuple(str(item) for item in value)
         elif kind is Path and isinstance(value, str):
             value = Path(value)
         elif kind is float and isinstance(value, int) and not isinstance(value, bool):
@@ -241,6 +318,25 @@ def read_toml(path: Path) -> TrainConfig:
         raise ValueError(f"{path} is not TOML: {error}") from error
 
 
+def _starting_point(chosen: argparse.Namespace) -> TrainConfig:
+    """The settings that the remaining flags change."""
+    given = [name for name in ("config", "resume", "preset") if getattr(chosen, name)]
+    if len(given) > 1:
+        raise ValueError(f"--{given[0]} and --{given[1]} both say where to start; leave one out")
+    if chosen.config is not None and not chosen.config.is_file():
+        raise ValueError(f"--config: there is no file {str(chosen.config)!r}")
+    if chosen.resume is not None:
+        if not (chosen.resume / "config.toml").is_file():
+            raise ValueError(f"{chosen.resume} is no run directory: it has no config.toml")
+        return read_toml(chosen.resume / "config.toml")
+    if chosen.config is not None:
+        return read_toml(chosen.config)
+    if chosen.preset:
+        return from_mapping(read_preset(chosen.preset), f"preset {chosen.preset}")
+    algo = chosen.algo or TrainConfig.algo
+    return from_mapping({"algo": algo}, f"preset {algo}")
+
+
 def parse_arguments(
     arguments: Sequence[str] | None = None, description: str = ""
 ) -> tuple[TrainConfig, Path | None]:
@@ -250,22 +346,19 @@ def parse_arguments(
     from a run directory.
     """
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--config", type=Path, default=None)
-    first.add_argument("--resume", type=Path, default=None)
+    for name in ("config", "resume"):
+        first.add_argument(f"--{name}", type=Path, default=None)
+    for name in ("preset", "algo"):
+        first.add_argument(f"--{name}", default="")
     words = list(sys.argv[1:] if arguments is None else arguments)
     chosen, rest = first.parse_known_args(words)
-    base = TrainConfig()
-    if chosen.resume is not None and chosen.config is not None:
-        raise ValueError("--resume takes its settings from the run; leave --config out")
-    if chosen.config is not None and not chosen.config.is_file():
-        raise ValueError(f"--config: there is no file {str(chosen.config)!r}")
-    if chosen.resume is not None:
-        if not (chosen.resume / "config.toml").is_file():
-            raise ValueError(f"{chosen.resume} is no run directory: it has no config.toml")
-        base = read_toml(chosen.resume / "config.toml")
-    elif chosen.config is not None:
-        base = read_toml(chosen.config)
-    note = "  --config FILE starts from a TOML file; --resume RUN goes on with a run."
+    base = _starting_point(chosen)
+    if chosen.algo:
+        rest = [*rest, "--algo", chosen.algo]
+    note = (
+        "  --preset NAME starts from settings that ship, by default those named as the algorithm; "
+        "--config FILE from a TOML file; --resume RUN goes on with a run."
+    )
     config = tyro.cli(
         TrainConfig,
         args=rest,

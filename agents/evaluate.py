@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pretrained.prior import RecurrentPrior
 
 BATCH = 1000  # pieces sampled at once
+KL = "mean KL to the prior (nats)"
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,20 @@ def sample_many(
     return Score(np.concatenate(parts), task)
 
 
-def column(score: Score, prior: RecurrentPrior) -> dict[str, float]:
-    """One column of the table: statistics, mean log p under `prior`, distinct pieces."""
+def column(
+    score: Score, prior: RecurrentPrior, writer: RecurrentPrior | None = None
+) -> dict[str, float]:
+    """One column of the table: statistics, mean log p under `prior`, distinct pieces.
+
+    With the `writer` the pieces were drawn from (at temperature 1) also its KL to the prior,
+    estimated as the mean of log pi - log p.
+    """
     from rewards.metrics import distinct, table_rows
 
-    rows = table_rows(score)
-    rows["mean log p per token (nats)"] = float(prior.log_prob(score).mean())
+    rows, likely = table_rows(score), prior.log_prob(score)
+    rows["mean log p per token (nats)"] = float(likely.mean())
+    if writer is not None:
+        rows[KL] = float((writer.log_prob(score) - likely).mean())
     rows["distinct pieces"] = float(distinct(score))
     return rows
 
@@ -85,8 +94,12 @@ def compare(
 ) -> dict[str, dict[str, float]]:
     """Columns of prior and agent, `n` pieces each."""
     return {
-        "prior": column(sample_many(prior, task, n, seed), prior),
-        "agent": column(sample_many(agent, task, n, seed, temperature), prior),
+        "prior": column(sample_many(prior, task, n, seed), prior, prior),
+        "agent": column(
+            sample_many(agent, task, n, seed, temperature),
+            prior,
+            agent if temperature == 1 else None,
+        ),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,17 @@ from stable_baselines3.common.type_aliases import RolloutBufferSamples
 
 from envs.score import Score
 from envs.task import Task
-from rewards.total import RewardSum, total
+from rewards.total import PRIOR, RewardSum, total
 
 Array = npt.NDArray[Any]
+
+
+def objective(parts: Mapping[str, Array], c: float = 1.0) -> Array:
+    """Sum of the terms' values with every term but the prior's divided by c."""
+    if c == 1.0:
+        return total(parts)
+    shares = {name: v if name == PRIOR else v / np.float32(c) for name, v in parts.items()}
+    return total(shares)
 
 
 class EpisodeBuffer(RolloutBuffer):
@@ -37,6 +45,7 @@ class EpisodeBuffer(RolloutBuffer):
         task: of the pieces, needed with `reward`.
         entropy: weight of -log pi(a|s), in nats, added to the reward of every step. With the
             prior's log p as a reward term of the same weight, the two are the KL to the prior.
+        c: divides every reward term but the prior's: the objective is rules / c + log p - log pi.
         normalize_values: read the value head's output as standard deviations from the mean
             return of the other pieces at that cell. Returns fall steadily towards the end of a
             piece, and a head that starts at 0 is a fair baseline only this way; without one, the
@@ -59,6 +68,7 @@ class EpisodeBuffer(RolloutBuffer):
         reward: RewardSum | None = None,
         task: Task | None = None,
         entropy: float = 0.0,
+        c: float = 1.0,
         normalize_values: bool = False,
     ) -> None:
         BaseBuffer.__init__(
@@ -76,7 +86,7 @@ class EpisodeBuffer(RolloutBuffer):
             raise ValueError("an EpisodeBuffer that scores pieces needs their task")
         self.gae_lambda, self.gamma = gae_lambda, gamma
         self.reward, self.task = reward, task
-        self.entropy, self.normalize_values = entropy, normalize_values
+        self.entropy, self.c, self.normalize_values = entropy, c, normalize_values
         self.parts: dict[str, Array] = {}
         self.reset()
 
@@ -147,10 +157,7 @@ class EpisodeBuffer(RolloutBuffer):
         Raises:
             RewardError: a reward term failed.
         """
-        if self.reward is not None:
-            self.parts = self.reward.breakdown(self.score())
-            self.rewards = self._as_steps(total(self.parts))
-        self.rewards = self.rewards - self.entropy * self.log_probs
+        self.pay()
         if not self.normalize_values:
             super().compute_returns_and_advantage(last_values, dones)
             return
@@ -159,6 +166,17 @@ class EpisodeBuffer(RolloutBuffer):
         self.values = mean + spread * outputs
         super().compute_returns_and_advantage(torch.zeros_like(last_values), dones)
         self.values, self.returns = outputs, (self.returns - mean) / spread
+
+    def pay(self) -> None:
+        """Score the pieces if there is a reward, and take off what the policy's choices cost.
+
+        Raises:
+            RewardError: a reward term failed.
+        """
+        if self.reward is not None:
+            self.parts = self.reward.breakdown(self.score())
+            self.rewards = self._as_steps(objective(self.parts, self.c))
+        self.rewards = self.rewards - self.entropy * self.log_probs
 
     def _return_statistics(self) -> tuple[Array, float]:
         """Mean discounted return of the other pieces from each step on, and one spread for all.

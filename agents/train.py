@@ -12,12 +12,13 @@ with the policy, metrics, a learning curve and melodies.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agents import commands
 from agents.config import TrainConfig, parse_arguments, to_toml
 
 if TYPE_CHECKING:
+    from stable_baselines3.common.callbacks import BaseCallback
     from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
     from agents.run import Run
@@ -37,15 +38,18 @@ def learn(
     from stable_baselines3.common.logger import configure
 
     from agents.callbacks import Interrupt, PieceMetrics, ProgressBar, Saver
+    from agents.kl import KLController
 
     model.set_logger(configure(str(run.path), ["tensorboard"] if config.tensorboard else []))
     metrics, interrupt = PieceMetrics(run, prior, reward, config.prior), Interrupt()
     bar = ProgressBar(metrics, config.n_timesteps, config.progress)
-    saver = Saver(run, config.save_freq)
+    beside: list[BaseCallback] = [interrupt, metrics, bar, Saver(run, config.save_freq)]
+    if config.kl_budget:
+        beside.append(KLController(metrics, config.kl_budget))
     try:
         model.learn(
             max(0, config.n_timesteps - model.num_timesteps),
-            callback=[interrupt, metrics, bar, saver],
+            callback=beside,
             reset_num_timesteps=False,
         )
     except BaseException:
@@ -64,14 +68,19 @@ def report(
     """The table, the melodies and the learning curve."""
     from agents import curve
     from agents.compose import write_pieces
-    from agents.evaluate import as_json, compare, sample_many, table
+    from agents.evaluate import KL, as_json, compare, sample_many, table
+    from agents.kl import verdict
     from agents.run import write_atomic
 
     agent = model.policy.as_prior()  # type: ignore[operator]
     columns = compare(agent, prior, task, config.eval_pieces, config.seed + 1)
     text = table(columns, config.eval_pieces, task)
     print("\n" + text)
-    facts = {"pieces": config.eval_pieces, "steps": model.num_timesteps}
+    facts: dict[str, Any] = {"pieces": config.eval_pieces, "steps": model.num_timesteps}
+    missed = verdict(columns["agent"][KL], config.kl_budget) if config.kl_budget else ""
+    if missed:
+        print(f"\nwarning: {missed}")
+        facts["kl_budget"] = missed
     write_atomic(run.path / "report.json", as_json(facts, columns))
     write_atomic(run.path / "report.txt", text + "\n")
     curve.draw(run.read_metrics(), run.path / "learning_curve.png")
@@ -89,14 +98,14 @@ def train(config: TrainConfig, resume: Path | None = None) -> int:
     from agents.run import Run, write_atomic
     from agents.vec_env import CompositionVecEnv, make_env
     from pretrained.checkpoint import load, locate
-    from rewards.total import build
+    from rewards.total import build, find
 
-    algorithms.check_name(config.algo)
+    algorithms.check_settings(config)
     if config.device.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"--device {config.device}: torch finds no GPU here; use cpu or auto")
     torch.set_num_threads(config.threads)
     reward = build(config.reward_spec)
-    env = CompositionVecEnv(make_env(config, config.n_envs))
+    env = CompositionVecEnv(make_env(config, config.n_envs), [find(name) for name in config.mask])
     task = env.env.task
     prior = load(config.prior, task.codec)
     reward.prepare(task)

@@ -14,6 +14,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 import envs  # noqa: F401  (registers the ids)
 from envs.composition import CompositionVectorEnv
+from envs.contract import RewardFunction
 from envs.score import Score
 from envs.task import Task
 
@@ -74,15 +75,17 @@ class CompositionVecEnv(VecEnv):
 
     Args:
         env: with autoreset in the same step.
+        mask: rules whose breaches `action_masks` leaves out, where a piece has another choice.
 
     Raises:
         ValueError: another autoreset mode.
     """
 
-    def __init__(self, env: CompositionVectorEnv) -> None:
+    def __init__(self, env: CompositionVectorEnv, mask: Sequence[RewardFunction] = ()) -> None:
         if env.autoreset_mode is not AutoresetMode.SAME_STEP:
             raise ValueError("SB3 starts new episodes at once; use autoreset_mode='SameStep'")
         self.env = env
+        self.mask = tuple(mask)
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
         self._actions: Array = np.zeros(env.num_envs, np.int64)
         self._returns = np.zeros(env.num_envs)
@@ -117,6 +120,10 @@ class CompositionVecEnv(VecEnv):
             self._length = 0
         return observation, rewards.astype(np.float32), terminated, infos
 
+    def action_masks(self) -> npt.NDArray[np.bool_]:
+        """(B, vocab): what the grammar and the rules of `mask` allow in the next cell."""
+        return self.env.action_masks()
+
     def close(self) -> None:
         """Nothing to release."""
         self.env.close()
@@ -137,7 +144,8 @@ class CompositionVecEnv(VecEnv):
         self, method_name: str, *args: Any, indices: Indices = None, **kwargs: Any
     ) -> list[Any]:
         """Call a method of the batch; its result's rows for the pieces asked for."""
-        result = getattr(self.env, method_name)(*args, **kwargs)
+        owner = self if method_name == "action_masks" else self.env
+        result = getattr(owner, method_name)(*args, **kwargs)
         return [None if result is None else result[row] for row in self._indices(indices)]
 
     def env_is_wrapped(self, wrapper_class: Any, indices: Indices = None) -> list[bool]:

@@ -35,7 +35,8 @@ PACKS = Path(__file__).parent / "packs"
 # Cell-wise terms are scored a column of pieces at a time: enough pieces to be worth a numpy call,
 # few enough for a column to stay in cache and the whole in memory.
 CHUNK_PIECES, CHUNK_CELLS = 4096, 2**21
-FACTORIES: Mapping[str, Callable[..., RewardFunction]] = {"prior": Likelihood}
+PRIOR = "prior"  # name of the likelihood term
+FACTORIES: Mapping[str, Callable[..., RewardFunction]] = {PRIOR: Likelihood}
 
 
 @dataclass(frozen=True)
