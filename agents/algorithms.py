@@ -15,6 +15,7 @@ from agents.config import TrainConfig
 from agents.policy import PriorPolicy
 from agents.rollout import EpisodeBuffer
 from envs.theory import did_you_mean
+from rewards.total import PRIOR
 
 if TYPE_CHECKING:
     from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -76,9 +77,7 @@ def _a2c(config: TrainConfig, common: dict[str, Any]) -> OnPolicyAlgorithm:
     return A2C(use_rms_prop=False, normalize_advantage=True, **shared | common)
 
 
-def _piece_gradient(
-    config: TrainConfig, common: dict[str, Any], divide: bool
-) -> OnPolicyAlgorithm:
+def _piece_gradient(config: TrainConfig, common: dict[str, Any], divide: bool) -> OnPolicyAlgorithm:
     from agents.piece_gradient import PieceBuffer, PieceGradient
 
     settings = {"group_size": config.group_size, "divide": divide, "normalize_values": False}
@@ -87,12 +86,28 @@ def _piece_gradient(
     return PieceGradient(**_clipped(config) | shared | common)
 
 
+def _q_learning(config: TrainConfig, common: dict[str, Any], kind: str) -> OnPolicyAlgorithm:
+    from agents.q_learning import QLearning
+    from agents.q_policy import QPolicy
+
+    names = ("buffer_size", "replay_ratio", "tau", "batch_size", "n_quantiles", "temperature")
+    names += ("exploration", "exploration_fraction")
+    names += ("exploration_initial_eps", "exploration_final_eps")
+    settings = {name: getattr(config, name) for name in names}
+    # The entropy is in the policy that is drawn from the values, not in what they learn.
+    common["rollout_buffer_kwargs"] |= {"entropy": 0.0, "normalize_values": False}
+    return QLearning(
+        policy=QPolicy, kind=kind, rollout_buffer_class=EpisodeBuffer, **settings | common
+    )
+
+
 ALGORITHMS: dict[str, Maker] = {
     "ppo": _ppo,
     "a2c": _a2c,
     "maskable_ppo": _maskable_ppo,
     "rloo": partial(_piece_gradient, divide=False),
     "grpo": partial(_piece_gradient, divide=True),
+    **{kind: partial(_q_learning, kind=kind) for kind in ("dqn", "qrdqn", "q", "psi", "g")},
 }
 # Those whose objective's c may be turned while they learn.
 WITH_KL_BUDGET = ("ppo", "a2c", "maskable_ppo", "rloo", "grpo")
@@ -123,6 +138,17 @@ def check_settings(config: TrainConfig) -> None:
         )
 
 
+def check_budget(config: TrainConfig, reward: RewardSum) -> None:
+    """Raise ValueError if a KL budget is asked for and the objective is no KL."""
+    term = reward.terms.get(PRIOR)
+    likely = term.weight if term else 0.0
+    if config.kl_budget and likely != config.entropy:
+        raise ValueError(
+            f"kl_budget: log p has weight {likely:g} and log pi {config.entropy:g}, which is no KL; "
+            "expected the same, such as prior=1 in the reward and --entropy 1"
+        )
+
+
 def make(
     config: TrainConfig, env: CompositionVecEnv, prior: RecurrentPrior, reward: RewardSum
 ) -> OnPolicyAlgorithm:
@@ -138,6 +164,7 @@ def make(
         ValueError: an unknown algorithm or device, or a prior of another codec.
     """
     check_settings(config)
+    check_budget(config, reward)
     try:
         get_device(config.device)
     except RuntimeError:

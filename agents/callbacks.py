@@ -12,6 +12,7 @@ import numpy.typing as npt
 from stable_baselines3.common.callbacks import BaseCallback
 from tqdm import tqdm
 
+from agents.monitor import Diagnostics
 from agents.rollout import EpisodeBuffer
 from agents.run import Run
 from pretrained.prior import RecurrentPrior
@@ -28,11 +29,19 @@ class PieceMetrics(BaseCallback):
         prior: the KL is measured against it.
         reward: the reward the buffer scores with.
         checkpoint: the prior's name; if the reward holds its likelihood, that is used again.
+        diagnostics: further columns, and warnings.
     """
 
-    def __init__(self, run: Run, prior: RecurrentPrior, reward: RewardSum, checkpoint: str) -> None:
+    def __init__(
+        self,
+        run: Run,
+        prior: RecurrentPrior,
+        reward: RewardSum,
+        checkpoint: str,
+        diagnostics: Diagnostics | None = None,
+    ) -> None:
         super().__init__()
-        self.run, self.prior = run, prior
+        self.run, self.prior, self.diagnostics = run, prior, diagnostics
         term = reward.terms.get("prior")
         same = term and isinstance(term.fn, Likelihood) and term.fn.name == checkpoint
         self.likelihood = term if term and same and term.weight else None
@@ -62,13 +71,18 @@ class PieceMetrics(BaseCallback):
             "explained_variance": _explained(buffer.values, buffer.returns),
         }
         self.row |= {f"reward/{name}": value for name, value in parts.items()}
-        bad = [name for name, value in self.row.items() if not np.isfinite(value)]
+        if self.diagnostics is not None:
+            self.row |= self.diagnostics.measure(score) | {"distinct": self.row["distinct"]}
+        learned = [name for name in self.row if not name.startswith("unrewarded/")]
+        bad = [name for name in learned if not np.isfinite(self.row[name])]
         if bad:
             raise ValueError(
                 f"{bad[0]} is {self.row[bad[0]]} at step {self.num_timesteps:,}: learning has "
                 "diverged. Try a smaller --learning-rate, or --resume from the last save"
             )
         self.run.append_metrics(self.row)
+        if self.diagnostics is not None:
+            self.diagnostics.watch(self.num_timesteps, self.row)
         for name, value in self.row.items():
             self.logger.record(name if "/" in name else f"pieces/{name}", value)
 

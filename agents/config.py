@@ -86,6 +86,8 @@ class TrainConfig:
         bf16: learn in bfloat16 where the processor does that in hardware.
         eval_pieces: pieces sampled for the table at the end.
         samples: melodies written at the end.
+        judge: log what the reward does not see, such as a model of another corpus, and warn if
+            it falls while the return rises.
         eval_freq: steps between evaluations, after which the best policy is kept; -1 for none.
         eval_episodes: pieces of such an evaluation.
         save_freq: steps between saves of policy and state; -1 for none but the last.
@@ -135,6 +137,7 @@ class TrainConfig:
     bf16: bool = True
     eval_pieces: int = 4000
     samples: int = 8
+    judge: bool = True
     eval_freq: int = 250_000
     eval_episodes: int = 500
     save_freq: int = 250_000

@@ -2,8 +2,11 @@
 
 config.toml          resolved settings; --config with it repeats the run
 provenance.json      versions, commit, hashes of the prior and of each reward's source
-metrics.csv          one row per update, one column per reward term, KL and entropy
+metrics.csv          one row per update: reward terms, KL, entropy, diversity, held-out judge
+evaluations.csv      one row per evaluation on fresh pieces
 policy.safetensors   the policy; loads as a prior
+best.safetensors     the policy of the best evaluation
+warnings.txt         where the reward seems to be hacked; not there if nowhere
 state.zip            to resume one's own run only: network and optimiser
 samples/             melodies as MIDI, MusicXML, ABC and score picture
 learning_curve.png   report.json   report.txt
@@ -151,35 +154,39 @@ class Run:
         """One row per update."""
         return self.path / "metrics.csv"
 
-    def append_metrics(self, row: Mapping[str, float]) -> None:
-        """Add a row; the first one writes the head."""
-        new = not self.metrics_file.exists()
-        with self.metrics_file.open("a", newline="") as file:
-            writer = csv.writer(file)
+    @property
+    def evaluations_file(self) -> Path:
+        """One row per evaluation."""
+        return self.path / "evaluations.csv"
+
+    @property
+    def best_file(self) -> Path:
+        """The policy of the best evaluation, which loads as a prior."""
+        return self.path / "best.safetensors"
+
+    def append_metrics(self, row: Mapping[str, float], file: Path | None = None) -> None:
+        """Add a row to metrics.csv or another table; the first one writes the head."""
+        file = file or self.metrics_file
+        new = not file.exists()
+        with file.open("a", newline="") as stream:
+            writer = csv.writer(stream)
             if new:
                 writer.writerow(row)
             writer.writerow(v if isinstance(v, int) else f"{v:.6g}" for v in row.values())
 
-    def read_metrics(self) -> dict[str, list[float]]:
-        """Columns of metrics.csv."""
-        names, *rows = self._metrics_lines() or [""]
+    def read_metrics(self, file: Path | None = None) -> dict[str, list[float]]:
+        """Columns of metrics.csv or another table; none if it is not there."""
+        names, *rows = _whole_lines(file or self.metrics_file) or [""]
         columns = zip(*(row.split(",") for row in rows), strict=True)
         return {n: [float(v) for v in c] for n, c in zip(names.split(","), columns, strict=False)}
 
-    def _metrics_lines(self) -> list[str]:
-        """Whole lines of metrics.csv; one that was cut off in the writing is none."""
-        if not self.metrics_file.exists():
-            return []
-        text = self.metrics_file.read_text()
-        lines = text[: text.rfind("\n") + 1].splitlines()
-        return [line for line in lines if line.count(",") == lines[0].count(",")]
-
     def cut_metrics(self, steps: int) -> None:
-        """Drop rows past `steps`, which a resumed run will write again."""
-        lines = self._metrics_lines()
-        kept = [line for line in lines[1:] if float(line.partition(",")[0]) <= steps]
-        if lines:
-            write_atomic(self.metrics_file, "\n".join([lines[0], *kept]) + "\n")
+        """Drop rows of both tables past `steps`, which a resumed run will write again."""
+        for file in (self.metrics_file, self.evaluations_file):
+            lines = _whole_lines(file)
+            kept = [line for line in lines[1:] if float(line.partition(",")[0]) <= steps]
+            if lines:
+                write_atomic(file, "\n".join([lines[0], *kept]) + "\n")
 
     # -- state -----------------------------------------------------------------------------------
 
@@ -217,6 +224,15 @@ class Run:
             raise ValueError(f"{file} cannot be resumed from: {error}") from error
         model.num_timesteps = steps
         return steps
+
+
+def _whole_lines(file: Path) -> list[str]:
+    """Lines of a table; one that was cut off in the writing is none."""
+    if not file.exists():
+        return []
+    text = file.read_text()
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    return [line for line in lines if line.count(",") == lines[0].count(",")]
 
 
 def _version(package: str) -> str:

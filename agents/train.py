@@ -39,11 +39,18 @@ def learn(
 
     from agents.callbacks import Interrupt, PieceMetrics, ProgressBar, Saver
     from agents.kl import KLController
+    from agents.monitor import Diagnostics, Evaluator, find_judge
+    from agents.run import write_atomic
 
     model.set_logger(configure(str(run.path), ["tensorboard"] if config.tensorboard else []))
-    metrics, interrupt = PieceMetrics(run, prior, reward, config.prior), Interrupt()
+    task = model.env.env.task  # type: ignore[union-attr]
+    watch = Diagnostics(task, reward, find_judge(task)) if config.judge else None
+    metrics, interrupt = PieceMetrics(run, prior, reward, config.prior, watch), Interrupt()
     bar = ProgressBar(metrics, config.n_timesteps, config.progress)
     beside: list[BaseCallback] = [interrupt, metrics, bar, Saver(run, config.save_freq)]
+    if config.eval_freq > 0:
+        settings = (config.eval_freq, config.eval_episodes, config.seed + 1)
+        beside.append(Evaluator(run, task, reward, *settings))
     if config.kl_budget:
         beside.append(KLController(metrics, config.kl_budget))
     try:
@@ -58,6 +65,8 @@ def learn(
     finally:
         interrupt.on_training_end()
         run.save(model)
+        if watch is not None and watch.warnings:
+            write_atomic(run.path / "warnings.txt", "\n".join(watch.warnings) + "\n")
     return model.num_timesteps >= config.n_timesteps
 
 

@@ -203,9 +203,7 @@ def fit(config: PriorConfig, train: list[Tune], valid: list[Tune], codec: Codec)
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads)
     rng = np.random.default_rng(config.seed)
-    shape = NetShape(
-        codec.vocab, config.hidden, config.layers, config.embed, config.lookback
-    )
+    shape = NetShape(codec.vocab, config.hidden, config.layers, config.embed, config.lookback)
     net = RecurrentNet(shape, config.dropout)
     averaged = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(config.average))
     kept: RecurrentNet = averaged.module  # type: ignore[assignment]

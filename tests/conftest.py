@@ -22,10 +22,10 @@ def tiny_prior():
     from pretrained.rnn import NetShape, RecurrentNet
 
     torch.set_num_threads(1)
-    net = RecurrentNet(NetShape(Codec().vocab, hidden=16, embed=8))
+    net = RecurrentNet(NetShape(Codec().vocab, hidden=16, embed=8, lookback=1))
     rng = torch.Generator().manual_seed(7)
     with torch.no_grad():
-        for weight in net.parameters():  # the tables of places too, which start at zero
+        for weight in net.parameters():  # tables of places and of looking back too, zero at first
             weight.normal_(0.0, 0.7, generator=rng)
     return RecurrentPrior(net, Codec())
 

@@ -98,6 +98,7 @@ def tiny(checkpoint_file, runs, **changes):
         device="cpu",
         eval_pieces=20,
         samples=2,
+        judge=False,  # counted from music21's corpus at first use
         progress=False,
     )
     return replace(base, **changes)

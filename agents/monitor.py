@@ -1,0 +1,134 @@
+"""What watches a run from outside its reward: a held-out judge, diversity, evaluations."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from stable_baselines3.common.callbacks import BaseCallback
+from tqdm import tqdm
+
+from agents.rollout import objective
+from pretrained.judge import Judge, load_judge
+from rewards.diversity import diversity
+from rewards.hacking import HackingMonitor, held_out_rules, rule_means
+
+if TYPE_CHECKING:
+    from agents.run import Run
+    from envs.score import Score
+    from envs.task import Task
+    from rewards.total import RewardSum
+
+PIECES = 64  # of a rollout that are looked at
+PAIRS = 500  # of them whose edit distance is taken
+WATCHED = ("judge", "distinct", "edit_distance", "interval_entropy", "rhythm_entropy")
+
+
+def find_judge(task: Task) -> Judge | None:
+    """The held-out judge of a task, None where it cannot be had; says why."""
+    try:
+        return load_judge(task.codec)
+    except (ValueError, FileNotFoundError) as error:
+        print(f"no held-out judge: {error}", file=sys.stderr)
+        return None
+
+
+class Diagnostics:
+    """Columns of the training log that the reward does not see, and a warning when they fall.
+
+    judge: nats per note under a model of another corpus, see `pretrained.judge`.
+    distinct, edit_distance, ...: see `rewards.diversity.diversity`.
+    unrewarded/NAME: means of the rules that the reward does not pay for.
+
+    Args:
+        task: of the pieces.
+        reward: what is learned.
+        judge: the held-out judge, or None to do without.
+    """
+
+    def __init__(self, task: Task, reward: RewardSum, judge: Judge | None) -> None:
+        self.judge = judge
+        self.rules = held_out_rules(reward)
+        self.monitor = HackingMonitor()
+        self.warnings: list[str] = []
+        if judge is not None:
+            judge.require(task.codec)
+
+    def measure(self, score: Score) -> dict[str, float]:
+        """The columns for finished pieces, of which the first few are looked at."""
+        few = score[:PIECES]
+        found = {} if self.judge is None else {"judge": self.judge.per_note(few)}
+        varied = diversity(few, pairs=PAIRS)
+        found |= {name: varied[name] for name in WATCHED if name in varied}
+        means = rule_means(few, self.rules)
+        return found | {f"unrewarded/{name}": value for name, value in means.items()}
+
+    def watch(self, steps: int, row: Mapping[str, float]) -> None:
+        """Look at a row of the log; a warning goes to the terminal and into `warnings`."""
+        watched = {name: row[name] for name in WATCHED if name in row}
+        prefix = "unrewarded/"
+        rules = {k.removeprefix(prefix): v for k, v in row.items() if k.startswith(prefix)}
+        told = self.monitor.update(steps, row["return"], watched, rules)
+        if told:
+            self.warnings.append(told)
+            tqdm.write(f"warning: {told}", file=sys.stderr)
+
+
+class Evaluator(BaseCallback):
+    """Draws fresh pieces at intervals and keeps the best policy, as best.safetensors.
+
+    The best is that of the highest objective, reward / c + log p - log pi; each evaluation is a
+    row of evaluations.csv.
+
+    Args:
+        run: where they go.
+        task: of the pieces.
+        reward: what is learned.
+        every: environment steps between evaluations.
+        pieces: drawn for each.
+        seed: of the draw, the same every time.
+    """
+
+    def __init__(
+        self, run: Run, task: Task, reward: RewardSum, every: int, pieces: int, seed: int
+    ) -> None:
+        super().__init__()
+        self.run, self.task, self.reward = run, task, reward
+        self.every, self.pieces, self.seed = every, pieces, seed
+        earlier = run.read_metrics(run.evaluations_file).get("objective", [])
+        self.best = max(earlier, default=-float("inf"))
+        self.last = 0
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_training_start(self) -> None:
+        self.last = self.num_timesteps
+
+    def _on_rollout_start(self) -> None:  # all gradient steps of the last rollout are done
+        if self.num_timesteps - self.last >= self.every:
+            self.last = self.num_timesteps
+            self.evaluate()
+
+    def evaluate(self) -> None:
+        """Draw, score, write a row, keep the policy if it is the best so far."""
+        from agents.evaluate import sample_many
+
+        buffer = self.model.rollout_buffer  # type: ignore[attr-defined]
+        agent = self.model.policy.as_prior()  # type: ignore[operator]
+        score = sample_many(agent, self.task, self.pieces, self.seed)
+        parts = self.reward.breakdown(score)
+        own = agent.log_prob(score).sum(axis=(1, 2))
+        paid = {name: values.sum(axis=(1, 2)) for name, values in parts.items()}
+        reached = float((objective(paid, buffer.c) - buffer.entropy * own).mean())
+        row = {"steps": self.num_timesteps, "objective": reached}
+        row["return"] = float(sum(values.mean() for values in paid.values()))
+        row |= {f"reward/{name}": float(values.mean()) for name, values in paid.items()}
+        self.run.append_metrics(row, self.run.evaluations_file)
+        for name, value in row.items():
+            self.logger.record(f"eval/{name}", value)
+        if reached > self.best:
+            self.best = reached
+            notes = {"steps": self.num_timesteps, "objective": reached}
+            self.model.policy.export(self.run.best_file, notes)  # type: ignore[operator]

@@ -1,0 +1,222 @@
+"""Search an algorithm's settings with Optuna, and leave the best as its preset.
+
+    python -m agents.tune --algo rloo --trials 20 -n 300000
+
+Each trial trains with drawn settings and is judged by its objective on fresh pieces: the mean of
+reward / c + log p - log pi of a piece, what every algorithm is after. Trials are kept as they end,
+in a journal that a second call goes on with, and are written as a table beside the preset.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from agents import commands
+from agents.config import PRESETS, TrainConfig, from_mapping, preset_names, read_preset
+
+if TYPE_CHECKING:
+    import optuna
+
+    from pretrained.prior import RecurrentPrior
+
+Draw = Callable[["optuna.Trial"], Any]
+
+
+def _number(name: str, low: float, high: float) -> Draw:
+    return lambda trial: float(f"{trial.suggest_float(name, low, high, log=low > 0):.3g}")
+
+
+def _choice(name: str, *values: Any) -> Draw:
+    return lambda trial: trial.suggest_categorical(name, values)
+
+
+_RATE = {"learning_rate": _number("learning_rate", 1e-4, 3e-3)}
+_CLIPPED = _RATE | {
+    "n_epochs": _choice("n_epochs", 1, 2, 4, 6),
+    "batch_size": _choice("batch_size", 1024, 2048, 4096, 8192),
+    "clip_range": _number("clip_range", 0.1, 0.4),
+    "n_envs": _choice("n_envs", 128, 256, 512),
+}
+_CRITIC = {
+    "gae_lambda": _choice("gae_lambda", 0.8, 0.9, 0.95, 1.0),
+    "vf_coef": _number("vf_coef", 0.1, 1.0),
+    "value_gradient": _choice("value_gradient", True, False),
+}
+_MEMORY = _RATE | {
+    "n_envs": _choice("n_envs", 32, 64, 128),
+    "batch_size": _choice("batch_size", 512, 1024, 2048),
+    "tau": _number("tau", 0.005, 0.2),
+    "gamma": _choice("gamma", 0.5, 0.9, 0.97, 1.0),
+    "temperature": _choice("temperature", 0.5, 1.0, 2.0),
+}
+# What is searched for each algorithm; q, psi and g keep the reference's settings.
+SPACES: Mapping[str, Mapping[str, Draw]] = {
+    "ppo": _CLIPPED | _CRITIC,
+    "maskable_ppo": _CLIPPED | _CRITIC,
+    "a2c": _RATE | _CRITIC | {"n_envs": _choice("n_envs", 32, 64, 128)},
+    "rloo": _CLIPPED | {"group_size": _choice("group_size", 8, 32, 128)},
+    "grpo": _CLIPPED | {"group_size": _choice("group_size", 8, 32, 128)},
+    "dqn": _MEMORY,
+    "qrdqn": _MEMORY | {"n_quantiles": _choice("n_quantiles", 5, 10, 25)},
+}
+
+
+@dataclass(frozen=True)
+class TuneConfig:
+    """What to search.
+
+    Attributes:
+        algo: algorithm whose settings are searched.
+        trials: to make in all, those already in the journal included.
+        n_timesteps: steps of a trial.
+        seeds: runs a trial is averaged over.
+        pieces: fresh pieces a trial is judged by.
+        out: folder of the journal and the table of trials.
+        preset: where the best settings go; empty for the preset that ships.
+        prior: checkpoint to start from.
+    """
+
+    algo: str = "ppo"
+    trials: int = 20
+    n_timesteps: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 300_000
+    seeds: int = 1
+    pieces: int = 1000
+    out: Path = Path("docs/tuning")
+    preset: str = ""
+    prior: str = "folk"
+
+    def __post_init__(self) -> None:
+        for name in ("trials", "n_timesteps", "seeds", "pieces"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: expected at least 1")
+        if self.algo not in SPACES:
+            raise ValueError(
+                f"nothing is searched for algorithm {self.algo!r}; "
+                f"expected one of {', '.join(SPACES)}"
+            )
+
+
+def objective(config: TrainConfig, agent: RecurrentPrior, pieces: int) -> float:
+    """Mean over fresh pieces of reward / c + weight of log p - entropy weight * log pi, in nats."""
+    from agents.evaluate import sample_many
+    from agents.rollout import objective as weighed
+    from agents.vec_env import make_task
+    from rewards.total import build
+
+    score = sample_many(agent, make_task(config), pieces, config.seed + 1)
+    paid = weighed(build(config.reward_spec).breakdown(score), config.c).sum(axis=(1, 2))
+    own = agent.log_prob(score).sum(axis=(1, 2))
+    return float((paid - config.entropy * own).mean())
+
+
+def run_once(config: TrainConfig, pieces: int) -> float:
+    """Train in a folder that is thrown away; the objective reached.
+
+    Raises:
+        ValueError: learning diverged.
+    """
+    import contextlib
+    import io
+
+    from agents.train import train
+    from pretrained.checkpoint import load
+
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        train(replace(config, runs=Path(folder), name="trial"))
+        agent = load(Path(folder) / "trial")
+    return objective(config, agent, pieces)
+
+
+def as_preset(algo: str, values: Mapping[str, Any], study: optuna.Study, config: TuneConfig) -> str:
+    """The text of a preset: what was found, and how."""
+    import tomli_w
+
+    head = (
+        f"# Best of {len(study.trials)} Optuna trials of {config.n_timesteps:,} steps, "
+        f"{config.seeds} seed(s) each: objective {study.best_value:.2f} nats a piece.\n"
+        f"# python -m agents.tune --algo {algo} --trials {len(study.trials)} "
+        f"-n {config.n_timesteps} --seeds {config.seeds}\n"
+    )
+    return head + tomli_w.dumps({"algo": algo, **values})
+
+
+def as_table(study: optuna.Study) -> str:
+    """The trials as CSV: number, state, objective, and what was drawn."""
+    import csv
+    import io
+
+    names = sorted({name for trial in study.trials for name in trial.params})
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["trial", "state", "objective", *names])
+    for trial in study.trials:
+        value = "" if trial.value is None else f"{trial.value:.4f}"
+        drawn = [f"{trial.params.get(name, '')}" for name in names]
+        rows.writerow([trial.number, trial.state.name.lower(), value, *drawn])
+    return text.getvalue()
+
+
+def tune(config: TuneConfig) -> None:
+    """Make the missing trials; write the table, and the preset of the best."""
+    import optuna
+    from optuna.storages.journal import JournalFileBackend
+
+    from agents.run import write_atomic
+
+    config.out.mkdir(parents=True, exist_ok=True)
+    space = SPACES[config.algo]
+    start = read_preset(config.algo) if config.algo in preset_names() else {}
+    kept = {name: value for name, value in start.items() if name not in space}
+    fixed = {"n_timesteps": config.n_timesteps, "prior": config.prior, "eval_freq": -1}
+    fixed |= {"judge": False, "save_freq": -1, "eval_pieces": 1, "samples": 0, "progress": False}
+
+    def trial_value(trial: optuna.Trial) -> float:
+        drawn = {name: draw(trial) for name, draw in space.items()}
+        settings = kept | {"algo": config.algo} | drawn | fixed
+        values = []
+        for seed in range(config.seeds):
+            base = from_mapping(settings, "trial")
+            try:
+                values.append(run_once(replace(base, seed=seed), config.pieces))
+            except ValueError as error:  # diverged: a result too
+                trial.set_user_attr("failed", str(error))
+                raise optuna.TrialPruned from error
+        trial.set_user_attr("settings", drawn)
+        return sum(values) / len(values)
+
+    journal = optuna.storages.JournalStorage(
+        JournalFileBackend(str(config.out / f"{config.algo}.journal"))
+    )
+    study = optuna.create_study(
+        storage=journal,
+        study_name=config.algo,
+        direction="maximize",
+        load_if_exists=True,
+        sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=6),
+    )
+    defaults = asdict(from_mapping({"algo": config.algo}, "defaults"))
+    if not study.trials:
+        study.enqueue_trial({name: defaults[name] for name in space}, skip_if_exists=True)
+    done = sum(trial.state.is_finished() for trial in study.trials)
+    study.optimize(trial_value, n_trials=max(0, config.trials - done))
+    write_atomic(config.out / f"{config.algo}.csv", as_table(study))
+    values = kept | study.best_trial.user_attrs["settings"]
+    values.pop("algo", None)
+    target = Path(config.preset) if config.preset else PRESETS / f"{config.algo}.toml"
+    write_atomic(target, as_preset(config.algo, values, study, config))
+    print(f"best objective {study.best_value:.3f}; wrote {target}")
+
+
+def main() -> None:
+    """Command line."""
+    commands.run(lambda: tune(commands.parse(TuneConfig, "tune", __doc__)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""The controller of a KL budget, against a policy whose KL follows c as in a closed form."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from agents import algorithms, kl
+from agents.config import TrainConfig
+from rewards import build
+
+
+def simulate(budget, response, updates=150, lag=0.3):
+    """KL after `updates` rollouts of a policy that moves a share `lag` towards response(c)."""
+    metrics = SimpleNamespace(row={"kl": 0.0})
+    controller = kl.KLController(metrics, budget)
+    buffer = SimpleNamespace(c=1.0)
+    controller.model = SimpleNamespace(rollout_buffer=buffer)
+    controller._on_training_start()
+    history = []
+    for _ in range(updates):
+        controller._on_rollout_end()
+        metrics.row["kl"] += lag * (response(buffer.c) - metrics.row["kl"])
+        history.append(metrics.row["kl"])
+    return history, buffer.c
+
+
+@pytest.mark.parametrize("budget", [0.05, 0.3, 1.0])
+@pytest.mark.parametrize("power", [1, 2])
+def test_the_budget_is_held(budget, power):
+    # A small tilt by r / c costs KL = var(r) / (2 c^2); less steeply where the policy saturates.
+    history, c = simulate(budget, lambda c: 0.5 / c**power)
+    assert history[-10:] == pytest.approx([budget] * 10, rel=0.1)
+    assert 0.5 / c**power == pytest.approx(budget, rel=0.1)
+
+
+def test_the_budget_is_come_to_from_below():
+    history, _ = simulate(0.3, lambda c: 0.5 / c)
+    assert max(history) < 2 * 0.3
+
+
+def test_a_budget_out_of_reach_stays_bounded_and_is_told():
+    history, c = simulate(5.0, lambda c: min(1.0, 0.5 / c), updates=2000)
+    assert c == kl.LOWEST
+    assert "budget of 5 nats per token was not met: the policy ended at 1.000" in kl.verdict(
+        history[-1], 5.0
+    )
+
+
+@pytest.mark.parametrize(("measured", "met"), [(0.271, True), (0.329, True), (0.26, False)])
+def test_met_means_within_a_tenth(measured, met):
+    assert (kl.verdict(measured, 0.3) == "") == met
+
+
+@pytest.mark.parametrize("spec", [{"key": 1.0}, {"key": 1.0, "prior": 0.5}])
+def test_the_objective_must_be_that_of_the_budget(spec):
+    with pytest.raises(ValueError, match=r"kl_budget: log p has weight .*prior=1 in the reward"):
+        algorithms.check_budget(TrainConfig(kl_budget=0.3), build(spec))
+    algorithms.check_budget(TrainConfig(kl_budget=0.3), build("default"))
+    algorithms.check_budget(TrainConfig(), build(spec))

@@ -1,0 +1,77 @@
+"""Diagnostics and evaluations: they see what they should, and training does not see them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from agents import monitor
+from agents.evaluate import sample_many
+from agents.monitor import Diagnostics
+from envs.score import Score
+from envs.task import Task
+from pretrained.checkpoint import load
+from rewards import build
+from tests.agents.helpers import tiny, trained
+
+
+class Level:
+    """A judge that likes high notes; stands in for the one that has to be counted first."""
+
+    def require(self, codec):
+        pass
+
+    def per_note(self, score):
+        return float(score.tokens.mean())
+
+
+def pieces(seed, n=64, low=2, high=38):
+    return Score(np.random.default_rng(seed).integers(low, high, (n, 1, 32)), Task())
+
+
+def test_columns_name_what_the_reward_does_not_see():
+    row = Diagnostics(Task(), build({"key": -1.0}), Level()).measure(pieces(0))
+    assert row["judge"] == pieces(0).tokens.mean()
+    assert row["distinct"] == 1 and 0 < row["edit_distance"] <= 1
+    assert "unrewarded/leap_recovery" in row and "unrewarded/motif" in row
+    assert "unrewarded/key" not in row and "unrewarded/in_key" not in row
+
+
+def test_a_collapse_is_told_once(capsys):
+    watch = Diagnostics(Task(), build({"key": -1.0}), Level())
+    for step in range(40):
+        share = max(1, 64 - 3 * step)  # ever fewer different pieces
+        score = Score(pieces(step).tokens[np.arange(64) % share], Task())
+        row = watch.measure(score) | {"return": 0.5 * step + 0.01 * np.sin(step)}
+        watch.watch(256 * step, row)
+    assert len(watch.warnings) >= 1 and "distinct" in " ".join(watch.warnings)
+    assert "the reward may be hacked" in capsys.readouterr().err
+
+
+def test_evaluations_keep_the_best_policy_and_change_nothing(tiny_checkpoint, tmp_path):
+    base = tiny(tiny_checkpoint, tmp_path, n_timesteps=5 * 256, samples=0)
+    plain = trained(replace(base, name="plain", eval_freq=-1))
+    watched = trained(replace(base, name="watched", eval_freq=256, eval_episodes=50))
+    for column, values in plain.read_metrics().items():
+        assert watched.read_metrics()[column] == values, column
+    rows = watched.read_metrics(watched.evaluations_file)
+    assert rows["steps"] == [256, 512, 768, 1024]
+    assert not (plain.path / "best.safetensors").exists()
+
+    best = load(watched.best_file)
+    config = watched.config
+    score = sample_many(best, Task(), 50, config.seed + 1)
+    reward = build(config.reward_spec)
+    own = best.log_prob(score).sum(axis=(1, 2))
+    reached = (reward(score).sum(axis=(1, 2)) - config.entropy * own).mean()
+    assert reached == pytest.approx(max(rows["objective"]), rel=1e-4)
+
+
+def test_without_the_songs_a_run_goes_on(tiny_checkpoint, tmp_path, monkeypatch, capsys):
+    def missing(codec):
+        raise FileNotFoundError("music21 is installed without its corpus")
+
+    monkeypatch.setattr(monitor, "load_judge", missing)
+    run = trained(tiny(tiny_checkpoint, tmp_path, n_timesteps=256, judge=True))
+    assert "judge" not in run.read_metrics() and "edit_distance" in run.read_metrics()
+    assert "no held-out judge" in capsys.readouterr().err

@@ -1,0 +1,71 @@
+"""The search for presets: what it maximises, what it records, that it goes on."""
+
+import csv
+import tomllib
+from dataclasses import replace
+
+import pytest
+
+from agents import tune
+from agents.algorithms import ALGORITHMS
+from agents.config import TrainConfig, from_mapping, preset_names, read_preset
+from agents.tune import SPACES, TuneConfig
+from tests.agents.helpers import tiny
+
+
+def test_every_algorithm_has_a_preset_of_its_name():
+    assert set(ALGORITHMS) <= set(preset_names())
+    for name in preset_names():
+        settings = read_preset(name)
+        assert from_mapping(settings, name).algo in ALGORITHMS
+        if name in ALGORITHMS:
+            assert settings["algo"] == name
+
+
+def test_the_objective_of_the_prior_itself_is_what_the_rules_pay(tiny_checkpoint, tiny_prior):
+    config = TrainConfig(reward=(f"prior=1,checkpoint={tiny_checkpoint}",), entropy=1.0)
+    assert tune.objective(config, tiny_prior, 40) == pytest.approx(0.0, abs=1e-4)
+    half = replace(config, reward=(*config.reward, "tonic=8"), c=4.0)
+    whole = replace(config, reward=(*config.reward, "tonic=2"))
+    found = tune.objective(half, tiny_prior, 40)
+    assert found > 0 and found == pytest.approx(tune.objective(whole, tiny_prior, 40))
+
+
+def test_training_raises_it(tiny_checkpoint, tmp_path):
+    config = tiny(tiny_checkpoint, tmp_path, eval_freq=-1, samples=0)
+    long = replace(config, n_timesteps=20 * 256)
+    assert tune.run_once(long, 200) > tune.run_once(replace(config, n_timesteps=1), 200)
+    assert not list(tmp_path.iterdir())
+
+
+def test_trials_are_recorded_and_a_second_call_goes_on(tmp_path, monkeypatch):
+    seen = []
+
+    def pretended(config, pieces):
+        seen.append(config)
+        if len(seen) == 3:
+            raise ValueError("learning has diverged")
+        return -abs(config.learning_rate - 1e-3)
+
+    monkeypatch.setattr(tune, "run_once", pretended)
+    preset = tmp_path / "rloo.toml"
+    config = TuneConfig("rloo", trials=4, n_timesteps=100, out=tmp_path / "t", preset=str(preset))
+    tune.tune(config)
+    assert len(seen) == 4
+    tune.tune(replace(config, trials=9))
+    assert len(seen) == 9  # the four of before are not made again
+    with (tmp_path / "t" / "rloo.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["state"] for row in rows].count("pruned") == 1
+    best = max((row for row in rows if row["objective"]), key=lambda r: float(r["objective"]))
+    found = tomllib.loads(preset.read_text())
+    assert found["learning_rate"] == pytest.approx(float(best["learning_rate"]), rel=0.01)
+    assert found["algo"] == "rloo" and set(found) == {"algo", *SPACES["rloo"]}
+    assert "n_timesteps" not in found
+    assert {config.n_timesteps for config in seen} == {100}
+
+
+@pytest.mark.parametrize("bad", [{"algo": "q"}, {"trials": 0}, {"pieces": 0}, {"seeds": 0}])
+def test_bad_settings_are_refused(bad):
+    with pytest.raises(ValueError, match="expected"):
+        TuneConfig(**bad)
