@@ -96,6 +96,7 @@ def _q_learning(config: TrainConfig, common: dict[str, Any], kind: str) -> OnPol
     settings = {name: getattr(config, name) for name in names}
     # The entropy is in the policy that is drawn from the values, not in what they learn.
     common["rollout_buffer_kwargs"] |= {"entropy": 0.0, "normalize_values": False}
+    del common["policy_kwargs"]["value_gradient"]  # there is no value beside the Q-values
     return QLearning(
         policy=QPolicy, kind=kind, rollout_buffer_class=EpisodeBuffer, **settings | common
     )

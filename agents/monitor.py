@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PIECES = 64  # of a rollout that are looked at
 PAIRS = 500  # of them whose edit distance is taken
-WATCHED = ("judge", "distinct", "edit_distance", "interval_entropy", "rhythm_entropy")
+WATCHED = ("judge", "distinct", "vendi", "edit_distance", "interval_entropy", "rhythm_entropy")
 
 
 def find_judge(task: Task) -> Judge | None:

@@ -25,7 +25,7 @@ from envs.contract import RewardError, RewardFunction, RewardSpec, resolve
 from envs.score import Score
 from envs.task import Task
 from envs.theory import did_you_mean
-from rewards import melody, rl_tuner  # noqa: F401  (importing them registers their terms)
+from rewards import form, melody, rl_tuner  # noqa: F401  (importing them registers their terms)
 from rewards.likelihood import Likelihood
 from rewards.rule import REGISTRY
 

@@ -32,9 +32,12 @@ def pieces(seed, n=64, low=2, high=38):
 def test_columns_name_what_the_reward_does_not_see():
     row = Diagnostics(Task(), build({"key": -1.0}), Level()).measure(pieces(0))
     assert row["judge"] == pieces(0).tokens.mean()
-    assert row["distinct"] == 1 and 0 < row["edit_distance"] <= 1
-    assert "unrewarded/leap_recovery" in row and "unrewarded/motif" in row
-    assert "unrewarded/key" not in row and "unrewarded/in_key" not in row
+    assert row["distinct"] == 1
+    assert 0 < row["edit_distance"] <= 1
+    assert "unrewarded/leap_recovery" in row
+    assert "unrewarded/motif" in row
+    assert "unrewarded/key" not in row
+    assert "unrewarded/in_key" not in row
 
 
 def test_a_collapse_is_told_once(capsys):
@@ -44,7 +47,8 @@ def test_a_collapse_is_told_once(capsys):
         score = Score(pieces(step).tokens[np.arange(64) % share], Task())
         row = watch.measure(score) | {"return": 0.5 * step + 0.01 * np.sin(step)}
         watch.watch(256 * step, row)
-    assert len(watch.warnings) >= 1 and "distinct" in " ".join(watch.warnings)
+    assert len(watch.warnings) >= 1
+    assert "distinct" in " ".join(watch.warnings)
     assert "the reward may be hacked" in capsys.readouterr().err
 
 
@@ -73,5 +77,6 @@ def test_without_the_songs_a_run_goes_on(tiny_checkpoint, tmp_path, monkeypatch,
 
     monkeypatch.setattr(monitor, "load_judge", missing)
     run = trained(tiny(tiny_checkpoint, tmp_path, n_timesteps=256, judge=True))
-    assert "judge" not in run.read_metrics() and "edit_distance" in run.read_metrics()
+    assert "judge" not in run.read_metrics()
+    assert "edit_distance" in run.read_metrics()
     assert "no held-out judge" in capsys.readouterr().err

@@ -28,7 +28,8 @@ def test_the_objective_of_the_prior_itself_is_what_the_rules_pay(tiny_checkpoint
     half = replace(config, reward=(*config.reward, "tonic=8"), c=4.0)
     whole = replace(config, reward=(*config.reward, "tonic=2"))
     found = tune.objective(half, tiny_prior, 40)
-    assert found > 0 and found == pytest.approx(tune.objective(whole, tiny_prior, 40))
+    assert found > 0
+    assert found == pytest.approx(tune.objective(whole, tiny_prior, 40))
 
 
 def test_training_raises_it(tiny_checkpoint, tmp_path):
@@ -60,7 +61,8 @@ def test_trials_are_recorded_and_a_second_call_goes_on(tmp_path, monkeypatch):
     best = max((row for row in rows if row["objective"]), key=lambda r: float(r["objective"]))
     found = tomllib.loads(preset.read_text())
     assert found["learning_rate"] == pytest.approx(float(best["learning_rate"]), rel=0.01)
-    assert found["algo"] == "rloo" and set(found) == {"algo", *SPACES["rloo"]}
+    assert found["algo"] == "rloo"
+    assert set(found) == {"algo", *SPACES["rloo"]}
     assert "n_timesteps" not in found
     assert {config.n_timesteps for config in seen} == {100}
 

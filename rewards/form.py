@@ -1,0 +1,40 @@
+"""Rules of form: what a piece does with what it has said before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from envs.codec import UNWRITTEN
+from envs.score import Score
+from envs.tape import Array
+from rewards.rule import term
+
+
+def _nothing_yet(score: Score) -> tuple[Any, ...]:
+    """Before the first cell: no run, and a bar of nothing."""
+    return (np.int16(0), *(np.int16(UNWRITTEN),) * score.task.bar_cells)
+
+
+def _follow_echo(state: tuple[Array, ...], here: Score) -> Any:
+    """Length of the run of cells that repeat those of a bar before."""
+    run, *bar = state
+    run = np.where(here.tokens == bar[-1], run + np.int16(1), np.int16(0))
+    return (run, here.tokens, *bar[:-1]), (run,)
+
+
+@term(source="Caplin, Classical Form (1998), ch. 3: the basic idea is repeated at once")
+def bar_echo(score: Score, *, full: int = 8, longest: int = 12) -> Array:
+    """A share for each cell of a run that repeats the bar before, 1 from the `full`-th cell on.
+
+    A run longer than `longest` cells earns nothing for what is beyond: an answer, not a copy.
+
+    >>> from envs.notation import score_from_text
+    >>> piece = score_from_text("C4 D4 E4 G4 C4 D4 E4 F4", meter="4/4")
+    >>> bar_echo(piece)[0, 0, 16:].round(2).tolist()[:9]
+    [0.12, 0.25, 0.38, 0.5, 0.62, 0.75, 0.88, 1.0, 1.0]
+    """
+    (run,) = score.scan(_follow_echo, _nothing_yet)
+    share = np.minimum(run, np.int16(full)) / np.float32(full)
+    return np.where(run <= longest, share, 0).astype(np.float32)
