@@ -165,6 +165,32 @@ class Saver(BaseCallback):
             self.last = self.num_timesteps
 
 
+class Anneal(BaseCallback):
+    """Moves the weight of the entropy linearly along the run.
+
+    A low weight lets an agent find what is rare under the prior, such as a motif that comes back;
+    a higher one later has it find that in many ways.
+
+    Args:
+        first: weight at the beginning.
+        last: weight from `share` of the run on.
+        steps: of the run.
+        share: of the run along which the weight moves.
+    """
+
+    def __init__(self, first: float, last: float, steps: int, share: float = 0.6) -> None:
+        super().__init__()
+        self.first, self.last, self.steps, self.share = first, last, steps, share
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        done = min(1.0, self.num_timesteps / (self.share * self.steps))
+        entropy = self.first + done * (self.last - self.first)
+        self.model.rollout_buffer.entropy = entropy  # type: ignore[attr-defined]
+
+
 class Interrupt(BaseCallback):
     """Ctrl-C ends the run between two steps, so that it can be saved; a second one at once.
 

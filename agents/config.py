@@ -70,6 +70,8 @@ class TrainConfig:
         clip_range: of the probability ratio (ppo, maskable_ppo, rloo, grpo).
         entropy: weight of the policy's entropy, in nats, beside the reward; with prior=1 and
             entropy=1 a piece pays for its KL to the prior, more keeps pieces more varied.
+        entropy_end: weight of the entropy from 60% of the run on, moving there linearly; -1 for
+            the same all along.
         vf_coef: weight of the value's error.
         max_grad_norm: gradients are clipped to this norm.
         group_size: pieces whose returns are each other's baseline (rloo, grpo).
@@ -121,6 +123,7 @@ class TrainConfig:
     gae_lambda: float = 0.95
     clip_range: float = 0.2
     entropy: float = 1.0
+    entropy_end: float = -1.0
     vf_coef: float = 0.5
     max_grad_norm: float = 0.5
     group_size: int = 32
@@ -151,6 +154,8 @@ class TrainConfig:
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise ValueError(f"{name}={getattr(self, name)}: expected at least {value}")
+        if not (0 <= self.entropy_end <= 1e6 or self.entropy_end == -1):
+            raise ValueError(f"entropy_end={self.entropy_end}: expected 0 or more, or -1")
         for name in ("eval_freq", "save_freq"):
             value = getattr(self, name)
             if value < 1 and value != -1:
@@ -164,6 +169,11 @@ class TrainConfig:
             value = getattr(self, name)
             if not low <= value <= high:  # also refuses what is not a number
                 raise ValueError(f"{name}={value}: expected a number from {low:g} to {high:g}")
+
+    @property
+    def last_entropy(self) -> float:
+        """Weight of the entropy at the end of the run."""
+        return self.entropy if self.entropy_end == -1 else self.entropy_end
 
     @property
     def reward_spec(self) -> dict[str, Any]:

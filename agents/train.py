@@ -37,7 +37,7 @@ def learn(
     """Train to the end, or until Ctrl-C; save either way. Returns whether it was the end."""
     from stable_baselines3.common.logger import configure
 
-    from agents.callbacks import Interrupt, PieceMetrics, ProgressBar, Saver
+    from agents.callbacks import Anneal, Interrupt, PieceMetrics, ProgressBar, Saver
     from agents.kl import KLController
     from agents.monitor import Diagnostics, Evaluator, find_judge
     from agents.run import write_atomic
@@ -48,6 +48,8 @@ def learn(
     metrics, interrupt = PieceMetrics(run, prior, reward, config.prior, watch), Interrupt()
     bar = ProgressBar(metrics, config.n_timesteps, config.progress)
     beside: list[BaseCallback] = [interrupt, metrics, bar, Saver(run, config.save_freq)]
+    if config.last_entropy != config.entropy:
+        beside.append(Anneal(config.entropy, config.last_entropy, config.n_timesteps))
     if config.eval_freq > 0:
         settings = (config.eval_freq, config.eval_episodes, config.seed + 1)
         beside.append(Evaluator(run, task, reward, *settings))
@@ -104,17 +106,19 @@ def train(config: TrainConfig, resume: Path | None = None) -> int:
     import torch
 
     from agents import algorithms
+    from agents.compose import read_masks
     from agents.run import Run, write_atomic
     from agents.vec_env import CompositionVecEnv, make_env
     from pretrained.checkpoint import load, locate
-    from rewards.total import build, find
+    from rewards.total import build
 
     algorithms.check_settings(config)
     if config.device.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"--device {config.device}: torch finds no GPU here; use cpu or auto")
     torch.set_num_threads(config.threads)
     reward = build(config.reward_spec)
-    env = CompositionVecEnv(make_env(config, config.n_envs), [find(name) for name in config.mask])
+    mask = read_masks(config.mask, reward) if config.mask else None
+    env = CompositionVecEnv(make_env(config, config.n_envs), mask)
     task = env.env.task
     prior = load(config.prior, task.codec)
     reward.prepare(task)

@@ -112,7 +112,7 @@ def objective(config: TrainConfig, agent: RecurrentPrior, pieces: int) -> float:
     score = sample_many(agent, make_task(config), pieces, config.seed + 1)
     paid = weighed(build(config.reward_spec).breakdown(score), config.c).sum(axis=(1, 2))
     own = agent.log_prob(score).sum(axis=(1, 2))
-    return float((paid - config.entropy * own).mean())
+    return float((paid - config.last_entropy * own).mean())
 
 
 def run_once(config: TrainConfig, pieces: int) -> float:

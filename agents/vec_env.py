@@ -14,12 +14,13 @@ from stable_baselines3.common.vec_env import VecEnv
 
 import envs  # noqa: F401  (registers the ids)
 from envs.composition import CompositionVectorEnv
-from envs.contract import RewardFunction
 from envs.score import Score
 from envs.task import Task
+from rewards.rule import permits
 
 if TYPE_CHECKING:
     from agents.config import TrainConfig
+    from rewards.total import RewardSum
 
 Array = npt.NDArray[Any]
 Indices = None | int | Iterable[int]
@@ -75,17 +76,19 @@ class CompositionVecEnv(VecEnv):
 
     Args:
         env: with autoreset in the same step.
-        mask: rules whose breaches `action_masks` leaves out, where a piece has another choice.
+        mask: cell-wise terms; `action_masks` leaves out what they count against a piece, where
+            it has another choice.
 
     Raises:
         ValueError: another autoreset mode.
     """
 
-    def __init__(self, env: CompositionVectorEnv, mask: Sequence[RewardFunction] = ()) -> None:
+    def __init__(self, env: CompositionVectorEnv, mask: RewardSum | None = None) -> None:
         if env.autoreset_mode is not AutoresetMode.SAME_STEP:
             raise ValueError("SB3 starts new episodes at once; use autoreset_mode='SameStep'")
         self.env = env
-        self.mask = tuple(mask)
+        terms = mask.terms.values() if mask else ()
+        self.masks = [(term.fn, term.factor) for term in terms]
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
         self._actions: Array = np.zeros(env.num_envs, np.int64)
         self._returns = np.zeros(env.num_envs)
@@ -122,7 +125,7 @@ class CompositionVecEnv(VecEnv):
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
         """(B, vocab): what the grammar and the rules of `mask` allow in the next cell."""
-        return self.env.action_masks()
+        return permits(self.masks, self.env.score)
 
     def close(self) -> None:
         """Nothing to release."""

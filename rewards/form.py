@@ -32,8 +32,8 @@ def bar_echo(score: Score, *, full: int = 8, longest: int = 12) -> Array:
 
     >>> from envs.notation import score_from_text
     >>> piece = score_from_text("C4 D4 E4 G4 C4 D4 E4 F4", meter="4/4")
-    >>> bar_echo(piece)[0, 0, 16:].round(2).tolist()[:9]
-    [0.12, 0.25, 0.38, 0.5, 0.62, 0.75, 0.88, 1.0, 1.0]
+    >>> (8 * bar_echo(piece)[0, 0, 16:25]).astype(int).tolist()
+    [1, 2, 3, 4, 5, 6, 7, 8, 8]
     """
     (run,) = score.scan(_follow_echo, _nothing_yet)
     share = np.minimum(run, np.int16(full)) / np.float32(full)

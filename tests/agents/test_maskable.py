@@ -11,7 +11,7 @@ from rewards import build
 from rewards.rl_tuner import key, penalize_repeating
 
 
-def learned(prior, algo, mask=(), steps=3 * 256, **settings):
+def learned(prior, algo, mask=None, steps=3 * 256, **settings):
     config = TrainConfig(
         algo=algo, n_envs=8, batch_size=128, bf16=False, reward=("rl_tuner=1",), **settings
     )
@@ -31,18 +31,18 @@ def test_with_the_grammars_mask_alone_it_is_ppo(tiny_prior):
 def test_rules_of_the_mask_are_never_broken(tiny_prior):
     free = learned(tiny_prior, "maskable_ppo").rollout_buffer.score()
     assert (key(free) > 0).mean() > 0.05
-    model = learned(tiny_prior, "maskable_ppo", [key, penalize_repeating])
+    model = learned(tiny_prior, "maskable_ppo", build({"key": -1.0, "penalize_repeating": -1.0}))
     score = model.rollout_buffer.score()
     assert not (key(score) > 0).any()
     assert not (penalize_repeating(score) > 0).any()
 
 
 def test_what_is_learned_from_is_the_masked_policy(tiny_prior):
-    model = learned(tiny_prior, "maskable_ppo", [key], steps=256)
+    model = learned(tiny_prior, "maskable_ppo", build({"key": -1.0}), steps=256)
     buffer = model.rollout_buffer
     (data,) = list(buffer.get())
     model.policy.load_state_dict(model.policy.state_dict())
-    fresh = learned(tiny_prior, "maskable_ppo", [key], steps=256, learning_rate=1e-12)
+    fresh = learned(tiny_prior, "maskable_ppo", build({"key": -1.0}), steps=256, learning_rate=1e-12)
     (data,) = list(fresh.rollout_buffer.get())
     with torch.no_grad():
         _, log_prob, _ = fresh.policy.evaluate_actions(
