@@ -1,53 +1,102 @@
-"""Write melodies of a trained agent: MIDI, MusicXML, ABC with remarks, and a score picture.
+"""Write melodies of a trained agent, or of opponents that search instead of learning.
+
+Each as MIDI, MusicXML, ABC with remarks, and a score picture.
 
 python -m agents.compose runs/rltuner-v0-ppo-1 -n 20 --out melodies
+
+python -m agents.compose --method beam --reward rl_tuner=1 --width 10000
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from agents import commands
+from agents.config import TrainConfig, parse_term
+from envs.theory import did_you_mean
 
 if TYPE_CHECKING:
+    from agents.search import Found
     from envs.score import Score
     from envs.task import Task
     from rewards.total import RewardSum
 
 MOST_REMARKS = 12  # beneath one tune
+METHODS = ("sample", "prior", "best-of-n", "masked", "beam", "guided-beam")
+OF_A_RUN = ("sample", "guided-beam")  # methods that need a trained policy
+BEAMS = ("beam", "guided-beam")
+# Of the reward's terms those that are masked unless others are named: what they count against a
+# piece shows at the token itself, and there is always a token without it.
+MASKS = ("key", "in_key", "penalize_repeating", "leap_recovery")
 
 
 @dataclass(frozen=True)
 class ComposeConfig:
-    """What to compose.
+    """What to compose, and how.
 
     Attributes:
-        run: run directory.
+        run: run directory. The methods prior, best-of-n, masked and beam also work without.
         n: number of melodies.
         out: folder to write to, new or empty.
-        seed: of the draw; the same seed gives the same melodies.
-        temperature: 1 draws as trained, lower is more cautious.
+        seed: of the draw; the same seed gives the same melodies. A beam draws nothing.
+        temperature: of the draw; 1 draws as trained, lower is more cautious.
         primer: notes to begin with, such as "C4 E4:2 G4:2"; a name alone lasts a beat.
         tempo: beats per minute.
+        method: sample draws from the run's policy; prior from the prior it began with; best-of-n
+            keeps the best of several draws from the prior; masked draws from the prior what
+            breaks no rule; beam searches for what the reward pays best; guided-beam lets the
+            policy help to choose what is searched.
+        best_of: draws from the prior for each melody (best-of-n).
+        width: beginnings that are kept (beam, guided-beam).
+        mask: rules to keep (masked), by name as in --reward; of the reward's terms those among
+            key, in_key, penalize_repeating and leap_recovery if empty. A term that is not in the
+            reward counts against a piece where it is above 0, unless a weight is given.
+        env: id of the environment; this and the next three as the run has it if empty, without
+            a run as python -m agents.train has it.
+        task: arguments of the environment as name=value: bars=8 meter=3/4 low=C4
+        reward: terms as name=weight.
+        prior: name or path of the prior's checkpoint.
     """
 
-    run: tyro.conf.Positional[str]
+    run: tyro.conf.Positional[str] = ""
     n: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 8
     out: Path = Path("melodies")
     seed: int = 1
     temperature: float = 1.0
     primer: str = ""
     tempo: float = 80.0
+    method: str = "sample"
+    best_of: int = 64
+    width: int = 1000
+    mask: tuple[str, ...] = ()
+    env: str = ""
+    task: tuple[str, ...] = ()
+    reward: tuple[str, ...] = ()
+    prior: str = ""
 
     def __post_init__(self) -> None:
         if not 1 <= self.n <= 10_000:
             raise ValueError(f"n={self.n}: expected 1 to 10,000 melodies")
         if not 10 <= self.tempo <= 400:
             raise ValueError(f"tempo={self.tempo}: expected 10 to 400 beats per minute")
+
+    @property
+    def settings(self) -> TrainConfig:
+        """Task, reward and prior: the run's or those of a new one, with what is given here.
+
+        Raises:
+            ValueError: it is no run directory.
+        """
+        from agents.run import Run
+
+        base = Run(self.run).config if self.run else TrainConfig()
+        given = {"env": self.env, "task": self.task, "reward": self.reward, "prior": self.prior}
+        return replace(base, **{name: value for name, value in given.items() if value})  # type: ignore[arg-type]
 
 
 def explanation(score: Score, row: int, reward: RewardSum) -> list[str]:
@@ -118,32 +167,118 @@ def read_primer(line: str, task: Task) -> Score:
     return primed(task.sample(np.random.default_rng(0), 1), tokens)
 
 
-def compose(config: ComposeConfig) -> None:
-    """Sample, write, say where."""
-    import numpy as np
-    import torch
+def check_method(config: ComposeConfig) -> None:
+    """Raise ValueError unless the method is known and has what it needs."""
+    if config.method not in METHODS:
+        raise ValueError(
+            f"unknown method {config.method!r}.{did_you_mean(config.method, METHODS)} "
+            f"Known: {', '.join(METHODS)}"
+        )
+    if config.method in OF_A_RUN and not config.run:
+        raise ValueError(
+            f"--method {config.method} needs the policy of a run: name a run directory, or use "
+            "--method prior, best-of-n, masked or beam"
+        )
+    if config.method in BEAMS and config.n > config.width:
+        raise ValueError(
+            f"width={config.width}: expected at least n={config.n}, as a beam ends with no more "
+            "melodies than its width"
+        )
+    if config.best_of < 1:
+        raise ValueError(f"best_of={config.best_of}: expected at least 1 draw")
+    if not config.temperature > 0:
+        raise ValueError(f"temperature={config.temperature}: expected a number above 0")
 
+
+def read_masks(words: Sequence[str], reward: RewardSum) -> RewardSum:
+    """Terms that are to be hard masks, from their names.
+
+    Args:
+        words: name, or name=weight,parameter=value,... as a reward is written. Without a weight
+            it is the reward's own term, and any other counts against a piece where it is above 0.
+        reward: the terms of MASKS that it has, if there are no words.
+
+    Raises:
+        ValueError: an unknown term, one named twice, or no words and none of MASKS.
+    """
+    from rewards.total import RewardSum, Term, find, make_term
+
+    words = words or [name for name in MASKS if name in reward.terms]
+    if not words:
+        raise ValueError(
+            f"the reward has none of {', '.join(MASKS)}; say what to mask, such as --mask in_key"
+        )
+    terms = []
+    for word in words:
+        name, setting = parse_term(word)
+        if "=" in word:
+            terms.append(make_term(name, setting))
+        elif name in reward.terms:
+            terms.append(reward.terms[name])
+        else:
+            rule = find(name)
+            terms.append(Term(name, rule, 1.0 if getattr(rule, "violation", False) else -1.0))
+    return RewardSum(terms)
+
+
+def make_search(
+    config: ComposeConfig, settings: TrainConfig, task: Task, reward: RewardSum
+) -> Callable[[Score], Found]:
+    """What fills a page by the method asked for, its networks loaded and its masks read.
+
+    Raises:
+        FileNotFoundError, ValueError: a checkpoint or a mask that cannot be used.
+    """
     from agents.run import Run
+    from agents.search import beam, best_of, masked
+    from pretrained.checkpoint import load
+
+    policy = load(Run(config.run).policy_file, task.codec) if config.method in OF_A_RUN else None
+    if config.method in BEAMS:
+        width, n = config.width, config.n
+        return lambda page: beam(None, page.take([0]), reward, width, n=n, guide=policy)
+    network = load(settings.prior, task.codec) if policy is None else policy
+    seed, temperature = config.seed, config.temperature
+    if config.method == "masked":
+        rules = read_masks(config.mask, reward)
+        return lambda page: masked(network, page, rules, seed, temperature, reward)
+    draws = config.best_of if config.method == "best-of-n" else 1
+    return lambda page: best_of(network, page, reward, draws, seed, temperature)
+
+
+def compose(config: ComposeConfig) -> None:
+    """Search, write, say where and at what cost."""
+    import numpy as np
+
     from agents.vec_env import make_task
     from envs.composition import primed
-    from pretrained.checkpoint import load
-    from pretrained.prior import sample
     from rewards.total import build
 
-    run = Run(config.run)
-    settings = run.config
+    check_method(config)
+    settings = config.settings
     task = make_task(settings)
-    agent = load(run.policy_file, task.codec)
     reward = build(settings.reward_spec)
+    search = make_search(config, settings, task, reward)
     page = task.sample(np.random.default_rng(config.seed), config.n)
     if config.primer:
         start = read_primer(config.primer, task)
         page = primed(page, start.tokens[0, :, : start.n_written // task.voices])
-    rng = torch.Generator().manual_seed(config.seed)
-    score = sample(agent, page, rng, config.temperature)
-    write_pieces(score, commands.new_directory(config.out), reward, config.tempo)
-    many = "melody" if config.n == 1 else "melodies"
-    print(f"wrote {config.n} {many} to {config.out}: MIDI, MusicXML, ABC and SVG of each")
+    reward.prepare(task)
+    new = not config.out.exists()
+    folder = commands.new_directory(config.out)  # before the search, which may take a while
+    try:
+        found = search(page)
+    except BaseException:
+        if new:
+            folder.rmdir()
+        raise
+    write_pieces(found.score, folder, reward, config.tempo)
+    many = "melody" if found.score.batch == 1 else "melodies"
+    print(
+        f"wrote {found.score.batch} {many} to {config.out}: MIDI, MusicXML, ABC and SVG of each\n"
+        f"{config.method}: {found.compute}; mean return {found.returns.mean():.1f}, best "
+        f"{found.returns.max():.1f}"
+    )
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from envs import tape
 from envs.codec import FIRST_PITCH, HOLD, REST, UNWRITTEN
-from envs.tape import Array, Store, Tape
+from envs.tape import Array, Store, Tape, freeze
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,7 +133,7 @@ class Score:
     def next_given(self) -> Array:
         """(B,) token fixed in advance in the next cell, -1 where free."""
         self._require_unfinished()
-        return _freeze(self._store.given[self.n_written])
+        return freeze(self._store.given[self.n_written])
 
     @property
     def next_started(self) -> Array:
@@ -172,6 +172,18 @@ class Score:
             raise TypeError(f"a score is cut with a slice of pieces, got {rows!r}")
         return Score(self.tokens[rows], self.task, self.n_written)
 
+    def take(self, rows: npt.ArrayLike) -> Score:
+        """Pieces by number (N,), any of them often, as a score of their own.
+
+        What is known of them goes along, so that a beginning shared by many pieces is not
+        scanned again for each. They can be written on, each its own way.
+
+        Raises:
+            ValueError: no pieces, or not numbers of pieces that are there.
+        """
+        store = self._store.take(np.asarray(rows), self.n_written)
+        return Score._view(self.task, store, self.n_written, None)
+
     def chunks(self, size: int) -> Iterator[Score]:
         """The pieces in portions that fit the processor's cache."""
         if self.batch <= size:
@@ -183,12 +195,12 @@ class Score:
     def _look(self, tape: Array) -> Array:
         """What this view sees of a tape (cells, B): (B, V, T), (B, 1, 1) or gathered (B, V, T)."""
         if isinstance(self._at, int):
-            return _freeze(tape[self._at][:, None, None])
+            return freeze(tape[self._at][:, None, None])
         if self._at is None:
             if self.n_written < self.task.steps:
                 tape = tape.copy()
                 tape[self.n_written :] = 0
-            return _freeze(tape.reshape(self.task.cells, self.task.voices, -1).transpose(2, 1, 0))
+            return freeze(tape.reshape(self.task.cells, self.task.voices, -1).transpose(2, 1, 0))
         return tape[self._at, np.arange(self.batch)[:, None, None]]
 
     # -- scans -----------------------------------------------------------------------------------
@@ -222,14 +234,7 @@ class Score:
         for cell in range(done.length, self.n_written):
             voice = cell % self.task.voices
             done.states[voice], outputs = step(done.states[voice], self._at_cell(cell), **params)
-            if not done.outputs:
-                shape = (self.task.steps, self.batch)
-                done.outputs = [np.zeros(shape, output.dtype) for output in outputs]
-            for stored, output in zip(done.outputs, outputs, strict=True):
-                if not np.can_cast(output.dtype, stored.dtype, "safe"):
-                    raise TypeError(f"scan gave {stored.dtype} first and {output.dtype} later")
-                stored[cell] = output[:, 0, 0]
-            done.length = cell + 1
+            done.add(outputs, self._store.tokens)
         return done
 
     def seen_before(self, step: ScanStep, init: ScanInit, gap: int, **params: Any) -> Array:
@@ -249,29 +254,29 @@ class Score:
     def cell(self) -> Array:
         """Time index of each cell seen, broadcastable to the facts."""
         if self._at is None:
-            return _freeze(np.arange(self.task.cells)[None, None])
+            return freeze(np.arange(self.task.cells)[None, None])
         shape = np.shape(self._at) or (1, 1, 1)
-        return _freeze(np.asarray(self._at // self.task.voices).reshape(shape))
+        return freeze(np.asarray(self._at // self.task.voices).reshape(shape))
 
     @cached_property
     def bar(self) -> Array:
         """Index of the bar, from 0."""
-        return _freeze(self.cell // self.task.bar_cells)
+        return freeze(self.cell // self.task.bar_cells)
 
     @cached_property
     def cell_in_bar(self) -> Array:
         """Cells since the bar line."""
-        return _freeze(self.cell % self.task.bar_cells)
+        return freeze(self.cell % self.task.bar_cells)
 
     @cached_property
     def beat(self) -> Array:
         """Beat of the bar as a number from 0; 0.5 is half-way to the second beat."""
-        return _freeze(self.cell_in_bar / self.task.beat_cells)
+        return freeze(self.cell_in_bar / self.task.beat_cells)
 
     @cached_property
     def is_last(self) -> Array:
         """Whether the cell is the last of its voice."""
-        return _freeze(self.cell == self.task.cells - 1)
+        return freeze(self.cell == self.task.cells - 1)
 
     # -- what a cell holds -----------------------------------------------------------------------
 
@@ -283,7 +288,7 @@ class Score:
         page = self._store.given.copy()
         page[: self.n_written] = self._store.tokens[: self.n_written]
         shape = (self.task.cells, self.task.voices, -1)
-        return _freeze(page.reshape(shape).transpose(2, 1, 0))
+        return freeze(page.reshape(shape).transpose(2, 1, 0))
 
     @cached_property
     def written(self) -> Array:
@@ -291,12 +296,12 @@ class Score:
         voice = np.arange(self.task.voices)[None, :, None]
         order = self.cell * self.task.voices + (voice if self._at is None else 0)
         done = order < self.n_written if self._at is None else np.ones_like(order, bool)
-        return _freeze(np.broadcast_to(done, self.tokens.shape))
+        return freeze(np.broadcast_to(done, self.tokens.shape))
 
     def _here(self, fact: Array) -> Array:
         """A fact of tokens, False where the cell is not committed."""
         whole = self._at is None and not self.finished
-        return _freeze(fact & self.written if whole else fact)
+        return freeze(fact & self.written if whole else fact)
 
     @cached_property
     def onset(self) -> Array:
@@ -317,11 +322,11 @@ class Score:
     def _previous(self) -> tuple[Array, ...]:
         if self.n_written == 0:
             nothing = np.full(self.tokens.shape, -1, np.int16)
-            return _freeze(nothing), _freeze(nothing)
+            return freeze(nothing), freeze(nothing)
         facts = self.scan(_follow_onsets, (np.int16(-1), np.int16(-1)))
         if self._at is not None or self.finished:
             return facts
-        return tuple(_freeze(np.where(self.written, fact, np.int16(-1))) for fact in facts)
+        return tuple(freeze(np.where(self.written, fact, np.int16(-1))) for fact in facts)
 
     @property
     def previous_onset(self) -> Array:
@@ -337,25 +342,25 @@ class Score:
     def pitch(self) -> Array:
         """int16: MIDI pitch of the last onset up to this cell, -1 before the first note."""
         own = self.tokens + np.int16(self.task.codec.low - FIRST_PITCH)
-        return _freeze(np.where(self.onset, own, self.previous_pitch))
+        return freeze(np.where(self.onset, own, self.previous_pitch))
 
     @cached_property
     def interval(self) -> Array:
         """int16: semitones from the previous onset, at an onset that has one; elsewhere 0."""
         moves = self.onset & (self.previous_pitch >= 0)
-        return _freeze(np.where(moves, self.pitch - self.previous_pitch, np.int16(0)))
+        return freeze(np.where(moves, self.pitch - self.previous_pitch, np.int16(0)))
 
     @cached_property
     def degree(self) -> Array:
         """int16: semitones of `pitch` above the tonic below it, 0..11; -1 before the first note."""
         above = (self.pitch - np.int16(self.task.key.pitch_class)) % np.int16(12)
-        return _freeze(np.where(self.pitch >= 0, above, np.int16(-1)))
+        return freeze(np.where(self.pitch >= 0, above, np.int16(-1)))
 
     @cached_property
     def in_scale(self) -> Array:
         """bool: the cell starts a note of the key's scale, or starts none."""
         outside = [pc not in self.task.key.pitch_classes for pc in range(12)]
-        return _freeze(~(self.onset & np.array(outside)[self.pitch % 12]))
+        return freeze(~(self.onset & np.array(outside)[self.pitch % 12]))
 
     def prev(self, fact: str | Array) -> Array:
         """A fact as it was at the previous onset; 0 or False where there is none.
@@ -380,11 +385,6 @@ class Score:
         else:
             raise TypeError("seen at one cell, prev() needs the name of a fact, not an array")
         return np.where(onset >= 0, value, np.zeros((), value.dtype))
-
-
-def _freeze(array: Array) -> Array:
-    array.flags.writeable = False
-    return array
 
 
 def _follow_onsets(state: tuple[Array, ...], here: Score) -> tuple[tuple[Array, ...], Any]:

@@ -16,7 +16,39 @@ class Tape:
     def __init__(self, states: list[tuple[Any, ...]]) -> None:
         self.states = states
         self.length = 0
-        self.outputs: list[Array] = []
+        self.outputs: list[Array] = []  # each (cells, B)
+
+    def add(self, outputs: tuple[Array, ...], page: Array) -> None:
+        """Outputs (B, 1, 1) of the next cell of a page (cells, B).
+
+        Raises:
+            TypeError: an output needs a wider type than it had at the first cell.
+        """
+        if not self.outputs:
+            self.outputs = [np.zeros(page.shape, output.dtype) for output in outputs]
+        for stored, output in zip(self.outputs, outputs, strict=True):
+            if not np.can_cast(output.dtype, stored.dtype, "safe"):
+                raise TypeError(f"scan gave {stored.dtype} first and {output.dtype} later")
+            stored[self.length] = output[:, 0, 0]
+        self.length += 1
+
+    def is_cut_by_piece(self, pieces: int) -> bool:
+        """Whether every state is made of arrays (B, 1, 1), so that pieces can be taken from it."""
+        return all(
+            isinstance(state, tuple)
+            and all(isinstance(part, np.ndarray) and part.shape == (pieces, 1, 1) for part in state)
+            for state in self.states
+        )
+
+    def take(self, rows: Array) -> Tape:
+        """The tape of the pieces in `rows` (N,)."""
+        other = Tape([tuple(part[rows] for part in state) for state in self.states])
+        other.length = self.length
+        for output in self.outputs:
+            chosen = np.zeros((len(output), len(rows)), output.dtype)
+            chosen[: self.length] = output[: self.length].take(rows, axis=1)
+            other.outputs.append(chosen)
+        return other
 
 
 class Store:
@@ -34,6 +66,36 @@ class Store:
         other.tokens[:written] = self.tokens[:written]
         other.written = written
         return other
+
+    def take(self, rows: Array, written: int) -> Store:
+        """A store with the first `written` cells of the pieces in `rows` (N,), and their tapes.
+
+        A tape that has run ahead of `written`, or whose state cannot be cut, is left behind: its
+        scan starts again when it is asked for.
+
+        Raises:
+            ValueError: no pieces, or not numbers of pieces that are there.
+        """
+        pieces = self.tokens.shape[1]
+        numbers = rows.ndim == 1 and len(rows) > 0 and np.issubdtype(rows.dtype, np.integer)
+        if not numbers or rows.min() < 0 or rows.max() >= pieces:
+            raise ValueError(
+                f"pieces {np.array2string(rows, threshold=8)}: expected whole numbers (N,), at "
+                f"least one of them and each 0..{pieces - 1}"
+            )
+        other = Store(self.given.take(rows, axis=1))
+        other.tokens[:written] = self.tokens[:written].take(rows, axis=1)
+        other.written = written
+        for key, tape in self.tapes.items():
+            if tape.length <= written and tape.is_cut_by_piece(pieces):
+                other.tapes[key] = tape.take(rows)
+        return other
+
+
+def freeze(array: Array) -> Array:
+    """The array itself, read-only from now on."""
+    array.flags.writeable = False
+    return array
 
 
 # Up to this length comparing each cell with all before it is faster than sorting.

@@ -147,6 +147,10 @@ class RecurrentPrior:
         logits = logits.masked_fill(~legal_tokens(state.task, started), ILLEGAL)
         return logits, replace(state, hidden=hidden, cell=state.cell + 1, started=started)
 
+    def take(self, state: PriorState, rows: Tensor) -> PriorState:
+        """The state of some pieces; `rows` (N,) are their numbers and may repeat."""
+        return replace(state, hidden=self.net.take(state.hidden, rows), started=state.started[rows])
+
 
 def sample(
     prior: AutoregressivePrior,

@@ -6,7 +6,7 @@ registered functions are rewards of any sign, and a weight multiplies them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,11 +15,14 @@ import numpy as np
 from envs.contract import RewardFunction, cellwise
 from envs.notation import score_from_text
 from envs.score import Score
+from envs.tape import Array
 from envs.theory import interval_name
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 REGISTRY: dict[str, RewardFunction] = {}
+
+CHILDREN_PIECES, CHILDREN_CELLS = 2**13, 2**20  # looked at together: bounds memory
 
 
 def term(*, source: str, says: str = "") -> Callable[[F], F]:
@@ -101,6 +104,77 @@ def remarks(fn: RewardFunction, score: Score, name: str = "", sign: float = -1.0
                float(values[b, v, t]))
         for b, v, t in sorted(np.argwhere(cost).tolist(), key=lambda at: (at[0], at[2], at[1]))
     ]  # fmt: skip
+
+
+def children(score: Score, tokens: Array) -> Iterator[tuple[Array, Array, Score]]:
+    """What a score may become by one more cell, in portions that bound memory.
+
+    Args:
+        score: unfinished; what has been asked of its newest cell is not worked out again.
+        tokens: (B, vocab) bool: which tokens to try on which piece.
+
+    Yields:
+        numbers (N,) of the pieces, the token (N,) written on each, and the score of these N.
+    """
+    rows, written = np.nonzero(tokens)
+    size = max(1, min(CHILDREN_PIECES, CHILDREN_CELLS // score.task.steps))
+    for start in range(0, len(rows), size):
+        row, token = rows[start : start + size], written[start : start + size]
+        yield row, token, score.take(row).write(token)
+
+
+def forbids(fn: RewardFunction, score: Score, sign: float = -1.0) -> Array:
+    """Which tokens of the next cell a term would count against the piece.
+
+    The term itself is asked, of every token that the grammar allows, so mask and reward cannot
+    differ. A term may forbid all of them; whoever writes the piece then leaves it free, as
+    `permits` does, for something has to be written.
+
+    Args:
+        fn: a cell-wise rule or reward function.
+        score: an unfinished score.
+        sign: as for `remarks`: what makes value times sign negative is forbidden.
+
+    Returns:
+        (B, vocab) bool, False also where the grammar forbids the token: join it with
+        `codec.allowed`.
+
+    Raises:
+        ValueError: the function is not cell-wise, or the score is finished.
+    """
+    if not getattr(fn, "cellwise", False):
+        raise ValueError(
+            f"{getattr(fn, '__name__', fn)!r} cannot be a mask: expected a function marked "
+            "cellwise, as one of the whole piece says nothing about the next cell"
+        )
+    allowed = score.task.codec.allowed(score)
+    forbidden = np.zeros_like(allowed)
+    if score.n_written:
+        fn(score.newest)  # known once here, it is not worked out by every child
+    for rows, tokens, child in children(score, allowed):
+        value = np.asarray(fn(child.newest))[:, 0, 0]
+        forbidden[rows, tokens] = value * sign < 0
+    return forbidden
+
+
+def permits(rules: Iterable[tuple[RewardFunction, float]], score: Score) -> Array:
+    """Which tokens of the next cell the grammar and several rules permit, (B, vocab) bool.
+
+    A rule that forbids all that the rules before it leave to a piece is not kept there, so each
+    piece has at least one token.
+
+    Args:
+        rules: each a cell-wise function and a sign as for `forbids`, the most important first.
+        score: an unfinished score.
+
+    Raises:
+        ValueError: as `forbids`.
+    """
+    free = score.task.codec.allowed(score)
+    for fn, sign in rules:
+        left = free & ~forbids(fn, score, sign)
+        free = np.where(left.any(axis=1, keepdims=True), left, free)
+    return free
 
 
 def explain(fn: RewardFunction, piece: str | Score, **where: Any) -> None:

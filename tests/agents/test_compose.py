@@ -7,11 +7,15 @@ import pytest
 import torch
 
 from agents import compose, evaluate
-from agents.compose import ComposeConfig
+from agents.compose import MASKS, METHODS, OF_A_RUN, ComposeConfig, read_masks
+from agents.config import TrainConfig
 from agents.evaluate import EvaluateConfig
-from envs.notation import read_notes
+from envs.notation import read_notes, text
 from envs.task import Task
+from pretrained.checkpoint import load
 from pretrained.prior import sample
+from rewards.rule import REGISTRY
+from rewards.total import build
 from tests.agents.helpers import strict
 
 
@@ -73,6 +77,127 @@ def test_compose_refuses_a_folder_with_something_in_it(run, tmp_path):
     (tmp_path / "empty").mkdir()
     compose.compose(ComposeConfig(str(run.path), n=1, out=tmp_path / "empty"))
     assert len(folder(tmp_path / "empty")) == 5
+
+
+# -- methods ---------------------------------------------------------------------------------------
+
+
+def tunes(path):
+    """The melodies as lines of notes, and what each was paid."""
+    lines = (path / "melodies.txt").read_text().splitlines()
+    paid = [float(line.split()[1]) for line in lines[1::2]]
+    return [line.split(maxsplit=1)[1] for line in lines[::2]], paid
+
+
+def small(out, method, run="", **more):
+    return ComposeConfig(run, out=out, method=method, **({"n": 2, "width": 4, "best_of": 3} | more))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_composes_for_a_run(run, tmp_path, capsys, method):
+    for name in "ab":
+        mask = ("in_key",) if method == "masked" else ()
+        compose.compose(small(tmp_path / name, method, str(run.path), mask=mask, primer="C4 E4:2"))
+    written = capsys.readouterr().out
+    assert written.count("wrote 2 melodies") == 2
+    assert f"\n{method}: " in written
+    assert "tokens of networks" in written
+    lines, _ = tunes(tmp_path / "a")
+    assert lines == tunes(tmp_path / "b")[0]
+    assert len(set(lines)) == 2
+    for line in lines:
+        assert line.startswith("C4 E4:")
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name not in OF_A_RUN])
+def test_opponents_need_no_run(tiny_checkpoint, tmp_path, monkeypatch, method):
+    monkeypatch.chdir(tmp_path)
+    given = {"task": ("bars=1", "key=G major"), "reward": ("rl_tuner=1",)}
+    compose.compose(small(tmp_path / "out", method, prior=str(tiny_checkpoint), **given))
+    _, paid = tunes(tmp_path / "out")
+    assert len(paid) == 2
+    assert "K:G" in (tmp_path / "out" / "melody-01.abc").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_each_method_is_what_it_says(run, tiny_checkpoint, tmp_path):
+    def composed(method, **more):
+        out = tmp_path / f"{method}{len(list(tmp_path.iterdir()))}"
+        compose.compose(small(out, method, str(run.path), reward=("rl_tuner=1",), **more))
+        return tunes(out)
+
+    task = Task()
+    page = task.sample(np.random.default_rng(1), 2)
+    for method, network in (("sample", load(run.path)), ("prior", load(tiny_checkpoint))):
+        drawn = sample(network, page, torch.Generator().manual_seed(1))
+        assert composed(method)[0] == [text(drawn, row) for row in (0, 1)]
+    _, prior = composed("prior")
+    _, best = composed("best-of-n", best_of=64)  # all of them worse than the first: 1 in 4096
+    assert all(more >= less for more, less in zip(best, prior, strict=True))
+    assert best != prior
+    _, beam = composed("beam")
+    assert beam == sorted(beam, reverse=True)
+    assert min(beam) > max(best)
+    assert composed("guided-beam")[0] != composed("beam")[0]
+    out = tmp_path / "masked"
+    compose.compose(small(out, "masked", str(run.path), mask=("key", "penalize_repeating")))
+    notes = [read_notes(file) for file in out.glob("*.mid")]
+    assert all(note.pitch % 12 in (0, 2, 4, 5, 7, 9, 11) for piece in notes for note in piece)
+
+
+def test_what_is_given_changes_the_settings_of_a_run(run):
+    own = run.config
+    assert ComposeConfig(str(run.path)).settings == own
+    changed = ComposeConfig(str(run.path), task=("bars=1",), reward=("key=-1",)).settings
+    assert (changed.task, changed.reward) == (("bars=1",), ("key=-1",))
+    assert (changed.env, changed.prior) == (own.env, own.prior)
+    assert ComposeConfig(env="composition/Melody-v0").settings.env == "composition/Melody-v0"
+    assert ComposeConfig().settings.reward == TrainConfig().reward
+
+
+def test_masks_by_name():
+    reward = build({"rl_tuner": 0.5, "leap_recovery": {"weight": 2.0, "min_leap": 7}})
+    usual = read_masks((), reward)
+    assert list(usual.terms) == ["key", "penalize_repeating", "leap_recovery"]
+    assert all(usual.terms[name] is reward.terms[name] for name in usual.terms)
+    assert set(MASKS) <= set(REGISTRY)
+    named = read_masks(("leap_up_back", "in_key", "key=1", "leap_recovery=1,min_leap=9"), reward)
+    signs = {name: np.sign(term.factor) for name, term in named.terms.items()}
+    assert signs == {"leap_up_back": 1, "in_key": -1, "key": 1, "leap_recovery": -1}
+    assert read_masks(("motif",), build("tonic")).terms["motif"].factor < 0
+    with pytest.raises(ValueError, match="the reward has none of key, .*--mask in_key"):
+        read_masks((), build("tonic"))
+    with pytest.raises(ValueError, match="unknown reward 'kye'. Did you mean 'key'"):
+        read_masks(("kye",), reward)
+    with pytest.raises(ValueError, match="'key' is given twice"):
+        read_masks(("key", "key"), reward)
+
+
+WRONG = {
+    "method": ({"method": "bam"}, "unknown method 'bam'. Did you mean 'beam'.*Known: sample, "),
+    "no run": ({}, "--method sample needs the policy of a run: name a run directory, or use"),
+    "no guide": ({"method": "guided-beam"}, "--method guided-beam needs the policy of a run"),
+    "width": ({"method": "beam", "n": 5, "width": 4}, "width=4: expected at least n=5"),
+    "draws": ({"method": "best-of-n", "best_of": 0}, "best_of=0: expected at least 1 draw"),
+    "temperature": ({"method": "prior", "temperature": 0.0}, "expected a number above 0"),
+    "mask": ({"method": "masked", "reward": ("tonic=1",)}, "the reward has none of"),
+    "whole piece": ({"method": "masked", "mask": ("mine.py:f",)}, "'f' cannot be a mask"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG.values(), ids=WRONG)
+def test_a_method_that_cannot_be_used_is_named(
+    tiny_checkpoint, tmp_path, monkeypatch, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("def f(score):\n    return score.tokens[:, 0, 0] * 0.0\n")
+    config = ComposeConfig(prior=str(tiny_checkpoint), **arguments)
+    with pytest.raises(ValueError, match=message):
+        compose.compose(config)
+    assert not (tmp_path / "melodies").exists()
+
+
+# -- evaluating ------------------------------------------------------------------------------------
 
 
 def test_evaluate_repeats_the_table(run, capsys, tiny_prior):

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from envs.codec import Codec, Note
 from envs.score import Score
 from envs.task import CONTEXT, Task
+from rewards.rule import REGISTRY
+from rewards.total import build
 from tests.helpers import random_pieces
 
 FACTS = ("onset", "hold", "rest", "pitch", "interval", "degree", "in_scale", "previous_onset")
@@ -205,6 +207,103 @@ def test_a_slice_is_a_score_of_its_own():
     score = random_pieces(Task(), 10, seed=4)
     np.testing.assert_array_equal(score[3:5].tokens, score.tokens[3:5])
     assert sum(part.batch for part in score.chunks(3)) == 10
+
+
+# -- taking pieces ---------------------------------------------------------------------------------
+
+
+def assert_same_as_cold(score):
+    """Every fact and every registered term at the newest cell, as on a score that knows nothing."""
+    cold = Score(score.tokens, score.task, score.n_written)
+    for fact in (*FACTS, "previous_pitch", "tokens"):
+        np.testing.assert_array_equal(getattr(score.newest, fact), getattr(cold.newest, fact))
+        np.testing.assert_array_equal(getattr(score, fact), getattr(cold, fact), err_msg=fact)
+    every = build(dict.fromkeys(REGISTRY, 1.0))
+    for name, value in every.newest(cold).items():
+        np.testing.assert_array_equal(every.newest(score)[name], value, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        Task(bars=1),
+        Task(bars=1, meter="2/4", voices=3, low="C4", high="E4"),
+        Task(bars=1, given=((-1,) * 5 + (14, 1, -1, 0) + (-1,) * 7,)),
+    ],
+    ids=["one voice", "three voices", "given cells"],
+)
+def test_taken_pieces_go_on_as_if_they_knew_nothing(task):
+    rng, every = np.random.default_rng(5), build(dict.fromkeys(REGISTRY, 1.0))
+    score = Score.page(task, 6)
+    while not score.finished:
+        rows = rng.integers(0, score.batch, 9)
+        taken = score.take(rows)
+        np.testing.assert_array_equal(taken.tokens, score.tokens[rows])
+        np.testing.assert_array_equal(taken.next_given, score.next_given[rows])
+        allowed = task.codec.allowed(taken)
+        np.testing.assert_array_equal(allowed, task.codec.allowed(score)[rows])
+        score = taken.write((rng.random(allowed.shape) * allowed).argmax(axis=1))
+        every.newest(score)  # each of the next nine has something to take along
+        assert_same_as_cold(score)
+    np.testing.assert_array_equal(score.take([3, 3]).tokens, score.tokens[[3, 3]])
+
+
+def sum_slowly(state, here):
+    SUMMED.append(here.batch)
+    total = state[0] + here.tokens
+    return (total,), (total,)
+
+
+def from_zero(score):
+    return ([0] * score.batch,)
+
+
+def sum_in_a_list(state, here):
+    SUMMED.append(here.batch)
+    totals = [a + b for a, b in zip(state[0], here.tokens[:, 0, 0].tolist(), strict=True)]
+    return (totals,), (np.array(totals)[:, None, None],)
+
+
+SUMMED = []
+
+
+def test_taking_pieces_does_not_scan_them_again():
+    score = random_pieces(Task(bars=1), 4)
+    page = Score.page(score.task, 4)
+    for cell in range(8):
+        page = page.write(score.tokens[:, 0, cell])
+    page.newest.scan(sum_slowly, (np.int64(0),))
+    SUMMED.clear()
+    child = page.take([0, 2, 2]).write(np.array([2, 3, 4]))
+    (total,) = child.newest.scan(sum_slowly, (np.int64(0),))
+    assert SUMMED == [3]
+    before = score.tokens[[0, 2, 2], 0, :8].sum(axis=1)
+    assert (total[:, 0, 0] - before).tolist() == [2, 3, 4]
+
+
+def test_a_scan_whose_state_cannot_be_cut_by_piece_starts_again():
+    page = Score.page(Task(bars=1), 2).write(np.array([14, 16])).write(np.array([1, 2]))
+    page.newest.scan(sum_in_a_list, from_zero)
+    SUMMED.clear()
+    child = page.take([1, 0, 1]).write(np.array([5, 6, 7]))
+    assert child.newest.scan(sum_in_a_list, from_zero)[0].ravel().tolist() == [23, 21, 25]
+    assert SUMMED == [3, 3, 3]
+
+
+def test_pieces_taken_from_an_older_score_do_not_see_what_came_after_it():
+    older = Score.page(Task(bars=1), 2).write(np.array([14, 16])).write(np.array([1, 18]))
+    newer = older.write(np.array([20, 21])).write(np.array([1, 1]))
+    build(dict.fromkeys(REGISTRY, 1.0)).newest(newer)
+    child = older.take([1, 0, 1]).write(np.array([16, 1, 30]))
+    assert child.tokens[0, 0, :4].tolist() == [16, 18, 16, -1]
+    assert_same_as_cold(child)
+    assert newer.tokens[:, 0, 2].tolist() == [20, 21]
+
+
+@pytest.mark.parametrize("rows", [[], [2], [-1], [0.0], [[0]], 0, [True, False], ["0"]])
+def test_pieces_that_are_not_there(rows):
+    with pytest.raises(ValueError, match=r"pieces .*: expected whole numbers .*each 0\.\.1"):
+        Score.page(Task(), 2).take(rows)
 
 
 @pytest.mark.parametrize(

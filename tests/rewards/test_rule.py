@@ -3,13 +3,24 @@
 import numpy as np
 import pytest
 
-from envs.contract import cellwise
+from envs.contract import cellwise, per_piece
 from envs.notation import score_from_text
 from envs.score import Score
 from envs.task import Task
+from rewards import rule as rules
 from rewards.melody import in_key, leap_recovery
-from rewards.rl_tuner import leap_up_back
-from rewards.rule import REGISTRY, describe, explain, place, remarks, rule
+from rewards.rl_tuner import key, leap_up_back, penalize_repeating
+from rewards.rule import (
+    REGISTRY,
+    children,
+    describe,
+    explain,
+    forbids,
+    permits,
+    place,
+    remarks,
+    rule,
+)
 from rewards.total import build
 from tests.helpers import random_pieces
 
@@ -125,3 +136,122 @@ def test_a_rule_of_one_s_own_is_registered_and_counts_against():
         assert cellwise(not_high) is not_high
     finally:
         del REGISTRY["not_high"]
+
+
+# -- looking ahead ---------------------------------------------------------------------------------
+
+
+def begun(task, n, cells, seed):
+    """The first cells of random pieces."""
+    whole, score = random_pieces(task, n, seed), Score.page(task, n)
+    for step in range(cells):
+        time, voice = divmod(step, task.voices)
+        score = score.write(whole.tokens[:, voice, time])
+    return score
+
+
+def forbidden_slowly(fn, score, sign):
+    """Every token of every piece written alone, and the whole piece so far judged."""
+    task, allowed = score.task, score.task.codec.allowed(score)
+    time, voice = divmod(score.n_written, task.voices)
+    out = np.zeros_like(allowed)
+    for row, token in np.argwhere(allowed):
+        page = score.tokens[row : row + 1].copy()
+        page[0, voice, time] = token
+        value = fn(Score(page, task, score.n_written + 1))[0, voice, time]
+        out[row, token] = value * sign < 0
+    return out
+
+
+PAGES = {
+    "empty": (Task(bars=1), 0),
+    "one cell": (Task(bars=1), 1),
+    "a few": (Task(bars=1, low="C4", high="C5"), 11),
+    "the last": (Task(bars=1), 15),
+    "two voices": (Task(bars=1, voices=2, key="G major"), 13),
+    "a given note": (Task(bars=1, given=((-1,) * 9 + (15,) + (-1,) * 6,)), 9),
+}
+
+
+@pytest.mark.parametrize("sign", [-1.0, 0.5])
+@pytest.mark.parametrize(("task", "cells"), PAGES.values(), ids=PAGES)
+def test_what_a_term_forbids_is_what_it_counts_against_the_piece(task, cells, sign, monkeypatch):
+    monkeypatch.setattr(rules, "CHILDREN_PIECES", 50)
+    score = begun(task, 4, cells, seed=cells)
+    allowed, some = task.codec.allowed(score), 0
+    for name, fn in REGISTRY.items():
+        forbidden = forbids(fn, score, sign)
+        np.testing.assert_array_equal(forbidden, forbidden_slowly(fn, score, sign), err_msg=name)
+        assert not (forbidden & ~allowed).any()
+        some += forbidden.sum()
+    assert some or sign > 0
+
+
+def test_a_mask_looks_and_changes_nothing():
+    score = begun(Task(bars=1), 3, 6, seed=1)
+    before = score.tokens.copy()
+    forbids(key, score)
+    np.testing.assert_array_equal(score.tokens, before)
+    assert score.n_written == 6
+    assert not forbids(key, score)[:, 14].any()
+    assert forbids(key, score)[:, 15].all()
+
+
+def test_children_are_all_ways_to_go_on_in_portions(monkeypatch):
+    monkeypatch.setattr(rules, "CHILDREN_PIECES", 4)
+    score = begun(Task(bars=1), 3, 5, seed=2)
+    wanted = np.zeros((3, 38), bool)
+    wanted[0, [0, 20, 21, 30, 37]] = wanted[2, 5] = True
+    portions = list(children(score, wanted))
+    assert [child.batch for _, _, child in portions] == [4, 2]
+    rows, tokens = (np.concatenate([portion[i] for portion in portions]) for i in (0, 1))
+    np.testing.assert_array_equal(np.stack([rows, tokens], axis=1), np.argwhere(wanted))
+    for row, token, child in portions:
+        np.testing.assert_array_equal(child.tokens[:, 0, :5], score.tokens[row, 0, :5])
+        np.testing.assert_array_equal(child.tokens[:, 0, 5], token)
+
+
+@cellwise
+def nothing_is_right(score):
+    return np.ones(score.tokens.shape)
+
+
+def test_rules_permit_what_breaks_none_of_them_and_never_nothing():
+    score = begun(Task(bars=1), 20, 9, seed=3)
+    allowed = score.task.codec.allowed(score)
+    both = permits([(key, -1.0), (penalize_repeating, -1.0)], score)
+    expected = allowed & ~forbids(key, score) & ~forbids(penalize_repeating, score)
+    assert expected.any(axis=1).all()
+    np.testing.assert_array_equal(both, expected)
+    np.testing.assert_array_equal(permits([(nothing_is_right, -1.0)], score), allowed)
+    rest = permits([(nothing_is_right, -1.0), (key, -1.0)], score)
+    np.testing.assert_array_equal(rest, allowed & ~forbids(key, score))
+    given = Task(bars=1, given=((15,) + (-1,) * 15,))  # a given note outside the key
+    assert np.flatnonzero(permits([(key, -1.0)], Score.page(given, 1))[0]).tolist() == [15]
+
+
+def test_the_more_important_rule_is_kept_where_two_exclude_each_other():
+    @cellwise
+    def only_rests(score):
+        return (~score.rest) * 1.0
+
+    @cellwise
+    def no_rests(score):
+        return score.rest * 1.0
+
+    score = begun(Task(bars=1), 2, 4, seed=1)
+    first = permits([(only_rests, -1.0), (no_rests, -1.0)], score)
+    assert first.sum(axis=1).tolist() == [1, 1]
+    assert first[:, 0].all()
+    assert not permits([(no_rests, -1.0), (only_rests, -1.0)], score)[:, 0].any()
+
+
+def test_what_cannot_be_a_mask():
+    @per_piece
+    def ends_low(notes):
+        return 1.0
+
+    with pytest.raises(ValueError, match="'ends_low' cannot be a mask: .* marked cellwise"):
+        forbids(ends_low, Score.page(Task(), 1))
+    with pytest.raises(ValueError, match="finished"):
+        forbids(key, random_pieces(Task(bars=1), 1))
