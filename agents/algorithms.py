@@ -90,9 +90,11 @@ def _q_learning(config: TrainConfig, common: dict[str, Any], kind: str) -> OnPol
     from agents.q_learning import QLearning
     from agents.q_policy import QPolicy
 
-    names = ("buffer_size", "replay_ratio", "tau", "batch_size", "n_quantiles", "temperature")
-    names += ("exploration", "exploration_fraction")
-    names += ("exploration_initial_eps", "exploration_final_eps")
+    names = (
+        *("buffer_size", "replay_ratio", "tau", "batch_size", "n_quantiles", "temperature"),
+        *("exploration", "exploration_fraction"),
+        *("exploration_initial_eps", "exploration_final_eps"),
+    )
     settings = {name: getattr(config, name) for name in names}
     # The entropy is in the policy that is drawn from the values, not in what they learn.
     common["rollout_buffer_kwargs"] |= {"entropy": 0.0, "normalize_values": False}

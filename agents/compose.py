@@ -258,7 +258,7 @@ def compose(config: ComposeConfig) -> None:
     settings = config.settings
     task = make_task(settings)
     reward = build(settings.reward_spec)
-    search = make_search(config, settings, task, reward)
+    search = make_search(config, settings, task, reward.divided(settings.c))
     page = task.sample(np.random.default_rng(config.seed), config.n)
     if config.primer:
         start = read_primer(config.primer, task)

@@ -79,7 +79,7 @@ class MaskableEpisodeBuffer(EpisodeBuffer):
         if action_masks is not None:
             self.masks[at] &= np.asarray(action_masks, np.int8).reshape(self.masks[at].shape)
 
-    def get(self, batch_size: int | None = None) -> Iterator[Any]:
+    def get(self, batch_size: int | None = None) -> Iterator[Any]:  # type: ignore[override]
         """Minibatches of whole pieces, with their masks."""
         for samples in super().get(batch_size):
             masks: Tensor = samples.observations["action_mask"]  # type: ignore[index]

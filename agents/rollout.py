@@ -23,7 +23,9 @@ def objective(parts: Mapping[str, Array], c: float = 1.0) -> Array:
     """Sum of the terms' values with every term but the prior's divided by c."""
     if c == 1.0:
         return total(parts)
-    shares = {name: v if name == PRIOR else v / np.float32(c) for name, v in parts.items()}
+    shares: dict[str, Array] = {
+        name: values if name == PRIOR else values / np.float32(c) for name, values in parts.items()
+    }
     return total(shares)
 
 

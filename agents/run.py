@@ -201,11 +201,16 @@ class Run:
                 f"the weights are no finite numbers after {model.num_timesteps:,} steps; what "
                 f"{self.path} held before stays. Try a smaller --learning-rate"
             )
-        model.policy.export(self.policy_file, {"steps": model.num_timesteps})  # type: ignore[operator]
-        part = self.path / "state.part.zip"
+        parts = self.path / "policy.part.safetensors", self.path / "state.part.zip"
         kept = {"num_timesteps"}  # plain numbers only: the archive holds nothing pickled
-        model.save(part, exclude=set(vars(model)) - kept)
-        part.replace(self.path / "state.zip")
+        try:
+            model.policy.export(parts[0], {"steps": model.num_timesteps})  # type: ignore[operator]
+            model.save(parts[1], exclude=set(vars(model)) - kept)
+            parts[0].replace(self.policy_file)  # only now: a full disk leaves both as they were
+            parts[1].replace(self.path / "state.zip")
+        finally:
+            for part in parts:
+                part.unlink(missing_ok=True)
 
     def restore(self, model: BaseAlgorithm) -> int:
         """Put the saved network and optimiser into a model; returns the steps done.

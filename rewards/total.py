@@ -202,6 +202,15 @@ class RewardSum:
         """Sum (B, V, T) of the weighted terms on finished pieces."""
         return total(self.breakdown(score))
 
+    def divided(self, c: float) -> RewardSum:
+        """The sum with every term but the prior's divided by c."""
+        if c == 1.0:
+            return self
+        terms = self.terms.values()
+        return RewardSum(
+            [t if t.name == PRIOR else Term(t.name, t.fn, t.weight / c) for t in terms]
+        )
+
     def prepare(self, task: Task) -> None:
         """Try every term on two pieces of noise, so that a fault shows before the work begins.
 

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from stable_baselines3 import PPO
 
 from agents import algorithms
 from agents import train as training
 from agents.config import parse_arguments, to_toml
+from agents.policy import PriorPolicy
 from agents.run import Run, write_atomic
 from agents.vec_env import CompositionVecEnv, make_env
 from pretrained import checkpoint
@@ -186,3 +188,26 @@ def test_ctrl_c_in_the_last_update_still_finishes(tiny_checkpoint, tmp_path, mon
     run = trained(config)
     assert (run.path / "report.json").exists()
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+@pytest.mark.parametrize("victim", ["policy", "state"])
+def test_a_full_disk_leaves_the_last_good_save(tiny_checkpoint, tmp_path, monkeypatch, victim):
+    run = trained(tiny(tiny_checkpoint, tmp_path, samples=0))
+    names = ("policy.safetensors", "state.zip")
+    before = {name: (run.path / name).read_bytes() for name in names}
+    files = {p.name for p in run.path.iterdir()}
+
+    def full(self, path, *arguments, **named):
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    if victim == "policy":
+        monkeypatch.setattr(PriorPolicy, "export", full)
+    else:
+        monkeypatch.setattr(PPO, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        trained(replace(run.config, n_timesteps=6 * 256), run.path)
+    monkeypatch.undo()
+    assert {name: (run.path / name).read_bytes() for name in names} == before
+    assert {p.name for p in run.path.iterdir()} == files
+    trained(replace(run.config, n_timesteps=6 * 256), run.path)
