@@ -9,6 +9,7 @@ import numpy as np
 from envs.codec import UNWRITTEN
 from envs.score import Score
 from envs.tape import Array
+from rewards.rl_tuner import autocorrelation
 from rewards.rule import term
 
 
@@ -38,3 +39,13 @@ def bar_echo(score: Score, *, full: int = 8, longest: int = 12) -> Array:
     (run,) = score.scan(_follow_echo, _nothing_yet)
     share = np.minimum(run, np.int16(full)) / np.float32(full)
     return np.where(run <= longest, share, 0).astype(np.float32)
+
+
+@term(source="the statistic of table 1 in Jaques et al. (2017)")
+def whole_autocorrelation(score: Score) -> Array:
+    """At the last cell the sum of the absolute autocorrelations at lags 1, 2, 3 of all tokens.
+
+    `penalize_autocorrelation` looks at every beginning of a piece, and only beyond a threshold.
+    """
+    sizes = [np.nan_to_num(np.abs(coefficient)) for coefficient in autocorrelation(score)]
+    return np.where(score.is_last, sum(sizes), 0).astype(np.float32)
