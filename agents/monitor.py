@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from stable_baselines3.common.callbacks import BaseCallback
@@ -64,15 +64,24 @@ class Diagnostics:
         means = rule_means(few, self.rules)
         return found | {f"unrewarded/{name}": value for name, value in means.items()}
 
+    def remember(self, columns: Mapping[str, Sequence[float]]) -> None:
+        """Take note of the log of a run that is resumed, without a word on it."""
+        for values in zip(*columns.values(), strict=True):
+            row = dict(zip(columns, values, strict=True))
+            self._update(int(row["steps"]), row)
+
     def watch(self, steps: int, row: Mapping[str, float]) -> None:
         """Look at a row of the log; a warning goes to the terminal and into `warnings`."""
-        watched = {name: row[name] for name in WATCHED if name in row}
-        prefix = "unrewarded/"
-        rules = {k.removeprefix(prefix): v for k, v in row.items() if k.startswith(prefix)}
-        told = self.monitor.update(steps, row["return"], watched, rules)
+        told = self._update(steps, row)
         if told:
             self.warnings.append(told)
             tqdm.write(f"warning: {told}", file=sys.stderr)
+
+    def _update(self, steps: int, row: Mapping[str, float]) -> str:
+        watched = {name: row[name] for name in WATCHED if name in row}
+        prefix = "unrewarded/"
+        rules = {k.removeprefix(prefix): v for k, v in row.items() if k.startswith(prefix)}
+        return self.monitor.update(steps, row["return"], watched, rules)
 
 
 class Evaluator(BaseCallback):

@@ -45,6 +45,8 @@ def learn(
     model.set_logger(configure(str(run.path), ["tensorboard"] if config.tensorboard else []))
     task = model.env.env.task  # type: ignore[union-attr]
     watch = Diagnostics(task, reward, find_judge(task)) if config.judge else None
+    if watch is not None:
+        watch.remember(run.read_metrics())  # of a run that is resumed
     metrics, interrupt = PieceMetrics(run, prior, reward, config.prior, watch), Interrupt()
     bar = ProgressBar(metrics, config.n_timesteps, config.progress)
     beside: list[BaseCallback] = [interrupt, metrics, bar, Saver(run, config.save_freq)]

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from agents.benchmark import BenchmarkConfig
 from agents.compose import ComposeConfig
 from agents.config import parse_arguments
 from agents.evaluate import EvaluateConfig
+from agents.tune import TuneConfig
 from pretrained.train import PriorConfig
 
 ROOT = Path(__file__).parent.parent
@@ -42,6 +44,8 @@ def test_command_is_one_of_ours_and_its_arguments_parse(command, monkeypatch):
             kinds = {
                 "agents.compose": ComposeConfig,
                 "agents.evaluate": EvaluateConfig,
+                "agents.benchmark": BenchmarkConfig,
+                "agents.tune": TuneConfig,
                 "pretrained.train": PriorConfig,
             }
             tyro.cli(kinds[words[2]], args=words[3:])

@@ -52,6 +52,22 @@ def test_a_collapse_is_told_once(capsys):
     assert "the reward may be hacked" in capsys.readouterr().err
 
 
+def test_a_resumed_run_remembers_what_the_log_says():
+    def row(step):
+        score = Score(pieces(step).tokens[np.arange(64) % max(1, 64 - 3 * step)], Task())
+        return score, {"steps": 256.0 * step, "return": 0.5 * step}
+
+    straight, resumed = (Diagnostics(Task(), build({"key": -1.0}), Level()) for _ in range(2))
+    rows = [dict(r, **straight.measure(score)) for score, r in map(row, range(40))]
+    for each in rows:
+        straight.watch(int(each["steps"]), each)
+    resumed.remember({name: [each[name] for each in rows[:15]] for name in rows[0]})
+    for each in rows[15:]:
+        resumed.watch(int(each["steps"]), each)
+    assert straight.warnings
+    assert resumed.monitor.raised == straight.monitor.raised
+
+
 def test_evaluations_keep_the_best_policy_and_change_nothing(tiny_checkpoint, tmp_path):
     base = tiny(tiny_checkpoint, tmp_path, n_timesteps=5 * 256, samples=0)
     plain = trained(replace(base, name="plain", eval_freq=-1))
