@@ -49,17 +49,18 @@ _CRITIC = {
     "value_gradient": _choice("value_gradient", True, False),
 }
 _MEMORY = _RATE | {
-    "n_envs": _choice("n_envs", 32, 64, 128),
-    "batch_size": _choice("batch_size", 512, 1024, 2048),
+    "n_envs": _choice("n_envs", 64, 128, 256, 512),
+    "batch_size": _choice("batch_size", 1024, 2048, 4096),
+    "replay_ratio": _choice("replay_ratio", 1.6, 3.2, 6.4),
     "tau": _number("tau", 0.005, 0.2),
     "gamma": _choice("gamma", 0.5, 0.9, 0.97, 1.0),
-    "temperature": _choice("temperature", 0.5, 1.0, 2.0),
+    "temperature": _choice("temperature", 0.5, 0.7, 1.0, 1.5),
 }
 # What is searched for each algorithm; q, psi and g keep the reference's settings.
 SPACES: Mapping[str, Mapping[str, Draw]] = {
     "ppo": _CLIPPED | _CRITIC,
     "maskable_ppo": _CLIPPED | _CRITIC,
-    "a2c": _RATE | _CRITIC | {"n_envs": _choice("n_envs", 32, 64, 128)},
+    "a2c": _RATE | _CRITIC | {"n_envs": _choice("n_envs", 32, 64, 128, 512)},
     "rloo": _CLIPPED | {"group_size": _choice("group_size", 8, 32, 128)},
     "grpo": _CLIPPED | {"group_size": _choice("group_size", 8, 32, 128)},
     "dqn": _MEMORY,

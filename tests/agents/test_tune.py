@@ -23,7 +23,7 @@ def test_every_algorithm_has_a_preset_of_its_name():
 
 
 def test_the_objective_of_the_prior_itself_is_what_the_rules_pay(tiny_checkpoint, tiny_prior):
-    config = TrainConfig(reward=(f"prior=1,checkpoint={tiny_checkpoint}",), entropy=1.0)
+    config = TrainConfig(reward=(f"prior=1,checkpoint={tiny_checkpoint}",), entropy_end=1.0)
     assert tune.objective(config, tiny_prior, 40) == pytest.approx(0.0, abs=1e-4)
     half = replace(config, reward=(*config.reward, "tonic=8"), c=4.0)
     whole = replace(config, reward=(*config.reward, "tonic=2"))
