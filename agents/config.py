@@ -97,14 +97,14 @@ class TrainConfig:
         tensorboard: also log for TensorBoard, into the run directory.
     """
 
-    n_timesteps: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 2_500_000
+    n_timesteps: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 3_000_000
     # RL Tuner's rules. With its own weights one motif, repeated, pays more than any melody can; an
     # echo that is paid for up to 11 cells, and entropy that grows, let many motifs come back.
     reward: tuple[str, ...] = (
-        *("rl_tuner=0.25", "penalize_autocorrelation=-0.46", "motif=0.58"),
-        *("preferred_intervals=0.58", "key=-4.6", "tonic=2.7", "repeated_motif=0.46"),
-        *("leap_up_back=2.7", "high_low_unique=4", "bar_echo=1.6,full=4,longest=11"),
-        *("whole_autocorrelation=-9.6", "prior=0.385"),
+        *("rl_tuner=0.22", "penalize_autocorrelation=-0.4", "motif=0.5"),
+        *("preferred_intervals=0.5", "key=-4", "tonic=2.3", "repeated_motif=0.4"),
+        *("leap_up_back=2.3", "high_low_unique=3.5", "bar_echo=1.4,full=4,longest=11"),
+        *("whole_autocorrelation=-8", "prior=0.33"),
     )
     c: float = 1.0
     kl_budget: float = 0.0
@@ -125,7 +125,7 @@ class TrainConfig:
     gamma: float = 1.0
     gae_lambda: float = 0.95
     clip_range: float = 0.2
-    entropy: float = 0.6
+    entropy: float = 0.55
     entropy_end: float = 1.0
     vf_coef: float = 0.5
     max_grad_norm: float = 0.5

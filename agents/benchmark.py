@@ -1,0 +1,395 @@
+"""Compare search, decoding and reinforcement learning under one budget, over several seeds.
+
+    python -m agents.benchmark
+    python -m agents.benchmark quick --methods prior best-of-16 ppo --seeds 3 -n 50000
+
+Each cell, a method with a seed, is a process of its own. The same command goes on where it was
+stopped: cells that are finished stay, one that was interrupted is begun anew. At the end it writes
+report.md with pictures, cells.csv and summary.csv, of all that the folder holds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from agents import commands
+from agents.config import TrainConfig, from_mapping, read_toml
+
+if TYPE_CHECKING:
+    from agents.matrix import Bench, Method
+
+Cell = tuple[str, int]  # name of the method, seed
+LIMITS = {"seeds": (1, 1000), "pieces": (2, 100_000), "jobs": (1, 1024), "n_timesteps": (1, 10**12)}
+FINISHED = "result.json"  # written last
+
+
+@dataclass(frozen=True)
+class BenchmarkConfig:
+    """What to compare.
+
+    Attributes:
+        out: folder of the benchmark, new or one to go on with.
+        methods: names; all of them if empty. Other numbers than the standard ones go as well:
+            best-of-32, ppo@kl=0.3, best-of-n@kl=0.3 (nats per token).
+        seeds: cells of each method.
+        n_timesteps: environment steps of each training.
+        pieces: to measure in each cell; a beam finds few.
+        reward: terms as name=weight; this and the next three as python -m agents.train has them
+            if empty.
+        task: arguments of the environment as name=value: bars=8 meter=3/4 low=C4
+        env: id of the environment.
+        prior: name or path of the checkpoint that is sampled, searched and trained.
+        jobs: cells at work at a time, each on one core.
+    """
+
+    out: tyro.conf.Positional[Path] = Path("benchmark")
+    methods: tuple[str, ...] = ()
+    seeds: int = 5
+    n_timesteps: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 300_000
+    pieces: int = 1000
+    reward: tuple[str, ...] = ()
+    task: tuple[str, ...] = ()
+    env: str = ""
+    prior: str = ""
+    jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in LIMITS.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"{name}={value}: expected {low} to {high:,}")
+
+    @property
+    def settings(self) -> TrainConfig:
+        """What all cells share, as the settings of a training; the pieces are `eval_pieces`."""
+        given = {"reward": self.reward, "task": self.task, "env": self.env, "prior": self.prior}
+        base = from_mapping({"algo": TrainConfig.algo}, f"preset {TrainConfig.algo}")
+        return replace(
+            base,
+            **{name: value for name, value in given.items() if value},  # type: ignore[arg-type]
+            n_timesteps=self.n_timesteps,
+            eval_pieces=self.pieces,
+            runs=self.out,
+            name="settings",
+            device="cpu",
+            threads=1,
+            samples=0,
+            eval_freq=-1,
+            save_freq=-1,
+            progress=False,
+            tensorboard=False,
+        )
+
+
+# -- what is to be done ----------------------------------------------------------------------------
+
+
+def choose(names: Sequence[str], bench: Bench) -> tuple[list[Method], list[str]]:
+    """The methods asked for, or all that this objective allows and why the others are left out.
+
+    Raises:
+        ValueError: a method that is unknown, asked for twice or impossible, or without the one
+            whose cells it needs.
+    """
+    from agents.matrix import default_methods, find_method
+
+    methods, left_out = [], []
+    for name in names or default_methods():
+        method = find_method(name)
+        reason = obstacle(method, bench)
+        if reason and names:
+            raise ValueError(f"{method.name}: {reason}")
+        if reason:
+            left_out.append(f"{method.name}: {reason}")
+        else:
+            methods.append(method)
+    known = [method.name for method in methods]
+    for method in methods:
+        if known.count(method.name) > 1:
+            raise ValueError(f"method {method.name!r} is given twice; expected it once")
+        if method.needs and method.needs not in known:
+            raise ValueError(
+                f"{method.name} needs the cells of {method.needs}; name it in --methods as well"
+            )
+    return methods, left_out
+
+
+def obstacle(method: Method, bench: Bench) -> str:
+    """Why a method cannot be had with this objective and so many pieces, '' if it can."""
+    from agents.compose import read_masks
+    from agents.matrix import FEWEST, pool_size
+
+    if method.kind == "masked":
+        try:
+            read_masks((), bench.reward)
+        except ValueError as error:
+            return str(error)
+    if method.kind == "best-of":
+        n, pool = bench.draws(method), pool_size(bench.pieces)
+        if n * FEWEST > pool:
+            return f"n={n:,}: expected at most {pool // FEWEST:,}, an {FEWEST}th of the pool drawn"
+    return ""
+
+
+def difference(before: TrainConfig, now: TrainConfig) -> str:
+    """'name 1, not 2' of the first setting that differs, wherever the runs are; '' if none."""
+    for name, value in vars(now).items():
+        if name not in ("runs", "name") and getattr(before, name) != value:
+            pair = (getattr(before, name), value)
+            words = [" ".join(v) if isinstance(v, tuple) else str(v) for v in pair]
+            told = "pieces" if name == "eval_pieces" else name
+            return f"{told} {words[0] or 'empty'}, not {words[1] or 'empty'}"
+    return ""
+
+
+def open_folder(bench: Bench, methods: Sequence[Method], seeds: int) -> None:
+    """Begin a folder, or see that one was begun with the same settings.
+
+    Raises:
+        ValueError: it was begun with others, the prior, a reward or a preset has changed since, or
+            it is no benchmark and not empty.
+    """
+    from agents.matrix import training
+    from agents.run import Run
+    from pretrained.checkpoint import locate
+
+    out, settings = bench.out, bench.out / "settings"
+    if not (settings / "config.toml").is_file():
+        if settings.is_dir() and not any(settings.iterdir()):
+            settings.rmdir()  # stopped before the first file
+        commands.new_directory(out)
+        Run.create(bench.base)
+    run = Run(settings)
+    if told := difference(run.config, bench.base):
+        raise ValueError(
+            f"{out} is a benchmark begun with {told}; give what it was begun with, or name "
+            "another folder"
+        )
+    if not (settings / "provenance.json").is_file():
+        run.write_provenance(locate(bench.base.prior), bench.reward)
+    check_unchanged(bench)
+    for method in methods:
+        for seed in range(seeds):
+            trained = bench.folder(method.name, seed) / "run" / "config.toml"
+            if (trained.parents[1] / FINISHED).is_file() and trained.is_file():
+                now = training(bench.base, method, seed, trained.parents[1])
+                if told := difference(read_toml(trained), now):
+                    raise ValueError(
+                        f"{trained.parents[1]} was trained with {told}; the preset has changed, "
+                        "remove that cell or name another folder"
+                    )
+
+
+def check_unchanged(bench: Bench) -> None:
+    """Raise ValueError if the prior or a reward of one's own is not what the folder began with."""
+    from agents.run import Run
+    from pretrained.checkpoint import locate
+
+    try:
+        Run(bench.out / "settings").check_provenance(locate(bench.base.prior), bench.reward)
+    except ValueError as error:
+        changed = str(error).partition(";")[0]
+        raise ValueError(f"{changed}; name another folder for a new benchmark") from None
+
+
+@contextlib.contextmanager
+def only_one(out: Path) -> Iterator[None]:
+    """Keep a second benchmark out of the folder while this one is at work.
+
+    Raises:
+        ValueError: there is another already.
+    """
+    with (out / "settings" / "config.toml").open("rb") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"another benchmark is at work in {out}; wait for its end") from None
+        except ImportError:
+            pass  # not on Windows
+        yield
+
+
+# -- cells, each in its own process ----------------------------------------------------------------
+
+
+def run_cells(out: Path, methods: Sequence[Method], seeds: int, jobs: int) -> dict[Cell, str]:
+    """Make the cells that are not finished; returns those that failed, with what they said.
+
+    On any end of this process the others end as well: they hold the other end of a pipe.
+    """
+    folder = {(m.name, s): out / "cells" / m.name / str(s) for s in range(seeds) for m in methods}
+    needs = {(m.name, s): (m.needs, s) for s in range(seeds) for m in methods if m.needs}
+    waiting = [cell for cell in folder if not (folder[cell] / FINISHED).is_file()]
+    failed: dict[Cell, str] = {}
+    running: dict[Future[str], Cell] = {}
+    total, began = len(waiting), time.perf_counter()
+    if total < len(folder):
+        print(f"{len(folder) - total} of {len(folder)} cells are finished already", flush=True)
+    end, hold = os.pipe()
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            while waiting or running:
+                coming = {*waiting, *running.values()}
+                for cell in [cell for cell in waiting if needs.get(cell) not in coming]:
+                    if needs.get(cell) in failed:
+                        failed[cell] = f"its {needs[cell][0]} cell failed"
+                    elif len(running) < jobs:
+                        running[pool.submit(_run_cell, out, cell, folder[cell], end)] = cell
+                    else:
+                        continue
+                    waiting.remove(cell)
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    cell = running.pop(future)
+                    if message := future.result():
+                        failed[cell] = message
+                    done, passed = total - len(waiting) - len(running), time.perf_counter() - began
+                    what = f"{cell[0]}, seed {cell[1]}: {message or 'done'}"
+                    print(f"[{done} of {total}, {passed / 60:.0f} min] {what}", flush=True)
+        finally:
+            os.close(hold)
+            os.close(end)
+    return failed
+
+
+def _run_cell(out: Path, cell: Cell, folder: Path, end: int) -> str:
+    """Make one cell in a process; what it said if it failed, else ''.
+
+    Args:
+        out: folder of the benchmark.
+        cell: method and seed.
+        folder: of the cell.
+        end: descriptor of a pipe, at whose end the process ends too.
+    """
+    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    command = [sys.executable, "-m", "agents.benchmark", "--cell", str(out), cell[0], str(cell[1])]
+    process = subprocess.run(
+        command,
+        stdin=end,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env=os.environ | one_thread,
+        start_new_session=True,  # Ctrl-C is for this process, which then ends that one
+        check=False,
+    )
+    if (folder / FINISHED).is_file():
+        return ""
+    with contextlib.suppress(OSError):  # the disk may be full
+        (folder / "error.txt").write_text(process.stderr)
+    if process.returncode < 0:
+        memory = " (out of memory?)" if process.returncode == -signal.SIGKILL else ""
+        return f"killed by signal {-process.returncode}{memory}"
+    said = [line for line in process.stderr.splitlines() if line.strip()]
+    return said[-1].removeprefix("error: ") if said else f"ended with {process.returncode}"
+
+
+def machine() -> str:
+    """Processor, cores and versions in a line."""
+    cpu, info = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
+    if info.is_file() and (match := re.search(r"model name\s*: (.+)", info.read_text())):
+        cpu = match[1]
+    packages = ("numpy", "torch", "stable-baselines3", "composition-gym")
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
+    return f"{cpu}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}"
+
+
+def make_cell(out: Path, name: str, seed: int) -> None:
+    """Draw, measure and write one cell; result.json comes last and says that it is finished.
+
+    Raises:
+        ValueError, RewardError, OSError: it cannot be made.
+    """
+    import torch
+
+    from agents.matrix import Bench, find_method, measure
+    from agents.results import write_arrays
+    from agents.run import Run, write_atomic
+
+    torch.set_num_threads(1)
+    bench, method = Bench(Run(out / "settings").config, out), find_method(name)
+    check_unchanged(bench)
+    folder = bench.folder(name, seed)
+    if folder.is_dir():
+        shutil.rmtree(folder)  # what was interrupted is begun anew
+    folder.mkdir(parents=True)
+    drawn, timing = bench.draw(method, seed)
+    numbers = measure(bench, drawn)
+    told = folder / "run" / "warnings.txt"
+    facts: dict[str, Any] = {"method": name, "seed": seed}
+    facts["warnings"] = told.read_text().splitlines() if told.is_file() else []
+    facts["numbers"] = {k: None if math.isnan(v) else v for k, v in numbers.items()}
+    thousand = 1000 / drawn.score.batch
+    timing["draw_wall"] = drawn.cost.wall_seconds * thousand
+    timing["draw_cpu"] = drawn.cost.cpu_seconds * thousand
+    write_arrays(folder / "pieces.npz", tokens=drawn.score.tokens)
+    clocks = {"machine": machine(), "seconds": timing}
+    write_atomic(folder / "timing.json", json.dumps(clocks, indent=2) + "\n")
+    write_atomic(folder / FINISHED, json.dumps(facts, indent=2, allow_nan=False) + "\n")
+
+
+def _end_with_input() -> None:
+    os.read(0, 1)  # nothing is ever written to it
+    os._exit(1)
+
+
+# -- the command -----------------------------------------------------------------------------------
+
+
+def benchmark(config: BenchmarkConfig) -> int:
+    """Make what is missing, write the report. Returns 1 if a cell failed, 130 if stopped."""
+    import torch
+
+    from agents import report
+    from agents.matrix import Bench, default_methods
+    from agents.monitor import find_judge
+
+    torch.set_num_threads(1)
+    bench = Bench(config.settings, config.out)
+    methods, left_out = choose(config.methods, bench)
+    for line in left_out:
+        print(f"left out: {line}")
+    find_judge(bench.task)  # counted once, before all cells want it
+    open_folder(bench, methods, config.seeds)
+    with only_one(config.out):
+        try:
+            failed = run_cells(config.out, methods, config.seeds, config.jobs)
+        except KeyboardInterrupt:
+            print("\nstopped; finished cells stay, the same command goes on", file=sys.stderr)
+            return 130
+        report.write(config.out, default_methods(), failed, left_out)
+    print(f"{config.out / 'report.md'}: {len(failed)} cells failed")
+    return 1 if failed else 0
+
+
+def main() -> None:
+    """Command line."""
+    if sys.argv[1:2] == ["--cell"]:  # not for people
+        threading.Thread(target=_end_with_input, daemon=True).start()
+        out, name, seed = sys.argv[2:]
+        commands.run(lambda: make_cell(Path(out), name, int(seed)))
+    commands.run(lambda: benchmark(commands.parse(BenchmarkConfig, "benchmark", __doc__)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""PieceMemory: what Q-learning remembers, whole pieces in a ring."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+Array = npt.NDArray[Any]
+
+
+class Pieces(NamedTuple):
+    """A minibatch of B whole pieces; steps run in writing order, time by time, voice by voice."""
+
+    tokens: Tensor  # (B, V, T) int64
+    context: Tensor  # (B, len(CONTEXT)) float32, of the first step
+    masks: Tensor  # (B, steps, vocab) bool: what could be played
+    rules: Tensor  # (B, steps) float32: every reward term but the prior's
+    prior: Tensor  # (B, steps) float32: the prior's term
+    log_p: Tensor | None  # (B, steps, vocab) float32 nats: the fixed prior, where it is kept
+
+    @property
+    def actions(self) -> Tensor:
+        """Tokens (B, steps) int64 in writing order."""
+        return self.tokens.transpose(1, 2).flatten(1)
+
+
+class PieceMemory:
+    """Finished pieces and what they were paid; the oldest make room for new ones.
+
+    Args:
+        capacity: cells of all voices to remember; whole pieces, so up to a piece fewer.
+        voices: of a piece.
+        cells: of one voice.
+        vocab: number of tokens.
+        context: length of an observation's context.
+        with_prior: whether the prior's log-probabilities of all tokens are kept too.
+
+    Raises:
+        ValueError: a capacity below one piece.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        voices: int,
+        cells: int,
+        vocab: int,
+        context: int,
+        with_prior: bool = False,
+    ) -> None:
+        self.steps = steps = voices * cells
+        self.vocab = vocab
+        self.pieces = capacity // steps
+        if self.pieces < 1:
+            raise ValueError(
+                f"buffer_size={capacity} cells: expected at least the {steps} of a piece"
+            )
+        n = self.pieces
+        kind = np.uint8 if vocab <= 256 else np.int16
+        self._columns: dict[str, Array] = {
+            "tokens": np.zeros((n, voices, cells), kind),
+            "context": np.zeros((n, context), np.float32),
+            "masks": np.zeros((n, steps, (vocab + 7) // 8), np.uint8),  # a bit for each token
+            "rules": np.zeros((n, steps), np.float32),
+            "prior": np.zeros((n, steps), np.float32),
+        }
+        if with_prior:
+            self._columns["log_p"] = np.zeros((n, steps, vocab), np.float32)
+        self._next = 0  # where the next piece goes
+        self._length = 0
+
+    def __len__(self) -> int:
+        """Pieces remembered."""
+        return self._length
+
+    def add(
+        self,
+        tokens: Array,
+        context: Array,
+        masks: Array,
+        rules: Array,
+        prior: Array,
+        log_p: Array | None = None,
+    ) -> None:
+        """Remember finished pieces; shapes as in Pieces, masks of any numbers, 0 for forbidden.
+
+        Raises:
+            ValueError: a part of another shape, or `log_p` missing or given without need.
+        """
+        parts = {"tokens": tokens, "context": context, "rules": rules, "prior": prior}
+        parts["masks"] = np.packbits(np.asarray(masks) != 0, axis=-1)
+        if log_p is not None:
+            parts["log_p"] = log_p
+        if parts.keys() != self._columns.keys():
+            raise ValueError(f"log_p: expected {'log_p' in self._columns}, got {log_p is not None}")
+        new = len(tokens)
+        rows = (self._next + np.arange(new)) % self.pieces
+        newest = slice(max(0, new - self.pieces), None)  # more than fit: the last ones stay
+        for name, part in parts.items():
+            shape = (new, *self._columns[name].shape[1:])
+            if np.shape(part) != shape:
+                raise ValueError(f"{name} has shape {np.shape(part)}, expected {shape}")
+            self._columns[name][rows[newest]] = part[newest]
+        self._next = (self._next + new) % self.pieces
+        self._length = min(self._length + new, self.pieces)
+
+    def sample(self, count: int, device: torch.device | str = "cpu") -> Pieces:
+        """`count` different pieces, drawn evenly with numpy's global generator, which SB3 seeds.
+
+        Raises:
+            ValueError: fewer pieces are remembered.
+        """
+        if count > self._length:
+            raise ValueError(f"{count} pieces asked for, {self._length} remembered")
+        return self.take(np.random.choice(self._length, count, replace=False), device)
+
+    def take(self, rows: Array, device: torch.device | str = "cpu") -> Pieces:
+        """The pieces at places `rows` (B,) of the ring."""
+        found = {name: column[rows] for name, column in self._columns.items()}
+        found["tokens"] = found["tokens"].astype(np.int64)
+        unpacked = np.unpackbits(found["masks"], axis=-1, count=self.vocab)
+        found["masks"] = unpacked.view(np.bool_)
+        tensors = {name: torch.from_numpy(part).to(device) for name, part in found.items()}
+        return Pieces(log_p=tensors.pop("log_p", None), **tensors)
