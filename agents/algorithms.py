@@ -145,10 +145,10 @@ def check_budget(config: TrainConfig, reward: RewardSum) -> None:
     """Raise ValueError if a KL budget is asked for and the objective is no KL."""
     term = reward.terms.get(PRIOR)
     likely = term.weight if term else 0.0
-    if config.kl_budget and likely != config.entropy:
+    if config.kl_budget and not likely == config.entropy == config.last_entropy:
         raise ValueError(
-            f"kl_budget: log p has weight {likely:g} and log pi {config.entropy:g}, which is no KL; "
-            "expected the same, such as prior=1 in the reward and --entropy 1"
+            f"kl_budget: log p has weight {likely:g}, log pi {config.entropy:g}, which is no KL; "
+            "expected the same all along: prior=1 in the reward, --entropy 1 --entropy-end -1"
         )
 
 

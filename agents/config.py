@@ -8,7 +8,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -47,8 +47,8 @@ class TrainConfig:
         reward: terms as name=weight, further parameters behind commas: rl_tuner=0.5 prior=1
             leap_recovery=0.5,min_leap=7 my_rewards.py:smooth=0.3
         c: divides every term but the prior's: the objective is reward / c + log p - log pi.
-        kl_budget: KL to the prior, in nats per token, that a controller holds by turning c;
-            0 for none.
+        kl_budget: KL to the prior, in nats per token, that a controller holds by turning c; log p
+            and log pi then have weight 1, whatever else is said. 0 for none.
         mask: rules the agent cannot break, as it is never offered the tokens that would
             (maskable_ppo).
         algo: how to learn; see `agents.algorithms.ALGORITHMS`.
@@ -97,7 +97,7 @@ class TrainConfig:
         tensorboard: also log for TensorBoard, into the run directory.
     """
 
-    n_timesteps: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 3_000_000
+    n_timesteps: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 2_500_000
     # RL Tuner's rules. With its own weights one motif, repeated, pays more than any melody can; an
     # echo that is paid for up to 11 cells, and entropy that grows, let many motifs come back.
     reward: tuple[str, ...] = (
@@ -126,7 +126,7 @@ class TrainConfig:
     gae_lambda: float = 0.95
     clip_range: float = 0.2
     entropy: float = 0.55
-    entropy_end: float = 1.0
+    entropy_end: float = 0.92
     vf_coef: float = 0.5
     max_grad_norm: float = 0.5
     group_size: int = 32
@@ -187,6 +187,21 @@ class TrainConfig:
     def task_arguments(self) -> dict[str, Any]:
         """The environment's arguments."""
         return _unique((parse_assignment(text) for text in self.task), "task argument")
+
+
+def for_budget(config: TrainConfig) -> TrainConfig:
+    """The settings with the objective of their KL budget, if they have one.
+
+    It is reward / c + log p - log pi, so the prior and the entropy have weight 1 all along.
+    """
+    if not config.kl_budget:
+        return config
+    spec = config.reward_spec
+    setting = spec.get("prior", {})
+    parameters = setting if isinstance(setting, Mapping) else {}
+    spec["prior"] = {**parameters, "weight": 1.0} if parameters else 1.0
+    reward = tuple(_as_text(name, value) for name, value in spec.items())
+    return replace(config, reward=reward, entropy=1.0, entropy_end=-1.0)
 
 
 def parse_value(text: str) -> Any:

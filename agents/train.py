@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agents import commands
-from agents.config import TrainConfig, parse_arguments, to_toml
+from agents.config import TrainConfig, for_budget, parse_arguments, to_toml
 
 if TYPE_CHECKING:
     from stable_baselines3.common.callbacks import BaseCallback
@@ -114,6 +114,7 @@ def train(config: TrainConfig, resume: Path | None = None) -> int:
     from pretrained.checkpoint import load, locate
     from rewards.total import build
 
+    config = for_budget(config)
     algorithms.check_settings(config)
     if config.device.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"--device {config.device}: torch finds no GPU here; use cpu or auto")

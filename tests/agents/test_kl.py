@@ -1,11 +1,12 @@
 """The controller of a KL budget, against a policy whose KL follows c as in a closed form."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from agents import algorithms, kl
-from agents.config import TrainConfig
+from agents.config import TrainConfig, for_budget
 from rewards import build
 
 
@@ -54,6 +55,16 @@ def test_met_means_within_a_tenth(measured, met):
 @pytest.mark.parametrize("spec", [{"key": 1.0}, {"key": 1.0, "prior": 0.5}])
 def test_the_objective_must_be_that_of_the_budget(spec):
     with pytest.raises(ValueError, match=r"kl_budget: log p has weight .*prior=1 in the reward"):
-        algorithms.check_budget(TrainConfig(kl_budget=0.3), build(spec))
-    algorithms.check_budget(TrainConfig(kl_budget=0.3), build("default"))
+        algorithms.check_budget(TrainConfig(kl_budget=0.3, entropy=1.0, entropy_end=-1.0), build(spec))
+    algorithms.check_budget(TrainConfig(kl_budget=0.3, entropy=1.0, entropy_end=-1.0), build("default"))
     algorithms.check_budget(TrainConfig(), build(spec))
+
+
+def test_a_budget_brings_its_objective():
+    free = TrainConfig(reward=("key=-1", "prior=0.3,floor=-9"), entropy=0.5, entropy_end=2.0)
+    assert for_budget(free) == free
+    held = for_budget(replace(free, kl_budget=0.3))
+    assert held.reward_spec == {"key": -1, "prior": {"weight": 1.0, "floor": -9}}
+    assert held.entropy == held.last_entropy == 1.0
+    assert for_budget(replace(free, reward=("key=-1",), kl_budget=0.3)).reward_spec["prior"] == 1
+    algorithms.check_budget(held, build("default"))
