@@ -125,8 +125,8 @@ class TrainConfig:
     gamma: float = 1.0
     gae_lambda: float = 0.95
     clip_range: float = 0.2
-    entropy: float = 0.55
-    entropy_end: float = 0.92
+    entropy: float = 0.53
+    entropy_end: float = 0.87
     vf_coef: float = 0.5
     max_grad_norm: float = 0.5
     group_size: int = 32
