@@ -46,8 +46,10 @@ def make(prior, kind="q", n=4, task=None, weight=1.0, c=1.0, policy_kwargs=None,
 def filled(prior, kind="q", **settings):
     """A learner with moved networks that remembers a rollout and has learned nothing of it."""
     model = make(prior, kind, **({"replay_ratio": 1e-9} | settings)).learn(1)
-    move(model.policy.net, 1)
-    move(model.policy.target, 2)
+    for number, net in enumerate((model.policy.net, model.policy.target)):
+        move(net, number)
+        with torch.no_grad():
+            net.head.bias -= 9.0  # below what stands for nothing: forgetting a mask would show
     return model
 
 

@@ -10,6 +10,7 @@ import time
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -125,9 +126,11 @@ def test_killed_it_goes_on_with_the_same_cells_and_a_failed_one_stops_nothing(
     assert "Failed" not in (out / "report.md").read_text()
 
 
-def test_an_unfinished_cell_is_begun_anew(tiny_checkpoint, tmp_path):
-    settings = config(tiny_checkpoint, tmp_path / "b")
-    bench = begin(settings, ["prior", "best-of-4"])
+def test_a_cell_ends_with_its_benchmark_and_is_begun_anew(tiny_checkpoint, tmp_path):
+    bench = begin(config(tiny_checkpoint, tmp_path / "b"), ["prior"])
+    command = [sys.executable, "-m", "agents.benchmark", "--cell", str(bench.out), "prior", "0"]
+    ended = subprocess.run(command, stdin=subprocess.DEVNULL, check=False)  # at its end at once
+    assert ended.returncode == 1
     left = bench.folder("prior", 0) / "run" / "metrics.csv"
     left.parent.mkdir(parents=True)
     left.write_text("left behind")
@@ -137,10 +140,7 @@ def test_an_unfinished_cell_is_begun_anew(tiny_checkpoint, tmp_path):
 
 
 def test_ctrl_c_ends_the_cells_and_says_how_to_go_on(made, monkeypatch, capsys):
-    def stopped(*arguments):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(benchmark, "run_cells", stopped)
+    monkeypatch.setattr(benchmark, "run_cells", Mock(side_effect=KeyboardInterrupt))
     settings = config(made.base.prior, made.out, methods=("prior",))
     assert benchmark.benchmark(settings) == 130
     assert "the same command goes on" in capsys.readouterr().err
