@@ -290,7 +290,7 @@ def _run_cell(out: Path, cell: Cell, folder: Path, end: int) -> str:
         text=True,
         errors="replace",
         env=os.environ | one_thread,
-        start_new_session=True,  # Ctrl-C is for this process, which then ends that one
+        process_group=0,  # Ctrl-C is for this process, which then ends that one
         check=False,
     )
     if (folder / FINISHED).is_file():
