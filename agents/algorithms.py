@@ -139,6 +139,15 @@ def check_settings(config: TrainConfig) -> None:
             f"{config.algo} cannot hold a KL budget; expected --algo "
             f"{', '.join(WITH_KL_BUDGET[:-1])} or {WITH_KL_BUDGET[-1]}, or a fixed --c"
         )
+    if config.algo in ("rloo", "grpo") and config.gamma != 1:
+        raise ValueError(
+            f"gamma={config.gamma}: {config.algo} looks at the return of whole pieces; expected 1"
+        )
+    if config.algo in ("psi", "g") and config.temperature != 1:
+        raise ValueError(
+            f"temperature={config.temperature}: the values of {config.algo} are those of the "
+            "policy at temperature 1; expected 1, or another --c"
+        )
 
 
 def check_budget(config: TrainConfig, reward: RewardSum) -> None:

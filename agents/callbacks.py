@@ -21,6 +21,10 @@ from rewards.metrics import distinct
 from rewards.total import RewardSum
 
 
+class DivergedError(ValueError):
+    """A number of the log is none any more."""
+
+
 class PieceMetrics(BaseCallback):
     """One row of metrics per rollout: return, its parts, KL to the prior, entropy, diversity.
 
@@ -76,7 +80,7 @@ class PieceMetrics(BaseCallback):
         learned = [name for name in self.row if not name.startswith("unrewarded/")]
         bad = [name for name in learned if not np.isfinite(self.row[name])]
         if bad:
-            raise ValueError(
+            raise DivergedError(
                 f"{bad[0]} is {self.row[bad[0]]} at step {self.num_timesteps:,}: learning has "
                 "diverged. Try a smaller --learning-rate, or --resume from the last save"
             )

@@ -218,6 +218,12 @@ def read_masks(words: Sequence[str], reward: RewardSum) -> RewardSum:
         else:
             rule = find(name)
             terms.append(Term(name, rule, 1.0 if getattr(rule, "violation", False) else -1.0))
+    for term in terms:
+        if not term.weight:
+            raise ValueError(
+                f"mask {term.name!r} has weight 0 and would forbid nothing; give one, such as "
+                f"{term.name}=-1"
+            )
     return RewardSum(terms)
 
 
@@ -242,8 +248,19 @@ def make_search(
     if config.method == "masked":
         rules = read_masks(config.mask, reward)
         return lambda page: masked(network, page, rules, seed, temperature, reward)
+    if config.method == "sample" and settings.mask:  # it learned behind them, and plays behind them
+        rules = read_masks(settings.mask, reward)
+        return lambda page: masked(network, page, rules, seed, temperature, reward)
     draws = config.best_of if config.method == "best-of-n" else 1
     return lambda page: best_of(network, page, reward, draws, seed, temperature)
+
+
+def last_c(config: ComposeConfig, settings: TrainConfig) -> float:
+    """c of the objective: the settings', or where the controller of a KL budget left it."""
+    from agents.run import Run
+
+    turned = Run(config.run).read_metrics().get("c") if config.run and settings.kl_budget else None
+    return turned[-1] if turned else settings.c
 
 
 def compose(config: ComposeConfig) -> None:
@@ -258,7 +275,7 @@ def compose(config: ComposeConfig) -> None:
     settings = config.settings
     task = make_task(settings)
     reward = build(settings.reward_spec)
-    search = make_search(config, settings, task, reward.divided(settings.c))
+    search = make_search(config, settings, task, reward.divided(last_c(config, settings)))
     page = task.sample(np.random.default_rng(config.seed), config.n)
     if config.primer:
         start = read_primer(config.primer, task)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
-import sys
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -35,6 +33,8 @@ RANGES = {
 }
 EXPLORATIONS = ("boltzmann", "egreedy")
 PRESETS = Path(__file__).parent / "presets"
+# Of the default reward only: its weights were found along these.
+ANNEALED = {"entropy": 0.53, "entropy_end": 0.87}
 TABLES = ("reward", "task")  # name=value lists on the command line, tables in TOML
 
 
@@ -69,7 +69,8 @@ class TrainConfig:
         gae_lambda: of generalised advantage estimation.
         clip_range: of the probability ratio (ppo, maskable_ppo, rloo, grpo).
         entropy: weight of the policy's entropy, in nats, beside the reward; with prior=1 and
-            entropy=1 a piece pays for its KL to the prior, more keeps pieces more varied.
+            entropy=1 a piece pays for its KL to the prior, more keeps pieces more varied. The
+            default reward comes with 0.53, moving to 0.87.
         entropy_end: weight of the entropy from 60% of the run on, moving there linearly; -1 for
             the same all along.
         vf_coef: weight of the value's error.
@@ -125,8 +126,8 @@ class TrainConfig:
     gamma: float = 1.0
     gae_lambda: float = 0.95
     clip_range: float = 0.2
-    entropy: float = 0.53
-    entropy_end: float = 0.87
+    entropy: float = 1.0
+    entropy_end: float = -1.0
     vf_coef: float = 0.5
     max_grad_norm: float = 0.5
     group_size: int = 32
@@ -179,9 +180,19 @@ class TrainConfig:
         return self.entropy if self.entropy_end == -1 else self.entropy_end
 
     @property
-    def reward_spec(self) -> dict[str, Any]:
-        """The reward as `rewards.total.build` takes it."""
+    def terms(self) -> dict[str, Any]:
+        """The reward's terms and their settings, as they were given."""
         return _unique((parse_term(text) for text in self.reward), "reward")
+
+    @property
+    def reward_spec(self) -> dict[str, Any]:
+        """The reward as `rewards.total.build` takes it; its prior is the run's unless named."""
+        spec = self.terms
+        setting = spec.get("prior")
+        if setting is not None and self.prior != TrainConfig.prior:
+            named = setting if isinstance(setting, Mapping) else {"weight": setting}
+            spec["prior"] = {"checkpoint": self.prior, **named}
+        return spec
 
     @property
     def task_arguments(self) -> dict[str, Any]:
@@ -196,7 +207,7 @@ def for_budget(config: TrainConfig) -> TrainConfig:
     """
     if not config.kl_budget:
         return config
-    spec = config.reward_spec
+    spec = config.terms
     setting = spec.get("prior", {})
     parameters = setting if isinstance(setting, Mapping) else {}
     spec["prior"] = {**parameters, "weight": 1.0} if parameters else 1.0
@@ -279,7 +290,7 @@ def to_toml(config: TrainConfig) -> str:
         return tomli_w.dumps({name: ""}).removesuffix('""\n') + f"{{ {inner} }}\n"
 
     text = tomli_w.dumps(flat)
-    for table, entries in zip(TABLES, (config.reward_spec, config.task_arguments), strict=True):
+    for table, entries in zip(TABLES, (config.terms, config.task_arguments), strict=True):
         text += f"\n[{table}]\n" + "".join(line(*entry) for entry in entries.items())
     return text
 
@@ -313,6 +324,8 @@ def from_mapping(values: Mapping[str, Any], source: str) -> TrainConfig:
     algo = values.get("algo", TrainConfig.algo)
     if algo in preset_names():
         values = {**read_preset(algo), **values}
+    if not {"reward", "entropy", "entropy_end"} & set(values):
+        values = {**values, **ANNEALED}
     hints = get_type_hints(TrainConfig)
     known = [f.name for f in fields(TrainConfig)]
     settings: dict[str, Any] = {}
@@ -347,54 +360,3 @@ def read_toml(path: Path) -> TrainConfig:
             return from_mapping(tomllib.load(file), str(path))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not TOML: {error}") from error
-
-
-def _starting_point(chosen: argparse.Namespace) -> TrainConfig:
-    """The settings that the remaining flags change."""
-    given = [name for name in ("config", "resume", "preset") if getattr(chosen, name)]
-    if len(given) > 1:
-        raise ValueError(f"--{given[0]} and --{given[1]} both say where to start; leave one out")
-    if chosen.config is not None and not chosen.config.is_file():
-        raise ValueError(f"--config: there is no file {str(chosen.config)!r}")
-    if chosen.resume is not None:
-        if not (chosen.resume / "config.toml").is_file():
-            raise ValueError(f"{chosen.resume} is no run directory: it has no config.toml")
-        return read_toml(chosen.resume / "config.toml")
-    if chosen.config is not None:
-        return read_toml(chosen.config)
-    if chosen.preset:
-        return from_mapping(read_preset(chosen.preset), f"preset {chosen.preset}")
-    algo = chosen.algo or TrainConfig.algo
-    return from_mapping({"algo": algo}, f"preset {algo}")
-
-
-def parse_arguments(
-    arguments: Sequence[str] | None = None, description: str = ""
-) -> tuple[TrainConfig, Path | None]:
-    """Settings from the command line, and the run to resume if there is one.
-
-    `--config FILE` gives the defaults that the other flags change; `--resume RUN` takes them
-    from a run directory.
-    """
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    for name in ("config", "resume"):
-        first.add_argument(f"--{name}", type=Path, default=None)
-    for name in ("preset", "algo"):
-        first.add_argument(f"--{name}", default="")
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    chosen, rest = first.parse_known_args(words)
-    base = _starting_point(chosen)
-    if chosen.algo:
-        rest = [*rest, "--algo", chosen.algo]
-    note = (
-        "  --preset NAME starts from settings that ship, by default those named as the algorithm; "
-        "--config FILE from a TOML file; --resume RUN goes on with a run."
-    )
-    config = tyro.cli(
-        TrainConfig,
-        args=rest,
-        default=base,
-        description=description + "\n\n" + note,
-        prog="python -m agents.train",
-    )
-    return config, chosen.resume

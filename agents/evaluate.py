@@ -16,9 +16,16 @@ import tyro
 from agents import commands
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from agents.config import TrainConfig
     from envs.score import Score
     from envs.task import Task
     from pretrained.prior import RecurrentPrior
+    from rewards.total import RewardSum
+
+    Array = npt.NDArray[np.float32]
 
 BATCH = 1000  # pieces sampled at once
 KL = "mean KL to the prior (nats)"
@@ -48,14 +55,31 @@ class EvaluateConfig:
 
 
 def sample_many(
-    prior: RecurrentPrior, task: Task, n: int, seed: int, temperature: float = 1.0
+    prior: RecurrentPrior,
+    task: Task,
+    n: int,
+    seed: int,
+    temperature: float = 1.0,
+    mask: RewardSum | None = None,
 ) -> Score:
-    """`n` pieces drawn in portions; the same seed gives the same pieces."""
+    """`n` pieces drawn in portions; the same seed gives the same pieces.
+
+    With a mask its rules are kept, as by a policy that learned behind it.
+    """
     import numpy as np
     import torch
 
+    from agents.search import masked
     from envs.score import Score
     from pretrained.prior import sample
+
+    if mask is not None:
+        pages = np.random.default_rng(seed)
+        found = [
+            masked(prior, task.sample(pages, min(BATCH, n - done)), mask, seed + done, temperature)
+            for done in range(0, n, BATCH)
+        ]
+        return Score(np.concatenate([each.score.tokens for each in found]), task)
 
     torch_rng = torch.Generator().manual_seed(seed)
     pages = np.random.default_rng(seed)
@@ -66,20 +90,51 @@ def sample_many(
     return Score(np.concatenate(parts), task)
 
 
+def log_policy(agent: RecurrentPrior, score: Score, mask: RewardSum | None = None) -> Array:
+    """log pi in nats (B, V, T) of finished pieces, behind a mask if there is one."""
+    import numpy as np
+
+    from agents.search import masked_nats
+
+    if mask is None:
+        return agent.log_prob(score)
+    return np.concatenate([masked_nats(agent, part, mask) for part in score.chunks(BATCH)])
+
+
+def objective(
+    agent: RecurrentPrior,
+    score: Score,
+    reward: RewardSum,
+    config: TrainConfig,
+    mask: RewardSum | None = None,
+) -> float:
+    """What a run is after, on pieces its agent drew: nats a piece, with the run's last weights.
+
+    The mean of rules / c + (weight of the prior) log p - (last weight of the entropy) log pi.
+    """
+    paid = reward.divided(config.c)(score).sum(axis=(1, 2))
+    own = log_policy(agent, score, mask).sum(axis=(1, 2))
+    return float((paid - config.last_entropy * own).mean())
+
+
 def column(
-    score: Score, prior: RecurrentPrior, writer: RecurrentPrior | None = None
+    score: Score,
+    prior: RecurrentPrior,
+    writer: RecurrentPrior | None = None,
+    mask: RewardSum | None = None,
 ) -> dict[str, float]:
     """One column of the table: statistics, mean log p under `prior`, distinct pieces.
 
-    With the `writer` the pieces were drawn from (at temperature 1) also its KL to the prior,
-    estimated as the mean of log pi - log p.
+    With the `writer` the pieces were drawn from (at temperature 1, behind its mask) also its KL to
+    the prior: the mean of log pi - log p over the cells that are not given.
     """
     from rewards.metrics import distinct, table_rows
 
     rows, likely = table_rows(score), prior.log_prob(score)
     rows["mean log p per token (nats)"] = float(likely.mean())
     if writer is not None:
-        rows[KL] = float((writer.log_prob(score) - likely).mean())
+        free = type(score).page(score.task, 1).tokens[0] < 0
+        rows[KL] = float((log_policy(writer, score, mask) - likely)[:, free].mean())
     rows["distinct pieces"] = float(distinct(score))
     return rows
 
@@ -91,15 +146,14 @@ def compare(
     n: int,
     seed: int,
     temperature: float = 1.0,
+    mask: RewardSum | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Columns of prior and agent, `n` pieces each."""
+    """Columns of prior and agent, `n` pieces each; the agent's behind its mask, if it has one."""
+    pieces = sample_many(agent, task, n, seed, temperature, mask)
+    writer = agent if temperature == 1 else None
     return {
         "prior": column(sample_many(prior, task, n, seed), prior, prior),
-        "agent": column(
-            sample_many(agent, task, n, seed, temperature),
-            prior,
-            agent if temperature == 1 else None,
-        ),
+        "agent": column(pieces, prior, writer, mask),
     }
 
 
@@ -124,16 +178,19 @@ def evaluate(config: EvaluateConfig) -> None:
     """Print the table; leave it in the run directory as evaluation.json."""
     import torch
 
+    from agents.compose import read_masks
     from agents.run import Run, write_atomic
     from agents.vec_env import make_task
     from pretrained.checkpoint import load
+    from rewards.total import build
 
     torch.set_num_threads(config.threads)
     run = Run(config.run)
     settings = run.config
     task = make_task(settings)
     agent, prior = load(run.policy_file, task.codec), load(settings.prior, task.codec)
-    columns = compare(agent, prior, task, config.n, config.seed, config.temperature)
+    mask = read_masks(settings.mask, build(settings.reward_spec)) if settings.mask else None
+    columns = compare(agent, prior, task, config.n, config.seed, config.temperature, mask)
     print(table(columns, config.n, task))
     facts = {"pieces": config.n, "seed": config.seed}
     write_atomic(run.path / "evaluation.json", as_json(facts, columns))

@@ -43,18 +43,23 @@ class KLController(BaseCallback):
         return True
 
     def _on_training_start(self) -> None:
-        # From the prior's side: a policy that has collapsed onto one piece does not come back.
-        self.model.rollout_buffer.c *= FIRST  # type: ignore[attr-defined]
+        buffer, earlier = self.model.rollout_buffer, self.metrics.run.read_metrics()  # type: ignore[attr-defined]
+        if earlier.get("c"):  # of a run that is resumed
+            buffer.c, self._before = earlier["c"][-1], self._error(earlier["kl"][-1])
+        else:  # from the prior's side: a policy that has collapsed onto a piece does not come back
+            buffer.c *= FIRST
 
     def _on_rollout_end(self) -> None:
-        kl = self.metrics.row["kl"]
-        # At first the KL is 0: without bounds c would run away before the policy has moved.
-        error = min(1.0, max(-1.0, math.log(max(kl, 1e-3) / self.budget)))
+        error = self._error(self.metrics.row["kl"])
         change = 0.0 if self._before is None else error - self._before
         self._before = error
         buffer = self.model.rollout_buffer  # type: ignore[attr-defined]
         moved = math.log(buffer.c) + self.gain * error + self.damping * change
         buffer.c = min(HIGHEST, max(LOWEST, math.exp(moved)))
+
+    def _error(self, kl: float) -> float:
+        """log(KL / budget) within -1 and 1: at first the KL is 0, and c would run away."""
+        return min(1.0, max(-1.0, math.log(max(kl / self.budget, 0.1))))
 
 
 def verdict(kl: float, budget: float) -> str:

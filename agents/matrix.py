@@ -15,18 +15,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from agents.algorithms import ALGORITHMS, WITH_KL_BUDGET
 from agents.compose import read_masks
-from agents.compute import Compute, Meter, Reader, likelihoods
+from agents.compute import Compute, Meter, likelihoods
 from agents.config import TrainConfig, from_mapping
 from agents.evaluate import BATCH, sample_many
 from agents.monitor import find_judge
 from agents.q_policy import KINDS
 from agents.results import write_arrays
 from agents.run import Run, write_atomic
-from agents.search import beam, masked
+from agents.search import beam, masked, masked_nats
 from agents.vec_env import make_task
 from envs.score import Score
 from envs.theory import did_you_mean
@@ -37,7 +36,6 @@ from rewards.hacking import held_out_rules, rule_means
 from rewards.likelihood import Likelihood
 from rewards.metrics import distinct, table_rows
 from rewards.rl_tuner import FINAL, repeated_motif, tonic
-from rewards.rule import permits
 from rewards.total import PRIOR, RewardSum, build
 
 Array = npt.NDArray[Any]
@@ -322,27 +320,6 @@ def best_of_subsets(scores: Array, n: int, count: int, rng: np.random.Generator)
         best = scores[order].argmax(axis=1)
         picks = np.concatenate([picks, order[np.arange(sets), best]])
     return picks[:count]
-
-
-def masked_nats(network: RecurrentPrior, pieces: Score, rules: RewardSum) -> Array:
-    """Nats (B, V, T) of finished pieces under a network with rules as hard masks.
-
-    What `agents.search.masked` draws from: at each cell the network's distribution over the
-    tokens that are permitted, made to sum to 1 again. A given cell costs nothing.
-    """
-    masks = [(term.fn, term.factor) for term in rules.terms.values()]
-    score, rows = Score.page(pieces.task, pieces.batch), np.arange(pieces.batch)
-    reader = Reader(network, score, Meter())
-    nats = np.zeros(pieces.tokens.shape, np.float32)
-    while not score.finished:
-        time, voice = divmod(score.n_written, pieces.task.voices)
-        tokens = pieces.tokens[:, voice, time]
-        free = torch.from_numpy(permits(masks, score))
-        left = reader.logits().masked_fill(~free, -torch.inf).log_softmax(dim=1).numpy()
-        nats[:, voice, time] = left[rows, tokens]
-        score = score.write(tokens)
-        reader.read(tokens)
-    return nats
 
 
 # -- measuring -------------------------------------------------------------------------------------

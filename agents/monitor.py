@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from stable_baselines3.common.callbacks import BaseCallback
 from tqdm import tqdm
 
-from agents.rollout import objective
 from pretrained.judge import Judge, load_judge
 from rewards.diversity import diversity
 from rewards.hacking import HackingMonitor, held_out_rules, rule_means
 
 if TYPE_CHECKING:
+    from agents.config import TrainConfig
     from agents.run import Run
     from envs.score import Score
     from envs.task import Task
@@ -66,6 +66,11 @@ class Diagnostics:
 
     def remember(self, columns: Mapping[str, Sequence[float]]) -> None:
         """Take note of the log of a run that is resumed, without a word on it."""
+        watched = [name for name in WATCHED if name != "judge" or self.judge is not None]
+        expected = {*watched, *(f"unrewarded/{name}" for name in self.rules)}
+        seen = {name for name in columns if name in WATCHED or name.startswith("unrewarded/")}
+        if seen != expected:  # begun with other columns: what was before cannot be compared
+            return
         for values in zip(*columns.values(), strict=True):
             row = dict(zip(columns, values, strict=True))
             self._update(int(row["steps"]), row)
@@ -87,24 +92,28 @@ class Diagnostics:
 class Evaluator(BaseCallback):
     """Draws fresh pieces at intervals and keeps the best policy, as best.safetensors.
 
-    The best is that of the highest objective, reward / c + log p - log pi; each evaluation is a
-    row of evaluations.csv.
+    The best is that of the highest `agents.evaluate.objective`; each evaluation is a row of
+    evaluations.csv. Under a KL budget the objective moves, and no policy is called the best.
 
     Args:
         run: where they go.
         task: of the pieces.
         reward: what is learned.
-        every: environment steps between evaluations.
-        pieces: drawn for each.
-        seed: of the draw, the same every time.
+        config: how often, on how many pieces, with which weights in the end.
+        mask: what the agent plays behind, if anything.
     """
 
     def __init__(
-        self, run: Run, task: Task, reward: RewardSum, every: int, pieces: int, seed: int
+        self,
+        run: Run,
+        task: Task,
+        reward: RewardSum,
+        config: TrainConfig,
+        mask: RewardSum | None = None,
     ) -> None:
         super().__init__()
         self.run, self.task, self.reward = run, task, reward
-        self.every, self.pieces, self.seed = every, pieces, seed
+        self.config, self.mask = config, mask
         earlier = run.read_metrics(run.evaluations_file).get("objective", [])
         self.best = max(earlier, default=-float("inf"))
         self.last = 0
@@ -116,28 +125,28 @@ class Evaluator(BaseCallback):
         self.last = self.num_timesteps
 
     def _on_rollout_start(self) -> None:  # all gradient steps of the last rollout are done
-        if self.num_timesteps - self.last >= self.every:
+        if self.num_timesteps - self.last >= self.config.eval_freq:
             self.last = self.num_timesteps
             self.evaluate()
 
     def evaluate(self) -> None:
         """Draw, score, write a row, keep the policy if it is the best so far."""
-        from agents.evaluate import sample_many
+        from agents.evaluate import objective, sample_many
 
-        buffer = self.model.rollout_buffer  # type: ignore[attr-defined]
+        config = self.config
         agent = self.model.policy.as_prior()  # type: ignore[operator]
-        score = sample_many(agent, self.task, self.pieces, self.seed)
-        parts = self.reward.breakdown(score)
-        own = agent.log_prob(score).sum(axis=(1, 2))
-        paid = {name: values.sum(axis=(1, 2)) for name, values in parts.items()}
-        reached = float((objective(paid, buffer.c) - buffer.entropy * own).mean())
-        row = {"steps": self.num_timesteps, "objective": reached}
-        row["return"] = float(sum(values.mean() for values in paid.values()))
-        row |= {f"reward/{name}": float(values.mean()) for name, values in paid.items()}
+        score = sample_many(agent, self.task, config.eval_episodes, config.seed + 1, mask=self.mask)
+        paid = {
+            name: float(values.sum(axis=(1, 2)).mean())
+            for name, values in self.reward.breakdown(score).items()
+        }
+        reached = objective(agent, score, self.reward, config, self.mask)
+        row = {"steps": self.num_timesteps, "objective": reached, "return": sum(paid.values())}
+        row |= {f"reward/{name}": value for name, value in paid.items()}
         self.run.append_metrics(row, self.run.evaluations_file)
         for name, value in row.items():
             self.logger.record(f"eval/{name}", value)
-        if reached > self.best:
+        if reached > self.best and not config.kl_budget:
             self.best = reached
             notes = {"steps": self.num_timesteps, "objective": reached}
             self.model.policy.export(self.run.best_file, notes)  # type: ignore[operator]

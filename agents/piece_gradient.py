@@ -80,8 +80,9 @@ class PieceBuffer(EpisodeBuffer):
 class PieceGradient(OnPolicyAlgorithm):
     """REINFORCE on finished pieces, with PPO's clipped ratio for further passes over a rollout.
 
-    With `n_epochs=1` and one minibatch the gradient is the plain score-function estimate
-    mean(A(piece) * grad log pi(piece)). There is no critic.
+    With `n_epochs=1` and one minibatch the gradient is the score-function estimate
+    mean(A(piece) * grad log pi(token)), A divided by the rollout's standard deviation so that a
+    learning rate means the same for every reward. There is no critic.
 
     Args:
         *arguments: as SB3's OnPolicyAlgorithm.

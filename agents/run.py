@@ -167,12 +167,14 @@ class Run:
     def append_metrics(self, row: Mapping[str, float], file: Path | None = None) -> None:
         """Add a row to metrics.csv or another table; the first one writes the head."""
         file = file or self.metrics_file
-        new = not file.exists()
+        heads = _whole_lines(file)[:1]
+        names = heads[0].split(",") if heads else list(row)  # of a run begun with other columns
         with file.open("a", newline="") as stream:
             writer = csv.writer(stream)
-            if new:
-                writer.writerow(row)
-            writer.writerow(v if isinstance(v, int) else f"{v:.6g}" for v in row.values())
+            if not heads:
+                writer.writerow(names)
+            values = (row.get(name, float("nan")) for name in names)
+            writer.writerow(v if isinstance(v, int) else f"{v:.6g}" for v in values)
 
     def read_metrics(self, file: Path | None = None) -> dict[str, list[float]]:
         """Columns of metrics.csv or another table; none if it is not there."""

@@ -66,8 +66,8 @@ def best_of(
 ) -> Found:
     """For each piece of a page the best of `n` that a prior draws.
 
-    With n=1 these are the pieces of `pretrained.prior.sample`. The same seed with twice the n
-    draws the same pieces first, as long as n times the pieces is at most DRAWN_PIECES.
+    With n=1 these are the pieces of `pretrained.prior.sample`. The same seed with twice an n that
+    is a power of 2 draws the same pieces first, while n times the pieces is at most DRAWN_PIECES.
 
     Args:
         prior: draws the pieces.
@@ -140,6 +140,27 @@ def masked(
         reader.read(tokens)
     returns = meter.returns(rules if reward is None else reward, score)
     return Found(score, returns, meter.read())
+
+
+def masked_nats(network: AutoregressivePrior, pieces: Score, rules: RewardSum) -> Array:
+    """Nats (B, V, T) of finished pieces under a network with rules as hard masks.
+
+    What `masked` draws from: at each cell the network's distribution over the
+    tokens that are permitted, made to sum to 1 again. A given cell costs nothing.
+    """
+    masks = [(term.fn, term.factor) for term in rules.terms.values()]
+    score, rows = Score.page(pieces.task, pieces.batch), np.arange(pieces.batch)
+    reader = Reader(network, score, Meter())
+    nats = np.zeros(pieces.tokens.shape, np.float32)
+    while not score.finished:
+        time, voice = divmod(score.n_written, pieces.task.voices)
+        tokens = pieces.tokens[:, voice, time]
+        free = torch.from_numpy(permits(masks, score))
+        left = reader.logits().masked_fill(~free, -torch.inf).log_softmax(dim=1).numpy()
+        nats[:, voice, time] = left[rows, tokens]
+        score = score.write(tokens)
+        reader.read(tokens)
+    return nats
 
 
 # -- beam search -----------------------------------------------------------------------------------

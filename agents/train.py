@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agents import commands
-from agents.config import TrainConfig, for_budget, parse_arguments, to_toml
+from agents.arguments import parse_arguments
+from agents.config import TrainConfig, for_budget, to_toml
 
 if TYPE_CHECKING:
     from stable_baselines3.common.callbacks import BaseCallback
@@ -33,6 +34,7 @@ def learn(
     model: OnPolicyAlgorithm,
     prior: RecurrentPrior,
     reward: RewardSum,
+    mask: RewardSum | None = None,
 ) -> bool:
     """Train to the end, or until Ctrl-C; save either way. Returns whether it was the end."""
     from stable_baselines3.common.logger import configure
@@ -40,7 +42,6 @@ def learn(
     from agents.callbacks import Anneal, Interrupt, PieceMetrics, ProgressBar, Saver
     from agents.kl import KLController
     from agents.monitor import Diagnostics, Evaluator, find_judge
-    from agents.run import write_atomic
 
     model.set_logger(configure(str(run.path), ["tensorboard"] if config.tensorboard else []))
     task = model.env.env.task  # type: ignore[union-attr]
@@ -53,8 +54,7 @@ def learn(
     if config.last_entropy != config.entropy:
         beside.append(Anneal(config.entropy, config.last_entropy, config.n_timesteps))
     if config.eval_freq > 0:
-        settings = (config.eval_freq, config.eval_episodes, config.seed + 1)
-        beside.append(Evaluator(run, task, reward, *settings))
+        beside.append(Evaluator(run, task, reward, config, mask))
     if config.kl_budget:
         beside.append(KLController(metrics, config.kl_budget))
     try:
@@ -70,13 +70,14 @@ def learn(
         interrupt.on_training_end()
         run.save(model)
         if watch is not None and watch.warnings:
-            write_atomic(run.path / "warnings.txt", "\n".join(watch.warnings) + "\n")
+            with (run.path / "warnings.txt").open("a") as file:
+                file.write("\n".join(watch.warnings) + "\n")
     return model.num_timesteps >= config.n_timesteps
 
 
 def report(
     run: Run, config: TrainConfig, model: OnPolicyAlgorithm, prior: RecurrentPrior,
-    reward: RewardSum, task: Task,
+    reward: RewardSum, task: Task, mask: RewardSum | None = None,
 ) -> None:  # fmt: skip
     """The table, the melodies and the learning curve."""
     from agents import curve
@@ -86,7 +87,7 @@ def report(
     from agents.run import write_atomic
 
     agent = model.policy.as_prior()  # type: ignore[operator]
-    columns = compare(agent, prior, task, config.eval_pieces, config.seed + 1)
+    columns = compare(agent, prior, task, config.eval_pieces, config.seed + 1, mask=mask)
     text = table(columns, config.eval_pieces, task)
     print("\n" + text)
     facts: dict[str, Any] = {"pieces": config.eval_pieces, "steps": model.num_timesteps}
@@ -99,7 +100,8 @@ def report(
     curve.draw(run.read_metrics(), run.path / "learning_curve.png")
     if config.samples:
         run.samples.mkdir(exist_ok=True)
-        write_pieces(sample_many(agent, task, config.samples, config.seed), run.samples, reward)
+        score = sample_many(agent, task, config.samples, config.seed, mask=mask)
+        write_pieces(score, run.samples, reward)
     print(f"\n{run.path}: policy, learning curve and {config.samples} melodies")
 
 
@@ -146,13 +148,13 @@ def train(config: TrainConfig, resume: Path | None = None) -> int:
         run.cut_metrics(steps)
         write_atomic(run.path / "config.toml", to_toml(config))  # it may run longer now
     print(f"{run.path}: {config.algo} on {config.env}, {config.n_timesteps:,} steps")
-    if not learn(run, config, model, prior, reward):
+    if not learn(run, config, model, prior, reward, mask):
         print(
             f"\nstopped at {model.num_timesteps:,} of {config.n_timesteps:,} steps, all saved; "
             f"go on with: python -m agents.train --resume {run.path}"
         )
         return 130
-    report(run, config, model, prior, reward, task)
+    report(run, config, model, prior, reward, task, mask)
     return 0
 
 

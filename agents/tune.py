@@ -23,8 +23,6 @@ from agents.config import PRESETS, TrainConfig, from_mapping, preset_names, read
 if TYPE_CHECKING:
     import optuna
 
-    from pretrained.prior import RecurrentPrior
-
 Draw = Callable[["optuna.Trial"], Any]
 
 
@@ -103,19 +101,6 @@ class TuneConfig:
             )
 
 
-def objective(config: TrainConfig, agent: RecurrentPrior, pieces: int) -> float:
-    """Mean over fresh pieces of reward / c + weight of log p - entropy weight * log pi, in nats."""
-    from agents.evaluate import sample_many
-    from agents.rollout import objective as weighed
-    from agents.vec_env import make_task
-    from rewards.total import build
-
-    score = sample_many(agent, make_task(config), pieces, config.seed + 1)
-    paid = weighed(build(config.reward_spec).breakdown(score), config.c).sum(axis=(1, 2))
-    own = agent.log_prob(score).sum(axis=(1, 2))
-    return float((paid - config.last_entropy * own).mean())
-
-
 def run_once(config: TrainConfig, pieces: int) -> float:
     """Train in a folder that is thrown away; the objective reached.
 
@@ -125,23 +110,31 @@ def run_once(config: TrainConfig, pieces: int) -> float:
     import contextlib
     import io
 
+    from agents.compose import read_masks
+    from agents.evaluate import objective, sample_many
     from agents.train import train
+    from agents.vec_env import make_task
     from pretrained.checkpoint import load
+    from rewards.total import build
 
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         train(replace(config, runs=Path(folder), name="trial"))
         agent = load(Path(folder) / "trial")
-    return objective(config, agent, pieces)
+    reward = build(config.reward_spec)
+    mask = read_masks(config.mask, reward) if config.mask else None
+    score = sample_many(agent, make_task(config), pieces, config.seed + 1, mask=mask)
+    return objective(agent, score, reward, config, mask)
 
 
 def as_preset(algo: str, values: Mapping[str, Any], study: optuna.Study, config: TuneConfig) -> str:
     """The text of a preset: what was found, and how."""
     import tomli_w
 
+    count = sum(trial.state.is_finished() for trial in study.trials)
     head = (
-        f"# Best of {len(study.trials)} Optuna trials of {config.n_timesteps:,} steps, "
+        f"# Best of {count} Optuna trials of {config.n_timesteps:,} steps, "
         f"{config.seeds} seed(s) each: objective {study.best_value:.2f} nats a piece.\n"
-        f"# python -m agents.tune --algo {algo} --trials {len(study.trials)} "
+        f"# python -m agents.tune --algo {algo} --trials {count} "
         f"-n {config.n_timesteps} --seeds {config.seeds}\n"
     )
     return head + tomli_w.dumps({"algo": algo, **values})
@@ -168,6 +161,7 @@ def tune(config: TuneConfig) -> None:
     import optuna
     from optuna.storages.journal import JournalFileBackend
 
+    from agents.callbacks import DivergedError
     from agents.run import write_atomic
 
     config.out.mkdir(parents=True, exist_ok=True)
@@ -185,7 +179,7 @@ def tune(config: TuneConfig) -> None:
             base = from_mapping(settings, "trial")
             try:
                 values.append(run_once(replace(base, seed=seed), config.pieces))
-            except ValueError as error:  # diverged: a result too
+            except DivergedError as error:  # a result too
                 trial.set_user_attr("failed", str(error))
                 raise optuna.TrialPruned from error
         trial.set_user_attr("settings", drawn)
@@ -199,10 +193,19 @@ def tune(config: TuneConfig) -> None:
         study_name=config.algo,
         direction="maximize",
         load_if_exists=True,
-        sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=6),
     )
+    # A search that goes on must not draw what it drew before.
+    study.sampler = optuna.samplers.TPESampler(seed=len(study.trials), n_startup_trials=6)
     defaults = asdict(from_mapping({"algo": config.algo}, "defaults"))
-    if not study.trials:
+    asked = {name: getattr(config, name) for name in ("n_timesteps", "seeds", "pieces", "prior")}
+    asked["settings"] = {k: str(v) for k, v in defaults.items() if k not in (*space, *fixed)}
+    if study.user_attrs.get("asked", asked) != asked:
+        raise ValueError(
+            f"{config.out}/{config.algo}.journal holds trials of another search, whose objective "
+            "is no measure for this one; name another --out"
+        )
+    study.set_user_attr("asked", asked)
+    if not any(trial.state.is_finished() for trial in study.trials):
         study.enqueue_trial({name: defaults[name] for name in space}, skip_if_exists=True)
     done = sum(trial.state.is_finished() for trial in study.trials)
     study.optimize(trial_value, n_trials=max(0, config.trials - done))

@@ -36,6 +36,8 @@ def bar_echo(score: Score, *, full: int = 8, longest: int = 12) -> Array:
     >>> (8 * bar_echo(piece)[0, 0, 16:25]).astype(int).tolist()
     [1, 2, 3, 4, 5, 6, 7, 8, 8]
     """
+    if full < 1 or longest < 1:
+        raise ValueError(f"full={full}, longest={longest}: expected at least 1 cell of each")
     (run,) = score.scan(_follow_echo, _nothing_yet)
     share = np.minimum(run, np.int16(full)) / np.float32(full)
     return np.where(run <= longest, share, 0).astype(np.float32)

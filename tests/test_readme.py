@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from agents.arguments import parse_arguments
 from agents.benchmark import BenchmarkConfig
 from agents.compose import ComposeConfig
-from agents.config import parse_arguments
 from agents.evaluate import EvaluateConfig
 from agents.tune import TuneConfig
 from pretrained.train import PriorConfig

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.config import TrainConfig, from_mapping, parse_arguments, read_toml, to_toml
+from agents.arguments import parse_arguments
+from agents.config import TrainConfig, from_mapping, read_toml, to_toml
 
 
 def reread(config):
@@ -52,7 +53,7 @@ def test_everything_changed_comes_back_equal(tmp_path):
     assert back.reward_spec == {
         "my rewards.py:smooth": -0.3,
         "leap_recovery": {"weight": 0.5, "min_leap": 7},
-        "prior": 1e-05,
+        "prior": {"checkpoint": "runs/some where/é", "weight": 1e-05},  # the run's own
     }
     assert back.task_arguments == {
         "bars": 4,
@@ -119,7 +120,12 @@ def test_any_reward_on_the_command_line_comes_back_as_written(reward):
 
 
 def test_no_arguments_are_the_defaults():
-    assert parse_arguments([]) == (TrainConfig(), None)
+    annealed = replace(TrainConfig(), entropy=0.53, entropy_end=0.87)
+    assert parse_arguments([]) == (annealed, None)
+    own, _ = parse_arguments(["--reward", "prior=1", "in_key=2"])
+    assert (own.entropy, own.last_entropy) == (1, 1)  # a reward of one's own is in nats
+    alone, _ = parse_arguments(["--entropy", "2"])
+    assert (alone.entropy, alone.last_entropy) == (2, 2)
 
 
 def test_reward_terms_and_task_arguments():

@@ -12,7 +12,7 @@ from rewards import build
 
 def simulate(budget, response, updates=150, lag=0.3):
     """KL after `updates` rollouts of a policy that moves a share `lag` towards response(c)."""
-    metrics = SimpleNamespace(row={"kl": 0.0})
+    metrics = SimpleNamespace(row={"kl": 0.0}, run=SimpleNamespace(read_metrics=dict))
     controller = kl.KLController(metrics, budget)
     buffer = SimpleNamespace(c=1.0)
     controller.model = SimpleNamespace(rollout_buffer=buffer)
@@ -55,8 +55,12 @@ def test_met_means_within_a_tenth(measured, met):
 @pytest.mark.parametrize("spec", [{"key": 1.0}, {"key": 1.0, "prior": 0.5}])
 def test_the_objective_must_be_that_of_the_budget(spec):
     with pytest.raises(ValueError, match=r"kl_budget: log p has weight .*prior=1 in the reward"):
-        algorithms.check_budget(TrainConfig(kl_budget=0.3, entropy=1.0, entropy_end=-1.0), build(spec))
-    algorithms.check_budget(TrainConfig(kl_budget=0.3, entropy=1.0, entropy_end=-1.0), build("default"))
+        algorithms.check_budget(
+            TrainConfig(kl_budget=0.3, entropy=1.0, entropy_end=-1.0), build(spec)
+        )
+    algorithms.check_budget(
+        TrainConfig(kl_budget=0.3, entropy=1.0, entropy_end=-1.0), build("default")
+    )
     algorithms.check_budget(TrainConfig(), build(spec))
 
 
@@ -68,3 +72,25 @@ def test_a_budget_brings_its_objective():
     assert held.entropy == held.last_entropy == 1.0
     assert for_budget(replace(free, reward=("key=-1",), kl_budget=0.3)).reward_spec["prior"] == 1
     algorithms.check_budget(held, build("default"))
+
+
+def test_log_p_is_of_the_prior_that_the_run_starts_from():
+    held = for_budget(TrainConfig(kl_budget=0.3, prior="other.safetensors", reward=("key=-1",)))
+    assert held.reward_spec["prior"] == {"checkpoint": "other.safetensors", "weight": 1.0}
+    named = TrainConfig(prior="other.safetensors", reward=("prior=2,checkpoint=third.safetensors",))
+    assert named.reward_spec["prior"]["checkpoint"] == "third.safetensors"
+
+
+class Table:
+    """The log of a run that was stopped."""
+
+    def read_metrics(self):
+        return {"kl": [0.1, 0.25], "c": [3.0, 2.0]}
+
+
+def test_a_resumed_run_goes_on_with_its_c():
+    metrics = SimpleNamespace(row={"kl": 0.0}, run=Table())
+    controller = kl.KLController(metrics, 0.3)
+    controller.model = SimpleNamespace(rollout_buffer=SimpleNamespace(c=1.0))
+    controller._on_training_start()
+    assert controller.model.rollout_buffer.c == 2.0

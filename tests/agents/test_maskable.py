@@ -42,7 +42,9 @@ def test_what_is_learned_from_is_the_masked_policy(tiny_prior):
     buffer = model.rollout_buffer
     (data,) = list(buffer.get())
     model.policy.load_state_dict(model.policy.state_dict())
-    fresh = learned(tiny_prior, "maskable_ppo", build({"key": -1.0}), steps=256, learning_rate=1e-12)
+    fresh = learned(
+        tiny_prior, "maskable_ppo", build({"key": -1.0}), steps=256, learning_rate=1e-12
+    )
     (data,) = list(fresh.rollout_buffer.get())
     with torch.no_grad():
         _, log_prob, _ = fresh.policy.evaluate_actions(

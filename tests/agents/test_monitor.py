@@ -12,7 +12,7 @@ from envs.score import Score
 from envs.task import Task
 from pretrained.checkpoint import load
 from rewards import build
-from tests.agents.helpers import tiny, trained
+from tests.agents.helpers import strict, tiny, trained
 
 
 class Level:
@@ -85,6 +85,42 @@ def test_evaluations_keep_the_best_policy_and_change_nothing(tiny_checkpoint, tm
     own = best.log_prob(score).sum(axis=(1, 2))
     reached = (reward(score).sum(axis=(1, 2)) - config.entropy * own).mean()
     assert reached == pytest.approx(max(rows["objective"]), rel=1e-4)
+
+
+def test_a_policy_that_does_not_move_has_one_objective_while_the_weights_do(
+    tiny_checkpoint, tmp_path
+):
+    config = tiny(tiny_checkpoint, tmp_path, n_timesteps=6 * 256, eval_freq=256, samples=0)
+    still = replace(config, learning_rate=1e-12, entropy=0.1, entropy_end=3.0)
+    run = trained(still)
+    reached = run.read_metrics(run.evaluations_file)["objective"]
+    assert len(reached) == 5
+    assert reached == pytest.approx([reached[0]] * 5, rel=1e-5)
+
+
+def test_under_a_budget_no_policy_is_called_the_best(tiny_checkpoint, tmp_path):
+    config = tiny(tiny_checkpoint, tmp_path, eval_freq=256, kl_budget=0.1, samples=0)
+    run = trained(config)
+    assert run.read_metrics(run.evaluations_file)
+    assert not run.best_file.exists()
+
+
+def test_a_run_resumed_with_a_judge_it_began_without_goes_on(
+    tiny_checkpoint, tmp_path, monkeypatch
+):
+    run = trained(tiny(tiny_checkpoint, tmp_path, samples=0))
+    monkeypatch.setattr(monitor, "load_judge", lambda codec: Level())
+    trained(replace(run.config, n_timesteps=16 * 256, judge=True), run.path)
+    columns = run.read_metrics()
+    assert len(columns["steps"]) == 16
+    assert "judge" not in columns
+
+
+def test_what_an_agent_learned_behind_it_plays_behind(tiny_checkpoint, tmp_path):
+    config = tiny(tiny_checkpoint, tmp_path, algo="maskable_ppo", mask=("key",), eval_pieces=200)
+    run = trained(config)
+    rows = strict(run.path / "report.json")["columns"]
+    assert rows["agent"]["notes not in key"] == 0 < rows["prior"]["notes not in key"]
 
 
 def test_without_the_songs_a_run_goes_on(tiny_checkpoint, tmp_path, monkeypatch, capsys):

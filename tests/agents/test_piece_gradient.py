@@ -10,7 +10,6 @@ from agents.config import TrainConfig
 from agents.piece_gradient import PieceBuffer, group_advantages
 from agents.vec_env import CompositionVecEnv, make_env
 from rewards import build
-from tests.agents.helpers import writing_order
 
 RETURNS = np.array([1.0, 2.0, 3.0, 10.0, -4.0, 0.5], np.float32)
 
@@ -62,10 +61,9 @@ def test_every_cell_of_a_piece_has_the_advantage_of_its_return(tiny_prior):
     assert np.allclose(found, expected[:, None], atol=1e-3)
 
 
-def test_one_pass_in_one_minibatch_is_the_score_function_gradient(tiny_prior):
+def test_one_pass_in_one_minibatch_is_the_normalised_score_function_gradient(tiny_prior):
     model = model_of(tiny_prior, n_epochs=1, batch_size=8 * 32, max_grad_norm=1e9)
     buffer = collect(model)
-    actions = torch.from_numpy(writing_order(buffer.score().tokens))
     (data,) = list(buffer.get(8 * 32))
     policy = model.policy
     _, log_prob, _ = policy.evaluate_actions(data.observations, data.actions.flatten())
@@ -73,7 +71,6 @@ def test_one_pass_in_one_minibatch_is_the_score_function_gradient(tiny_prior):
     policy.optimizer.zero_grad()
     (-(advantages * log_prob).mean()).backward()
     expected = {name: p.grad.clone() for name, p in policy.net.named_parameters()}
-    assert len(actions) == len(log_prob)
 
     policy.optimizer.step = lambda: None  # leave weights and gradients to look at
     model.train()
@@ -83,8 +80,7 @@ def test_one_pass_in_one_minibatch_is_the_score_function_gradient(tiny_prior):
 
 @pytest.mark.parametrize("algo", ["rloo", "grpo"])
 def test_the_return_rises(tiny_prior, algo):
-    model = model_of(tiny_prior, algo, learning_rate=3e-3, n_epochs=2, batch_size=256)
-    model.reward = None
+    model = model_of(tiny_prior, algo, learning_rate=3e-3, n_epochs=2, batch_size=256, entropy=0.0)
     first = collect(model).rewards.sum()
     model.learn(60 * 256)
-    assert model.rollout_buffer.rewards.sum() > first + 50
+    assert model.rollout_buffer.rewards.sum() > first + 50  # of 8 pieces

@@ -14,7 +14,8 @@ from stable_baselines3 import PPO
 
 from agents import algorithms
 from agents import train as training
-from agents.config import parse_arguments, to_toml
+from agents.arguments import parse_arguments
+from agents.config import to_toml
 from agents.policy import PriorPolicy
 from agents.run import Run, write_atomic
 from agents.vec_env import CompositionVecEnv, make_env

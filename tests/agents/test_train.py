@@ -13,7 +13,7 @@ import torch
 
 from agents import algorithms
 from agents import train as training
-from agents.config import parse_arguments
+from agents.arguments import parse_arguments
 from agents.run import Run
 from agents.vec_env import CompositionVecEnv, make_env
 from envs.codec import Codec

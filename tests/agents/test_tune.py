@@ -8,8 +8,12 @@ import pytest
 
 from agents import tune
 from agents.algorithms import ALGORITHMS
+from agents.callbacks import DivergedError
 from agents.config import TrainConfig, from_mapping, preset_names, read_preset
+from agents.evaluate import objective, sample_many
 from agents.tune import SPACES, TuneConfig
+from envs.task import Task
+from rewards import build
 from tests.agents.helpers import tiny
 
 
@@ -22,14 +26,19 @@ def test_every_algorithm_has_a_preset_of_its_name():
             assert settings["algo"] == name
 
 
+def reached(config, agent):
+    score = sample_many(agent, Task(), 40, 1)
+    return objective(agent, score, build(config.reward_spec), config)
+
+
 def test_the_objective_of_the_prior_itself_is_what_the_rules_pay(tiny_checkpoint, tiny_prior):
     config = TrainConfig(reward=(f"prior=1,checkpoint={tiny_checkpoint}",), entropy_end=1.0)
-    assert tune.objective(config, tiny_prior, 40) == pytest.approx(0.0, abs=1e-4)
+    assert reached(config, tiny_prior) == pytest.approx(0.0, abs=1e-4)
     half = replace(config, reward=(*config.reward, "tonic=8"), c=4.0)
     whole = replace(config, reward=(*config.reward, "tonic=2"))
-    found = tune.objective(half, tiny_prior, 40)
+    found = reached(half, tiny_prior)
     assert found > 0
-    assert found == pytest.approx(tune.objective(whole, tiny_prior, 40))
+    assert found == pytest.approx(reached(whole, tiny_prior))
 
 
 def test_training_raises_it(tiny_checkpoint, tmp_path):
@@ -45,7 +54,7 @@ def test_trials_are_recorded_and_a_second_call_goes_on(tmp_path, monkeypatch):
     def pretended(config, pieces):
         seen.append(config)
         if len(seen) == 3:
-            raise ValueError("learning has diverged")
+            raise DivergedError("learning has diverged")
         return -abs(config.learning_rate - 1e-3)
 
     monkeypatch.setattr(tune, "run_once", pretended)
@@ -65,6 +74,15 @@ def test_trials_are_recorded_and_a_second_call_goes_on(tmp_path, monkeypatch):
     assert set(found) == {"algo", *SPACES["rloo"]}
     assert "n_timesteps" not in found
     assert {config.n_timesteps for config in seen} == {100}
+
+
+def test_trials_of_another_search_are_not_mixed_in(tmp_path, monkeypatch):
+    monkeypatch.setattr(tune, "run_once", lambda config, pieces: 1.0)
+    preset = tmp_path / "rloo.toml"
+    config = TuneConfig("rloo", trials=1, n_timesteps=100, out=tmp_path, preset=str(preset))
+    tune.tune(config)
+    with pytest.raises(ValueError, match="holds trials of another search"):
+        tune.tune(replace(config, n_timesteps=200))
 
 
 @pytest.mark.parametrize("bad", [{"algo": "q"}, {"trials": 0}, {"pieces": 0}, {"seeds": 0}])

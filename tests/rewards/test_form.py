@@ -38,7 +38,7 @@ def test_an_answer_is_paid_and_a_copy_beyond_its_length_is_not():
     copy = bar_echo(score_from_text(f"{bar} {bar}"), longest=12).sum()
     answer = bar_echo(score_from_text(f"{bar} C4:2 D4:2 E4:2 G4:2 A4:4 F4:4"), longest=12)
     assert copy == answer[..., :28].sum() == pytest.approx(sum(range(1, 8)) / 8 + 5)
-    assert answer[0, 0, 28:] == pytest.approx([0, 1 / 8, 2 / 8, 3 / 8])  # the holds of the last note
+    assert answer[0, 0, 28:] == pytest.approx([0, 1 / 8, 2 / 8, 3 / 8])  # its holds
 
 
 def test_whole_autocorrelation_is_the_reference_s_statistic():
