@@ -28,6 +28,9 @@ class DivergedError(ValueError):
 class PieceMetrics(BaseCallback):
     """One row of metrics per rollout: return, its parts, KL to the prior, entropy, diversity.
 
+    KL and entropy are those of the policy at the actions played, so they are estimates only where
+    the actions were drawn from it: not under egreedy exploration.
+
     Args:
         run: whose metrics.csv is written.
         prior: the KL is measured against it.
@@ -58,9 +61,10 @@ class PieceMetrics(BaseCallback):
     def _on_rollout_end(self) -> None:
         buffer: EpisodeBuffer = self.model.rollout_buffer  # type: ignore[attr-defined]
         score = buffer.score()
-        free = buffer.by_piece(buffer.masks).sum(axis=2) > 1  # given cells leave no choice
-        policy_nats = buffer.by_piece(buffer.log_probs)[free].mean()
-        prior_nats = self._prior_nats(buffer).swapaxes(1, 2).reshape(free.shape)[free].mean()
+        free = score.task.free.T.reshape(-1)  # in writing order
+        policy_nats = buffer.by_piece(buffer.log_probs)[:, free].mean()
+        by_step = self._prior_nats(buffer).swapaxes(1, 2).reshape(score.batch, -1)
+        prior_nats = by_step[:, free].mean()
         parts = {name: float(v.sum(axis=(1, 2)).mean()) for name, v in buffer.parts.items()}
         total = sum(parts.values())
         self.row = {

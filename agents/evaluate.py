@@ -133,8 +133,8 @@ def column(
     rows, likely = table_rows(score), prior.log_prob(score)
     rows["mean log p per token (nats)"] = float(likely.mean())
     if writer is not None:
-        free = type(score).page(score.task, 1).tokens[0] < 0
-        rows[KL] = float((log_policy(writer, score, mask) - likely)[:, free].mean())
+        nats = log_policy(writer, score, mask) - likely
+        rows[KL] = float(nats[:, score.task.free].mean())
     rows["distinct pieces"] = float(distinct(score))
     return rows
 

@@ -9,7 +9,6 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import numpy.typing as npt
 from agents.algorithms import ALGORITHMS, WITH_KL_BUDGET
 from agents.compose import read_masks
 from agents.compute import Compute, Meter, likelihoods
-from agents.config import TrainConfig, from_mapping
+from agents.config import TrainConfig, for_budget, from_mapping
 from agents.evaluate import BATCH, sample_many
 from agents.monitor import find_judge
 from agents.q_policy import KINDS
@@ -128,18 +127,17 @@ def pool_size(pieces: int) -> int:
 def training(base: TrainConfig, method: Method, seed: int, folder: Path) -> TrainConfig:
     """What a cell trains: the algorithm's preset with the benchmark's objective and steps.
 
-    A KL budget needs log p - log pi in the objective, so prior and entropy then have weight 1;
-    prior also has it where the policy stands beside the prior by construction (g).
+    The prior has weight 1 where the policy stands beside it by construction (g), and under a KL
+    budget, which brings its own objective.
     """
     spec = base.reward_spec
-    if method.budget or (method.algo in KINDS and KINDS[method.algo].beside_prior):
+    if method.algo in KINDS and KINDS[method.algo].beside_prior:
         setting = spec.get(PRIOR, {"checkpoint": base.prior})
         spec[PRIOR] = {**(setting if isinstance(setting, Mapping) else {}), "weight": 1.0}
     config = from_mapping({"algo": method.algo, "reward": spec}, f"preset {method.algo}")
     shared = {name: getattr(base, name) for name in SHARED if name != "reward"}
-    if method.budget:
-        shared |= {"entropy": 1.0, "entropy_end": -1.0, "kl_budget": method.budget}
-    return replace(config, **shared, seed=seed, eval_pieces=2, runs=folder, name="run")
+    own = {"kl_budget": method.budget, "eval_pieces": 2, "runs": folder, "name": "run"}
+    return for_budget(replace(config, **{**shared, **own}, seed=seed))
 
 
 # -- drawing ---------------------------------------------------------------------------------------
@@ -176,14 +174,9 @@ class Bench:
         """Where a cell is kept."""
         return self.out / "cells" / method / str(seed)
 
-    @cached_property
-    def free(self) -> Array:
-        """(V, T) bool: cells that are not given. KLs are per such cell."""
-        return Score.page(self.task, 1).tokens[0] < 0
-
     def draws(self, method: Method) -> int:
         """Draws of which a best-of-n keeps the best."""
-        return method.n or draws_for(method.budget * int(self.free.sum()))
+        return method.n or draws_for(method.budget * int(self.task.free.sum()))
 
     def paid(self, score: Score) -> tuple[dict[str, Array], Array]:
         """What each term pays for each piece, (B,) each, and the sum of those that are no prior."""
@@ -199,7 +192,7 @@ class Bench:
             nats: (B, V, T) log q of what wrote the pieces.
             score: the pieces.
         """
-        return float((nats - self.prior.log_prob(score))[:, self.free].mean(dtype=np.float64))
+        return float((nats - self.prior.log_prob(score))[:, self.task.free].mean(dtype=np.float64))
 
     def sampled(self, network: RecurrentPrior, seed: int) -> Drawn:
         """Pieces drawn from a network."""
@@ -263,7 +256,7 @@ class Bench:
         wall, cpu = (self.pieces * n * each[clock] for clock in ("wall", "cpu"))
         drawn = self.pieces * n * self.task.steps
         cost = Compute(drawn * (1 + len(likelihoods(self.reward))), drawn, wall, cpu)
-        kl = best_of_n_kl(n) / int(self.free.sum())
+        kl = best_of_n_kl(n) / int(self.task.free.sum())
         return Drawn(score, kl, cost, min(self.pieces, len(scores) // n), n)
 
     def trained(self, method: Method, seed: int) -> tuple[Drawn, dict[str, float]]:
@@ -297,7 +290,11 @@ class Bench:
             "beam": lambda: self.beams(None, seed),
             "guided-beam": lambda: self.beams(load(led, self.task.codec), seed),
         }
-        return ways[method.kind](), {}
+        drawn = ways[method.kind]()
+        if method.kind != "guided-beam":
+            return drawn, {}
+        clocks = json.loads((self.folder(method.needs, seed) / "timing.json").read_text())
+        return drawn, {k: v for k, v in clocks["seconds"].items() if k.startswith("train")}
 
 
 def best_of_subsets(scores: Array, n: int, count: int, rng: np.random.Generator) -> Array:

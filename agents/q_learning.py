@@ -15,6 +15,7 @@ from stable_baselines3.common.utils import polyak_update
 from torch import Tensor
 from torch.nn import functional
 
+from agents.config import EXPLORATIONS
 from agents.q_policy import QPolicy, find_kind, read_pieces, state_values
 from agents.replay import PieceMemory, Pieces
 from agents.rollout import EpisodeBuffer
@@ -26,7 +27,6 @@ from rewards.total import PRIOR
 
 Array = npt.NDArray[Any]
 
-EXPLORATIONS = ("boltzmann", "egreedy")
 # Lowest and highest value of a setting; a lowest one of None: above 0.
 BOUNDS: dict[str, tuple[float | None, float]] = {
     "gamma": (0.0, 1.0),

@@ -267,8 +267,10 @@ that is somewhat narrow: of normal values it covers the mean in 84% of cases.
 - Diversity is that of groups of 64 pieces, averaged, as it depends on their number; the distinct
   share is that of all pieces without common draws. A beam's are of the few pieces it finds.
 - The judge is an n-gram model of other tunes than the prior's, which no method sees.
-- Training seconds include its log, with judge and diversity. Seconds of best-of-n are those of
-  drawing and scoring n pieces for each that is kept.
+- Training seconds include its log, with judge and diversity; those of the guided beam are its
+  guide's. Seconds of best-of-n are those of drawing and scoring n pieces for each that is kept.
+- Cells of one seed number draw with the same random numbers; intervals of differences take them as
+  independent.
 """
 
 

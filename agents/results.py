@@ -62,7 +62,7 @@ def stat(values: Iterable[float]) -> Stat:
 
 
 def contrast(first: Iterable[float], second: Iterable[float]) -> Stat:
-    """Mean of the first less that of the second; the seeds of both are drawn independently."""
+    """Mean of the first less that of the second; resampled as independent samples."""
     a, b = ([v for v in values if not math.isnan(v)] for values in (first, second))
     count = min(len(a), len(b))
     if not count:

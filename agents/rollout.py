@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,19 +14,9 @@ from stable_baselines3.common.type_aliases import RolloutBufferSamples
 
 from envs.score import Score
 from envs.task import Task
-from rewards.total import PRIOR, RewardSum, total
+from rewards.total import RewardSum, total
 
 Array = npt.NDArray[Any]
-
-
-def objective(parts: Mapping[str, Array], c: float = 1.0) -> Array:
-    """Sum of the terms' values with every term but the prior's divided by c."""
-    if c == 1.0:
-        return total(parts)
-    shares: dict[str, Array] = {
-        name: values if name == PRIOR else values / np.float32(c) for name, values in parts.items()
-    }
-    return total(shares)
 
 
 class EpisodeBuffer(RolloutBuffer):
@@ -177,7 +167,7 @@ class EpisodeBuffer(RolloutBuffer):
         """
         if self.reward is not None:
             self.parts = self.reward.breakdown(self.score())
-            self.rewards = self._as_steps(objective(self.parts, self.c))
+            self.rewards = self._as_steps(total(self.parts, self.c))
         self.rewards = self.rewards - self.entropy * self.log_probs
 
     def _return_statistics(self) -> tuple[Array, float]:

@@ -114,6 +114,13 @@ class Task:
         return self.cells * self.voices
 
     @cached_property
+    def free(self) -> npt.NDArray[np.bool_]:
+        """(voices, cells): whether a cell is not given."""
+        if not self.given:
+            return np.ones((self.voices, self.cells), bool)
+        return np.array(self.given) == UNWRITTEN
+
+    @cached_property
     def tonic_pitch(self) -> int:
         """The tonic in the octave from middle C, or the nearest to it in range, as MIDI number."""
         middle = 60 + self.key.pitch_class

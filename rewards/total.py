@@ -243,9 +243,12 @@ class RewardSum:
         return {name: term.newest(score) for name, term in self.terms.items()}
 
 
-def total(parts: Mapping[str, Values]) -> Values:
-    """Sum of the terms' values, in their order, in float32."""
-    return functools.reduce(np.add, parts.values())
+def total(parts: Mapping[str, Values], c: float = 1.0) -> Values:
+    """Sum of the terms' values, in their order, in float32; all but the prior's divided by c."""
+    if c == 1.0:
+        return functools.reduce(np.add, parts.values())
+    shares = {n: v if n == PRIOR else v / np.float32(c) for n, v in parts.items()}
+    return functools.reduce(np.add, shares.values())
 
 
 def read_pack(name: str) -> dict[str, Any]:

@@ -187,6 +187,13 @@ def test_facts_of_an_unfinished_score_are_empty_where_nothing_is_written():
     assert score.written[0, 0].tolist() == [True] + [False] * 15
 
 
+def test_free_cells_are_those_that_are_not_given():
+    task = Task(bars=1, meter="2/4", voices=2, given=((-1,) * 4 + (14,) + (-1,) * 3, (0,) * 8))
+    assert task.free.tolist() == [[True] * 4 + [False] + [True] * 3, [False] * 8]
+    assert Task(voices=2).free.shape == (2, 32)
+    assert Task().free.all()
+
+
 def test_an_empty_page_has_facts_and_nothing_in_them():
     page = Score.page(Task(bars=1), 2)
     assert not page.onset.any()

@@ -10,7 +10,8 @@ from envs.contract import RewardError, cellwise, per_piece, resolve
 from envs.notation import score_from_text
 from envs.score import Score
 from envs.task import Task
-from rewards.total import RewardSum, Term, build, pack_names, read_pack
+from rewards.likelihood import Likelihood
+from rewards.total import RewardSum, Term, build, pack_names, read_pack, total
 from tests.helpers import random_pieces, step_through
 
 TASKS = [
@@ -65,6 +66,16 @@ def test_pack_weights_are_scaled_and_rules_count_against():
         np.testing.assert_allclose(half[name], full[name] / 2)
     np.testing.assert_array_equal(build({"in_key": 1.0})(score), full["key"])
     assert set(pack_names()) >= {"rl_tuner", "default"}
+
+
+def test_c_divides_every_term_but_the_prior(tiny_prior):
+    likely = Term("prior", Likelihood(checkpoint=tiny_prior), 0.5)
+    reward, score = RewardSum([*build("rl_tuner").terms.values(), likely]), random_pieces(Task(), 9)
+    parts = reward.breakdown(score)
+    expected = parts["prior"] + (reward(score) - parts["prior"]) / 0.25
+    np.testing.assert_allclose(total(parts, 0.25), expected, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(reward.divided(0.25)(score), expected, rtol=1e-4, atol=1e-3)
+    np.testing.assert_array_equal(reward.divided(1.0)(score), total(parts, 1.0))
 
 
 def test_a_term_beside_its_pack_takes_its_place():
