@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+SHARES = ("distinct", "edit_distance")  # from 0 to 1
+BESIDE = {"loc": "upper left", "bbox_to_anchor": (1, 1)}  # a legend's place
+
 
 def draw(metrics: Mapping[str, Sequence[float]], path: Path) -> None:
-    """Return and its parts, KL and entropy, and the reward terms against steps.
+    """Return and its parts, KL and entropy, the reward terms, and what is not rewarded.
 
     Args:
         metrics: columns of metrics.csv.
@@ -16,28 +19,39 @@ def draw(metrics: Mapping[str, Sequence[float]], path: Path) -> None:
     Raises:
         ValueError: no rows.
     """
+    from matplotlib import colormaps
     from matplotlib.figure import Figure
 
     if not metrics.get("steps"):
         raise ValueError("no metrics to draw yet")
     steps = metrics["steps"]
-    figure = Figure(figsize=(13, 3.6), layout="constrained")
-    axes = figure.subplots(1, 3)
+    figure = Figure(figsize=(11, 6.6), layout="constrained")
+    whole, nats, unseen, terms = figure.subplots(2, 2).flat
     for name in ("return", "rules", "prior"):
-        axes[0].plot(steps, metrics[name], label=name, linewidth=2 if name == "return" else 1.2)
-    axes[0].set_title("return of a piece")
-    axes[1].plot(steps, metrics["kl"], label="KL to the prior")
-    axes[1].plot(steps, metrics["entropy"], label="entropy")
-    axes[1].set_title("nats per token")
-    for name, values in metrics.items():
-        if name.startswith("reward/"):
-            axes[2].plot(steps, values, label=name.removeprefix("reward/"), linewidth=1)
-    axes[2].set_title("reward terms of a piece")
-    axes[2].set_yscale("symlog", linthresh=1)
-    for axis in axes:
+        whole.plot(steps, metrics[name], label=name, linewidth=2 if name == "return" else 1.2)
+    whole.set_title("return of a piece")
+    nats.plot(steps, metrics["kl"], label="KL to the prior")
+    nats.plot(steps, metrics["entropy"], label="entropy")
+    nats.set_title("nats per token")
+    paid = {name: values for name, values in metrics.items() if name.startswith("reward/")}
+    for place, (name, values) in enumerate(paid.items()):
+        colour = colormaps["tab20"](place % 20)
+        terms.plot(steps, values, label=name.removeprefix("reward/"), linewidth=1, color=colour)
+    terms.set_title("reward terms of a piece")
+    terms.set_yscale("symlog", linthresh=1)
+    for name in SHARES:
+        if name in metrics:
+            label = "distinct pieces" if name == "distinct" else name.replace("_", " ")
+            unseen.plot(steps, metrics[name], label=f"{label}, share", linewidth=1.2)
+    unseen.set_ylim(0, 1.05)
+    unseen.set_title("not rewarded")
+    if "judge" in metrics:
+        unseen.plot([], [], label="held-out judge,\nnats per note", color="tab:green")
+        scale = unseen.twinx()
+        scale.plot(steps, metrics["judge"], color="tab:green", linewidth=1.2)
+    for axis in (whole, nats, terms, unseen):
         axis.set_xlabel("steps")
         axis.grid(alpha=0.25)
-        beside = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if axis is axes[2] else {}
-        axis.legend(fontsize=7, frameon=False, **beside)
+        axis.legend(fontsize=7, frameon=False, **(BESIDE if axis is terms else {}))
         axis.ticklabel_format(axis="x", style="sci", scilimits=(0, 0))
     figure.savefig(path, dpi=130)
