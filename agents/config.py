@@ -72,7 +72,7 @@ class TrainConfig:
             entropy=1 a piece pays for its KL to the prior, more keeps pieces more varied. The
             default reward comes with 0.53, moving to 0.87.
         entropy_end: weight of the entropy from 60% of the run on, moving there linearly; -1 for
-            the same all along.
+            the same all along. A run resumed with a larger -n moves along its new length.
         vf_coef: weight of the value's error.
         max_grad_norm: gradients are clipped to this norm.
         group_size: pieces whose returns are each other's baseline (rloo, grpo).
