@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rewards.total import RewardSum
 
 MOST_REMARKS = 12  # beneath one tune
-METHODS = ("sample", "prior", "best-of-n", "masked", "beam", "guided-beam")
+METHODS = ("sample", "prior", "best-of-n", "masked", "beam", "guided-beam", "best-known")
 OF_A_RUN = ("sample", "guided-beam")  # methods that need a trained policy
 BEAMS = ("beam", "guided-beam")
 # Of the reward's terms those that are masked unless others are named: what they count against a
@@ -49,10 +49,11 @@ class ComposeConfig:
         tempo: beats per minute.
         method: sample draws from the run's policy; prior from the prior it began with; best-of-n
             keeps the best of several draws from the prior; masked draws from the prior what
-            breaks no rule; beam searches for what the reward pays best; guided-beam lets the
+            breaks no rule; beam searches for what the reward pays best; best-known does so
+            behind every first note and keeps the best of these pieces; guided-beam lets the
             policy help to choose what is searched.
         best_of: draws from the prior for each melody (best-of-n).
-        width: beginnings that are kept (beam, guided-beam).
+        width: beginnings that are kept (beam, guided-beam, best-known).
         mask: rules to keep (masked), by name as in --reward; of the reward's terms those among
             key, in_key, penalize_repeating and leap_recovery if empty. A term that is not in the
             reward counts against a piece where it is above 0, unless a weight is given.
@@ -236,13 +237,15 @@ def make_search(
         FileNotFoundError, ValueError: a checkpoint or a mask that cannot be used.
     """
     from agents.run import Run
-    from agents.search import beam, best_of, masked
+    from agents.search import beam, best_known, best_of, masked
     from pretrained.checkpoint import load
 
     policy = load(Run(config.run).policy_file, task.codec) if config.method in OF_A_RUN else None
     if config.method in BEAMS:
         width, n = config.width, config.n
         return lambda page: beam(None, page.take([0]), reward, width, n=n, guide=policy)
+    if config.method == "best-known":
+        return lambda page: best_known(page.take([0]), reward, config.width, config.n)
     network = load(settings.prior, task.codec) if policy is None else policy
     seed, temperature = config.seed, config.temperature
     if config.method == "masked":

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.float32]
 
 BATCH = 1000  # pieces sampled at once
+RETURN = "mean return of a piece"
 KL = "mean KL to the prior (nats)"
 
 
@@ -122,11 +123,13 @@ def column(
     prior: RecurrentPrior,
     writer: RecurrentPrior | None = None,
     mask: RewardSum | None = None,
+    reward: RewardSum | None = None,
 ) -> dict[str, float]:
     """One column of the table: statistics, mean log p under `prior`, distinct pieces.
 
-    With the `writer` the pieces were drawn from (at temperature 1, behind its mask) also its KL to
-    the prior: the mean of log pi - log p over the cells that are not given.
+    With a reward also what it pays on average. With the `writer` the pieces were drawn from (at
+    temperature 1, behind its mask) also its KL to the prior: the mean of log pi - log p over the
+    cells that are not given.
     """
     from rewards.metrics import distinct, table_rows
 
@@ -135,6 +138,8 @@ def column(
     if writer is not None:
         nats = log_policy(writer, score, mask) - likely
         rows[KL] = float(nats[:, score.task.free].mean())
+    if reward is not None:
+        rows[RETURN] = float(reward(score).sum(axis=(1, 2)).mean())
     rows["distinct pieces"] = float(distinct(score))
     return rows
 
@@ -147,13 +152,14 @@ def compare(
     seed: int,
     temperature: float = 1.0,
     mask: RewardSum | None = None,
+    reward: RewardSum | None = None,
 ) -> dict[str, dict[str, float]]:
     """Columns of prior and agent, `n` pieces each; the agent's behind its mask, if it has one."""
     pieces = sample_many(agent, task, n, seed, temperature, mask)
     writer = agent if temperature == 1 else None
     return {
-        "prior": column(sample_many(prior, task, n, seed), prior, prior),
-        "agent": column(pieces, prior, writer, mask),
+        "prior": column(sample_many(prior, task, n, seed), prior, prior, reward=reward),
+        "agent": column(pieces, prior, writer, mask, reward),
     }
 
 
@@ -189,8 +195,9 @@ def evaluate(config: EvaluateConfig) -> None:
     settings = run.config
     task = make_task(settings)
     agent, prior = load(run.policy_file, task.codec), load(settings.prior, task.codec)
-    mask = read_masks(settings.mask, build(settings.reward_spec)) if settings.mask else None
-    columns = compare(agent, prior, task, config.n, config.seed, config.temperature, mask)
+    reward = build(settings.reward_spec)
+    mask = read_masks(settings.mask, reward) if settings.mask else None
+    columns = compare(agent, prior, task, config.n, config.seed, config.temperature, mask, reward)
     print(table(columns, config.n, task))
     facts = {"pieces": config.n, "seed": config.seed}
     write_atomic(run.path / "evaluation.json", as_json(facts, columns))

@@ -23,7 +23,7 @@ from rewards.rule import children, permits
 from rewards.total import RewardSum, Term, read_setting, total
 
 if TYPE_CHECKING:
-    from envs.task import Task
+    pass
 
 DRAWN_PIECES = 1024  # sampled at once
 
@@ -323,24 +323,28 @@ def beam(
     return Found(score.take(order), returns[order], meter.read())
 
 
-def best_known(task: Task, reward: RewardSum, width: int) -> Found:
-    """The best piece that a beam of `width` finds behind each first token, in their order.
+def best_known(page: Score, reward: RewardSum, width: int, n: int | None = None) -> Found:
+    """The best piece that a beam of `width` finds behind each first token.
 
     A beam of one page is soon filled by the first tokens that pay at once; this one is not.
 
     Args:
-        task: sets the page.
+        page: an unfinished score of one piece.
         reward: all that counts.
         width: of each beam.
+        n: so many of the pieces, the best; all of them if None.
+
+    Returns:
+        the pieces, best first, what the reward pays for them, and the cost of all beams.
 
     Raises:
         ValueError, RewardError: as `beam`.
     """
-    page = task.sample(np.random.default_rng(0), 1)
-    starts = np.flatnonzero(task.codec.allowed(page)[0]).tolist()
+    _require_beam(page, width, 1)
+    starts = np.flatnonzero(page.task.codec.allowed(page)[0]).tolist()
     found = [beam(None, page, reward, width, first=start) for start in starts]
-    return Found(
-        Score(np.concatenate([each.score.tokens for each in found]), task),
-        np.concatenate([each.returns for each in found]),
-        sum((each.compute for each in found), Compute()),
-    )
+    returns = np.concatenate([each.returns for each in found])
+    order = np.argsort(-returns, kind="stable")[:n]
+    tokens = np.concatenate([each.score.tokens for each in found])[order]
+    cost = sum((each.compute for each in found), Compute())
+    return Found(Score(tokens, page.task), returns[order], cost)

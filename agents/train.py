@@ -87,7 +87,8 @@ def report(
     from agents.run import write_atomic
 
     agent = model.policy.as_prior()  # type: ignore[operator]
-    columns = compare(agent, prior, task, config.eval_pieces, config.seed + 1, mask=mask)
+    drawn = config.eval_pieces, config.seed + 1
+    columns = compare(agent, prior, task, *drawn, mask=mask, reward=reward)
     text = table(columns, config.eval_pieces, task)
     print("\n" + text)
     facts: dict[str, Any] = {"pieces": config.eval_pieces, "steps": model.num_timesteps}

@@ -102,11 +102,15 @@ def test_the_first_token_can_be_forced():
 
 def test_best_known_is_the_best_of_each_first_token():
     reward, every = build("rl_tuner"), everything(TASKS["three pitches"])
-    found = best_known(every.task, reward, PIECES)
-    assert found.score.tokens[:, 0, 0].tolist() == [0, 13, 14, 15]
+    page = page_of(every.task)
+    found = best_known(page, reward, PIECES)
+    assert (np.diff(found.returns) <= 0).all()
+    assert sorted(found.score.tokens[:, 0, 0].tolist()) == [0, 13, 14, 15]
     starts, returns = every.tokens[:, 0, 0], returns_of(reward, every)
-    expected = [returns[starts == first].max() for first in (0, 13, 14, 15)]
+    expected = [returns[starts == first].max() for first in found.score.tokens[:, 0, 0]]
     np.testing.assert_allclose(found.returns, expected, atol=1e-4)
+    few = best_known(page, reward, PIECES, 2)
+    np.testing.assert_array_equal(few.score.tokens, found.score.tokens[:2])
     np.testing.assert_allclose(found.returns, returns_of(reward, found.score), atol=1e-4)
     alone = [beam(None, page_of(every.task), reward, PIECES, first=f) for f in (0, 13, 14, 15)]
     assert found.compute.cells == sum(each.compute.cells for each in alone)
