@@ -9,7 +9,6 @@ best_known  the best piece that a beam finds behind each first token
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,9 +20,6 @@ from pretrained.prior import AutoregressivePrior, draw, sample
 from rewards.likelihood import Likelihood
 from rewards.rule import children, permits
 from rewards.total import RewardSum, Term, read_setting, total
-
-if TYPE_CHECKING:
-    pass
 
 DRAWN_PIECES = 1024  # sampled at once
 
