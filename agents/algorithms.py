@@ -182,7 +182,7 @@ def make(
     except RuntimeError:
         raise ValueError(f"unknown device {config.device!r}; expected auto, cpu or cuda") from None
     task = env.env.task
-    prior.require(task.codec)
+    prior.require(task)
     common = {
         "env": env,
         "learning_rate": falling(config.learning_rate),

@@ -240,13 +240,13 @@ def make_search(
     from agents.search import beam, best_known, best_of, masked
     from pretrained.checkpoint import load
 
-    policy = load(Run(config.run).policy_file, task.codec) if config.method in OF_A_RUN else None
+    policy = load(Run(config.run).policy_file, task) if config.method in OF_A_RUN else None
     if config.method in BEAMS:
         width, n = config.width, config.n
         return lambda page: beam(None, page.take([0]), reward, width, n=n, guide=policy)
     if config.method == "best-known":
         return lambda page: best_known(page.take([0]), reward, config.width, config.n)
-    network = load(settings.prior, task.codec) if policy is None else policy
+    network = load(settings.prior, task) if policy is None else policy
     seed, temperature = config.seed, config.temperature
     if config.method == "masked":
         rules = read_masks(config.mask, reward)

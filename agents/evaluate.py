@@ -194,7 +194,7 @@ def evaluate(config: EvaluateConfig) -> None:
     run = Run(config.run)
     settings = run.config
     task = make_task(settings)
-    agent, prior = load(run.policy_file, task.codec), load(settings.prior, task.codec)
+    agent, prior = load(run.policy_file, task), load(settings.prior, task)
     reward = build(settings.reward_spec)
     mask = read_masks(settings.mask, reward) if settings.mask else None
     columns = compare(agent, prior, task, config.n, config.seed, config.temperature, mask, reward)

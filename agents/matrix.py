@@ -166,7 +166,7 @@ class Bench:
         self.base, self.out = base, out
         self.pieces = base.eval_pieces
         self.task = make_task(self.base)
-        self.prior = load(self.base.prior, self.task.codec)
+        self.prior = load(self.base.prior, self.task)
         self.reward = build(self.base.reward_spec)
         self.reward.prepare(self.task)
 
@@ -271,7 +271,7 @@ class Bench:
         run = Run(config.runs / config.name)
         for name in ("state.zip", "learning_curve.png", "report.json", "report.txt"):
             (run.path / name).unlink(missing_ok=True)
-        policy = load(run.policy_file, self.task.codec)
+        policy = load(run.policy_file, self.task)
         if config.mask:  # it learned behind masks, and plays behind them
             drawn = self.masked(policy, read_masks(config.mask, self.reward), seed)
         else:
@@ -288,7 +288,7 @@ class Bench:
             "best-of": lambda: self.best_of(method, seed),
             "masked": lambda: self.masked(self.prior, read_masks((), self.reward), seed),
             "beam": lambda: self.beams(None, seed),
-            "guided-beam": lambda: self.beams(load(led, self.task.codec), seed),
+            "guided-beam": lambda: self.beams(load(led, self.task), seed),
         }
         drawn = ways[method.kind]()
         if method.kind != "guided-beam":

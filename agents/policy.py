@@ -17,12 +17,14 @@ from torch import Tensor, nn
 from envs.codec import Codec
 from envs.task import CONTEXT
 from pretrained import checkpoint
-from pretrained.prior import ILLEGAL, RecurrentPrior, draw
+from pretrained.prior import ILLEGAL, RecurrentPrior, draw, moved, moved_back, own_tokens
 from pretrained.rnn import Hidden
 
-CELL, BAR, BEAT, VOICE, VOICES = (
-    CONTEXT.index(name) for name in ("cell", "bar_cells", "beat_cells", "voice", "voices")
+CELL, PLACE, BAR, BEAT, VOICE, VOICES = (
+    CONTEXT.index(name)
+    for name in ("cell", "cell_in_bar", "bar_cells", "beat_cells", "voice", "voices")
 )
+WHERE = [CONTEXT.index(name) for name in ("home", "low", "high")]
 
 Observation = Mapping[str, Tensor]
 
@@ -86,13 +88,6 @@ class PriorPolicy(BasePolicy):
             optimizer_kwargs=optimizer_kwargs,
         )
         source = prior if isinstance(prior, RecurrentPrior) else checkpoint.load(prior)
-        vocab = int(getattr(action_space, "n", -1))
-        if source.codec.vocab != vocab:
-            raise ValueError(
-                f"the prior speaks codec {source.codec.fingerprint!r} with {source.codec.vocab} "
-                f"tokens, the environment has {vocab}; choose a range inside the codec's or "
-                "retrain with: python -m pretrained.train --range LOWEST-HIGHEST"
-            )
         self.codec: Codec = source.codec
         self.value_gradient = value_gradient
         self.bf16 = bf16
@@ -144,13 +139,14 @@ class PriorPolicy(BasePolicy):
             first = 0
         else:
             hidden, first = memory.hidden, memory.step + 1
-        logits, features = torch.empty(0), torch.empty(0)
+        logits, features, own = torch.empty(0), torch.empty(0), own_of(self.codec, context)
         for at in range(first, step + 1):
             time, voice = divmod(at, tokens.shape[1])
             start = torch.full_like(tokens[:, 0, 0], self.net.start_token)
-            previous = tokens[:, voice, time - 1] if time else start
+            previous = moved(tokens[:, voice, time - 1], own) if time else start
             place = places(context, time + 1)[:, time]
             logits, features, hidden[voice] = self.net.step(previous, place, hidden[voice])
+        logits = moved_back(logits, own, self.codec.vocab)
         self._memory = _Memory(step, tokens.clone(), hidden, features, logits)
         return logits, features
 
@@ -170,8 +166,9 @@ class PriorPolicy(BasePolicy):
         row = torch.arange(len(time), device=time.device)
         cells = int(time.max()) + 1
         page = obs["tokens"].long()[row, voice, :cells].clamp(min=0)
-        logits, features = self.net(page, places(context, cells))
-        return logits[row, time], features[row, time]
+        own = own_of(self.codec, context)
+        logits, features = self.net(moved(page, own), places(context, cells))
+        return moved_back(logits[row, time], own, self.codec.vocab), features[row, time]
 
     # -- learning --------------------------------------------------------------------------------
 
@@ -197,11 +194,10 @@ class PriorPolicy(BasePolicy):
     def _read_pieces(self, pieces: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and features of every cell in writing order, in one teacher-forced pass."""
         batch, voices, cells = pieces.shape
-        place = places(context, cells)
-        if len(place) > 1:
-            place = place.repeat_interleave(voices, dim=0)
         bf16 = self.bf16 and self.training
-        logits, features = self.net(pieces.reshape(-1, cells), place, bf16=bf16)
+        own, lines, place = lines_of(self.codec, pieces, context)
+        logits, features = self.net(lines, place, bf16=bf16)
+        logits = moved_back(logits, own, self.codec.vocab)
 
         def in_writing_order(x: Tensor) -> Tensor:
             return x.reshape(batch, voices, cells, -1).transpose(1, 2).flatten(0, 2)
@@ -257,11 +253,30 @@ def places(context: Tensor, cells: int) -> Tensor:
 
     (1, cells, 3) if all pieces have one metre: what is the same is looked up once.
     """
-    if (context[:, [BAR, BEAT]] == context[0, [BAR, BEAT]]).all():
-        context = context[:1]
     bar, beat = context[:, BAR].long(), context[:, BEAT].long()
-    cell = torch.arange(cells, device=context.device)
-    spread = (len(context), cells)
-    return torch.stack(
-        [cell % bar[:, None], bar[:, None].expand(spread), beat[:, None].expand(spread)], dim=2
-    )
+    before = (context[:, PLACE] - context[:, CELL]).long() % bar  # of the bar, at the first cell
+    kinds = torch.stack([before, bar, beat], dim=1)
+    if (kinds == kinds[0]).all():
+        kinds = kinds[:1]
+    before, bar, beat = kinds[:, :, None].unbind(dim=1)
+    cell, spread = torch.arange(cells, device=context.device), (len(kinds), cells)
+    return torch.stack([(cell + before) % bar, bar.expand(spread), beat.expand(spread)], dim=2)
+
+
+def own_of(codec: Codec, context: Tensor) -> Tensor:
+    """(B, vocab of the task): see `own_tokens`; (1, ...) if all pieces have one key and range."""
+    where = context[:, WHERE].long()
+    rows = where[:1] if (where == where[0]).all() else where
+    return torch.stack([own_tokens(codec, *row) for row in rows.tolist()]).to(context.device)
+
+
+def lines_of(codec: Codec, pieces: Tensor, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Whole pieces (B, V, T) as a network reads them, each voice a line of its own.
+
+    Returns:
+        own tokens (B * V or 1, vocab of the task), lines (B * V, T), places (B * V or 1, T, 3).
+    """
+    voices, cells = pieces.shape[1:]
+    own, place = own_of(codec, context), places(context, cells)
+    own, place = (x if len(x) == 1 else x.repeat_interleave(voices, dim=0) for x in (own, place))
+    return own, moved(pieces.reshape(-1, cells), own), place

@@ -323,7 +323,7 @@ class QLearning(OnPolicyAlgorithm):
 
     def _read(self, net: RecurrentNet, pieces: Pieces) -> Tensor:
         bf16 = self.policy.bf16 and self.policy.training
-        return read_pieces(net, pieces.tokens, pieces.context, bf16)
+        return read_pieces(net, self.policy.codec, pieces.tokens, pieces.context, bf16)
 
 
 # What SB3's on-policy base class asks for and Q-learning has no use for. With gae_lambda 1 the

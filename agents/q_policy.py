@@ -13,10 +13,11 @@ from gymnasium import spaces
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
-from agents.policy import Observation, PriorPolicy, mask_logits, places
+from agents.policy import Observation, PriorPolicy, lines_of, mask_logits
+from envs.codec import Codec
 from envs.theory import did_you_mean
 from pretrained import checkpoint
-from pretrained.prior import ILLEGAL, RecurrentPrior, draw
+from pretrained.prior import ILLEGAL, RecurrentPrior, draw, moved_back
 from pretrained.rnn import RecurrentNet
 
 
@@ -237,13 +238,14 @@ def _read_whole(policy: PriorPolicy, obs: Observation) -> tuple[Tensor, Tensor]:
     return policy._read_pieces(obs["pieces"], obs["context"])
 
 
-def read_pieces(net: RecurrentNet, pieces: Tensor, context: Tensor, bf16: bool) -> Tensor:
+def read_pieces(
+    net: RecurrentNet, codec: Codec, pieces: Tensor, context: Tensor, bf16: bool
+) -> Tensor:
     """A network's outputs (B, steps, ...) along whole pieces (B, V, T), in writing order."""
     batch, voices, cells = pieces.shape
-    place = places(context, cells)
-    if len(place) > 1:
-        place = place.repeat_interleave(voices, dim=0)
-    outputs, _ = net(pieces.reshape(-1, cells), place, bf16=bf16)
+    own, lines, place = lines_of(codec, pieces, context)
+    outputs, _ = net(lines, place, bf16=bf16)
+    outputs = moved_back(outputs, own, codec.vocab)
     return outputs.reshape(batch, voices, cells, -1).transpose(1, 2).flatten(1, 2)
 
 

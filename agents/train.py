@@ -126,7 +126,7 @@ def train(config: TrainConfig, resume: Path | None = None) -> int:
     mask = read_masks(config.mask, reward) if config.mask else None
     env = CompositionVecEnv(make_env(config, config.n_envs), mask)
     task = env.env.task
-    prior = load(config.prior, task.codec)
+    prior = load(config.prior, task)
     reward.prepare(task)
     model = algorithms.make(config, env, prior, reward)
     if resume is None:

@@ -57,11 +57,11 @@ def abc(
     # The finest note without tuplets; at twelve cells per quarter this is the 32nd.
     unit = Fraction(1, 1 << (task.grid.bit_length() - 1))
     beat = beat_quarters(task.meter) / 4
-    mode = _MODES.get(key.mode, key.mode[:3])
+    mode = _MODES.get(key.written_mode, key.written_mode[:3])
     lines = [
         f"X:{number}",
         f"T:{_one_line(title) or 'Untitled'}",
-        f"M:{task.meter}",
+        f"M:{task.meter.signature}",
         f"L:{unit / 4}",
         f"Q:{beat.numerator}/{beat.denominator}={tempo:g}",
         f"K:{key.tonic}{mode}",

@@ -51,6 +51,11 @@ class Codec:
         if not 1 <= self.grid <= MAX_GRID:
             raise ValueError(f"grid of {self.grid} cells per quarter note: expected 1..{MAX_GRID}")
 
+    @classmethod
+    def around(cls, low: int, high: int, grid: int = 4) -> Codec:
+        """The vocabulary of a range: the reference's C3-B5, wider only if the range needs it."""
+        return cls(min(low, cls.low), max(high, cls.high), grid)
+
     @property
     def vocab(self) -> int:
         """Number of tokens."""
@@ -77,6 +82,45 @@ class Codec:
     def pitch(self, token: int) -> int:
         """MIDI pitch that a token starts."""
         return token - FIRST_PITCH + self.low
+
+    def shift_for(self, home: int, low: int, high: int) -> int:
+        """Semitones that bring a piece into this vocabulary with the key signature of C.
+
+        Of the octaves that one in which most of the range fits, and of those the nearest.
+
+        Args:
+            home: pitch class of the major key with the piece's signature, see `Key.home`.
+            low, high: range of the piece, MIDI.
+        """
+
+        def misfit(shift: int) -> tuple[int, int, int]:
+            beyond = max(0, self.low - low - shift) + max(0, high + shift - self.high)
+            return beyond, abs(shift), shift
+
+        return min(range(-home - 132, 133, 12), key=misfit)
+
+    def tokens_of(self, other: Codec, shift: int) -> npt.NDArray[np.int64]:
+        """This vocabulary's token for each token of another one, its pitches moved by `shift`.
+
+        Returns:
+            (other.vocab,); where the pitch is beyond this vocabulary, -1 less the token that is
+            whole octaves nearer, so that it can be read though never written.
+
+        Raises:
+            ValueError: another grid.
+        """
+        if other.grid != self.grid:
+            raise ValueError(
+                f"the prior knows {self.grid} cells per quarter note, the task has {other.grid}; "
+                f"ask for grid={self.grid}, or retrain with: python -m pretrained.train"
+            )
+        tokens = np.arange(other.vocab)
+        place = tokens - FIRST_PITCH + other.low + shift - self.low  # from 0, the lowest pitch
+        size = self.vocab - FIRST_PITCH
+        nearer = place + 12 * (np.maximum(0, -place + 11) // 12)
+        nearer = nearer - 12 * (np.maximum(0, nearer - size + 12) // 12)
+        pitches = np.where(nearer == place, place + FIRST_PITCH, -1 - (nearer + FIRST_PITCH))
+        return np.where(tokens < FIRST_PITCH, tokens, pitches)
 
     def encode(self, notes: Iterable[Note], cells: int) -> npt.NDArray[np.int16]:
         """Tokens (cells,) of one voice's notes.

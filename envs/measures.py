@@ -7,21 +7,26 @@ and tuplets); how symbols look in MusicXML or ABC is not decided here.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
 from itertools import pairwise
 
 from envs.codec import Note
 from envs.score import Score
 from envs.task import Task
-from envs.theory import ACCIDENTALS, LETTERS, Key, Meter, line_of_fifths_name
+from envs.theory import (
+    ACCIDENTALS,
+    LETTERS,
+    OFF_BEAT,
+    Key,
+    Meter,
+    line_of_fifths_name,
+    parts_of,
+)
 
 BARS_PER_LINE = 4
-
-# Level of a cell that no division of the bar into beats, halves and so on reaches.
-OFF_BEAT = 99
 
 
 @dataclass(frozen=True)
@@ -104,13 +109,13 @@ def bars_of(score: Score, row: int, voice: int) -> list[list[Symbol]]:
     """Each bar of a voice as symbols that fill it, ties and tuplets marked."""
     task = score.task
     cut = _BarCutter(task)
-    bars: list[list[tuple[int, int, int | None]]] = [[] for _ in range(task.bars)]
+    lines = task.bar_lines
+    bars: list[list[tuple[int, int, int | None]]] = [[] for _ in lines]
     tied: set[int] = set()  # cells at which a symbol goes on that began earlier
     for start, stop, pitch in _with_rests(task, score, row, voice):
-        borders = range(start // task.bar_cells + 1, -(-stop // task.bar_cells))
-        edges = [start, *(bar * task.bar_cells for bar in borders), stop]
+        edges = [start, *(line for line in lines if start < line < stop), stop]
         for begin, end in pairwise(edges):
-            bars[begin // task.bar_cells].append((begin, end, pitch))
+            bars[bisect_right(lines, begin) - 1].append((begin, end, pitch))
         if pitch is not None:
             tied.update(range(start + 1, stop))
     written = [list(cut.symbols(segments)) for segments in bars]
@@ -140,46 +145,6 @@ def _with_rests(
         yield end, task.cells, None
 
 
-@lru_cache(maxsize=64)
-def _levels(cells: int, factors: tuple[int, ...]) -> tuple[int, ...]:
-    """How strong each border between cells of a bar is: 0 the bar line, more is weaker."""
-    levels = [OFF_BEAT] * (cells + 1)
-    levels[0] = levels[cells] = 0
-
-    def divide(start: int, size: int, factors: tuple[int, ...], depth: int) -> None:
-        parts = _parts(size, factors)
-        if not parts:
-            return
-        step = size // parts
-        for place in range(start, start + size, step):
-            levels[place] = min(levels[place], depth)
-            divide(place, step, factors[1:], depth + 1)
-
-    divide(0, cells, factors, 1)
-    return tuple(levels)
-
-
-def _parts(size: int, factors: Sequence[int]) -> int:
-    """Into how many parts a stretch of the bar falls; 0 if it is not divided further."""
-    return factors[0] if factors else 2 if size % 2 == 0 else 0
-
-
-def _factors(task: Task) -> tuple[int, ...]:
-    """How a bar divides down to its beats, and dotted beats into three: 4/4 (2, 2), 6/8 (2, 3)."""
-    meter = task.meter
-    beats = meter.numerator // 3 if meter.compound else meter.numerator
-    if task.bar_cells % (beats * (3 if meter.compound else 1)):
-        # The grid is too coarse for the beats: 6/8 on quarter notes reads as 3/4.
-        beats, compound = Fraction(meter.numerator, meter.denominator).numerator, False
-    else:
-        compound = meter.compound
-    halves = []
-    while beats % 2 == 0:
-        halves.append(2)
-        beats //= 2
-    return (*halves, *([beats] if beats > 1 else []), *([3] if compound else []))
-
-
 def _plain_length(length: Fraction) -> bool:
     """Whether a length in quarter notes is a note without dot, a breve at most."""
     return length <= 8 and _binary(length.numerator) and _binary(length.denominator)
@@ -198,24 +163,28 @@ class _BarCutter:
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        self.factors = _factors(task)
-        self.levels = _levels(task.bar_cells, self.factors)
+        self.factors = task.meter.factors(task.grid)
+        self.levels = task.meter.levels(task.grid)
         self.compound = task.meter.compound and self.factors[-1:] == (3,)
         self.beat_level = len(self.factors) - self.compound
+        self.beams: Sequence[Fraction | int] = task.meter.group_starts(task.grid)
         group = beat_quarters(task.meter)
-        if not task.meter.compound:
+        if not task.meter.compound and not task.meter.groups:
             # 3/8 is beamed as a whole, other metres at least by the quarter note.
             three = task.meter.numerator == 3 and task.meter.denominator >= 8
             group = max(group, Fraction(2 if three else 1))
-        self.group_cells = group * task.grid
+            count = -(-task.bar_cells // (group * task.grid))
+            self.beams = [number * group * task.grid for number in range(count)]
 
     def symbols(self, segments: list[tuple[int, int, int | None]]) -> Iterator[Symbol]:
         """Symbols of one bar; `segments` (start, stop, pitch) fill it, in cells of the piece."""
-        bar = segments[0][0]
+        bar = segments[0][0] - self.task.place_in_bar(segments[0][0])
         if len(segments) == 1 and segments[0][2] is None:
-            length = Fraction(self.task.bar_cells, self.task.grid)
-            yield Symbol(bar, self.task.bar_cells, None, length)
-            return
+            begin, end, _ = segments[0]
+            length = Fraction(end - begin, self.task.grid)
+            if end - begin == self.task.bar_cells or _plain_length(length):
+                yield Symbol(begin, end - begin, None, length)
+                return
         borders = {start - bar for start, _, _ in segments}
         tuplets = list(self._tuplets(0, self.task.bar_cells, self.factors, borders))
         edges = {edge for start, size, _ in tuplets for edge in (start, start + size)}
@@ -230,7 +199,7 @@ class _BarCutter:
                     else self._plain(left, right, pitch)
                 )
                 for piece in pieces:
-                    beat = int(piece.start / self.group_cells)
+                    beat = bisect_right(self.beams, piece.start)
                     yield replace(piece, start=piece.start + bar, beat=beat)
 
     def _tuplets(
@@ -246,7 +215,7 @@ class _BarCutter:
                 if size % drawn == 0 and not any((b - start) % (size // drawn) for b in inside):
                     yield start, size, drawn
                     return
-        step = size // _parts(size, factors)
+        step = size // parts_of(size, factors)
         for place in range(start, start + size, step):
             yield from self._tuplets(place, step, factors[1:], borders)
 

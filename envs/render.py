@@ -26,9 +26,9 @@ def ansi(score: Score, row: int = 0) -> str:
         names = [marks.get(t) or task.key.pitch_name(task.codec.pitch(t)) for t in voice]
         text = "|"
         for cell, name in enumerate(names):
-            if cell and cell % task.bar_cells == 0:
+            if cell in task.bar_lines[1:]:
                 text += " |"
-            elif cell and (cell % task.bar_cells) % task.beat_cells == 0:
+            elif cell and task.place_in_bar(cell) % task.beat_cells == 0:
                 text += " "
             text += f" {name}"
         lines.append(text + " |")
@@ -50,8 +50,8 @@ def piano_roll(score: Score, row: int = 0) -> npt.NDArray[np.uint8]:
             image[rows_of(pitch)] = SHADE
         if pitch % 12 == task.key.pitch_class:
             image[rows_of(pitch).stop - 1] = LINES
-    for cell in range(0, task.cells, task.beat_cells):
-        image[:, cell * CELL_WIDTH] = BAR_LINES if cell % task.bar_cells == 0 else LINES
+    for cell in range(task.pickup % task.beat_cells, task.cells, task.beat_cells):
+        image[:, cell * CELL_WIDTH] = BAR_LINES if cell in task.bar_lines else LINES
     for number, voice in enumerate(score.tokens[row]):
         for note in task.codec.decode(voice, number):
             unwritten = np.flatnonzero(voice[note.start :] == UNWRITTEN)

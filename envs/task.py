@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.codec import FIRST_PITCH, HOLD, MAX_GRID, UNWRITTEN, Codec
+from envs.plan import Chord, Phrase, parse_chords, parse_phrases
 from envs.score import Score
 from envs.theory import Key, Meter, parse_pitch
 
@@ -28,6 +29,7 @@ CONTEXT = (
     "tonic",  # pitch class
     "low",
     "high",
+    "home",  # pitch class of the major key that has the key signature
 )
 
 
@@ -44,6 +46,9 @@ class Task:
         voices: number of voices.
         given: tokens (voices, cells) that are fixed in advance, -1 where the composer is free;
             () for none.
+        pickup: cells before the first bar line, less than a bar; the last bar is shorter by them.
+        chords: harmony, see `envs.plan.parse_chords`; '' for none.
+        phrases: plan of the form, see `envs.plan.parse_phrases`; '' for one phrase.
     """
 
     key: Key = field(default_factory=lambda: Key("C"))
@@ -54,6 +59,9 @@ class Task:
     grid: int = 4
     voices: int = 1
     given: tuple[tuple[int, ...], ...] = ()
+    pickup: int = 0
+    chords: str = ""
+    phrases: str = ""
 
     def __post_init__(self) -> None:
         put = object.__setattr__  # frozen: text is read into its type here, once
@@ -71,6 +79,11 @@ class Task:
             raise ValueError(f"range: the lowest pitch {self.low} is above the highest {self.high}")
         if self.bars * self.meter.bar_cells(self.grid) > MAX_CELLS:
             raise ValueError(f"the piece has {self.cells} cells, expected at most {MAX_CELLS}")
+        if not 0 <= self.pickup < self.bar_cells:
+            raise ValueError(
+                f"pickup={self.pickup}: expected 0 to {self.bar_cells - 1} cells, less than a bar"
+            )
+        _ = self.phrase_plan, self.harmony  # read once, so that nonsense is refused here
         if len(self.given):
             try:
                 page = np.array([[int(token) for token in voice] for voice in self.given])
@@ -90,8 +103,8 @@ class Task:
 
     @cached_property
     def codec(self) -> Codec:
-        """The vocabulary: the reference's C3-B5, wider only if the range needs it."""
-        return Codec(min(self.low, Codec.low), max(self.high, Codec.high), self.grid)
+        """The vocabulary, see `Codec.around`."""
+        return Codec.around(self.low, self.high, self.grid)
 
     @cached_property
     def bar_cells(self) -> int:
@@ -107,6 +120,50 @@ class Task:
     def cells(self) -> int:
         """Cells of one voice."""
         return self.bars * self.bar_cells
+
+    @cached_property
+    def bar_lines(self) -> tuple[int, ...]:
+        """Cells at which a bar begins, that of the pickup included."""
+        first = (0,) if self.pickup else ()
+        return (*first, *range(self.pickup, self.cells, self.bar_cells))
+
+    def place_in_bar(self, cell: int) -> int:
+        """Cells since the bar line before a time index; in a pickup, since where it would be."""
+        return (cell - self.pickup) % self.bar_cells
+
+    @cached_property
+    def phrase_plan(self) -> tuple[Phrase, ...]:
+        """The phrases; one of all bars if none are planned."""
+        return parse_phrases(self.phrases or f"A{self.bars}", self.bars)
+
+    @cached_property
+    def phrase_ends(self) -> npt.NDArray[np.bool_]:
+        """(cells,): whether a cell is the last of a phrase; a pickup leads into the next one."""
+        ends = [(p.first_bar + p.bars) * self.bar_cells for p in self.phrase_plan]
+        last = np.zeros(self.cells, bool)
+        last[[end - 1 for end in ends]] = True  # as much before the bar line as the pickup is long
+        return last
+
+    @cached_property
+    def harmony(self) -> tuple[tuple[Chord, ...], ...]:
+        """The chords of each bar; () if none are asked for."""
+        return parse_chords(self.chords, self.key, self.bars) if self.chords else ()
+
+    @cached_property
+    def chord_tones(self) -> npt.NDArray[np.bool_]:
+        """(cells, 12): which pitch classes belong to the chord of a cell; all where there is none.
+
+        A pickup has no chord. Chords of one bar share its cells evenly, the first ones the rest.
+        """
+        tones = np.ones((self.cells, 12), bool)
+        for bar, chords in enumerate(self.harmony):
+            for number, chord in enumerate(chords):
+                start, stop = (
+                    self.pickup + bar * self.bar_cells + -(-self.bar_cells * n // len(chords))
+                    for n in (number, number + 1)
+                )
+                tones[start:stop] = [pc in chord.pitch_classes for pc in range(12)]
+        return tones
 
     @cached_property
     def steps(self) -> int:
@@ -148,8 +205,8 @@ class Task:
         """The numbers named in CONTEXT for the cell written `cell`-th, (len(CONTEXT),)."""
         time, voice = divmod(min(cell, self.steps - 1), self.voices)
         values = (
-            *(time, self.cells, time % self.bar_cells, self.bar_cells, self.beat_cells),
-            *(voice, self.voices, self.key.pitch_class, self.low, self.high),
+            *(time, self.cells, self.place_in_bar(time), self.bar_cells, self.beat_cells),
+            *(voice, self.voices, self.key.pitch_class, self.low, self.high, self.key.home),
         )
         return np.array(values, np.float32)
 

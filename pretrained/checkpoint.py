@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,6 +21,9 @@ from torch import Tensor
 from envs.codec import Codec
 from pretrained.prior import RecurrentPrior
 from pretrained.rnn import NetShape, RecurrentNet
+
+if TYPE_CHECKING:
+    from envs.task import Task
 
 HEADER = "composition-gym"  # one entry: the order of several is not kept, and bytes would differ
 FORMAT = "recurrent/1"
@@ -113,18 +116,16 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return header, tensors
 
 
-def load(
-    name_or_path: str | os.PathLike[str] = "folk", codec: Codec | None = None
-) -> RecurrentPrior:
+def load(name_or_path: str | os.PathLike[str] = "folk", task: Task | None = None) -> RecurrentPrior:
     """Load a prior: a checkpoint file, a run directory's policy, or one that ships.
 
     Args:
         name_or_path: 'folk', a path to a file, or a run directory.
-        codec: refuse the checkpoint unless its tokens mean this.
+        task: refuse the checkpoint unless it can read pieces of this.
 
     Raises:
         FileNotFoundError: no such checkpoint.
-        ValueError: not a checkpoint, damaged, or of another codec.
+        ValueError: not a checkpoint, damaged, or of another grid.
     """
     path = locate(name_or_path)
     header, tensors = read(path)
@@ -140,12 +141,11 @@ def load(
         raise ValueError(f"checkpoint '{path}' does not describe its network: {detail}") from error
     if bad:
         raise ValueError(f"checkpoint '{path}' holds numbers that are not finite in {bad[0]!r}")
-    if codec is not None and theirs != codec:
-        raise ValueError(
-            f"checkpoint '{path}' speaks codec {theirs.fingerprint!r} but the task needs "
-            f"{codec.fingerprint!r}. Retrain with: python -m pretrained.train "
-            f"--range {codec.fingerprint.split('/')[1]}"
-        )
+    if task is not None:
+        try:
+            prior.require(task)
+        except ValueError as error:
+            raise ValueError(f"checkpoint '{path}': {error}") from None
     return prior
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -27,8 +28,8 @@ class Prior(Protocol):
 
     codec: Codec
 
-    def require(self, codec: Codec) -> None:
-        """Raise ValueError unless tokens mean the same to this prior and to `codec`."""
+    def require(self, task: Task) -> None:
+        """Raise ValueError unless the prior can read pieces of this task."""
         ...
 
     def log_prob(self, score: Score) -> npt.NDArray[np.float32]:
@@ -56,19 +57,56 @@ class PriorState:
     cell: int
     started: Tensor  # (B,) bool
     task: Task
+    own: Tensor  # (1, vocab of the task) the prior's token for each of the task's
 
 
 def places(task: Task) -> Tensor:
     """(T, 3) int64: position in the bar, bar length, beat length of each cell, in cells."""
     cell = torch.arange(task.cells)
     bar, beat = torch.full_like(cell, task.bar_cells), torch.full_like(cell, task.beat_cells)
-    return torch.stack([cell % task.bar_cells, bar, beat], dim=1)
+    return torch.stack([(cell - task.pickup) % task.bar_cells, bar, beat], dim=1)
 
 
 def legal_tokens(task: Task, started: Tensor) -> Tensor:
     """(..., vocab) bool: what grammar and range allow where a note has or has not begun."""
     both = task.codec.legal(np.array([False, True]), task.low, task.high)
     return torch.from_numpy(both).to(started.device)[started.long()]
+
+
+@lru_cache(maxsize=256)
+def own_tokens(codec: Codec, home: int, low: int, high: int, grid: int = 0) -> Tensor:
+    """(vocab of the task,) int64: a codec's token for each of a task's, see `Codec.tokens_of`.
+
+    Args:
+        codec: of a network that learned with the key signature of C.
+        home: pitch class of the major key with the task's signature.
+        low, high: range of the task, MIDI.
+        grid: of the task; the codec's if 0.
+
+    Raises:
+        ValueError: another grid.
+    """
+    theirs = Codec.around(low, high, grid or codec.grid)
+    return torch.from_numpy(codec.tokens_of(theirs, codec.shift_for(home, low, high)))
+
+
+def moved(tokens: Tensor, own: Tensor) -> Tensor:
+    """Tokens (N, ...) of a task as the network's own; `own` (N or 1, vocab of the task)."""
+    flat = tokens.reshape(len(tokens), -1)
+    read = own.expand(len(tokens), -1).gather(1, flat).reshape(tokens.shape)
+    return torch.where(read < 0, -1 - read, read)
+
+
+def moved_back(outputs: Tensor, own: Tensor, vocab: int) -> Tensor:
+    """Outputs (N, ..., vocab * n) of a network, n for each token, for the tokens of a task.
+
+    Returns:
+        (N, ..., vocab of the task * n); ILLEGAL for tokens that the network does not have.
+    """
+    each = outputs.unflatten(-1, (vocab, -1))
+    inner, n = each.shape[1:-2], each.shape[-1]
+    index = own.reshape(len(own), *(1,) * len(inner), -1, 1).expand(len(each), *inner, -1, n)
+    return each.gather(-2, index.clamp(min=0)).masked_fill(index < 0, ILLEGAL).flatten(-2)
 
 
 def has_started(tokens: Tensor) -> Tensor:
@@ -81,6 +119,10 @@ def has_started(tokens: Tensor) -> Tensor:
 
 class RecurrentPrior:
     """A RecurrentNet that speaks a codec and its grammar.
+
+    It learned with the key signature of C. Pieces in other keys are moved there before it reads
+    them, and what it says is moved back. Of a range that is too wide for its vocabulary then, it
+    writes what it knows.
 
     Args:
         net: the network, put into evaluation mode.
@@ -99,25 +141,25 @@ class RecurrentPrior:
         self.net = net.eval().requires_grad_(False)
         self.codec = codec
 
-    def require(self, codec: Codec) -> None:
-        """Raise ValueError unless tokens mean the same to this prior and to `codec`."""
-        if codec != self.codec:
-            raise ValueError(
-                f"the prior speaks codec {self.codec.fingerprint!r} but the task needs "
-                f"{codec.fingerprint!r}. Retrain with: python -m pretrained.train "
-                f"--range {codec.fingerprint.split('/')[1]}"
-            )
+    def require(self, task: Task) -> None:
+        """Raise ValueError unless the task's grid is the prior's."""
+        self.own(task)
+
+    def own(self, task: Task) -> Tensor:
+        """(1, vocab of the task): see `own_tokens`."""
+        return own_tokens(self.codec, task.key.home, task.low, task.high, task.grid)[None]
 
     def log_probs(self, tokens: Tensor, task: Task) -> Tensor:
         """All log-probabilities (N, T, vocab) along token sequences (N, T) of one voice each."""
-        logits, _ = self.net(tokens, places(task)[None])
+        own = self.own(task).to(tokens.device)
+        logits, _ = self.net(moved(tokens, own), places(task)[None])
         legal = legal_tokens(task, has_started(tokens))
+        logits = moved_back(logits, own, self.codec.vocab)
         return logits.masked_fill_(~legal, ILLEGAL).log_softmax(dim=-1)
 
     @torch.inference_mode()
     def log_prob(self, score: Score) -> npt.NDArray[np.float32]:
         """Nats (B, V, T) of each token of finished pieces given those before it in its voice."""
-        self.require(score.task.codec)
         batch, voices, cells = score.tokens.shape
         flat = np.ascontiguousarray(score.tokens).reshape(-1, cells)
         if not score.finished:
@@ -131,8 +173,8 @@ class RecurrentPrior:
 
     def start(self, task: Task, batch: int) -> PriorState:
         """The state before the first cell of one voice."""
-        self.require(task.codec)
-        return PriorState(self.net.start(batch), 0, torch.zeros(batch, dtype=torch.bool), task)
+        started = torch.zeros(batch, dtype=torch.bool)
+        return PriorState(self.net.start(batch), 0, started, task, self.own(task))
 
     @torch.inference_mode()
     def step(self, token: Tensor | None, state: PriorState) -> tuple[Tensor, PriorState]:
@@ -143,8 +185,10 @@ class RecurrentPrior:
         else:
             started = state.started | (token > HOLD)
         place = places(state.task)[state.cell][None]
-        logits, _, hidden = self.net.step(token, place, state.hidden)
-        logits = logits.masked_fill(~legal_tokens(state.task, started), ILLEGAL)
+        read = token if state.cell == 0 else moved(token, state.own)
+        logits, _, hidden = self.net.step(read, place, state.hidden)
+        legal = legal_tokens(state.task, started)
+        logits = moved_back(logits, state.own, self.codec.vocab).masked_fill(~legal, ILLEGAL)
         return logits, replace(state, hidden=hidden, cell=state.cell + 1, started=started)
 
     def take(self, state: PriorState, rows: Tensor) -> PriorState:

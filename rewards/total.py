@@ -25,7 +25,7 @@ from envs.contract import RewardError, RewardFunction, RewardSpec, resolve
 from envs.score import Score
 from envs.task import Task
 from envs.theory import did_you_mean
-from rewards import form, melody, rl_tuner  # noqa: F401  (importing them registers their terms)
+from rewards import contour, form, melody, rl_tuner  # noqa: F401  (importing registers terms)
 from rewards.likelihood import Likelihood
 from rewards.rule import REGISTRY
 
@@ -220,7 +220,7 @@ class RewardSum:
         """
         for term in self.terms.values():
             if isinstance(term.fn, Likelihood):
-                term.fn.prior.require(task.codec)
+                term.fn.prior.require(task)
             term.is_per_piece(task)
 
     def breakdown(self, score: Score) -> dict[str, Values]:

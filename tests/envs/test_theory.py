@@ -1,8 +1,9 @@
 import music21
 import pytest
+from music21.scale import Direction
 
 from envs.theory import (
-    SCALES,
+    MODE_FIFTHS,
     Key,
     Meter,
     did_you_mean,
@@ -14,7 +15,7 @@ from envs.theory import (
 TONICS = ["C", "G", "D", "A", "E", "B", "F#", "F", "Bb", "Eb", "Ab", "Db"]
 
 
-@pytest.mark.parametrize("mode", SCALES)
+@pytest.mark.parametrize("mode", MODE_FIFTHS)
 @pytest.mark.parametrize("tonic", TONICS)
 def test_keys_agree_with_music21(tonic, mode):
     key = Key.parse(f"{tonic} {mode}")
@@ -24,6 +25,67 @@ def test_keys_agree_with_music21(tonic, mode):
     for pitch in theirs.getPitches("C4", "C5"):  # a scale note is spelled as in its scale
         name, octave = key.spell(pitch.midi)
         assert (name.replace("b", "-"), octave) == (pitch.name, pitch.octave)
+
+
+@pytest.mark.parametrize("tonic", TONICS)
+def test_minor_scales_agree_with_music21(tonic):
+    theirs = tonic.replace("b", "-")
+    for mode, scale in (
+        ("harmonic minor", music21.scale.HarmonicMinorScale(theirs)),
+        ("melodic minor", music21.scale.MelodicMinorScale(theirs)),
+    ):
+        key = Key.parse(f"{tonic} {mode}")
+        rising, falling = (
+            scale.getPitches("C4", "C5", direction=direction)
+            for direction in (Direction.ASCENDING, Direction.DESCENDING)
+        )
+        melodic = {p.pitchClass for p in (*rising, *falling)}
+        assert key.pitch_classes == melodic
+        assert key.fifths == music21.key.Key(theirs, "minor").sharps
+        for pitch in rising:
+            name, octave = key.spell(pitch.midi)
+            assert (name.replace("b", "-"), octave) == (pitch.name, pitch.octave)
+
+
+def test_scales_without_halftones_and_scales_of_ones_own():
+    assert Key.parse("F pentatonic").pitch_classes == {5, 7, 9, 0, 2}
+    relative = Key.parse("D minor pentatonic")
+    assert relative.pitch_classes == Key.parse("F pentatonic").pitch_classes
+    assert relative.fifths == Key.parse("F major").fifths
+    assert [Key.parse("C blues").spell(p)[0] for p in (60, 63, 65, 66, 67, 70)] == [
+        *("C", "Eb", "F", "Gb", "G", "Bb")
+    ]
+    own = Key.parse("G 0,1,4,5,7,8,10")  # Freygish
+    assert own.pitch_classes == {7, 8, 11, 0, 2, 3, 5}
+    assert Key.parse(str(own)) == own
+    assert Key.parse("A aeolian") == Key.parse("A natural minor") == Key.parse("a minor")
+
+
+@pytest.mark.parametrize("scale", ["1,3,5", "0,3,3", "0,12", "0,5,2", "0", "0,x"])
+def test_a_scale_that_is_none_is_refused(scale):
+    with pytest.raises(ValueError, match="semitones above the tonic|unknown mode"):
+        Key.parse(f"C {scale}")
+
+
+def test_the_strength_of_places_in_a_bar():
+    assert Meter.parse("4/4").levels(2) == (0, 3, 2, 3, 1, 3, 2, 3, 0)
+    assert Meter.parse("3/4").levels(2) == (0, 2, 1, 2, 1, 2, 0)
+    assert Meter.parse("6/8").levels(2) == (0, 2, 2, 1, 2, 2, 0)
+    assert Meter.parse("7/8").levels(2) == (0, 2, 1, 2, 1, 2, 2, 0)
+    assert Meter.parse("3+2+2/8").levels(2) == (0, 2, 2, 1, 2, 1, 2, 0)
+    assert Meter.parse("5/4").levels(1) == (0, 2, 2, 1, 2, 0)
+    assert Meter.parse("3+2+2/8").group_starts(4) == (0, 6, 10)
+
+
+def test_groups_of_a_bar_are_written_only_where_they_are_unusual():
+    assert Meter.parse("7/8") == Meter.parse("2+2+3/8")
+    assert [str(Meter.parse(m)) for m in ("7/8", "3+2+2/8", "2+3/4", "12/8", "3+3+2/8")] == [
+        *("7/8", "3+2+2/8", "2+3/4", "12/8", "8/8")
+    ]
+    assert Meter.parse("3+2+2/8").signature == "7/8"
+    assert str(Meter(7, 8)) == "7/8"
+    with pytest.raises(ValueError, match="at least 2 units"):
+        Meter.parse("6+1/8")
 
 
 @pytest.mark.parametrize("midi", range(21, 109))

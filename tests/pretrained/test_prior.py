@@ -130,12 +130,41 @@ def test_an_unfinished_score_is_refused(folk):
         folk.log_prob(Score.page(Task(), 2))
 
 
-def test_another_codec_is_refused_and_told_how_to_retrain(folk):
-    wide = Task(low="C2")
-    with pytest.raises(ValueError, match="speaks codec 'grid16/C3-B5' but the task needs"):
-        load("folk", wide.codec)
-    with pytest.raises(ValueError, match=r"pretrained\.train --range C2-B5"):
-        folk.start(wide, 1)
+def test_another_grid_is_refused(folk):
+    with pytest.raises(ValueError, match="knows 4 cells per quarter note, the task has 12"):
+        load("folk", Task(grid=12))
+    with pytest.raises(ValueError, match="ask for grid=4"):
+        folk.start(Task(grid=6), 1)
+
+
+@pytest.mark.parametrize(
+    "key", ["G major", "E minor", "F# dorian", "Bb blues", "Db harmonic minor"]
+)
+def test_a_piece_in_another_key_is_as_likely_as_in_c(folk, key):
+    there = Task(key=key, meter="3/4", low="D4", high="G5")
+    home = {"major": "C", "minor": "A", "dorian": "D"}[there.key.written_mode]
+    by = there.key.pitch_class - Task(key=f"{home} {there.key.mode}").key.pitch_class
+    by = by + 12 if by < -6 else by - 12 if by > 6 else by
+    here = Task(key=f"{home} {there.key.mode}", meter="3/4", low=62 - by, high=79 - by)
+    pieces = sample(folk, here.sample(None, 20), seed=3)
+    moved = np.where(pieces.tokens >= 2, pieces.tokens + by, pieces.tokens)
+    likely = folk.log_prob(Score(moved, there))
+    np.testing.assert_allclose(likely, folk.log_prob(pieces), atol=1e-4)
+
+
+def test_pitches_beyond_the_vocabulary_are_read_an_octave_nearer_and_never_written(folk):
+    high = Task(low="C4", high="C7", bars=1)
+    drawn = sample(folk, high.sample(None, 200), seed=1)
+    assert drawn.pitch.max() <= 95  # moved down an octave, B6 is the highest
+    given = np.full((1, 1, 16), 1)
+    given[0, 0, 0] = high.codec.token(96)
+    nats = folk.log_prob(Score(given, high))
+    assert nats[0, 0, 0] < -1e8
+    assert (nats[0, 0, 1:] > -20).all()
+    codec = Codec(60, 71)
+    assert codec.tokens_of(Codec(57, 86), 0).tolist() == [
+        *(0, 1, -12, -13, -14, *range(2, 14), *range(-3, -15, -1), -3, -4, -5)
+    ]
 
 
 def header_of(text):

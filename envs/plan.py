@@ -1,0 +1,120 @@
+"""What a task asks of harmony and form: chords and phrases, read from a line of words."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from envs.theory import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_WORDS = 256
+_ROMAN = re.compile(r"[b#]*(?:[iv]+|[IV]+)(?![a-z])")
+_SYMBOL = re.compile(r"[A-G]")
+
+
+@dataclass(frozen=True)
+class Chord:
+    """A chord as it was written, and its pitch classes."""
+
+    name: str
+    root: int
+    pitch_classes: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """Some bars that belong together; phrases of one letter are variants of each other."""
+
+    letter: str
+    first_bar: int
+    bars: int
+
+
+def parse_chords(text: str, key: Key, bars: int) -> tuple[tuple[Chord, ...], ...]:
+    """The chords of each bar.
+
+    Args:
+        text: chords, roman numerals ('i VII i v') or symbols ('Dm7 G7 C'), a bar each; or, with
+            bar lines, several in a bar that share it evenly: 'I | IV V | I'. Fewer bars than
+            there are begin again.
+        key: that roman numerals are read in.
+        bars: of the piece.
+
+    Raises:
+        ValueError: a word that is no chord, an empty bar, or more bars than there are.
+    """
+    rows = [row.split() for row in text.strip().strip("|").split("|")]
+    if len(rows) == 1:
+        rows = [[word] for word in rows[0]]
+    if not rows or not all(rows):
+        raise ValueError(f"chords {text!r}: expected words such as 'I IV V I' or 'C | F G7 | C'")
+    if sum(map(len, rows)) > MAX_WORDS:
+        raise ValueError(f"chords: {sum(map(len, rows))} of them, expected at most {MAX_WORDS}")
+    if len(rows) > bars:
+        raise ValueError(f"chords {text!r} fill {len(rows)} bars; the piece has {bars}")
+    read = [tuple(parse_chord(word, key) for word in row) for row in rows]
+    return tuple(read[bar % len(read)] for bar in range(bars))
+
+
+@lru_cache(maxsize=512)
+def parse_chord(word: str, key: Key) -> Chord:
+    """One chord: a roman numeral in a key, or a symbol; read by music21.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    from music21 import harmony, roman
+    from music21 import key as keys
+
+    try:
+        if _ROMAN.match(word):
+            where = keys.Key(key.tonic.replace("b", "-"), key.written_mode)
+            found: Any = roman.RomanNumeral(word, where)
+        elif _SYMBOL.match(word):
+            # music21 writes a flat as a minus, after the letter of root and bass
+            found = harmony.ChordSymbol(re.sub(r"(^|/)([A-G])b", r"\1\2-", word))
+        else:
+            raise ValueError(word)
+        pitches = frozenset(pitch.pitchClass for pitch in found.pitches)
+        if len(pitches) < 2:
+            raise ValueError(word)
+        return Chord(word, found.root().pitchClass, pitches)
+    except Exception:  # music21 raises whatever its code runs into
+        raise ValueError(
+            f"chord {word!r}: expected a roman numeral such as 'V7' or a symbol such as 'Bbm7'"
+        ) from None
+
+
+def parse_phrases(text: str, bars: int) -> tuple[Phrase, ...]:
+    """Phrases of a plan: 'AABA' (equal lengths), '4+4' (bars of each), 'A4 A4 B8'.
+
+    Raises:
+        ValueError: no plan, or one that does not fill the piece's bars.
+    """
+    words = text.replace("+", " ").split() if re.search(r"\d", text) else list(text.strip())
+    found = [re.fullmatch(r"([A-Za-z]?)'?(\d{0,2})", word) for word in words]
+    if not words or not all(found):
+        raise ValueError(f"phrases {text!r}: expected a plan such as AABA, 4+4 or 'A4 A4 B8'")
+    letters = [match[1] or chr(ord("A") + number) for number, match in enumerate(found) if match]
+    lengths = [int(match[2] or 0) for match in found if match]
+    if not any(lengths):
+        if bars % len(words):
+            raise ValueError(
+                f"phrases {text!r}: {bars} bars do not fall into {len(words)} equal phrases; say "
+                "how many each has, such as 'A4 B5'"
+            )
+        lengths = [bars // len(words)] * len(words)
+    if not all(lengths) or sum(lengths) != bars:
+        raise ValueError(f"phrases {text!r} have {sum(lengths)} bars, the piece has {bars}")
+    return tuple(_laid_out(letters, lengths))
+
+
+def _laid_out(letters: Sequence[str], lengths: Sequence[int]) -> list[Phrase]:
+    """Phrases one after another."""
+    firsts = [sum(lengths[:number]) for number in range(len(lengths))]
+    return [Phrase(*each) for each in zip(letters, firsts, lengths, strict=True)]
