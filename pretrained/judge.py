@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from dataclasses import replace
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -206,7 +207,7 @@ def essen_songs(left_out: tuple[str, ...] = LEFT_OUT) -> list[Tokens]:
         disable=None,
     ):
         try:
-            songs.append(in_c_or_a_minor(read_tune(text)))
+            songs.append(with_its_mode(read_tune(text)).tokens)
         except TuneError:
             continue  # no metre, or bars that do not fit it: 8% of the songs
     known = [tune.tokens for tune in load_corpus().tunes]
@@ -215,8 +216,8 @@ def essen_songs(left_out: tuple[str, ...] = LEFT_OUT) -> list[Tokens]:
     return [song for number, song in enumerate(songs) if number not in copies]
 
 
-def in_c_or_a_minor(tune: GridTune) -> Tokens:
-    """A tune's tokens in C major, or in A minor if minor thirds above the tonic outnumber major.
+def with_its_mode(tune: GridTune) -> GridTune:
+    """A tune in C major, or in A minor if minor thirds above the tonic outnumber major ones.
 
     Essen's key field names the tonic only: 853 songs that it calls major are minor.
 
@@ -227,9 +228,10 @@ def in_c_or_a_minor(tune: GridTune) -> Tokens:
     pitches = tune.tokens[onset] - FIRST_PITCH + VOCABULARY.low
     minor, major = ((pitches % 12 == third).sum() for third in (3, 4))
     if tune.tonic != MODE_TONIC["major"] or minor <= major:
-        return tune.tokens
+        return tune
     shift = choose_shift(pitches.tolist(), C_MINOR_SHARPS)
-    return np.where(onset, tune.tokens + np.int16(shift), tune.tokens)
+    tokens = np.where(onset, tune.tokens + np.int16(shift), tune.tokens)
+    return replace(tune, tokens=tokens, tonic=MODE_TONIC["minor"])
 
 
 def count_songs(songs: list[Tokens], order: int = ORDER) -> GramTable:

@@ -12,7 +12,7 @@ from pretrained import judge as judging
 from pretrained import split
 from pretrained.abc_reader import read_tune
 from pretrained.corpus import collection_files, load_corpus, split_tunes
-from pretrained.judge import Judge, count_songs, in_c_or_a_minor, load_judge, shift_to_songs
+from pretrained.judge import Judge, count_songs, load_judge, shift_to_songs, with_its_mode
 from pretrained.ngram import GramTable, NGram
 from pretrained.prior import Prior
 from tests.helpers import random_pieces
@@ -113,14 +113,14 @@ def classes(tokens):
 
 def test_a_song_called_major_is_minor_by_its_third():
     tune = read_tune(SONG.format(key="G", music=MINOR))
-    tokens = in_c_or_a_minor(tune)
+    tokens = with_its_mode(tune).tokens
     assert classes(tokens) == {9, 11, 0, 2, 4, 8}  # A minor with its leading note
     assert (tokens[tune.tokens <= 1] == tune.tokens[tune.tokens <= 1]).all()
     assert abs(tokens[tokens > 1].mean() + 46 - 66) <= 6
     major = read_tune(SONG.format(key="G", music=MINOR.replace("_", "")))
-    assert in_c_or_a_minor(major) is major.tokens
+    assert with_its_mode(major) is major
     said = read_tune(SONG.format(key="Gm", music=MINOR.replace("_", "")))
-    assert in_c_or_a_minor(said) is said.tokens
+    assert with_its_mode(said) is said
 
 
 def test_a_song_without_16ths_counts_at_double_pace_too():

@@ -1,0 +1,170 @@
+"""Pieces that keep every demand, or a word on which demand could not be kept.
+
+A token is drawn, the demands look at it, and one that breaks a demand is drawn again without it:
+the same as drawing from the network's distribution over what is permitted. A piece that has no
+token left is given up. So is one whose phrase ends wrongly: a last short note bent to what is asked
+would keep the letter of a cadence, and be none. At the end every demand judges the whole piece once
+more, so nothing comes out that was not found to keep them all.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from agents.compute import Compute, Meter, Reader, likelihoods
+from envs.score import Score
+from envs.tape import Array
+from pretrained.prior import AutoregressivePrior, draw
+from rewards.total import RewardSum, Term
+
+FEWEST = 32  # pieces begun in a round
+MOST_CELLS = 2**18  # of pieces begun together: bounds memory
+
+
+@dataclass
+class Kept:
+    """What a search for pieces that keep all demands found.
+
+    Attributes:
+        pieces: those that do, at most as many as were asked for; None if there is none.
+        begun: pieces that were begun.
+        broken: how many pieces each demand stopped, by its name.
+        compute: what it cost.
+    """
+
+    pieces: Score | None
+    begun: int = 0
+    broken: Counter[str] = field(default_factory=Counter)
+    compute: Compute = field(default_factory=Compute)
+
+    @property
+    def count(self) -> int:
+        """How many pieces were found."""
+        return 0 if self.pieces is None else self.pieces.batch
+
+    def __str__(self) -> str:
+        told = ", ".join(f"{name} {count:,}" for name, count in self.broken.most_common())
+        return f"{self.count} of {self.begun:,} pieces kept all demands" + (
+            f"; stopped by {told}" if told else ""
+        )
+
+
+def breaks(term: Term, score: Score) -> Array:
+    """Whether a demand is broken at each cell seen, bool: where its value times its sign costs."""
+    return np.asarray(term.fn(score)) * term.factor < 0
+
+
+def keep(
+    network: AutoregressivePrior,
+    page: Score,
+    demands: RewardSum,
+    n: int,
+    seed: int = 0,
+    temperature: float = 1.0,
+    budget: int = 20_000,
+) -> Kept:
+    """Draw until `n` pieces keep all demands, or `budget` pieces have been begun.
+
+    Args:
+        network: draws the pieces.
+        page: an unfinished score of one piece.
+        demands: cell-wise terms; the sign of a weight says what breaks them.
+        n: pieces wanted.
+        seed: of the draw.
+        temperature: of the draw, above 0.
+        budget: pieces to begin at most.
+
+    Raises:
+        ValueError: a prior among the demands, a full page, a number out of range.
+    """
+    if likelihoods(demands):
+        raise ValueError("a prior's log p is no demand; expected rules, such as in_key")
+    if n < 1 or budget < 1 or not temperature > 0 or page.finished or page.batch != 1:
+        raise ValueError("expected n and budget from 1, a temperature above 0, a page to write on")
+    rng, meter = torch.Generator().manual_seed(seed), Meter()
+    found, kept = Kept(None), list[Array]()
+    most = max(1, MOST_CELLS // page.task.steps)
+    while sum(map(len, kept)) < n and found.begun < budget:
+        have = sum(map(len, kept))
+        rate = max(have, 1) / max(found.begun, 1) if found.begun else 1.0
+        wanted = int(1.2 * (n - have) / rate) + FEWEST
+        size = min(wanted, most, budget - found.begun)
+        whole = _round(
+            network, page.take(np.zeros(size, int)), demands, rng, temperature, found, meter
+        )
+        found.begun += size
+        if whole is not None:
+            kept.append(_judged(whole, demands, found))
+    tokens = np.concatenate(kept)[:n] if kept else np.empty((0,))
+    found.pieces = Score(tokens, page.task) if len(tokens) else None
+    found.compute = meter.read()
+    return found
+
+
+def _round(
+    network: AutoregressivePrior, score: Score, demands: RewardSum, rng: torch.Generator,
+    temperature: float, found: Kept, meter: Meter,
+) -> Score | None:  # fmt: skip
+    """The pieces of a page that could be written to the end."""
+    reader = Reader(network, score, meter)
+    while not score.finished:
+        logits = reader.logits() / temperature
+        tokens, alive = _next(score, logits, demands, rng, found, meter)
+        if not len(alive):
+            return None
+        if len(alive) < score.batch:
+            score, tokens = score.take(alive), tokens[alive]
+            reader.take(alive)
+        score = score.write(tokens)
+        reader.read(tokens)
+    return score
+
+
+def _next(
+    score: Score, logits: torch.Tensor, demands: RewardSum, rng: torch.Generator, found: Kept,
+    meter: Meter,
+) -> tuple[Array, Array]:  # fmt: skip
+    """A token (B,) for each piece that breaks nothing, and the numbers of those that have one."""
+    free = score.task.codec.allowed(score)
+    given = (
+        free.sum(axis=1) == 1
+    )  # what was asked for is no choice of ours; it is judged at the end
+    ending = bool(score.task.phrase_ends[score.n_written // score.task.voices])
+    chosen, open_rows = np.zeros(score.batch, np.int64), np.arange(score.batch)
+    dead: list[Array] = []
+    while len(open_rows):
+        left = torch.from_numpy(free[open_rows])
+        tokens = draw(logits[open_rows].masked_fill(~left, -torch.inf), rng).numpy()
+        chosen[open_rows] = tokens
+        child = score.take(open_rows).write(tokens)
+        meter.cells += len(open_rows)
+        bad, why = np.zeros(len(open_rows), bool), ""
+        for name, term in demands.terms.items():
+            broken = breaks(term, child.newest)[:, 0, 0] & ~given[open_rows]
+            if (broken & ~bad).any():
+                why = name
+            bad |= broken
+        free[open_rows[bad], tokens[bad]] = False
+        again = open_rows[bad]
+        hopeless = ~free[again].any(axis=1) | ending
+        if hopeless.any():
+            found.broken[why] += int(hopeless.sum())
+            dead.append(again[hopeless])
+        open_rows = again[~hopeless]
+    lost = np.concatenate(dead) if dead else np.empty(0, np.int64)
+    return chosen, np.setdiff1d(np.arange(score.batch), lost)
+
+
+def _judged(score: Score, demands: RewardSum, found: Kept) -> Array:
+    """Tokens of the finished pieces that keep every demand."""
+    good = np.ones(score.batch, bool)
+    for name, term in demands.terms.items():
+        broken = np.broadcast_to(breaks(term, score), score.tokens.shape).any(axis=(1, 2))
+        found.broken[name] += int((good & broken).sum())
+        good &= ~broken
+    found.broken = +found.broken
+    return score.tokens[good]
