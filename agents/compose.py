@@ -5,6 +5,9 @@ Each as MIDI, MusicXML, ABC with remarks, and a score picture.
 python -m agents.compose runs/rltuner-v0-ppo-1 -n 20 --out melodies
 
 python -m agents.compose --method beam --reward rl_tuner=1 --width 10000
+
+python -m agents.compose --key "F# dorian" --meter 6/8 --bars 8 --range D4-G5 \
+    --must in_key leap_recovery final_tonic
 """
 
 from __future__ import annotations
@@ -18,12 +21,14 @@ import tyro
 
 from agents import commands
 from agents.config import TrainConfig, parse_term
+from agents.wishes import MELODY, merged, wished
 from envs.theory import did_you_mean
 
 if TYPE_CHECKING:
     from agents.search import Found
     from envs.score import Score
     from envs.task import Task
+    from pretrained.prior import RecurrentPrior
     from rewards.total import RewardSum
 
 MOST_REMARKS = 12  # beneath one tune
@@ -57,6 +62,17 @@ class ComposeConfig:
         mask: rules to keep (masked), by name as in --reward; of the reward's terms those among
             key, in_key, penalize_repeating and leap_recovery if empty. A term that is not in the
             reward counts against a piece where it is above 0, unless a weight is given.
+        key: 'G major', 'F# dorian', 'D blues', 'C 0,2,3,7,8'; this and the next six as the task has
+            it if empty.
+        meter: 4/4, 6/8, 7/8, or 3+2+2/8 with groups of your own.
+        bars: 1 to 64.
+        range: lowest and highest note, D4-G5.
+        pickup: cells before the first bar line.
+        chords: 'i VII i v', a bar each, or with bar lines 'C | F G7 | C'.
+        phrases: plan of the form: AABA, 4+4 or 'A4 A4 B8'.
+        must: rules that every melody keeps, by name as in --mask; if they cannot be kept nothing
+            is written (sample, prior).
+        candidates: drawn for each melody that keeps them all; the best are written.
         env: id of the environment; this and the next three as the run has it if empty, without
             a run as python -m agents.train has it.
         task: arguments of the environment as name=value: bars=8 meter=3/4 low=C4
@@ -75,6 +91,15 @@ class ComposeConfig:
     best_of: int = 64
     width: int = 1000
     mask: tuple[str, ...] = ()
+    key: str = ""
+    meter: str = ""
+    bars: int = 0
+    range: str = ""
+    pickup: int = 0
+    chords: str = ""
+    phrases: str = ""
+    must: tuple[str, ...] = ()
+    candidates: int = 8
     env: str = ""
     task: tuple[str, ...] = ()
     reward: tuple[str, ...] = ()
@@ -96,7 +121,10 @@ class ComposeConfig:
         from agents.run import Run
 
         base = Run(self.run).config if self.run else TrainConfig()
-        given = {"env": self.env, "task": self.task, "reward": self.reward, "prior": self.prior}
+        wishes = wished(vars(self))
+        env = self.env or (MELODY if wishes else "")
+        task = merged(self.task or base.task, wishes)
+        given = {"env": env, "task": task, "reward": self.reward, "prior": self.prior}
         return replace(base, **{name: value for name, value in given.items() if value})  # type: ignore[arg-type]
 
 
@@ -185,6 +213,13 @@ def check_method(config: ComposeConfig) -> None:
             f"width={config.width}: expected at least n={config.n}, as a beam ends with no more "
             "melodies than its width"
         )
+    if config.must and config.method not in ("sample", "prior"):
+        raise ValueError(
+            f"--must is kept by --method sample and prior; {config.method} has "
+            + ("--mask" if config.method == "masked" else "no demands")
+        )
+    if config.candidates < 1:
+        raise ValueError(f"candidates={config.candidates}: expected at least 1")
     if config.best_of < 1:
         raise ValueError(f"best_of={config.best_of}: expected at least 1 draw")
     if not config.temperature > 0:
@@ -254,8 +289,38 @@ def make_search(
     if config.method == "sample" and settings.mask:  # it learned behind them, and plays behind them
         rules = read_masks(settings.mask, reward)
         return lambda page: masked(network, page, rules, seed, temperature, reward)
+    if config.must:
+        demands = read_masks(config.must, reward)
+        return lambda page: kept(config, network, page.take([0]), demands, reward)
     draws = config.best_of if config.method == "best-of-n" else 1
     return lambda page: best_of(network, page, reward, draws, seed, temperature)
+
+
+def kept(
+    config: ComposeConfig, network: RecurrentPrior, page: Score, demands: RewardSum,
+    reward: RewardSum,
+) -> Found:  # fmt: skip
+    """The best of the candidates that keep all demands, and no two nearly the same.
+
+    Raises:
+        ValueError: fewer than asked for were found; says which demands stood in the way.
+    """
+    from agents.compute import Meter
+    from agents.must import keep
+    from agents.ranking import rank
+    from agents.search import Found
+
+    wanted = config.n * config.candidates
+    found = keep(network, page, demands, wanted, config.seed, config.temperature)
+    if found.pieces is None or found.count < config.n:
+        raise ValueError(
+            f"the demands cannot be met: {found}; expected {config.n}. Leave one out, or ask for "
+            "more bars or a wider range"
+        )
+    meter = Meter()
+    returns = meter.returns(reward, found.pieces)
+    best = rank(found.pieces, returns, config.n)
+    return Found(found.pieces.take(best), returns[best], found.compute + meter.read())
 
 
 def last_c(config: ComposeConfig, settings: TrainConfig) -> float:

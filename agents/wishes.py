@@ -1,0 +1,40 @@
+"""What a composer asks for in words, as a task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agents.config import parse_assignment
+from envs.theory import parse_range
+
+MELODY = "composition/Melody-v0"  # the environment that takes wishes
+
+
+def wished(wishes: Mapping[str, Any]) -> tuple[str, ...]:
+    """Wishes as task arguments, name=value each.
+
+    Args:
+        wishes: key, meter, bars, range, pickup, chords and phrases, among other settings; empty
+            or 0 where nothing is asked for.
+
+    Raises:
+        ValueError: a range that is none.
+    """
+    found = {name: wishes[name] for name in ("key", "meter", "chords", "phrases")}
+    if wishes["range"]:
+        found["low"], found["high"] = parse_range(wishes["range"])
+    found |= {name: wishes[name] for name in ("bars", "pickup")}
+    return tuple(f"{name}={_quoted(value)}" for name, value in found.items() if value)
+
+
+def _quoted(value: object) -> str:
+    """Words that TOML would read as something else stay words."""
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def merged(base: Sequence[str], wishes: Sequence[str]) -> tuple[str, ...]:
+    """Task arguments with those of the wishes in place of those of the same name."""
+    named = {parse_assignment(text)[0] for text in wishes}
+    kept = [text for text in base if parse_assignment(text)[0] not in named]
+    return (*kept, *wishes)
