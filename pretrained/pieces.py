@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,8 @@ from envs.codec import HOLD, Codec
 from envs.score import Score
 from envs.task import MAX_BARS, MAX_CELLS, Task
 from envs.theory import MODE_FIFTHS, Key, Meter
+from pretrained.abc_reader import GridTune
+from pretrained.corpus import Tune
 
 FEWEST_BARS = 4
 # Tonic of a mode without sharps and flats -> the key.
@@ -24,16 +25,7 @@ WHITE_KEYS = {
 }
 
 
-class GridTune(Protocol):
-    """A tune on the grid of sixteenths without sharps and flats: ours, or one just read."""
-
-    tokens: NDArray[np.int16]
-    position: NDArray[np.int16]
-    meter: tuple[int, int]
-    tonic: int
-
-
-def scores(tunes: Iterable[GridTune]) -> list[Score]:
+def scores(tunes: Iterable[Tune | GridTune]) -> list[Score]:
     """The tunes that are whole pieces, those of one task together, in the order of the first.
 
     A piece has whole bars, from FEWEST_BARS on, in one count from beginning to end; a pickup is
@@ -47,7 +39,7 @@ def scores(tunes: Iterable[GridTune]) -> list[Score]:
     return [Score(np.stack(rows)[:, None], task) for task, rows in pages.items()]
 
 
-def piece(tune: GridTune) -> tuple[Task, NDArray[np.int16]] | None:
+def piece(tune: Tune | GridTune) -> tuple[Task, NDArray[np.int16]] | None:
     """Task and tokens (T,) of one tune, None if it is no whole piece."""
     meter = Meter.parse(f"{tune.meter[0]}/{tune.meter[1]}")
     size, offset = meter.bar_cells(Codec.grid), int(tune.position[0])
