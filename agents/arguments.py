@@ -22,14 +22,18 @@ def _starting_point(chosen: argparse.Namespace) -> TrainConfig:
         raise ValueError(f"--config: there is no file {str(chosen.config)!r}")
     if chosen.resume is not None:
         if not (chosen.resume / "config.toml").is_file():
-            raise ValueError(f"{chosen.resume} is no run directory: it has no config.toml")
+            raise ValueError(
+                f"{chosen.resume} is no run directory: it has no config.toml; give the folder that "
+                "python -m agents.train named"
+            )
         return read_toml(chosen.resume / "config.toml")
     if chosen.config is not None:
         return read_toml(chosen.config)
     if chosen.preset:
         return from_mapping(read_preset(chosen.preset), f"preset {chosen.preset}")
-    algo = chosen.algo or TrainConfig.algo
-    return from_mapping({"algo": algo}, f"preset {algo}")
+    if chosen.algo:
+        return from_mapping({"algo": chosen.algo}, f"preset {chosen.algo}")
+    return from_mapping({}, "the default run")
 
 
 def parse_arguments(
@@ -56,7 +60,7 @@ def parse_arguments(
     if chosen.algo:
         rest = [*rest, "--algo", chosen.algo]
     note = (
-        "  --preset NAME starts from settings that ship, by default those named as the algorithm; "
+        "  --preset NAME starts from settings that ship, --algo NAME from those of its name; "
         "--config FILE from a TOML file; --resume RUN goes on with a run."
     )
     config = tyro.cli(

@@ -51,7 +51,7 @@ class BenchmarkConfig:
         methods: names; all of them if empty. Other numbers than the standard ones go as well:
             best-of-32, ppo@kl=0.3, best-of-n@kl=0.3 (nats per token).
         seeds: cells of each method.
-        n_timesteps: environment steps of each training.
+        n_timesteps: environment steps of each training; the last rollout is finished.
         pieces: to measure in each cell; a beam finds few.
         reward: terms as name=weight; this and the next three as python -m agents.train has them
             if empty.
@@ -82,7 +82,7 @@ class BenchmarkConfig:
     def settings(self) -> TrainConfig:
         """What all cells share, as the settings of a training; the pieces are `eval_pieces`."""
         given = {"reward": self.reward, "task": self.task, "env": self.env, "prior": self.prior}
-        base = from_mapping({"algo": TrainConfig.algo}, f"preset {TrainConfig.algo}")
+        base = from_mapping({}, "the default run")
         return replace(
             base,
             **{name: value for name, value in given.items() if value},  # type: ignore[arg-type]
@@ -246,6 +246,8 @@ def run_cells(out: Path, methods: Sequence[Method], seeds: int, jobs: int) -> di
     total, began = len(waiting), time.perf_counter()
     if total < len(folder):
         print(f"{len(folder) - total} of {len(folder)} cells are finished already", flush=True)
+    if waiting:
+        print(f"{total} cells to make, {jobs} at a time", flush=True)
     end, hold = os.pipe()
     with ThreadPoolExecutor(jobs) as pool:
         try:

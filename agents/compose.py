@@ -45,7 +45,7 @@ class ComposeConfig:
     """What to compose, and how.
 
     Attributes:
-        run: run directory. The methods prior, best-of-n, masked and beam also work without.
+        run: run directory. Only sample and guided-beam do not work without.
         n: number of melodies.
         out: folder to write to, new or empty.
         seed: of the draw; the same seed gives the same melodies. A beam draws nothing.
@@ -206,7 +206,7 @@ def check_method(config: ComposeConfig) -> None:
     if config.method in OF_A_RUN and not config.run:
         raise ValueError(
             f"--method {config.method} needs the policy of a run: name a run directory, or use "
-            "--method prior, best-of-n, masked or beam"
+            "--method prior, best-of-n, masked, beam or best-known"
         )
     if config.method in BEAMS and config.n > config.width:
         raise ValueError(

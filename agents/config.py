@@ -43,7 +43,7 @@ class TrainConfig:
     """Settings of a run.
 
     Attributes:
-        n_timesteps: environment steps (cells written) in all.
+        n_timesteps: environment steps (cells written) in all; the last rollout is finished.
         reward: terms as name=weight, further parameters behind commas: rl_tuner=0.5 prior=1
             leap_recovery=0.5,min_leap=7 my_rewards.py:smooth=0.3
         c: divides every term but the prior's: the objective is reward / c + log p - log pi.
@@ -316,14 +316,16 @@ def read_preset(name: str) -> dict[str, Any]:
 
 
 def from_mapping(values: Mapping[str, Any], source: str) -> TrainConfig:
-    """Settings from a mapping as TOML gives it; what it leaves out is as its algorithm's preset.
+    """Settings from a mapping as TOML gives it.
+
+    What it leaves out is as the preset of its algorithm has it, and as the default run if it names
+    none.
 
     Raises:
         ValueError: an unknown name or a value of a wrong type; the message names `source`.
     """
-    algo = values.get("algo", TrainConfig.algo)
-    if algo in preset_names():
-        values = {**read_preset(algo), **values}
+    if values.get("algo") in preset_names():
+        values = {**read_preset(values["algo"]), **values}
     if not {"reward", "entropy", "entropy_end"} & set(values):
         values = {**values, **ANNEALED}
     hints = get_type_hints(TrainConfig)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.float32]
 
 BATCH = 1000  # pieces sampled at once
-RETURN = "mean return of a piece"
+RETURN = "mean return, this reward"
 KL = "mean KL to the prior (nats)"
 
 

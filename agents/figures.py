@@ -81,7 +81,7 @@ def front(results: Results) -> Figure:
     figure = Figure(figsize=(10, 6.2), layout="constrained")
     axis = figure.subplots()
     at: dict[str, tuple[Stat, Stat]] = {}
-    lines: dict[str, list[tuple[float, float]]] = {}
+    lines: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for method in results.rows:
         kl, reward, share = (results.stat(method, name) for name in ("kl", "reward", "distinct"))
         if math.isnan(kl.mean):
@@ -95,16 +95,17 @@ def front(results: Results) -> Figure:
             continue
         marker, colour = FAMILIES[family(method)]
         at[method], place = (kl, reward), (kl.mean, reward.mean)
-        lines.setdefault(family(method), []).append(place)
+        kind = method.partition(HELD)[0] if HELD in method else ""
+        lines.setdefault((family(method), kind), []).append(place)
         bars: dict[str, Any] = {"xerr": np.array(reach(kl)), "yerr": np.array(reach(reward))}
         axis.errorbar(*place, **bars, color=colour, linewidth=1, capsize=2, zorder=2)
         dots = axis.scatter(
             *place, s=70, marker=marker, c=share.mean, cmap="viridis", vmin=0, vmax=1,
             edgecolors=colour, linewidths=1.2, zorder=3, clip_on=False,
         )  # fmt: skip
-    for name in [name for name in lines if "of n" in name or "budget" in name]:
-        x, y = zip(*sorted(lines[name]), strict=True)
-        axis.plot(x, y, color=FAMILIES[name][1], linewidth=1, zorder=1)
+    for (name, _), places in lines.items():
+        if "of n" in name or "budget" in name:
+            axis.plot(*zip(*sorted(places), strict=True), color=FAMILIES[name][1], lw=1, zorder=1)
     tidy(axis, "KL to the prior, nats per token", "reward of the rules")
     # Most of what there is to tell happens near the prior.
     axis.set_xscale("function", functions=(lambda x: np.sqrt(np.abs(x)), np.square))
@@ -113,7 +114,7 @@ def front(results: Results) -> Figure:
     if most < 2:
         axis.set_xticks([tick for tick in TICKS if tick <= most])
     axis.margins(y=0.08)
-    for name in lines:
+    for name in dict.fromkeys(name for name, _ in lines):
         marker, colour = FAMILIES[name]
         axis.scatter([], [], s=50, marker=marker, c="none", edgecolors=colour, label=name)
     axis.legend(frameon=False, fontsize=8, loc="lower right")

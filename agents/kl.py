@@ -68,5 +68,5 @@ def verdict(kl: float, budget: float) -> str:
         return ""
     return (
         f"the KL budget of {budget:g} nats per token was not met: the policy ended at {kl:.3f}. "
-        "Give more steps (-n), or a budget nearer to what the rules ask for"
+        "Give more steps (-n), or a {'smaller' if kl < budget else 'larger'} budget"
     )

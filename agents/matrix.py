@@ -40,6 +40,7 @@ from rewards.total import PRIOR, RewardSum, build
 Array = npt.NDArray[Any]
 
 BUDGETS = (0.05, 0.1, 0.2)  # nats per token
+HELD_TO_BUDGETS = ("ppo", "rloo", "best-of-n")
 WIDTH, STARTS = 256, 8  # of a beam; beams in a cell
 GROUP = 64  # pieces whose diversity is measured together, as it depends on their number
 POOL, ROUNDS = 2**17, 128  # pieces of a pool: ROUNDS for each piece wanted, at most POOL
@@ -74,7 +75,7 @@ class Method:
 def default_methods() -> list[str]:
     """Names of all methods of the standard benchmark."""
     search = ["prior", "best-of-4", "best-of-16", "best-of-64", "masked", "beam", "guided-beam"]
-    held = [f"{name}@kl={budget:g}" for name in ("ppo", "best-of-n") for budget in BUDGETS]
+    held = [f"{name}@kl={budget:g}" for name in HELD_TO_BUDGETS for budget in BUDGETS]
     return [*search, *ALGORITHMS, *held]
 
 

@@ -22,6 +22,7 @@ Array = npt.NDArray[np.float64]
 GOALS = ("unique highest note", "unique lowest note", "tonic frame", "repeated motif")
 HELD = "@kl="  # in the name of a method that spends a KL budget
 RESAMPLES, CONFIDENCE = 10_000, 95  # of a bootstrap; per cent
+FEWEST = 3  # values for an interval: of two, a bootstrap knows no more than which is larger
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class Stat:
     count: int
 
     def __str__(self) -> str:
-        if self.count < 2:
-            return f"{plain(self.mean)} (one seed, no interval)"
+        if self.count < FEWEST:
+            return f"{plain(self.mean)} (fewer than {FEWEST} seeds, no interval)"
         return f"{plain(self.mean)} ({plain(self.low)} to {plain(self.high)})"
 
 
@@ -56,7 +57,7 @@ def stat(values: Iterable[float]) -> Stat:
     known = [value for value in values if not math.isnan(value)]
     if not known:
         return Stat(math.nan, math.nan, math.nan, math.nan, 0)
-    low, high = _interval(bootstrap(known)) if len(known) > 1 else (math.nan, math.nan)
+    low, high = _interval(bootstrap(known)) if len(known) >= FEWEST else (math.nan, math.nan)
     std = float(np.std(known, ddof=1)) if len(known) > 1 else math.nan
     return Stat(float(np.mean(known)), low, high, std, len(known))
 
@@ -68,7 +69,7 @@ def contrast(first: Iterable[float], second: Iterable[float]) -> Stat:
     if not count:
         return Stat(math.nan, math.nan, math.nan, math.nan, 0)
     low, high = math.nan, math.nan
-    if count > 1:
+    if count >= FEWEST:
         low, high = _interval(bootstrap(a) - bootstrap(b, seed=1))
     return Stat(float(np.mean(a) - np.mean(b)), low, high, math.nan, count)
 
@@ -142,11 +143,14 @@ def read(out: Path, order: Sequence[str]) -> Results:
             facts = json.loads((folder / "result.json").read_text())
             clocks = json.loads((folder / "timing.json").read_text())
             numbers = {k: math.nan if v is None else v for k, v in facts["numbers"].items()}
+            curve = Run(folder / "run").read_metrics() if (folder / "run").is_dir() else {}
+            if curve:
+                numbers["steps"] = curve["steps"][-1]
             results.rows.setdefault(method, {})[seed] = numbers | clocks["seconds"]
             results.machines.add(clocks["machine"])
             if (folder / "run").is_dir():
                 results.warnings.setdefault(method, {})[seed] = facts["warnings"]
-                results.curves.setdefault(method, []).append(Run(folder / "run").read_metrics())
+                results.curves.setdefault(method, []).append(curve)
     return results
 
 

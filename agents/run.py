@@ -228,7 +228,10 @@ class Run:
                 steps = int(json.loads(archive.read("data"))["num_timesteps"])
             model.set_parameters(str(file), device=model.device)
         except (zipfile.BadZipFile, KeyError, RuntimeError, ValueError) as error:
-            raise ValueError(f"{file} cannot be resumed from: {error}") from error
+            raise ValueError(
+                f"{file} cannot be resumed from ({error}); start a new run from the policy with "
+                f"--prior {self.path}"
+            ) from error
         model.num_timesteps = steps
         return steps
 

@@ -4,7 +4,7 @@
 
 Each trial trains with drawn settings and is judged by its objective on fresh pieces: the mean of
 reward / c + log p - log pi of a piece, what every algorithm is after. Trials are kept as they end,
-in a journal that a second call goes on with, and are written as a table beside the preset.
+in a journal that a second call goes on with, and are written as a table beside the best settings.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from agents import commands
-from agents.config import PRESETS, TrainConfig, from_mapping, preset_names, read_preset
+from agents.config import TrainConfig, from_mapping, preset_names, read_preset
 
 if TYPE_CHECKING:
     import optuna
@@ -56,8 +56,8 @@ _MEMORY = _RATE | {
 }
 # What is searched for each algorithm; q, psi and g keep the reference's settings.
 SPACES: Mapping[str, Mapping[str, Draw]] = {
-    "ppo": _CLIPPED | _CRITIC,
-    "maskable_ppo": _CLIPPED | _CRITIC,
+    "ppo": _CLIPPED | _CRITIC | {"n_envs": _choice("n_envs", 32, 64, 128, 256, 512)},
+    "maskable_ppo": _CLIPPED | _CRITIC | {"n_envs": _choice("n_envs", 32, 64, 128, 256, 512)},
     "a2c": _RATE | _CRITIC | {"n_envs": _choice("n_envs", 32, 64, 128, 512)},
     "rloo": _CLIPPED | {"group_size": _choice("group_size", 8, 32, 128)},
     "grpo": _CLIPPED | {"group_size": _choice("group_size", 8, 32, 128)},
@@ -77,7 +77,7 @@ class TuneConfig:
         seeds: runs a trial is averaged over.
         pieces: fresh pieces a trial is judged by.
         out: folder of the journal and the table of trials.
-        preset: where the best settings go; empty for the preset that ships.
+        preset: file of the best settings, for --config; in `out`, named as the algorithm, if empty.
         prior: checkpoint to start from.
     """
 
@@ -86,7 +86,7 @@ class TuneConfig:
     n_timesteps: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 300_000
     seeds: int = 1
     pieces: int = 1000
-    out: Path = Path("docs/tuning")
+    out: Path = Path("tuning")
     preset: str = ""
     prior: str = "folk"
 
@@ -158,8 +158,11 @@ def as_table(study: optuna.Study) -> str:
 
 def tune(config: TuneConfig) -> None:
     """Make the missing trials; write the table, and the preset of the best."""
-    import optuna
-    from optuna.storages.journal import JournalFileBackend
+    try:
+        import optuna
+        from optuna.storages.journal import JournalFileBackend
+    except ImportError:
+        raise ValueError("the search needs Optuna: pip install 'composition-gym[tune]'") from None
 
     from agents.callbacks import DivergedError
     from agents.run import write_atomic
@@ -212,7 +215,7 @@ def tune(config: TuneConfig) -> None:
     write_atomic(config.out / f"{config.algo}.csv", as_table(study))
     values = kept | study.best_trial.user_attrs["settings"]
     values.pop("algo", None)
-    target = Path(config.preset) if config.preset else PRESETS / f"{config.algo}.toml"
+    target = Path(config.preset) if config.preset else config.out / f"{config.algo}.toml"
     write_atomic(target, as_preset(config.algo, values, study, config))
     print(f"best objective {study.best_value:.3f}; wrote {target}")
 

@@ -76,7 +76,8 @@ class Task:
             if not 1 <= value <= most:
                 raise ValueError(f"{name}={value}: expected 1..{most}")
         if self.low > self.high:
-            raise ValueError(f"range: the lowest pitch {self.low} is above the highest {self.high}")
+            low, high = (self.key.pitch_name(pitch) for pitch in (self.low, self.high))
+            raise ValueError(f"range: the lowest pitch {low} is above the highest, {high}")
         if self.bars * self.meter.bar_cells(self.grid) > MAX_CELLS:
             raise ValueError(f"the piece has {self.cells} cells, expected at most {MAX_CELLS}")
         if not 0 <= self.pickup < self.bar_cells:

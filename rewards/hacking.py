@@ -211,12 +211,13 @@ class HackingMonitor:
         moved = [name for name in rules if abs(self._change(name)) > self.errors]
         moved.sort(key=lambda name: -abs(self._change(name)))
         text = (
-            f"the reward may be hacked: from step {start:,} to {end:,} the return rose from "
+            f"the reward may be hacked: from the first {BEGINNING} updates (to step {start:,}) to "
+            f"the latest {self.window} (to step {end:,}) the mean return rose from "
             f"{self._told('return')}, while {self._listed(fallen)} fell. Listen to samples; "
             "then give what is missing a weight, or raise the weight of prior or entropy."
         )
         told = self._listed(moved[:RULES_NAMED])
-        return text + (f" Not rewarded, and moved: {told}." if moved else "")
+        return text + (f" Broken rules a piece that are not rewarded: {told}." if moved else "")
 
     def _listed(self, names: list[str]) -> str:
         return ", ".join(f"{name} ({self._told(name)})" for name in names)

@@ -111,7 +111,7 @@ BEFORE_TRAINING = {
     "argument's range": (["--task", "bars=99"], r"bars=99: expected 1\.\.64"),
     "argument's form": (["--task", "bars"], "'bars': expected name=value, such as bars=8"),
     "argument twice": (["--task", "bars=1", "bars=2"], "'bars' is given twice; expected it once"),
-    "range upside down": (["--task", "low=C5", "high=C4"], "lowest pitch 72 is above"),
+    "range upside down": (["--task", "low=C5", "high=C4"], "lowest pitch C5 is above"),
     "metre": (["--task", "meter=waltz"], "waltz"),
     "reward": (
         ["--reward", "leap_recover=1"],

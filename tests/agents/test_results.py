@@ -189,7 +189,7 @@ def test_the_report_says_where_rl_loses():
 
 
 def test_the_report_says_where_rl_wins_and_where_nobody_knows():
-    found = invented(ppo_at_1=(HIGH, 0.1), best_at_1=(LOW, 0.1), masked=([40.0, 80.0], 0.02))
+    found = invented(ppo_at_1=(HIGH, 0.1), best_at_1=(LOW, 0.1), masked=([40.0, 60.0, 80.0], 0.02))
     told = report.equal_kl(found)
     assert "RL is ahead in 5, behind in 0" in told
     assert told.count("RL is ahead of best of 66") == 5
@@ -206,10 +206,14 @@ def test_a_missed_budget_is_no_equal_kl():
     assert "RL was allowed more" in told
 
 
-def test_one_seed_proves_nothing():
-    told = report.equal_kl(invented(ppo_at_1=([1.0], 0.1), best_at_1=([9.0], 0.1)))
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_one_or_two_seeds_prove_nothing(seeds):
+    low, high = [1.0] * seeds, [9.0] * seeds
+    told = report.equal_kl(invented(ppo_at_1=(low, 0.1), best_at_1=(high, 0.1)))
     assert "is behind" not in told
-    assert "one seed, no interval" in told
+    assert "fewer than 3 seeds, no interval" in told
+    assert not report.beats_all("unique highest note", stat([99.0] * seeds))
+    assert report.entry(stat([98.0, 99.0][:seeds])) == ("98" if seeds == 1 else "98.5")
 
 
 def test_when_training_pays_for_itself():
