@@ -16,7 +16,6 @@ from envs.score import Score
 from envs.task import Task
 from rewards.total import build
 from tests.agents.searches import NARROW, page_of
-from tests.helpers import random_pieces
 
 IN_KEY = build({"in_key": 1.0})
 
@@ -51,7 +50,7 @@ def test_the_draw_is_that_of_the_masked_network(tiny_prior):
 
 
 def test_what_cannot_be_kept_is_told_and_costs_no_more_than_the_budget(tiny_prior):
-    page = primed(page_of(NARROW), [15])  # C sharp
+    page = primed(page_of(Task(bars=1, meter="2/4", low="C4", high="C#4")), [15])  # C sharp
     found = keep(tiny_prior, page, IN_KEY, 3, budget=50)
     assert found.pieces is None
     assert found.begun == 50
@@ -69,7 +68,7 @@ def test_numbers_out_of_range(tiny_prior, bad):
 
 
 def test_the_best_are_chosen_and_near_copies_passed_over():
-    score = random_pieces(Task(), 20, seed=4)
+    score = Score(np.random.default_rng(4).integers(2, 38, (20, 1, 32)), Task())
     tokens = score.tokens.copy()
     tokens[3] = tokens[7]
     tokens[3, 0, -1] = 5  # one cell apart
@@ -115,9 +114,8 @@ def test_demands_that_cannot_be_met_leave_nothing_behind(tiny_checkpoint, tmp_pa
     wish = {"key": "C major", "range": "C#4-C#4", "must": ("in_key", "rest_nowhere")}
     with pytest.raises(ValueError, match="unknown reward 'rest_nowhere'"):
         compose.compose(small(tmp_path / "a", prior=str(tiny_checkpoint), **wish))
-    given = {"task": ("given=[[15,-1,-1,-1,-1,-1,-1,-1,-1,-1,-1,-1,-1,-1,-1,-1]]",), "bars": 1}
+    cells = "15," + ",".join(["-1"] * 15)  # C sharp, then as you like
+    given = {"task": (f"given=[[{cells}]]",), "bars": 1, "must": ("in_key",)}
     with pytest.raises(ValueError, match=r"0 of 20,000 pieces .* stopped by in_key 20,000"):
-        compose.compose(
-            small(tmp_path / "a", prior=str(tiny_checkpoint), must=("in_key",), **given)
-        )
+        compose.compose(small(tmp_path / "a", prior=str(tiny_checkpoint), **given))
     assert not list(tmp_path.iterdir())
