@@ -115,6 +115,7 @@ ALGORITHMS: dict[str, Maker] = {
 # Those whose objective's c may be turned while they learn.
 WITH_KL_BUDGET = ("ppo", "a2c", "maskable_ppo", "rloo", "grpo")
 WITH_MASK = ("maskable_ppo",)
+WITH_TASKS = ("ppo", "a2c", "rloo", "grpo")  # that can learn on several
 
 
 def check_name(name: str) -> None:
@@ -133,6 +134,11 @@ def check_settings(config: TrainConfig) -> None:
         raise ValueError(
             f"{config.algo} cannot act with the masks asked for ({', '.join(config.mask)}); "
             f"expected --algo {' or '.join(WITH_MASK)}, or no --mask"
+        )
+    if config.vary and config.algo not in WITH_TASKS:
+        raise ValueError(
+            f"{config.algo} learns on one task; expected --algo {', '.join(WITH_TASKS[:-1])} or "
+            f"{WITH_TASKS[-1]}, or no --vary"
         )
     if config.kl_budget and config.algo not in WITH_KL_BUDGET:
         raise ValueError(

@@ -52,6 +52,8 @@ class TrainConfig:
         mask: rules the agent cannot break, as it is never offered the tokens that would
             (maskable_ppo).
         algo: how to learn; see `agents.algorithms.ALGORITHMS`.
+        vary: task arguments that are drawn anew for each rollout, as name=value|value|...:
+            meter=3/4|4/4|6/8 bars=4|8; the task itself is what the run is evaluated on.
         env: id of the environment.
         task: its arguments as name=value: bars=8 meter=3/4 low=C4
         prior: name or path of the checkpoint to start from and to measure the KL against.
@@ -110,6 +112,7 @@ class TrainConfig:
     c: float = 1.0
     kl_budget: float = 0.0
     mask: tuple[str, ...] = ()
+    vary: tuple[str, ...] = ()
     algo: str = "ppo"
     env: str = "composition/RLTuner-v0"
     task: tuple[str, ...] = ()
@@ -339,7 +342,7 @@ def from_mapping(values: Mapping[str, Any], source: str) -> TrainConfig:
             if not isinstance(value, Mapping):
                 raise ValueError(f"{source}: [{name}] must be a table of names and values")
             value = tuple(_as_text(key, item) for key, item in value.items())
-        elif name == "mask" and isinstance(value, list):
+        elif name in ("mask", "vary") and isinstance(value, list):
             value = tuple(str(item) for item in value)
         elif kind is Path and isinstance(value, str):
             value = Path(value)

@@ -113,6 +113,7 @@ def train(config: TrainConfig, resume: Path | None = None) -> int:
     from agents import algorithms
     from agents.compose import read_masks
     from agents.run import Run, write_atomic
+    from agents.tasks import learn_on, varied
     from agents.vec_env import CompositionVecEnv, make_env
     from pretrained.checkpoint import load, locate
     from rewards.total import build
@@ -129,6 +130,12 @@ def train(config: TrainConfig, resume: Path | None = None) -> int:
     prior = load(config.prior, task)
     reward.prepare(task)
     model = algorithms.make(config, env, prior, reward)
+    if config.vary:
+        tasks = varied(config)
+        for each in tasks:
+            prior.require(each.env.task)
+            reward.prepare(each.env.task)
+        learn_on(model, tasks)
     if resume is None:
         run = Run.create(config)
         run.write_provenance(locate(config.prior), reward)
