@@ -62,7 +62,7 @@ def midi_bytes(score: Score, row: int = 0, tempo: float = 80.0) -> bytes:
     file.time_signatures.append(
         symusic.TimeSignature(0, task.meter.numerator, task.meter.denominator)
     )
-    minor = int(task.key.mode == "minor")  # MIDI knows two modes
+    minor = int(task.key.written_mode == "minor")  # MIDI knows two modes
     file.key_signatures.append(symusic.KeySignature(0, written_key(task.key).fifths, minor))
     tracks: list[Any] = [symusic.Track(name=f"Voice {voice + 1}") for voice in range(task.voices)]
     for note in notes_of(score, row):

@@ -12,9 +12,13 @@ from envs.theory import Key
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MAX_WORDS = 256
+MAX_WORDS, LONGEST = 256, 16  # chords of a line, letters of one
 _ROMAN = re.compile(r"[b#]*(?:[iv]+|[IV]+)(?![a-z])")
-_SYMBOL = re.compile(r"[A-G]")
+# Root, quality, number, alterations, bass: music21 itself passes over what it does not know.
+_SYMBOL = re.compile(
+    r"[A-G][b#]?(?:maj|M|min|m|dim|aug|o|ø|\+)?(?:maj)?(?:2|4|5|6|7|9|11|13)?"
+    r"(?:sus[24]?|(?:add|[b#])(?:2|4|5|6|9|11|13)){0,3}(?:/[A-G][b#]?)?"
+)
 
 
 @dataclass(frozen=True)
@@ -72,10 +76,10 @@ def parse_chord(word: str, key: Key) -> Chord:
     from music21 import key as keys
 
     try:
-        if _ROMAN.match(word):
+        if _ROMAN.match(word) and len(word) <= LONGEST:
             where = keys.Key(key.tonic.replace("b", "-"), key.written_mode)
             found: Any = roman.RomanNumeral(word, where)
-        elif _SYMBOL.match(word):
+        elif _SYMBOL.fullmatch(word):
             # music21 writes a flat as a minus, after the letter of root and bass
             found = harmony.ChordSymbol(re.sub(r"(^|/)([A-G])b", r"\1\2-", word))
         else:
