@@ -149,24 +149,34 @@ def explanation(score: Score, row: int, reward: RewardSum) -> list[str]:
     return lines
 
 
-def write_pieces(score: Score, folder: Path, reward: RewardSum, tempo: float = 80.0) -> None:
-    """Each piece as melody-01.mid, .musicxml, .abc and .svg, and all of them in melodies.txt."""
+def write_pieces(
+    score: Score, folder: Path, reward: RewardSum, tempo: float = 80.0, copies: bool = False
+) -> None:
+    """Each piece as melody-01.mid, .musicxml, .abc and .svg, and all of them in melodies.txt.
+
+    With `copies` also what of a piece stands in a tune that the prior learned from.
+    """
     from agents.run import write_atomic
     from envs.abc import abc
     from envs.musicxml import musicxml, svg
     from envs.notation import text, write_midi
+    from rewards.novelty import novelty
 
     lines = []
     for row in range(score.batch):
         name = f"melody-{row + 1:02d}"
         title = f"Melody {row + 1}"
         remarks = explanation(score, row, reward)
+        if copies:
+            remarks.append(novelty(score[row : row + 1])[0].message)
         document = musicxml(score, row, title, tempo)
         write_midi(score, row, folder / f"{name}.mid", tempo)
         write_atomic(folder / f"{name}.musicxml", document)
         write_atomic(folder / f"{name}.abc", abc(score, row, title, row + 1, tempo, remarks))
         write_atomic(folder / f"{name}.svg", svg(document))
         lines.append(f"{name}  {text(score, row)}\n           {remarks[0]}\n")
+        if copies:
+            lines.append(f"           {remarks[-1]}\n")
     write_atomic(folder / "melodies.txt", "".join(lines))
 
 
@@ -309,6 +319,7 @@ def kept(
     from agents.must import keep
     from agents.ranking import rank
     from agents.search import Found
+    from rewards.novelty import novelty
 
     wanted = config.n * config.candidates
     found = keep(network, page, demands, wanted, config.seed, config.temperature)
@@ -317,10 +328,19 @@ def kept(
             f"the demands cannot be met: {found}; expected {config.n}. Leave one out, or ask for "
             "more bars or a wider range"
         )
-    meter = Meter()
-    returns = meter.returns(reward, found.pieces)
-    best = rank(found.pieces, returns, config.n)
-    return Found(found.pieces.take(best), returns[best], found.compute + meter.read())
+    meter, pieces = Meter(), found.pieces
+    returns = meter.returns(reward, pieces)
+
+    def copied(row: int) -> bool:
+        return novelty(pieces[row : row + 1])[0].near_copy
+
+    best = rank(pieces, returns, config.n, refuse=copied)
+    if len(best) < config.n:
+        raise ValueError(
+            f"of {pieces.batch} candidates only {len(best)} are no near-copies of tunes that the "
+            f"prior learned from; expected {config.n}. Ask for more --candidates or another --seed"
+        )
+    return Found(pieces.take(best), returns[best], found.compute + meter.read())
 
 
 def last_c(config: ComposeConfig, settings: TrainConfig) -> float:
@@ -357,7 +377,7 @@ def compose(config: ComposeConfig) -> None:
         if new:
             folder.rmdir()
         raise
-    write_pieces(found.score, folder, reward, config.tempo)
+    write_pieces(found.score, folder, reward, config.tempo, copies=True)
     many = "melody" if found.score.batch == 1 else "melodies"
     print(
         f"wrote {found.score.batch} {many} to {config.out}: MIDI, MusicXML, ABC and SVG of each\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,7 +12,13 @@ from envs.score import Score
 NEAREST = 0.25  # share of cells in which two melodies that are shown differ at least
 
 
-def rank(score: Score, worth: npt.ArrayLike, n: int, nearest: float = NEAREST) -> list[int]:
+def rank(
+    score: Score,
+    worth: npt.ArrayLike,
+    n: int,
+    nearest: float = NEAREST,
+    refuse: Callable[[int], bool] = lambda row: False,
+) -> list[int]:
     """Numbers of the best `n` candidates, best first, each unlike those before it.
 
     Candidates are taken in order of their worth and passed over if they differ from one already
@@ -23,6 +31,10 @@ def rank(score: Score, worth: npt.ArrayLike, n: int, nearest: float = NEAREST) -
         worth: (B,) the higher the better.
         n: how many to choose, at most B.
         nearest: from 0 to 1.
+        refuse: says of a candidate's number that it is not to be taken; asked when its turn comes.
+
+    Returns:
+        `n` numbers, fewer if too many were refused.
 
     Raises:
         ValueError: more wanted than there are.
@@ -33,10 +45,12 @@ def rank(score: Score, worth: npt.ArrayLike, n: int, nearest: float = NEAREST) -
     distance = np.ones(score.batch)  # to the nearest that is taken
     taken: list[int] = []
     waiting = np.argsort(-np.asarray(worth, np.float64), kind="stable").tolist()
-    while len(taken) < n:
+    while len(taken) < n and waiting:
         apart = [row for row in waiting if distance[row] >= nearest]
         row = apart[0] if apart else max(waiting, key=lambda r: distance[r])
-        taken.append(row)
         waiting.remove(row)
+        if refuse(row):
+            continue
+        taken.append(row)
         distance = np.minimum(distance, (cells != cells[row]).mean(axis=1))
     return taken

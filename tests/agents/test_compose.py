@@ -85,8 +85,8 @@ def test_compose_refuses_a_folder_with_something_in_it(run, tmp_path):
 def tunes(path):
     """The melodies as lines of notes, and what each was paid."""
     lines = (path / "melodies.txt").read_text().splitlines()
-    paid = [float(line.split()[1]) for line in lines[1::2]]
-    return [line.split(maxsplit=1)[1] for line in lines[::2]], paid
+    paid = [float(line.split()[1]) for line in lines[1::3]]
+    return [line.split(maxsplit=1)[1] for line in lines[::3]], paid
 
 
 def small(out, method, run="", **more):

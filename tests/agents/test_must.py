@@ -77,6 +77,10 @@ def test_the_best_are_chosen_and_near_copies_passed_over():
     assert rank(Score(tokens, Task()), worth, 4) == [7, 19, 18, 17]
     assert rank(Score(tokens, Task()), worth, 20)[-1] == 3
     assert sorted(rank(score, worth, 20)) == list(range(20))
+    assert rank(Score(tokens, Task()), worth, 4, refuse=lambda row: row in (7, 18)) == [
+        *(3, 19, 17, 16)
+    ]
+    assert rank(score, worth, 20, refuse=lambda row: row > 4) == [3, 4, 2, 1, 0]
     with pytest.raises(ValueError, match="n=21: expected 1 to 20"):
         rank(score, worth, 21)
 
