@@ -6,8 +6,11 @@ registered functions are rewards of any sign, and a weight multiplies them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,6 +25,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 REGISTRY: dict[str, RewardFunction] = {}
 
+NOTE_NAMES = ("note", "previous", "before", "first", "lowest", "highest", "start", "turn")
 CHILDREN_PIECES, CHILDREN_CELLS = 2**13, 2**20  # looked at together: bounds memory
 
 
@@ -30,13 +34,15 @@ def term(*, source: str, says: str = "") -> Callable[[F], F]:
 
     Args:
         source: where the formula or rule comes from.
-        says: what to tell a person where it costs; may hold {note}, {previous}, {before} (names
-            of this note and the two before it), {interval} (from the note before) and {key}.
+        says: what to tell a person where it costs; may hold what `describe` fills in, and the
+            function's parameters by name, such as {min_leap}.
     """
 
     def register(fn: F) -> F:
         marked: Any = cellwise(fn)
         marked.source, marked.says = source, says
+        parameters = inspect.signature(fn).parameters.values()
+        marked.defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
         marked.violation = getattr(fn, "violation", False)
         REGISTRY[fn.__name__] = fn
         return fn
@@ -76,14 +82,52 @@ def place(score: Score, cell: int) -> str:
     return f"bar {bar + 1}, beat {1 + rest / score.task.beat_cells:g}"
 
 
-def describe(score: Score, piece: int, voice: int, cell: int, says: str) -> str:
-    """Fill a rule's message with the notes around a cell."""
+def _last_run(pitches: Sequence[int]) -> tuple[int, int]:
+    """Numbers of the first and last note of the last straight run that is complete.
+
+    A note that turns back completes the run before it; otherwise the run reaches the last note.
+    Repeated notes are taken as one.
+    """
+    line = [i for i, pitch in enumerate(pitches) if i == 0 or pitch != pitches[i - 1]]
+    ways = [pitches[j] > pitches[i] for i, j in pairwise(line)]
+    end = len(ways) - 1 if len(ways) > 1 and ways[-1] != ways[-2] else len(ways)
+    start = end
+    while start > 0 and ways[start - 1] == ways[end - 1]:
+        start -= 1
+    return line[start], line[end]
+
+
+def describe(
+    score: Score,
+    piece: int,
+    voice: int,
+    cell: int,
+    says: str,
+    parameters: Mapping[str, object] | None = None,
+) -> str:
+    """Fill a rule's message with the notes up to a cell.
+
+    {note}, {previous}, {before}: this note and the two before it; {first}, {lowest}, {highest}:
+    of the line so far; {start}, {turn}: the ends of its last straight run, complete when a note
+    turns back; {interval}: from the note before; {leap}: between the two before; {key}.
+
+    Args:
+        score, piece, voice, cell: where.
+        says: the message.
+        parameters: of the rule; the message may hold them by name too.
+    """
     notes = [n for n in score.task.codec.decode(score.tokens[piece, voice]) if n.start <= cell]
-    names = [score.task.key.pitch_name(note.pitch) for note in notes[-3:]]
-    names = ["silence"] * (3 - len(names)) + names
-    size = notes[-1].pitch - notes[-2].pitch if len(notes) > 1 else 0
-    values = dict(zip(("before", "previous", "note"), names, strict=True))
-    return says.format(**values, interval=interval_name(size), key=score.task.key)
+    pitches = [note.pitch for note in notes]
+    chosen = dict(zip(("note", "previous", "before"), reversed(pitches), strict=False))
+    if pitches:
+        start, turn = _last_run(pitches)
+        chosen |= {"first": pitches[0], "lowest": min(pitches), "highest": max(pitches)}
+        chosen |= {"start": pitches[start], "turn": pitches[turn]}
+    values = {name: score.task.key.pitch_name(pitch) for name, pitch in chosen.items()}
+    moves = [b - a for a, b in pairwise([*pitches[:1] * 3, *pitches][-3:])] or [0, 0]
+    leap, interval = (interval_name(move) for move in moves)
+    words = {**dict.fromkeys(NOTE_NAMES, "silence"), **values, "leap": leap, "interval": interval}
+    return says.format(**{**(parameters or {}), **words, "key": score.task.key})
 
 
 def remarks(fn: RewardFunction, score: Score, name: str = "", sign: float = -1.0) -> list[Remark]:
@@ -97,11 +141,13 @@ def remarks(fn: RewardFunction, score: Score, name: str = "", sign: float = -1.0
     """
     name = name or getattr(fn, "__name__", type(fn).__name__)
     says = getattr(fn, "says", "") or "{note}: " + name
+    bound = fn.keywords if isinstance(fn, functools.partial) else {}
+    parameters = {**getattr(fn, "defaults", {}), **bound}
     values = np.asarray(fn(score)) * 1.0
     cost = values * sign < 0
     return [
-        Remark(name, int(b), int(v), int(t), place(score, t), describe(score, b, v, t, says),
-               float(values[b, v, t]))
+        Remark(name, int(b), int(v), int(t), place(score, t),
+               describe(score, b, v, t, says, parameters), float(values[b, v, t]))
         for b, v, t in sorted(np.argwhere(cost).tolist(), key=lambda at: (at[0], at[2], at[1]))
     ]  # fmt: skip
 
