@@ -156,11 +156,18 @@ def as_table(study: optuna.Study) -> str:
     return text.getvalue()
 
 
+def _journal(config: TuneConfig) -> optuna.storages.BaseStorage:
+    """Where the trials are kept as they end."""
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    return JournalStorage(JournalFileBackend(str(config.out / f"{config.algo}.journal")))
+
+
 def tune(config: TuneConfig) -> None:
     """Make the missing trials; write the table, and the preset of the best."""
     try:
         import optuna
-        from optuna.storages.journal import JournalFileBackend
     except ImportError:
         raise ValueError("the search needs Optuna: pip install 'composition-gym[tune]'") from None
 
@@ -188,11 +195,8 @@ def tune(config: TuneConfig) -> None:
         trial.set_user_attr("settings", drawn)
         return sum(values) / len(values)
 
-    journal = optuna.storages.JournalStorage(
-        JournalFileBackend(str(config.out / f"{config.algo}.journal"))
-    )
     study = optuna.create_study(
-        storage=journal,
+        storage=_journal(config),
         study_name=config.algo,
         direction="maximize",
         load_if_exists=True,
