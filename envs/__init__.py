@@ -4,7 +4,7 @@ from gymnasium.envs.registration import register, registry
 
 _DEFAULTS: dict[str, dict[str, object]] = {
     "composition/RLTuner-v0": {"reward": "rl_tuner"},
-    "composition/Melody-v0": {"reward": "default", "bars": 4},
+    "composition/Melody-v0": {"reward": "common_practice", "bars": 4},
 }
 
 for _name, _kwargs in _DEFAULTS.items():

@@ -59,7 +59,7 @@ def test_the_objective_must_be_that_of_the_budget(spec):
             TrainConfig(kl_budget=0.3, entropy=1.0, entropy_end=-1.0), build(spec)
         )
     algorithms.check_budget(
-        TrainConfig(kl_budget=0.3, entropy=1.0, entropy_end=-1.0), build("default")
+        TrainConfig(kl_budget=0.3, entropy=1.0, entropy_end=-1.0), build("prior")
     )
     algorithms.check_budget(TrainConfig(), build(spec))
 
@@ -71,7 +71,7 @@ def test_a_budget_brings_its_objective():
     assert held.reward_spec == {"key": -1, "prior": {"weight": 1.0, "floor": -9}}
     assert held.entropy == held.last_entropy == 1.0
     assert for_budget(replace(free, reward=("key=-1",), kl_budget=0.3)).reward_spec["prior"] == 1
-    algorithms.check_budget(held, build("default"))
+    algorithms.check_budget(held, build("prior"))
 
 
 def test_log_p_is_of_the_prior_that_the_run_starts_from():

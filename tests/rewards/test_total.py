@@ -65,7 +65,7 @@ def test_pack_weights_are_scaled_and_rules_count_against():
     for name in full:
         np.testing.assert_allclose(half[name], full[name] / 2)
     np.testing.assert_array_equal(build({"in_key": 1.0})(score), full["key"])
-    assert set(pack_names()) >= {"rl_tuner", "default"}
+    assert set(pack_names()) >= {"rl_tuner", "common_practice"}
 
 
 def test_c_divides_every_term_but_the_prior(tiny_prior):

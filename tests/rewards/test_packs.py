@@ -1,0 +1,58 @@
+"""Packs: what they hold exists, and none of them pays for a piece that is no music."""
+
+import numpy as np
+import pytest
+
+from envs.score import Score
+from envs.task import Task
+from pretrained.corpus import load_corpus
+from pretrained.pieces import scores
+from rewards.total import build, pack_names
+
+STYLES = ("common_practice", "folk_dance", "pentatonic")
+TASK = Task(bars=8)
+
+
+def cells(*pitches):
+    """Quarter notes up to the end of eight bars."""
+    return np.resize(np.array([[TASK.codec.token(p), 1, 1, 1] for p in pitches]).ravel(), 128)
+
+
+UP = (60, 62, 64, 65, 67, 69, 71, 72)
+PANEL = {
+    "all rest": np.zeros(128, int),
+    "all hold": np.ones(128, int),
+    "one note held": np.array([26] + [1] * 127),
+    "one note repeated": cells(72),
+    "a bare scale": cells(*UP, *UP[::-1]),
+    "a trill": np.tile([26, 1, 28, 1], 32),
+    "an arpeggio": cells(60, 64, 67, 72),
+    "even noise": np.where(
+        np.random.default_rng(0).random(128) < 0.3, np.random.default_rng(1).integers(2, 38, 128), 1
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def tunes():
+    """Real tunes of 8 or 16 bars of 4/4 or 2/2 that begin on the bar."""
+    found = scores(tune for tune in load_corpus().tunes if tune.meter in ((4, 4), (2, 2)))
+    return [s for s in found if s.task.bars in (8, 16) and not s.task.pickup]
+
+
+@pytest.mark.parametrize("name", STYLES)
+@pytest.mark.parametrize("piece", PANEL)
+def test_real_tunes_are_worth_more_than_what_is_no_music(tunes, name, piece):
+    pack = build(name)
+    worth = float(pack(Score(PANEL[piece][None, None], TASK)).sum())
+    real = np.concatenate([pack(s).sum(axis=(1, 2)) * 8 / s.task.bars for s in tunes])
+    assert len(real) > 100
+    assert (real > worth).mean() > 0.95
+    assert np.median(real) > worth + 3
+
+
+def test_a_pack_can_be_told_of_every_key_and_metre():
+    for name in pack_names():
+        pack = build(name)
+        for task in (Task(key="F# dorian", meter="7/8", bars=3), Task(key="D blues", grid=12)):
+            pack.prepare(task)
