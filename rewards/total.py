@@ -25,7 +25,7 @@ from envs.contract import RewardError, RewardFunction, RewardSpec, resolve
 from envs.score import Score
 from envs.task import Task
 from envs.theory import did_you_mean
-from rewards import contour, form, melody, rl_tuner  # noqa: F401  (importing registers terms)
+from rewards import contour, form, harmony, melody, rhythm, rl_tuner  # noqa: F401  (registers)
 from rewards.likelihood import Likelihood
 from rewards.rule import REGISTRY
 
