@@ -32,7 +32,10 @@ class Chord:
 
 @dataclass(frozen=True)
 class Phrase:
-    """Some bars that belong together; phrases of one letter are variants of each other."""
+    """Some bars that belong together; phrases of one letter are variants of each other.
+
+    Without a letter a phrase is neither like nor unlike the others.
+    """
 
     letter: str
     first_bar: int
@@ -104,7 +107,7 @@ def parse_phrases(text: str, bars: int) -> tuple[Phrase, ...]:
     found = [re.fullmatch(r"([A-Za-z]?)'?(\d{0,2})", word) for word in words]
     if not words or not all(found):
         raise ValueError(f"phrases {text!r}: expected a plan such as AABA, 4+4 or 'A4 A4 B8'")
-    letters = [match[1] or chr(ord("A") + number) for number, match in enumerate(found) if match]
+    letters = [match[1] for match in found if match]
     lengths = [int(match[2] or 0) for match in found if match]
     if not any(lengths):
         if bars % len(words):

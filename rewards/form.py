@@ -192,7 +192,7 @@ def _follow_phrases(state: tuple[Array, ...], here: Score, part: float) -> Any:
     differ = alike = np.zeros(here.onset.shape, np.float32)
     if not task.phrase_ends[cell]:
         return (*current, *state[size:]), (differ, alike)
-    for index, first in enumerate(firsts, 1):
+    for index, first in enumerate(firsts if phrase.letter else (), 1):
         other = state[index * size : (index + 1) * size]
         cells = min(phrase.bars, first.bars) * task.bar_cells
         same_letter = first.letter == phrase.letter
@@ -202,7 +202,7 @@ def _follow_phrases(state: tuple[Array, ...], here: Score, part: float) -> Any:
             differ = ((notes - same) / np.maximum(notes, 1)).astype(np.float32)
         else:
             alike = np.maximum(alike, (same / np.maximum(notes, 1)).astype(np.float32))
-    is_new = phrase.letter not in {first.letter for first in firsts}
+    is_new = phrase.letter not in {"", *(first.letter for first in firsts)}
     return (*current, *state[size:], *(current if is_new else ())), (differ, alike)
 
 
@@ -213,10 +213,11 @@ def _compared(score: Score, part: float = 0.5) -> tuple[Array, ...]:
 
 
 def _first_of_letters(plan: Sequence[Phrase], before: int) -> list[Phrase]:
-    """The first phrase of each letter among those before a number, in order."""
+    """The first phrase of each letter among those before a number, in order; none without one."""
     firsts: dict[str, Phrase] = {}
     for phrase in plan[:before]:
-        firsts.setdefault(phrase.letter, phrase)
+        if phrase.letter:
+            firsts.setdefault(phrase.letter, phrase)
     return list(firsts.values())
 
 

@@ -77,9 +77,10 @@ class Remark:
 
 
 def place(score: Score, cell: int) -> str:
-    """'bar 1, beat 2.5' for a time index."""
-    bar, rest = divmod(cell, score.task.bar_cells)
-    return f"bar {bar + 1}, beat {1 + rest / score.task.beat_cells:g}"
+    """'bar 1, beat 2.5' for a time index; a pickup is bar 0."""
+    task = score.task
+    bar = (cell - task.pickup) // task.bar_cells + 1
+    return f"bar {bar}, beat {1 + task.place_in_bar(cell) / task.beat_cells:g}"
 
 
 def _last_run(pitches: Sequence[int]) -> tuple[int, int]:

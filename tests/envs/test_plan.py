@@ -63,7 +63,7 @@ def test_plans_of_phrases():
     assert parse_phrases("AABA", 8) == (
         *(Phrase("A", 0, 2), Phrase("A", 2, 2), Phrase("B", 4, 2), Phrase("A", 6, 2)),
     )
-    assert parse_phrases("4+4", 8) == (Phrase("A", 0, 4), Phrase("B", 4, 4))
+    assert parse_phrases("4+4", 8) == (Phrase("", 0, 4), Phrase("", 4, 4))
     assert parse_phrases("A4 A4 B8", 16)[2] == Phrase("B", 8, 8)
 
 
