@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from envs.measures import (
     bars_of,
     beat_quarters,
     low_voice,
+    notes_of,
     spelled,
     written_key,
 )
@@ -30,14 +32,32 @@ _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 _ALTERED = {-2: "--", -1: "-", 0: "", 1: "#", 2: "##"}  # as music21 writes them
 
 
+@dataclass(frozen=True)
+class Marks:
+    """What to show on a score beside its notes.
+
+    Attributes:
+        words: to print under the note or rest that sounds at (voice, cell).
+        colours: such as "#c02040", of the whole note that sounds at (voice, cell), or the rest.
+        numbers: of the bars, the pickup's included; counted from 1, the pickup 0, if empty.
+    """
+
+    words: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    colours: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    numbers: Sequence[int] = ()
+
+
 def musicxml(
     score: Score,
     row: int = 0,
     title: str = "",
     tempo: float = 80.0,
     remarks: Mapping[tuple[int, int], str] | None = None,
+    marks: Marks | None = None,
 ) -> str:
     """One piece as a MusicXML document, a part for each voice.
+
+    A coloured note has the id `symbol_id` gives, in the document and in its picture.
 
     Args:
         score: the pieces.
@@ -45,17 +65,18 @@ def musicxml(
         title: printed above; none if empty.
         tempo: beats per minute, dotted beats in compound metres.
         remarks: words to print under the note or rest that sounds at (voice, cell).
+        marks: the same words, colours and numbers of bars, in place of `remarks`.
     """
     import xml.etree.ElementTree as ET
 
     from music21 import layout, metadata, stream
     from music21.musicxml.m21ToXml import ScoreExporter
 
+    marks = marks or Marks(words=remarks or {})
     document = stream.Score()
     document.metadata = metadata.Metadata(title=title)
     for voice in range(score.task.voices):
-        words = {cell: text for (v, cell), text in (remarks or {}).items() if v == voice}
-        document.insert(0, _part(score, row, voice, tempo, words))
+        document.insert(0, _part(score, row, voice, tempo, marks))
     if score.task.voices > 1:
         document.insert(0, layout.StaffGroup(list(document.parts), symbol="bracket"))
     root = ScoreExporter(document, makeNotation=False).parse()
@@ -64,43 +85,92 @@ def musicxml(
     return _HEAD + ET.tostring(root, "unicode") + "\n"
 
 
-def _part(score: Score, row: int, voice: int, tempo: float, words: Mapping[int, str]) -> Any:
-    from music21 import bar, clef, duration, expressions, key, layout, meter, stream
-    from music21.tempo import MetronomeMark
+def symbol_id(voice: int, cell: int) -> str:
+    """Id of a coloured note or rest that is written at a cell."""
+    return f"mark-{voice}-{cell}"
+
+
+def _part(score: Score, row: int, voice: int, tempo: float, marks: Marks) -> Any:
+    from music21 import bar, stream
+    from music21.stream.enums import ShowNumber
 
     task = score.task
     shown = written_key(task.key)
-    part = stream.Part()
-    for number, symbols in enumerate(bars_of(score, row, voice)):
-        measure = stream.Measure(number=number + 1)
-        if number == 0:
-            low = low_voice(score, row, voice)
-            measure.insert(0, clef.BassClef() if low else clef.TrebleClef())
-            measure.insert(0, key.Key(shown.tonic.replace("b", "-"), shown.mode))
-            measure.insert(0, meter.TimeSignature(str(task.meter)))
-            if voice == 0:
-                beat = duration.Duration(beat_quarters(task.meter))
-                measure.insert(0, MetronomeMark(number=round(tempo, 2), referent=beat))
-        elif number % BARS_PER_LINE == 0:
-            measure.insert(0, layout.SystemLayout(isNew=True))
-        first = number * task.bar_cells
+    words = {cell: text for (v, cell), text in marks.words.items() if v == voice}
+    colours = _colours(score, row, voice, marks)
+    numbers = marks.numbers or range(int(task.pickup == 0), task.bars + 2)
+    part: Any = stream.Part()
+    for index, (first, symbols) in enumerate(
+        zip(task.bar_lines, bars_of(score, row, voice), strict=True)
+    ):
+        measure = stream.Measure(number=numbers[index])
+        _open(measure, index, score, row, voice, tempo)
         for symbol in symbols:
-            offset = duration.opFrac((symbol.start - first) / task.grid)
-            measure.insert(offset, _element(symbol, shown, task.bar_cells))
-            said = [
-                words[c] for c in range(symbol.start, symbol.start + symbol.cells) if c in words
-            ]
+            offset = _quarters(symbol.start - first, task.grid)
+            element = _element(symbol, shown, task.bar_cells)
+            inside = range(symbol.start, symbol.start + symbol.cells)
+            shown_in = [colours[cell] for cell in inside if cell in colours]
+            if shown_in:
+                element.style.color = shown_in[0]
+                element.id = symbol_id(voice, symbol.start)
+            measure.insert(offset, element)
+            said = [words[cell] for cell in inside if cell in words]
             if said:
-                remark: Any = expressions.TextExpression(" ".join("; ".join(said).split()))
-                remark.style.fontStyle = "italic"
-                remark.placement = "below"
-                measure.insert(offset, remark)
+                measure.insert(offset, _words("; ".join(said)))
         _bracket_tuplets(measure, symbols)
         part.append(measure)
     measure.rightBarline = bar.Barline("final")
+    if task.pickup:
+        upbeat = part.getElementsByClass(stream.Measure).first()
+        upbeat.paddingLeft = _quarters(task.bar_cells - task.pickup, task.grid)
+        upbeat.showNumber = ShowNumber.NEVER
     part.makeAccidentals(inPlace=True)
     part.makeBeams(inPlace=True, setStemDirections=False)  # stems are left to the engraver
     return part
+
+
+def _open(measure: Any, index: int, score: Score, row: int, voice: int, tempo: float) -> None:
+    """Clef, key, metre and tempo of the first bar; a new line where one begins."""
+    from music21 import clef, duration, key, layout, meter
+    from music21.tempo import MetronomeMark
+
+    task = score.task
+    if index == 0:
+        low, shown = low_voice(score, row, voice), written_key(task.key)
+        measure.insert(0, clef.BassClef() if low else clef.TrebleClef())
+        measure.insert(0, key.Key(shown.tonic.replace("b", "-"), shown.written_mode))
+        measure.insert(0, meter.TimeSignature(task.meter.signature))
+        if voice == 0:
+            beat = duration.Duration(beat_quarters(task.meter))
+            measure.insert(0, MetronomeMark(number=round(tempo, 2), referent=beat))
+    elif index > (task.pickup > 0) and (index - (task.pickup > 0)) % BARS_PER_LINE == 0:
+        measure.insert(0, layout.SystemLayout(isNew=True))
+
+
+def _colours(score: Score, row: int, voice: int, marks: Marks) -> dict[int, str]:
+    """Colour of each cell of the notes that are marked in a voice, and of marked silence."""
+    found = {cell: colour for (v, cell), colour in marks.colours.items() if v == voice}
+    for note in notes_of(score, row):
+        if note.voice == voice:
+            inside = range(note.start, note.start + note.duration)
+            marked = [found[cell] for cell in inside if cell in found]
+            found.update(dict.fromkeys(inside, marked[0]) if marked else {})
+    return found
+
+
+def _words(text: str) -> Any:
+    from music21.expressions import TextExpression
+
+    remark: Any = TextExpression(" ".join(text.split()))
+    remark.style.fontStyle = "italic"
+    remark.placement = "below"
+    return remark
+
+
+def _quarters(cells: int, grid: int) -> Any:
+    from music21.duration import opFrac
+
+    return opFrac(cells / grid)
 
 
 def _element(symbol: Symbol, key: Key, bar_cells: int) -> Any:

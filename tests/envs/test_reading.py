@@ -3,6 +3,7 @@
 import io
 import os
 import random
+import re
 import struct
 import zipfile
 from contextlib import suppress
@@ -12,6 +13,7 @@ import pytest
 
 from envs.codec import Note
 from envs.notation import abc, midi_bytes, musicxml, notes_of, read_notes, score_from_text
+from envs.reading import read_piece
 
 
 def reads(folder: Path, name: str, content: str | bytes, grid: int = 4) -> list[Note]:
@@ -141,6 +143,13 @@ FRAMES += b"\x00\xff\x2f\x00"
             "E4 at quarter 1 of voice 1 starts while C4 still sounds",
         ),
         ("a.xml", xml(note("C", 12), note("E", 4)), r"note 2, E4 .* ends 0.33 .*grid 3 would fit"),
+        ("a.xml", xml("<time><beats>999999</beats></time>", note("C", 12)), "hundreds of beats"),
+        ("a.xml", xml(note("C", 12)).replace(">12</div", ">0</div"), "The following exception"),
+        ("a.abc", "X:1\nM:99999/4\nL:1/4\nK:C\nC|\n", "hundreds of beats"),
+        ("a.abc", "X:1\nL:1/4\nK:C\nC99999999999|D|\n", "longer than any piece"),
+        ("a.abc", "X:1\nL:1/4\nK:C\n" + "z9999|" * 900, "longer than any piece"),
+        ("a.abc", "X:1\nL:1/4\nK:C\n" + "^" * 30_000 + "C|", "accidental of nine signs"),
+        ("a.abc", "X:1\nL:1/4\nK:C\nZ|C", "rests of whole bars but no metre"),
     ],
 )
 def test_hostile_and_unfit_files(tmp_path, name, content, told):
@@ -148,12 +157,40 @@ def test_hostile_and_unfit_files(tmp_path, name, content, told):
         reads(tmp_path, name, content)
     assert "\n" not in str(caught.value)
     assert name in str(caught.value)
+    if "grid 3 would fit" not in told:  # which it finds itself
+        with pytest.raises(ValueError, match=re.escape(name)) as caught:
+            read_piece(tmp_path / name)
+        assert "\n" not in str(caught.value)
+
+
+TIME = "</divisions><time><beats>4</beats><beat-type>64</beat-type></time>"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.xml", xml(note("C", 12), note("C", 10**9)), "bar 1 lasts .* quarter notes"),
+        ("a.xml", xml(note("C", 12), "<note><rest/><duration>999999999</duration></note>"), "bar"),
+        ("a.xml", xml(note("C", 12)).replace("</divisions>", TIME), "metre '4/64'"),
+        ("a.abc", "X:1\nM:4/4\nL:1/4\nK:C\n" + "CDEF|" * 65, "65 bars; expected at most 64"),
+        ("a.abc", "X:1\nM:4/4\nL:1/4\nK:C\nZ9999|C4|", "bars; expected at most 64"),
+        ("a.abc", "X:1\nM:7/64\nL:1/64\nK:C\nCDEFGAB|", "metre '7/64'"),
+        ("a.mid", midi_bytes(score_from_text("C4")).replace(b"\4\2\x18", b"\4\5\x18"), "4/32"),
+    ],
+)  # fmt: skip
+def test_pieces_that_no_task_holds(tmp_path, name, content, told):
+    (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(ValueError, match=told) as caught:
+        read_piece(tmp_path / name)
+    assert "\n" not in str(caught.value)
+    assert name in str(caught.value)
 
 
 def test_files_that_are_missing_or_huge(tmp_path):
     for path in (tmp_path / "no.mid", tmp_path):
-        with pytest.raises(ValueError, match=r"no such file|cannot read"):
-            read_notes(path)
+        for read in (read_notes, read_piece):
+            with pytest.raises(ValueError, match=r"no such file|cannot read"):
+                read(path)
     huge = tmp_path / "huge.mid"
     with huge.open("wb") as file:
         file.truncate(50_000_000_000)  # sparse: takes no room
@@ -205,3 +242,5 @@ def test_damaged_files_raise_nothing_but_value_errors(tmp_path):
                 damaged[rng.randrange(len(damaged))] = rng.randrange(256)
             with suppress(ValueError):
                 reads(tmp_path, name, bytes(damaged))
+            with suppress(ValueError):
+                assert read_piece(tmp_path / name).score().finished

@@ -1,0 +1,241 @@
+"""ABC from anywhere, put into words that music21 reads as ABC 2.1 means them.
+
+music21 loses notes behind some decorations and rests of whole bars, and misreads a broken rhythm
+or a tuplet where a tie, slur or grace note stands between its notes. All of that is taken out or
+spelled out here; none of it is a note.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from envs.sounds import RefusedError, bound_notes, broken, changed_meter
+from envs.task import MAX_BARS
+from envs.theory import Key, line_of_fifths_name
+
+MAX_ABC = 40_000  # characters; the time music21 takes grows with the square
+MAX_ABC_BARS = 1_000
+MAX_LONG = 20  # notes of a thousand units and more
+MODES = {
+    "": "major",
+    "m": "minor",
+    **{"maj": "major", "min": "minor", "ion": "major", "aeo": "minor", "dor": "dorian"},
+    **{"phr": "phrygian", "lyd": "lydian", "mix": "mixolydian", "loc": "locrian"},
+}
+
+COMMON = {"C": "4/4", "C|": "2/2", "none": ""}
+
+_FIELD = re.compile(r"[A-Za-z]:(?![|:])|%")
+_INLINE = re.compile(r"\[([A-Za-z]):([^\]]*)\]")
+_NOTE = r"((?:[\^_=]{0,2}[A-Ga-g][,']*|z))(\d*)(/*)(\d*)"
+_BROKEN = re.compile(rf"{_NOTE}\s*(-?)\s*(<+|>+)\s*(-?)\s*{_NOTE}")
+
+
+def abc_text(data: bytes) -> str:
+    """A tune as text, no longer than music21 reads in seconds."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise broken("ABC", error) from None
+    if len(text) > MAX_ABC:
+        raise RefusedError(f"it has {len(text)} characters; expected one tune, {MAX_ABC} at most")
+    music = re.sub(r"(?m)^(?:[A-Za-z]:|%).*$", "", text)
+    bound_notes(len(re.findall("[A-Ga-g]", music)))
+    if music.count("|") > MAX_ABC_BARS:
+        raise RefusedError(f"it has {music.count('|')} bar lines; expected {MAX_ABC_BARS} at most")
+    if any(re.search(r"\d{3}", value) for value in _values(text, "M")):
+        raise RefusedError("its metre has hundreds of beats; expected such as 4/4 or 6/8")
+    if re.search(r"[\^_=]{9}", music):
+        raise RefusedError("it has an accidental of nine signs; write the file anew")
+    if re.search(r"\d{8}", music) or len(re.findall(r"\d{4}", music)) > MAX_LONG:
+        raise RefusedError("its notes are longer than any piece; write the file anew")
+    return text
+
+
+def standard_abc(text: str) -> str:
+    """The text as music21 needs it.
+
+    Raises:
+        RefusedError: several voices written over each other in one bar.
+    """
+    bar = _bar_units(text)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    head = next((at for at, line in enumerate(lines) if line.startswith("K:")), -1)
+    text = "\n".join(
+        line if at <= head or _FIELD.match(line) else _music(line, bar)
+        for at, line in enumerate(lines)
+    )
+    text = _by_voice(text)
+    # It lowers a tune by two octaves for a bass clef behind K:, and misses some modes.
+    text = re.sub(r"(?m)^(K:.*?)[ \t]+(?:clef=)?bass\b", r"\1", text)
+    text = re.sub(r"(?mi)^K:[ \t]*([A-G][#b]?)[ \t]*(loc|lyd)[a-z]*", _as_major, text)
+    # It lets an accidental hold to the end of the bar only in a file that names its version.
+    return text if text.startswith("%abc-") else "%abc-2.1\n" + text
+
+
+def _by_voice(text: str) -> str:
+    """The tune voice after voice: music21 takes each V: field for a part of its own."""
+    head = re.search(r"(?m)^K:.*\n", text)
+    if head is None or len(re.findall("(?m)^X:", text)) > 1:
+        return text
+    voices: dict[str, list[str]] = {"": []}
+    name = ""
+    for line in text[head.end() :].split("\n"):
+        field = re.match(r"V:[ \t]*(\S*)", line)
+        if field:
+            name = field[1]
+        else:
+            voices.setdefault(name, []).append(line)
+    start = re.sub(r"(?m)^V:.*\n", "", text[: head.end()])
+    sung = {name: lines for name, lines in voices.items() if any(map(_is_music, lines))}
+    start += "".join(f"{line}\n" for line in voices[""] if "" not in sung)
+    if len(sung) < 2:
+        return start + "\n".join(line for lines in sung.values() for line in lines)
+    parts = [f"V:{number}\n" + "\n".join(lines) for number, lines in enumerate(sung.values(), 1)]
+    return start + "\n".join(parts)
+
+
+def _is_music(line: str) -> bool:
+    return not _FIELD.match(line) and re.search("[A-Ga-gz]", line) is not None
+
+
+def _as_major(found: re.Match[str]) -> str:
+    mode = "locrian" if found[2].lower() == "loc" else "lydian"
+    return f"K:{line_of_fifths_name(Key.parse(f'{found[1]} {mode}').fifths)}"
+
+
+def _music(line: str, bar: Fraction | None) -> str:
+    """A line of music without what is no note, bar line, tuplet or tie."""
+    line = re.sub(r'"[^"]*"', "", line).split("%")[0]
+    # Fields inside a line stand on lines of their own; remarks and the like are dropped.
+    parts = _INLINE.split(line)
+    out = [_notes(parts[0], bar)]
+    for letter, value, music in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
+        out += [f"\n{letter}:{value}\n" if letter in "KLMV" else "", _notes(music, bar)]
+    return "".join(out)
+
+
+def _notes(music: str, bar: Fraction | None) -> str:
+    if "&" in music:
+        raise RefusedError("it writes voices over each other with '&'; expected a V: field each")
+    music = re.sub(r"![^!]*!|\+[a-z]+\+|\{[^}]*\}|y\d*|[H-WYh-w~.`]", "", music)
+    music = re.sub(r"\((?!\d)|\)", "", music).replace("x", "z").replace("X", "Z")
+    music = re.sub(r"Z(\d*)", lambda found: _whole_bars(found, bar), music)
+    # Endings in one spelling, apart from the bar line: it knows [1 and [2 only.
+    music = re.sub(r"(?:(?<=\|)|\[)1(?:[,-]\d)*(?=\D|$)", " [1 ", music)
+    music = re.sub(r"(?:(?<=\|)|\[)[2-9](?:[,-]\d)*(?=\D|$)", " [2 ", music)
+    while (plain := _BROKEN.sub(_spelled_out, music, count=1)) != music:
+        music = plain
+    # It reads A/ and A// but not A3//.
+    return re.sub(r"(\d)(//+)(?!\d)", lambda found: f"{found[1]}/{2 ** len(found[2])}", music)
+
+
+def _spelled_out(found: re.Match[str]) -> str:
+    """Two notes of a broken rhythm with their lengths: A>B is A3/2B1/2."""
+    first, before, sign, after, second = found[1], found[5], found[6], found[7], found[8]
+    short = Fraction(1, 2 ** min(len(sign), 6))
+    factors = (2 - short, short) if sign[0] == ">" else (short, 2 - short)
+    lengths = [
+        length(*found.group(*group)) * factor
+        for group, factor in zip(((2, 3, 4), (9, 10, 11)), factors, strict=True)
+    ]
+    one, two = (f"{each.numerator}/{each.denominator}" for each in lengths)
+    return f"{first}{one}{before or after}{second}{two}"
+
+
+def length(number: str, slashes: str, divisor: str) -> Fraction:
+    """An ABC length such as 3, /, // or 3/2 as a multiple of the unit length."""
+    below = int(divisor) if divisor else 2 ** min(len(slashes), 10)
+    return Fraction(int(number or 1), below or 1)
+
+
+def _whole_bars(found: re.Match[str], bar: Fraction | None) -> str:
+    if bar is None or bar.denominator > 1:
+        raise RefusedError("it has rests of whole bars but no metre; expected an M: field")
+    bars = min(int(found[1][:5] or 1), MAX_BARS + 1)  # with more it is refused, but not at length
+    return "|".join([f"z{bar}"] * bars)
+
+
+# -- what its fields say ---------------------------------------------------------------------------
+
+
+def _fields(text: str, letter: str) -> Iterator[tuple[str, int]]:
+    """The values of a field and where they stand, inside the music as well."""
+    for found in re.finditer(rf"(?m)^{letter}:([^%\n]*)|\[{letter}:([^\]\n]*)\]", text):
+        yield (found[1] or found[2] or "").strip(), found.start()
+
+
+def _values(text: str, letter: str) -> Iterator[str]:
+    return (value for value, _ in _fields(text, letter))
+
+
+def _bar_at(text: str, place: int) -> int:
+    """Number of the bar that begins at a place in the text."""
+    key = re.search(r"(?m)^K:.*$", text)
+    music = re.sub(r'(?m)^[A-Za-z]:(?![|:]).*$|%.*$|"[^"]*"|\[[A-Z]:[^\]]*\]', "",
+                   text[key.end() if key else 0 : place])  # fmt: skip
+    parts = re.split(r"[:\[\]]*\|[|:\[\]\d]*", music)
+    bars = [part for part in parts if re.search("[A-Gza-g]", part)]
+    units = sum((length(*each[1:]) for each in re.findall(_NOTE, bars[0])) if bars else ())
+    bar = _bar_units(text)
+    upbeat = bar is not None and units < bar
+    return len(bars) + 1 - upbeat
+
+
+def _bar_units(text: str) -> Fraction | None:
+    """Length of a bar in unit lengths."""
+    value = next(_values(text, "M"), "")
+    meter = re.fullmatch(r"(\d{1,2})/([1-9]\d?)", COMMON.get(value, value))
+    if meter is None:
+        return None
+    bar = Fraction(int(meter[1]), int(meter[2]))
+    unit = re.fullmatch(r"(\d{1,2})/([1-9]\d{0,2})", next(_values(text, "L"), ""))
+    if unit is None:
+        return bar * (16 if bar < Fraction(3, 4) else 8)
+    return bar / Fraction(max(1, int(unit[1])), int(unit[2]))
+
+
+@dataclass(frozen=True)
+class AbcFields:
+    """What the fields of a tune say, some of which music21 makes up or does not see.
+
+    Attributes:
+        text: of the tune.
+    """
+
+    text: str
+
+    @property
+    def meter(self) -> str | None:
+        """The metre of the M: fields; None if they name none.
+
+        Raises:
+            RefusedError: it changes.
+        """
+        found = [(COMMON.get(value, value), place) for value, place in _fields(self.text, "M")]
+        meter = next((value for value, _ in found if value), None)
+        for value, place in found:
+            if meter and value != meter:
+                raise changed_meter(meter, value or "none", _bar_at(self.text, place))
+        return meter
+
+    @property
+    def key(self) -> Key | None:
+        """The key of the first K: field, None if it is no tonic and mode."""
+        words = next(_values(self.text, "K"), "")
+        if words[:2].lower() == "hp":  # the highland pipes
+            return Key("A", "mixolydian")
+        found = re.match(r"([A-G][#b]?)[ \t]*([A-Za-z]*)", words)
+        if found is None or "exp" in words:
+            return None
+        word = found[2].lower()
+        # Another word is no mode but a clef or the like: K:D treble.
+        return Key(found[1], MODES.get(word if word == "m" else word[:3], "major"))
+
+    @property
+    def changes_key(self) -> bool:
+        """Whether the tune has several keys."""
+        return len({value for value in _values(self.text, "K") if value}) > 1

@@ -1,0 +1,200 @@
+"""Bars of a file, laid on bars of one length: upbeats, bars in two halves, endings of repeats.
+
+A file plays a tune once here, with its last ending. What its measures leave short is filled up
+with silence, so that every bar line falls where the metre has one.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import pairwise
+
+NOTHING = Fraction(0)
+MOST_BARS = 64  # that may be written as one measure
+MOST_FILLED = 0.25  # of the bars; with more short ones the metre is another
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What stands between two bar lines of a file; times in quarter notes.
+
+    Attributes:
+        start: from the beginning of the file.
+        length: of what it holds.
+        number: as printed, None if the file prints none.
+        skipped: whether it is played at a repeat only: an ending that is not the last one.
+        opens: whether a section begins here, with a repeat sign or a double bar.
+    """
+
+    start: Fraction
+    length: Fraction
+    number: int | None = None
+    skipped: bool = False
+    opens: bool = False
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A measure at its new place: what was at `start` is at `to`."""
+
+    start: Fraction
+    length: Fraction
+    to: Fraction
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where measures came to lie.
+
+    Attributes:
+        pickup: quarter notes before the first bar line.
+        end: of the last bar.
+        stretches: the measures that are played; none if the file has no measures.
+        numbers: of the bars, the pickup's included.
+        filled: numbers of the bars that were filled up with silence.
+        skipped: numbers of the bars that are left out.
+    """
+
+    pickup: Fraction = NOTHING
+    end: Fraction = NOTHING
+    stretches: tuple[Stretch, ...] = ()
+    numbers: tuple[int, ...] = ()
+    filled: tuple[int, ...] = ()
+    skipped: tuple[int, ...] = ()
+
+    def moved(self, start: Fraction, end: Fraction) -> tuple[Fraction, Fraction] | None:
+        """New start and end of a note; None if it is in a bar that is left out."""
+        if not self.stretches:
+            return start, end
+        first = self._stretch(start)
+        if first is None:
+            return None
+        after = first.start + first.length
+        last = first if end <= after else self._stretch(end, left=True)
+        if last is None:  # tied into a bar that is left out
+            return first.to + start - first.start, first.to + first.length
+        return first.to + start - first.start, last.to + end - last.start
+
+    def _stretch(self, time: Fraction, left: bool = False) -> Stretch | None:
+        """The stretch that holds a time; with `left` one that ends there also does."""
+        at = bisect_right(self.stretches, time, key=lambda stretch: stretch.start) - 1
+        if left and at > 0 and self.stretches[at].start == time:
+            at -= 1
+        if at < 0:
+            return None
+        stretch = self.stretches[at]
+        over = time - stretch.start - stretch.length
+        # The last bar may hold more than its measure says; nothing else lies behind it.
+        inside = over < 0 or (left and over == 0) or at == len(self.stretches) - 1
+        return stretch if inside else None
+
+    @property
+    def notices(self) -> Iterator[str]:
+        """What was done to the bars, in words."""
+        if self.skipped:
+            yield f"{_bars(self.skipped)} left out: repeats are played once, with the last ending"
+        if self.filled:
+            yield f"{_bars(self.filled)} filled up with silence, being shorter than the metre asks"
+
+
+def _bars(numbers: Sequence[int]) -> str:
+    shown = ", ".join(map(str, numbers[:8])) + (", ..." if len(numbers) > 8 else "")
+    return f"bar {shown}" if len(numbers) == 1 else f"bars {shown}"
+
+
+def lay_out(measures: Sequence[Measure], bar: Fraction) -> Layout:
+    """Lay the measures of a file on bars of one length.
+
+    Args:
+        measures: in order; empty ones are not looked at.
+        bar: length of the metre's bar in quarter notes.
+
+    Raises:
+        ValueError: a measure is longer than the bar, or many are shorter.
+    """
+    measures = _numbered([each for each in measures if each.length > 0], bar)
+    played = [each for each in measures if not each.skipped]
+    if not played:
+        return Layout()
+    laying = _Laying(bar)
+    for measure, following in zip(played, [*played[1:], None], strict=True):
+        laying.add(measure, following)
+    if len(laying.filled) > max(2, len(laying.numbers) * MOST_FILLED):
+        raise ValueError(
+            f"{len(laying.filled)} of its {len(laying.numbers)} bars are shorter than "
+            f"{float(bar):g} quarter notes, a bar of the metre; expected bars of one length"
+        )
+    skipped = [each.number or 0 for each in measures if each.skipped]
+    return Layout(
+        laying.pickup,
+        laying.end,
+        tuple(laying.stretches),
+        tuple(laying.numbers),
+        tuple(sorted(set(laying.filled))),
+        tuple(skipped),
+    )
+
+
+def _numbered(measures: list[Measure], bar: Fraction) -> list[Measure]:
+    """The measures with numbers that rise: the printed ones if they do, else counted."""
+    printed = [each.number for each in measures if each.number is not None]
+    rising = all(before <= after for before, after in pairwise(printed))
+    distinct = len(set(printed)) > len(printed) / 2
+    if len(printed) == len(measures) and rising and distinct and printed[0] >= 0:
+        return measures
+    number = 0 if measures and measures[0].length < bar and len(measures) > 1 else 1
+    result, filled = [], NOTHING
+    for each in measures:
+        if 0 < filled < bar < filled + each.length:
+            number, filled = number + 1, NOTHING  # what stood before was short
+        result.append(replace(each, number=number))
+        filled += each.length
+        # A bar in two halves has one number; an upbeat has its own.
+        if filled >= bar or number == 0 or each.skipped:
+            number, filled = number + 1, NOTHING
+    return result
+
+
+class _Laying:
+    """The state of `lay_out`: where the next measure goes."""
+
+    def __init__(self, bar: Fraction) -> None:
+        self.bar = bar
+        self.pickup = self.end = NOTHING
+        self.stretches: list[Stretch] = []
+        self.numbers: list[int] = []
+        self.filled: list[int] = []
+
+    def add(self, measure: Measure, following: Measure | None) -> None:
+        """Lay the next measure; `following` is the one behind it."""
+        length, bar, number = measure.length, self.bar, measure.number or 0
+        if length > bar and (length % bar or length > MOST_BARS * bar):
+            raise ValueError(
+                f"bar {number} lasts {float(length):g} quarter notes, {float(bar):g} are a bar of "
+                "the metre; expected bars of one length"
+            )
+        first, short = not self.stretches, length < bar
+        if first and short and following is not None:
+            self.pickup = length
+            self.put(measure, NOTHING)
+            self.numbers.append(number)
+            return
+        inside = (self.end - self.pickup) % bar
+        if inside and inside + length > bar:
+            self.filled.append(self.numbers[-1])
+            self.end += bar - inside
+            inside = NOTHING
+        at, left = self.end, bar - inside - length
+        if not inside:
+            self.numbers += range(number, number + max(1, int(length / bar)))
+        if measure.opens and following and 0 < left < following.length:
+            self.filled.append(self.numbers[-1])  # an upbeat: the silence is before it
+            at += left
+        self.put(measure, at)
+
+    def put(self, measure: Measure, at: Fraction) -> None:
+        self.stretches.append(Stretch(measure.start, measure.length, at))
+        self.end = at + measure.length
