@@ -21,6 +21,7 @@ import tyro
 
 from agents import commands
 from agents.config import TrainConfig, parse_term
+from agents.locks import as_words, with_locks
 from agents.wishes import MELODY, merged, wished
 from envs.theory import did_you_mean
 
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
     from agents.search import Found
     from envs.score import Score
     from envs.task import Task
-    from pretrained.prior import RecurrentPrior
     from rewards.total import RewardSum
 
 MOST_REMARKS = 12  # beneath one tune
+STYLE = ("common_practice=1", "prior=1")  # reward of a melody that is asked for in words
 METHODS = ("sample", "prior", "best-of-n", "masked", "beam", "guided-beam", "best-known")
 OF_A_RUN = ("sample", "guided-beam")  # methods that need a trained policy
 BEAMS = ("beam", "guided-beam")
@@ -70,6 +71,9 @@ class ComposeConfig:
         pickup: cells before the first bar line.
         chords: 'i VII i v', a bar each, or with bar lines 'C | F G7 | C'.
         phrases: plan of the form: AABA, 4+4 or 'A4 A4 B8'.
+        lock: bars of a file that stay as they are, theme.musicxml:1-2,5; key, metre and length are
+            the file's unless asked for.
+        rewrite: bars of a file that are written anew, all others stay.
         must: rules that every melody keeps, by name as in --mask; if they cannot be kept nothing
             is written (sample, prior).
         candidates: drawn for each melody that keeps them all; the best are written.
@@ -98,6 +102,8 @@ class ComposeConfig:
     pickup: int = 0
     chords: str = ""
     phrases: str = ""
+    lock: str = ""
+    rewrite: str = ""
     must: tuple[str, ...] = ()
     candidates: int = 8
     env: str = ""
@@ -121,10 +127,14 @@ class ComposeConfig:
         from agents.run import Run
 
         base = Run(self.run).config if self.run else TrainConfig()
-        wishes = wished(vars(self))
+        file = self.lock or self.rewrite
+        wishes = (
+            as_words(with_locks(file, bool(self.lock), vars(self))) if file else wished(vars(self))
+        )
         env = self.env or (MELODY if wishes else "")
-        task = merged(self.task or base.task, wishes)
-        given = {"env": env, "task": task, "reward": self.reward, "prior": self.prior}
+        task = merged(() if file else self.task or base.task, wishes)
+        reward = self.reward or (STYLE if wishes and not self.run else ())
+        given = {"env": env, "task": task, "reward": reward, "prior": self.prior}
         return replace(base, **{name: value for name, value in given.items() if value})  # type: ignore[arg-type]
 
 
@@ -224,10 +234,9 @@ def check_method(config: ComposeConfig) -> None:
             "melodies than its width"
         )
     if config.must and config.method not in ("sample", "prior"):
-        raise ValueError(
-            f"--must is kept by --method sample and prior; {config.method} has "
-            + ("--mask" if config.method == "masked" else "no demands")
-        )
+        raise ValueError(f"--must is kept by --method sample and prior, not by {config.method}")
+    if config.lock and config.rewrite:
+        raise ValueError("--lock and --rewrite both say what stays; leave one out")
     if config.candidates < 1:
         raise ValueError(f"candidates={config.candidates}: expected at least 1")
     if config.best_of < 1:
@@ -281,6 +290,7 @@ def make_search(
     Raises:
         FileNotFoundError, ValueError: a checkpoint or a mask that cannot be used.
     """
+    from agents.must import best_kept
     from agents.run import Run
     from agents.search import beam, best_known, best_of, masked
     from pretrained.checkpoint import load
@@ -299,48 +309,12 @@ def make_search(
     if config.method == "sample" and settings.mask:  # it learned behind them, and plays behind them
         rules = read_masks(settings.mask, reward)
         return lambda page: masked(network, page, rules, seed, temperature, reward)
-    if config.must:
-        demands = read_masks(config.must, reward)
-        return lambda page: kept(config, network, page.take([0]), demands, reward)
+    if config.must or config.lock or config.rewrite:
+        demands = read_masks(config.must, reward).terms if config.must else {}
+        draw = config.candidates, seed, temperature
+        return lambda page: best_kept(network, page.take([0]), demands, reward, config.n, *draw)
     draws = config.best_of if config.method == "best-of-n" else 1
     return lambda page: best_of(network, page, reward, draws, seed, temperature)
-
-
-def kept(
-    config: ComposeConfig, network: RecurrentPrior, page: Score, demands: RewardSum,
-    reward: RewardSum,
-) -> Found:  # fmt: skip
-    """The best of the candidates that keep all demands, and no two nearly the same.
-
-    Raises:
-        ValueError: fewer than asked for were found; says which demands stood in the way.
-    """
-    from agents.compute import Meter
-    from agents.must import keep
-    from agents.ranking import rank
-    from agents.search import Found
-    from rewards.novelty import novelty
-
-    wanted = config.n * config.candidates
-    found = keep(network, page, demands, wanted, config.seed, config.temperature)
-    if found.pieces is None or found.count < config.n:
-        raise ValueError(
-            f"the demands cannot be met: {found}; expected {config.n}. Leave one out, or ask for "
-            "more bars or a wider range"
-        )
-    meter, pieces = Meter(), found.pieces
-    returns = meter.returns(reward, pieces)
-
-    def copied(row: int) -> bool:
-        return novelty(pieces[row : row + 1])[0].near_copy
-
-    best = rank(pieces, returns, config.n, refuse=copied)
-    if len(best) < config.n:
-        raise ValueError(
-            f"of {pieces.batch} candidates only {len(best)} are no near-copies of tunes that the "
-            f"prior learned from; expected {config.n}. Ask for more --candidates or another --seed"
-        )
-    return Found(pieces.take(best), returns[best], found.compute + meter.read())
 
 
 def last_c(config: ComposeConfig, settings: TrainConfig) -> float:

@@ -10,16 +10,23 @@ more, so nothing comes out that was not found to keep them all.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
-from agents.compute import Compute, Meter, Reader, likelihoods
+from agents.compute import Compute, Meter, Reader
+from agents.ranking import rank
+from agents.search import Found
 from envs.score import Score
 from envs.tape import Array
 from pretrained.prior import AutoregressivePrior, draw
+from rewards.likelihood import Likelihood
+from rewards.novelty import novelty
 from rewards.total import RewardSum, Term
+
+Demands = Mapping[str, Term]
 
 FEWEST = 32  # pieces begun in a round
 MOST_CELLS = 2**18  # of pieces begun together: bounds memory
@@ -61,7 +68,7 @@ def breaks(term: Term, score: Score) -> Array:
 def keep(
     network: AutoregressivePrior,
     page: Score,
-    demands: RewardSum,
+    demands: Demands,
     n: int,
     seed: int = 0,
     temperature: float = 1.0,
@@ -72,7 +79,8 @@ def keep(
     Args:
         network: draws the pieces.
         page: an unfinished score of one piece.
-        demands: cell-wise terms; the sign of a weight says what breaks them.
+        demands: cell-wise terms by name, none of them for any piece; the sign of a weight says
+            what breaks them.
         n: pieces wanted.
         seed: of the draw.
         temperature: of the draw, above 0.
@@ -81,7 +89,7 @@ def keep(
     Raises:
         ValueError: a prior among the demands, a full page, a number out of range.
     """
-    if likelihoods(demands):
+    if any(isinstance(term.fn, Likelihood) for term in demands.values()):
         raise ValueError("a prior's log p is no demand; expected rules, such as in_key")
     if n < 1 or budget < 1 or not temperature > 0 or page.finished or page.batch != 1:
         raise ValueError("expected n and budget from 1, a temperature above 0, a page to write on")
@@ -106,7 +114,7 @@ def keep(
 
 
 def _round(
-    network: AutoregressivePrior, score: Score, demands: RewardSum, rng: torch.Generator,
+    network: AutoregressivePrior, score: Score, demands: Demands, rng: torch.Generator,
     temperature: float, found: Kept, meter: Meter,
 ) -> Score | None:  # fmt: skip
     """The pieces of a page that could be written to the end."""
@@ -125,7 +133,7 @@ def _round(
 
 
 def _next(
-    score: Score, logits: torch.Tensor, demands: RewardSum, rng: torch.Generator, found: Kept,
+    score: Score, logits: torch.Tensor, demands: Demands, rng: torch.Generator, found: Kept,
     meter: Meter,
 ) -> tuple[Array, Array]:  # fmt: skip
     """A token (B,) for each piece that breaks nothing, and the numbers of those that have one."""
@@ -143,7 +151,7 @@ def _next(
         child = score.take(open_rows).write(tokens)
         meter.cells += len(open_rows)
         bad, why = np.zeros(len(open_rows), bool), ""
-        for name, term in demands.terms.items():
+        for name, term in demands.items():
             broken = breaks(term, child.newest)[:, 0, 0] & ~given[open_rows]
             if (broken & ~bad).any():
                 why = name
@@ -159,12 +167,43 @@ def _next(
     return chosen, np.setdiff1d(np.arange(score.batch), lost)
 
 
-def _judged(score: Score, demands: RewardSum, found: Kept) -> Array:
+def _judged(score: Score, demands: Demands, found: Kept) -> Array:
     """Tokens of the finished pieces that keep every demand."""
     good = np.ones(score.batch, bool)
-    for name, term in demands.terms.items():
+    for name, term in demands.items():
         broken = np.broadcast_to(breaks(term, score), score.tokens.shape).any(axis=(1, 2))
         found.broken[name] += int((good & broken).sum())
         good &= ~broken
     found.broken = +found.broken
     return score.tokens[good]
+
+
+def best_kept(
+    network: AutoregressivePrior, page: Score, demands: Demands, reward: RewardSum, n: int,
+    candidates: int, seed: int = 0, temperature: float = 1.0,
+) -> Found:  # fmt: skip
+    """The `n` best of n * candidates pieces that keep all demands, no two nearly the same.
+
+    Raises:
+        ValueError: fewer than asked for were found, or are no near-copies of what the prior
+            learned from; says what stood in the way.
+    """
+    found = keep(network, page, demands, n * candidates, seed, temperature)
+    if found.pieces is None or found.count < n:
+        raise ValueError(
+            f"the demands cannot be met: {found}; expected {n}. Leave one out, or ask for more "
+            "bars or a wider range"
+        )
+    meter, pieces = Meter(), found.pieces
+    returns = meter.returns(reward, pieces)
+
+    def copied(row: int) -> bool:
+        return novelty(pieces[row : row + 1])[0].near_copy
+
+    best = rank(pieces, returns, n, refuse=copied)
+    if len(best) < n:
+        raise ValueError(
+            f"of {pieces.batch} candidates only {len(best)} are no near-copies of tunes that the "
+            f"prior learned from; expected {n}. Ask for more --candidates or another --seed"
+        )
+    return Found(pieces.take(best), returns[best], found.compute + meter.read())

@@ -81,7 +81,7 @@ def rates(pieces: Sequence[Score]) -> dict[str, Rate]:
 
 
 def table(found: Mapping[str, Sequence[Score]]) -> str:
-    """Markdown: a line for each rule, per corpus the share of pieces and violations per 100 notes."""
+    """Markdown: a line for each rule, a column for each corpus."""
     measured = {name: rates(pieces) for name, pieces in found.items()}
     heads = [f"{name} ({sum(s.batch for s in pieces):,})" for name, pieces in found.items()]
     lines = [["rule", *heads], ["---"] * (1 + len(heads))]
@@ -110,8 +110,11 @@ def main() -> None:
         return
     page = (
         "# The rules, and how often real melodies break them\n\n"
-        "Made by `python -m rewards.calibrate docs/rules.md`. In each column: per cent of the tunes "
-        "that break the rule anywhere / violation per 100 notes.\n\n" + text + "\n" + catalogue()
+        "Made by `python -m rewards.calibrate docs/rules.md`. In each column: per cent of the "
+        "tunes that break the rule anywhere / violation per 100 notes.\n\n"
+        + text
+        + "\n"
+        + catalogue()
     )
     Path(sys.argv[1]).write_text(page)
 

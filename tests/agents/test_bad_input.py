@@ -140,11 +140,10 @@ BEFORE_TRAINING = {
     "algorithm": (["--algo", "pp"], "unknown algorithm 'pp'. Did you mean 'ppo'?"),
     "device": (["--device", "gpu"], "unknown device 'gpu'; expected auto, cpu or cuda"),
     "missing prior": (["--prior", "volk"], "no checkpoint 'volk': expected a .safetensors file"),
-    "range of the prior": (
-        ["--task", "bars=1", "low=C2"],
-        "'grid16/C3-B5' but the task needs 'grid16/C2-B5'. Retrain with: python -m pretrained",
+    "grid of the prior": (
+        ["--task", "bars=1", "grid=2"],
+        "the prior knows 4 cells per quarter note, the task has 2; ask for grid=4, or retrain",
     ),
-    "grid of the prior": (["--task", "bars=1", "grid=2"], "'grid16/C3-B5'.*needs 'grid8/C3-B5'"),
     "prior of the reward": (
         ["--reward", "prior=1,checkpoint=volk"],
         "no checkpoint 'volk': expected a .safetensors file",
@@ -217,8 +216,8 @@ def other_format(path, whole):
     save_file({"x": checkpoint.load(path).net.head.bias.data}, path, head)
 
 
-def other_codec(path, whole):
-    codec = Codec(36, 83)
+def other_grid(path, whole):
+    codec = Codec(grid=2)
     checkpoint.save(path, RecurrentNet(NetShape(codec.vocab, hidden=4, embed=4)), codec)
 
 
@@ -238,7 +237,7 @@ DAMAGES = {
     "empty": (empty, "is not a whole safetensors file"),
     "not finite": (not_finite, "holds numbers that are not finite in 'head.bias'"),
     "other format": (other_format, "has format 'another/1', expected 'recurrent/1'"),
-    "other codec": (other_codec, "'grid16/C2-B5' but the task needs 'grid16/C3-B5'"),
+    "other grid": (other_grid, "the prior knows 2 cells per quarter note, the task has 4"),
     "other sizes": (
         header(shape=asdict(NetShape(38, hidden=8, embed=8))),
         "does not describe its network",
@@ -309,11 +308,11 @@ def test_a_run_without_a_policy_is_named(run, command, main):
 
 
 @pytest.mark.parametrize("main", [compose.main, evaluate.main], ids=["compose", "evaluate"])
-def test_a_policy_of_another_codec_is_named(run, command, main):
-    settings = replace(run.config, task=("bars=1", "low=C2"))
+def test_a_policy_of_another_grid_is_named(run, command, main):
+    settings = replace(run.config, task=("bars=1", "grid=8"))
     (run.path / "config.toml").write_text(to_toml(settings))
     line = command(main, run.path)
-    assert "'grid16/C3-B5' but the task needs 'grid16/C2-B5'" in line
+    assert "the prior knows 4 cells per quarter note, the task has 8" in line
 
 
 def test_a_damaged_config_is_named(run, command):

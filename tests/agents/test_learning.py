@@ -8,7 +8,7 @@ from stable_baselines3 import A2C, PPO
 
 from agents.policy import PriorPolicy
 from agents.rollout import EpisodeBuffer
-from envs.codec import Codec
+from envs.score import Score
 from envs.task import Task
 from pretrained import checkpoint
 from tests.agents.helpers import (
@@ -136,7 +136,7 @@ def test_what_is_exported_is_a_prior_with_the_policys_probabilities(tiny_prior, 
     model = learner(PPO, tiny_prior, EpisodeBuffer, task=task, learning_rate=1e-2).learn(128)
     path = tmp_path / "policy.safetensors"
     model.policy.export(path, {"steps": 128})
-    loaded, copied = checkpoint.load(path, Codec()), model.policy.as_prior()
+    loaded, copied = checkpoint.load(path, Task()), model.policy.as_prior()
     task = {"bars": 1} | task
     pieces = random_pieces(Task(**task), 5, seed=21)
     actions = torch.from_numpy(writing_order(pieces.tokens))
@@ -197,9 +197,27 @@ def test_other_observations_are_refused(tiny_prior):
         PriorPolicy(space, gymnasium.spaces.Discrete(38), lambda _: 1e-3, prior=tiny_prior)
 
 
-def test_another_codec_is_refused_with_both_sizes_named(tiny_prior):
-    with pytest.raises(ValueError, match=r"grid16/C3-B5.*38 tokens.*has 50.*pretrained\.train"):
-        make_policy(tiny_prior, {"low": "C2"})
+@pytest.mark.parametrize(
+    "task", [{"key": "E major"}, {"low": "C2"}, {"key": "Bb minor", "high": "C6"}]
+)
+def test_a_policy_is_its_prior_in_every_key_and_range(tiny_prior, task):
+    task = {"bars": 1} | task
+    policy, pieces = make_policy(tiny_prior, task), random_pieces(Task(**task), 20, seed=3)
+    likely = tiny_prior.log_prob(pieces)
+    writable = (likely > -1e8).all(axis=(1, 2))
+    pieces = Score(pieces.tokens[writable], pieces.task)
+    assert pieces.batch > 0
+    seen = observe(pieces, task)
+    actions = torch.from_numpy(writing_order(pieces.tokens))
+    _, read, _ = policy.evaluate_actions(whole(pieces, seen), actions)
+    steps = [
+        torch.log_softmax(policy._act(obs)[0].masked_fill(obs["action_mask"] == 0, -1e9), dim=1)
+        for obs in seen
+    ]
+    acted = torch.stack(steps, dim=1).flatten(0, 1).gather(1, actions[:, None].long())[:, 0]
+    expected = writing_order(likely[writable])
+    np.testing.assert_allclose(read.detach().numpy(), expected, atol=1e-4)
+    np.testing.assert_allclose(acted.detach().numpy(), expected, atol=1e-4)
 
 
 def test_a_missing_prior_is_named():

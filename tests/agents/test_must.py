@@ -23,19 +23,19 @@ IN_KEY = build({"in_key": 1.0})
 def test_what_is_kept_keeps_every_demand(tiny_prior):
     task = Task(key="E minor", meter="6/8", bars=2, low="D4", high="G5")
     demands = build({"in_key": 1.0, "leap_recovery": 1.0, "penalize_repeating": -1.0})
-    found = keep(tiny_prior, page_of(task), demands, 40, seed=2)
+    found = keep(tiny_prior, page_of(task), demands.terms, 40, seed=2)
     assert found.count == 40
     names = {note.pitch % 12 for row in found.pieces.tokens for note in task.codec.decode(row[0])}
     assert names <= {4, 6, 7, 9, 11, 0, 2}
     for term in demands.terms.values():
         assert not breaks(term, found.pieces).any()
-    again = keep(tiny_prior, page_of(task), demands, 40, seed=2)
+    again = keep(tiny_prior, page_of(task), demands.terms, 40, seed=2)
     np.testing.assert_array_equal(found.pieces.tokens, again.pieces.tokens)
 
 
 def test_the_draw_is_that_of_the_masked_network(tiny_prior):
     task = Task(bars=1, meter="1/4", low="B3", high="C#4", phrases="")
-    found = keep(tiny_prior, page_of(task), IN_KEY, 6000, seed=1)
+    found = keep(tiny_prior, page_of(task), IN_KEY.terms, 6000, seed=1)
     # The last cell of a phrase is not bent, so those whose draw broke the rule there are missing.
     counts = Counter(tuple(row[0]) for row in found.pieces.tokens.tolist())
     pieces = Score(np.array([[piece] for piece in counts]), task)
@@ -51,7 +51,7 @@ def test_the_draw_is_that_of_the_masked_network(tiny_prior):
 
 def test_what_cannot_be_kept_is_told_and_costs_no_more_than_the_budget(tiny_prior):
     page = primed(page_of(Task(bars=1, meter="2/4", low="C4", high="C#4")), [15])  # C sharp
-    found = keep(tiny_prior, page, IN_KEY, 3, budget=50)
+    found = keep(tiny_prior, page, IN_KEY.terms, 3, budget=50)
     assert found.pieces is None
     assert found.begun == 50
     assert found.broken == {"in_key": 50}
@@ -61,7 +61,7 @@ def test_what_cannot_be_kept_is_told_and_costs_no_more_than_the_budget(tiny_prio
 @pytest.mark.parametrize("bad", [{"n": 0}, {"budget": 0}, {"temperature": 0.0}])
 def test_numbers_out_of_range(tiny_prior, bad):
     with pytest.raises(ValueError, match="expected n and budget from 1"):
-        keep(tiny_prior, page_of(NARROW), IN_KEY, **({"n": 1} | bad))
+        keep(tiny_prior, page_of(NARROW), IN_KEY.terms, **({"n": 1} | bad))
 
 
 # -- ranking ---------------------------------------------------------------------------------------

@@ -211,8 +211,8 @@ def test_pages_that_cannot_be_searched(tiny_prior):
             method(full)
     with pytest.raises(ValueError, match=r"the page has 2 pieces, expected one.*take\(\[0\]\)"):
         beam(None, page_of(NARROW, 2), rules, 1)
-    other = Task(low="C2")
-    with pytest.raises(ValueError, match="the prior speaks codec"):
+    other = Task(grid=2)
+    with pytest.raises(ValueError, match="the prior knows 4 cells"):
         beam(None, page_of(other), rules_and_prior(tiny_prior), 1)
 
 

@@ -16,7 +16,6 @@ from agents import train as training
 from agents.arguments import parse_arguments
 from agents.run import Run
 from agents.vec_env import CompositionVecEnv, make_env
-from envs.codec import Codec
 from envs.notation import notes_of, read_notes, score_from_text
 from envs.task import Task
 from pretrained import checkpoint
@@ -108,7 +107,7 @@ def test_metrics_have_a_row_for_each_update_and_a_column_for_each_term(run):
 
 
 def test_the_policy_is_a_prior_that_has_moved(run, tiny_prior):
-    policy = checkpoint.load(run.path, Codec())
+    policy = checkpoint.load(run.path, Task())
     assert checkpoint.notes(run.policy_file) == {"steps": 3 * UPDATE}
     for name, weight in policy.net.state_dict().items():
         if "place" not in name and "token" not in name:

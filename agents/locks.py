@@ -1,0 +1,108 @@
+"""Bars of a file that are to stay as they are, or to be written anew."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agents.config import parse_assignment
+from envs.codec import FIRST_PITCH, HOLD, REST, UNWRITTEN
+from envs.reading import read_piece
+from envs.task import Task
+from envs.theory import parse_range
+
+TAKEN = ("key", "meter", "bars", "pickup", "chords", "phrases")
+
+
+def parse_bars(text: str) -> tuple[Path, set[int]]:
+    """File and bar numbers of 'theme.abc:1-2,5'.
+
+    Raises:
+        ValueError: no file or no numbers.
+    """
+    name, _, bars = text.rpartition(":")
+    if not name or not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", bars):
+        raise ValueError(f"{text!r}: expected a file and bars of it, such as theme.musicxml:1-2,5")
+    numbers: set[int] = set()
+    for part in bars.split(","):
+        first, _, last = part.partition("-")
+        if int(last or first) > 9999 or int(last or first) < int(first):
+            raise ValueError(f"{text!r}: bars {part} are none")
+        numbers |= set(range(int(first), int(last or first) + 1))
+    return Path(name), numbers
+
+
+def with_locks(text: str, keep: bool, wishes: Mapping[str, Any]) -> Task:
+    """The task of a file with some of its bars given; the rest of it is as the wishes say.
+
+    A note that is held into a locked bar is locked from its beginning.
+
+    Args:
+        text: file and bars, see `parse_bars`; a pickup is bar 0.
+        keep: whether these bars are kept, or written anew with all others kept.
+        wishes: as `agents.wishes.wished` takes them; what they leave out is the file's.
+
+    Raises:
+        ValueError: a file that cannot be read or has several voices, bars outside the piece, a
+            metre or pickup other than the file's, or locked notes outside the range.
+    """
+    path, numbers = parse_bars(text)
+    piece = read_piece(path)
+    if piece.voices > 1:
+        raise ValueError(f"{path} has {piece.voices} voices; expected a melody of one")
+    asked = {name: wishes[name] for name in TAKEN if wishes[name]}
+    if wishes["range"]:
+        asked["low"], asked["high"] = parse_range(wishes["range"])
+    task = replace(piece.task, **asked)
+    if (task.meter, task.pickup) != (piece.task.meter, piece.task.pickup):
+        raise ValueError(
+            f"{path} is in {piece.meter} with a pickup of {piece.pickup} cells; its bars cannot be "
+            "kept in another metre, so leave --meter and --pickup out"
+        )
+    lines = [*task.bar_lines, task.cells]
+    named = [number + (not task.pickup) for number in range(len(lines) - 1)]
+    if numbers - set(named):
+        raise ValueError(f"{text!r}: the piece has bars {named[0]} to {named[-1]}")
+    chosen = [number in numbers if keep else number not in numbers for number in named]
+    locked = np.repeat(chosen, np.diff(lines))
+    return replace(task, given=(tuple(_given(piece.score(), task, locked)),))
+
+
+def _given(score: Any, task: Task, locked: np.ndarray) -> list[int]:
+    """A token for each cell, UNWRITTEN where the composer is free."""
+    page = np.full(task.cells, HOLD, np.int64)
+    known = min(task.cells, score.task.cells)
+    page[:known] = score.tokens[0, 0, :known]
+    page = np.where(page >= FIRST_PITCH, page + score.task.codec.low - task.codec.low, page)
+    sounding = -1  # cell at which the sounding note began
+    for cell, token in enumerate(page.tolist()):
+        sounding = cell if token >= FIRST_PITCH else -1 if token == REST else sounding
+        begins = locked[cell] and not (cell and locked[cell - 1])
+        if begins and token == HOLD and sounding >= 0:
+            locked[sounding:cell] = True
+        elif token == HOLD and sounding < 0:
+            page[cell] = REST  # a hold would need a note before it, and that one may be free
+    return np.where(locked, page, UNWRITTEN).tolist()
+
+
+def as_words(task: Task) -> tuple[str, ...]:
+    """A task as arguments of its environment, name=value each."""
+    plain = {"key": f'"{task.key}"', "meter": f'"{task.meter}"', "given": _rows(task.given)}
+    for name in ("bars", "low", "high", "grid", "voices", "pickup"):
+        plain[name] = str(getattr(task, name))
+    for name in ("chords", "phrases"):
+        if getattr(task, name):
+            plain[name] = f'"{getattr(task, name)}"'
+    words = tuple(f"{name}={value}" for name, value in plain.items() if value != "[]")
+    for word in words:
+        parse_assignment(word)
+    return words
+
+
+def _rows(given: tuple[tuple[int, ...], ...]) -> str:
+    return "[" + ",".join("[" + ",".join(map(str, row)) + "]" for row in given) + "]"
