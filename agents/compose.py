@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from agents.search import Found
     from envs.score import Score
     from envs.task import Task
-    from rewards.total import RewardSum
+    from rewards.total import RewardSum, Term
 
 MOST_REMARKS = 12  # beneath one tune
 STYLE = ("common_practice=1", "prior=1")  # reward of a melody that is asked for in words
@@ -235,6 +235,8 @@ def check_method(config: ComposeConfig) -> None:
         )
     if config.must and config.method not in ("sample", "prior"):
         raise ValueError(f"--must is kept by --method sample and prior, not by {config.method}")
+    if config.task and (config.lock or config.rewrite):
+        raise ValueError("--lock and --rewrite take the task from the file; leave --task out")
     if config.lock and config.rewrite:
         raise ValueError("--lock and --rewrite both say what stays; leave one out")
     if config.candidates < 1:
@@ -282,6 +284,22 @@ def read_masks(words: Sequence[str], reward: RewardSum) -> RewardSum:
     return RewardSum(terms)
 
 
+def read_demands(words: Sequence[str], reward: RewardSum) -> dict[str, Term]:
+    """The rules of --must, by name.
+
+    Raises:
+        ValueError: as `read_masks`, or a term that pays and so cannot be broken.
+    """
+    terms = dict(read_masks(words, reward).terms) if words else {}
+    for name, term in terms.items():
+        if term.factor > 0 and not getattr(term.fn, "violation", False):
+            raise ValueError(
+                f"{name} pays and cannot be broken, so it is nothing to demand; expected a rule, "
+                "such as in_key, or what has a negative weight"
+            )
+    return terms
+
+
 def make_search(
     config: ComposeConfig, settings: TrainConfig, task: Task, reward: RewardSum
 ) -> Callable[[Score], Found]:
@@ -306,13 +324,14 @@ def make_search(
     if config.method == "masked":
         rules = read_masks(config.mask, reward)
         return lambda page: masked(network, page, rules, seed, temperature, reward)
+    if config.must or config.lock or config.rewrite:
+        demands = read_masks(settings.mask, reward).terms if settings.mask and policy else {}
+        demands = {**demands, **read_demands(config.must, reward)}
+        draw = config.candidates, seed, temperature
+        return lambda page: best_kept(network, page.take([0]), demands, reward, config.n, *draw)
     if config.method == "sample" and settings.mask:  # it learned behind them, and plays behind them
         rules = read_masks(settings.mask, reward)
         return lambda page: masked(network, page, rules, seed, temperature, reward)
-    if config.must or config.lock or config.rewrite:
-        demands = read_masks(config.must, reward).terms if config.must else {}
-        draw = config.candidates, seed, temperature
-        return lambda page: best_kept(network, page.take([0]), demands, reward, config.n, *draw)
     draws = config.best_of if config.method == "best-of-n" else 1
     return lambda page: best_of(network, page, reward, draws, seed, temperature)
 

@@ -66,10 +66,12 @@ def with_locks(text: str, keep: bool, wishes: Mapping[str, Any]) -> Task:
         )
     lines = [*task.bar_lines, task.cells]
     named = [number + (not task.pickup) for number in range(len(lines) - 1)]
-    if numbers - set(named):
-        raise ValueError(f"{text!r}: the piece has bars {named[0]} to {named[-1]}")
+    there = [name for name, line in zip(named, lines, strict=False) if line < piece.task.cells]
+    if numbers - set(there):
+        raise ValueError(f"{text!r}: the piece has bars {there[0]} to {there[-1]}")
     chosen = [number in numbers if keep else number not in numbers for number in named]
     locked = np.repeat(chosen, np.diff(lines))
+    locked[piece.task.cells :] = False  # bars that the file does not have
     return replace(task, given=(tuple(_given(piece.score(), task, locked)),))
 
 

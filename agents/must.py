@@ -29,6 +29,7 @@ from rewards.total import RewardSum, Term
 Demands = Mapping[str, Term]
 
 FEWEST = 32  # pieces begun in a round
+ENOUGH = 1000  # pieces, all stopped at given cells, after which to give up
 MOST_CELLS = 2**18  # of pieces begun together: bounds memory
 
 
@@ -39,12 +40,14 @@ class Kept:
     Attributes:
         pieces: those that do, at most as many as were asked for; None if there is none.
         begun: pieces that were begun.
+        at_given: those of them that a given cell stopped.
         broken: how many pieces each demand stopped, by its name.
         compute: what it cost.
     """
 
     pieces: Score | None
     begun: int = 0
+    at_given: int = 0  # pieces that were given up at a cell that nobody can choose
     broken: Counter[str] = field(default_factory=Counter)
     compute: Compute = field(default_factory=Compute)
 
@@ -93,6 +96,9 @@ def keep(
         raise ValueError("a prior's log p is no demand; expected rules, such as in_key")
     if n < 1 or budget < 1 or not temperature > 0 or page.finished or page.batch != 1:
         raise ValueError("expected n and budget from 1, a temperature above 0, a page to write on")
+    for name, term in demands.items():
+        if page.n_written and np.broadcast_to(breaks(term, page), page.tokens.shape).any():
+            raise ValueError(f"the primer breaks {name} already; change it, or leave {name} out")
     rng, meter = torch.Generator().manual_seed(seed), Meter()
     found, kept = Kept(None), list[Array]()
     most = max(1, MOST_CELLS // page.task.steps)
@@ -105,6 +111,8 @@ def keep(
             network, page.take(np.zeros(size, int)), demands, rng, temperature, found, meter
         )
         found.begun += size
+        if found.at_given == found.begun > ENOUGH:
+            break  # what is given breaks the demand, whatever is drawn
         if whole is not None:
             kept.append(_judged(whole, demands, found))
     tokens = np.concatenate(kept)[:n] if kept else np.empty((0,))
@@ -138,33 +146,28 @@ def _next(
 ) -> tuple[Array, Array]:  # fmt: skip
     """A token (B,) for each piece that breaks nothing, and the numbers of those that have one."""
     free = score.task.codec.allowed(score)
-    given = (
-        free.sum(axis=1) == 1
-    )  # what was asked for is no choice of ours; it is judged at the end
+    fixed = bool((free.sum(axis=1) == 1).all())
     ending = bool(score.task.phrase_ends[score.n_written // score.task.voices])
+    names = list(demands)
     chosen, open_rows = np.zeros(score.batch, np.int64), np.arange(score.batch)
-    dead: list[Array] = []
+    lost = np.zeros(score.batch, bool)
     while len(open_rows):
         left = torch.from_numpy(free[open_rows])
         tokens = draw(logits[open_rows].masked_fill(~left, -torch.inf), rng).numpy()
         chosen[open_rows] = tokens
         child = score.take(open_rows).write(tokens)
         meter.cells += len(open_rows)
-        bad, why = np.zeros(len(open_rows), bool), ""
-        for name, term in demands.items():
-            broken = breaks(term, child.newest)[:, 0, 0] & ~given[open_rows]
-            if (broken & ~bad).any():
-                why = name
-            bad |= broken
+        broken = np.array([breaks(term, child.newest)[:, 0, 0] for term in demands.values()])
+        bad = broken.any(axis=0) if names else np.zeros(len(open_rows), bool)
         free[open_rows[bad], tokens[bad]] = False
-        again = open_rows[bad]
-        hopeless = ~free[again].any(axis=1) | ending
+        hopeless = bad & (ending | ~free[open_rows].any(axis=1))
         if hopeless.any():
-            found.broken[why] += int(hopeless.sum())
-            dead.append(again[hopeless])
-        open_rows = again[~hopeless]
-    lost = np.concatenate(dead) if dead else np.empty(0, np.int64)
-    return chosen, np.setdiff1d(np.arange(score.batch), lost)
+            why = broken[:, hopeless].argmax(axis=0)  # the first demand that a piece broke
+            found.broken.update(names[number] for number in why.tolist())
+            found.at_given += fixed * int(hopeless.sum())
+            lost[open_rows[hopeless]] = True
+        open_rows = open_rows[bad & ~hopeless]
+    return chosen, np.flatnonzero(~lost)
 
 
 def _judged(score: Score, demands: Demands, found: Kept) -> Array:
@@ -197,8 +200,10 @@ def best_kept(
     meter, pieces = Meter(), found.pieces
     returns = meter.returns(reward, pieces)
 
+    own = bool(page.task.free.all()) and not page.n_written  # what is given may be any tune
+
     def copied(row: int) -> bool:
-        return novelty(pieces[row : row + 1])[0].near_copy
+        return own and novelty(pieces[row : row + 1])[0].near_copy
 
     best = rank(pieces, returns, n, refuse=copied)
     if len(best) < n:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from envs.score import Score
 
-NEAREST = 0.25  # share of cells in which two melodies that are shown differ at least
+NEAREST = 0.25  # share of free cells in which two melodies that are shown differ at least
 
 
 def rank(
@@ -22,7 +22,8 @@ def rank(
     """Numbers of the best `n` candidates, best first, each unlike those before it.
 
     Candidates are taken in order of their worth and passed over if they differ from one already
-    taken in less than `nearest` of their cells (Hamming distance). If too few are left, those
+    taken in less than `nearest` of the cells that are not given: in the pitch last begun, or in
+    whether a note begins there. If too few are left, those
     passed over follow, the most different first: maximal marginal relevance (Carbonell and
     Goldstein 1998) with a threshold in place of a weight.
 
@@ -41,7 +42,8 @@ def rank(
     """
     if not 1 <= n <= score.batch:
         raise ValueError(f"n={n}: expected 1 to {score.batch}, the candidates")
-    cells = score.tokens.reshape(score.batch, -1)
+    free = score.task.free if score.task.free.any() else np.ones_like(score.task.free)
+    pitch, onset = score.pitch[:, free], score.onset[:, free]
     distance = np.ones(score.batch)  # to the nearest that is taken
     taken: list[int] = []
     waiting = np.argsort(-np.asarray(worth, np.float64), kind="stable").tolist()
@@ -52,5 +54,6 @@ def rank(
         if refuse(row):
             continue
         taken.append(row)
-        distance = np.minimum(distance, (cells != cells[row]).mean(axis=1))
+        differs = (pitch != pitch[row]) | (onset != onset[row])
+        distance = np.minimum(distance, differs.mean(axis=1))
     return taken

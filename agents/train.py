@@ -142,7 +142,7 @@ def train(config: TrainConfig, resume: Path | None = None) -> int:
     else:
         run = Run(resume)
         before = run.config
-        for name in ("algo", "env", "task", "reward", "prior"):
+        for name in ("algo", "env", "task", "vary", "mask", "reward", "prior"):
             if getattr(config, name) != getattr(before, name):
                 raise ValueError(
                     f"{run.path} was begun with another {name}: {getattr(before, name)!r}; "

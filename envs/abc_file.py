@@ -127,8 +127,10 @@ def _notes(music: str, bar: Fraction | None) -> str:
     # Endings in one spelling, apart from the bar line: it knows [1 and [2 only.
     music = re.sub(r"(?:(?<=\|)|\[)1(?:[,-]\d)*(?=\D|$)", " [1 ", music)
     music = re.sub(r"(?:(?<=\|)|\[)[2-9](?:[,-]\d)*(?=\D|$)", " [2 ", music)
-    while (plain := _BROKEN.sub(_spelled_out, music, count=1)) != music:
-        music = plain
+    place = 0
+    while found := _BROKEN.search(music, place):  # the second note may begin another
+        place = found.start()
+        music = music[:place] + _spelled_out(found) + music[found.end() :]
     # It reads A/ and A// but not A3//.
     return re.sub(r"(\d)(//+)(?!\d)", lambda found: f"{found[1]}/{2 ** len(found[2])}", music)
 

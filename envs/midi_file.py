@@ -51,14 +51,19 @@ class MidiFile:
         """What the file says of itself.
 
         Args:
-            meter: known better; the file's is not looked at.
+            meter: known better than by the file.
 
         Raises:
             RefusedError: the metre changes, or is one that bars of cells cannot have.
         """
         facts = Facts(tick=Fraction(1, self.quarter), title=self._title())
-        first, pickup = self._meter() if meter is None else (meter, Fraction(0))
-        facts.meter = first
+        try:
+            facts.meter, pickup = self._meter()
+        except RefusedError:
+            if meter is None:
+                raise
+            pickup = Fraction(0)
+        facts.meter = meter or facts.meter
         facts.layout = Layout(pickup=pickup)
         if len(self.score.tempos):
             facts.tempo = float(self.score.tempos[0].qpm)

@@ -103,8 +103,10 @@ def parse_phrases(text: str, bars: int) -> tuple[Phrase, ...]:
     Raises:
         ValueError: no plan, or one that does not fill the piece's bars.
     """
-    words = text.replace("+", " ").split() if re.search(r"\d", text) else list(text.strip())
-    found = [re.fullmatch(r"([A-Za-z]?)'?(\d{0,2})", word) for word in words]
+    numbered = re.search(r"\d", text)
+    words = text.replace("+", " ").split() if numbered else re.findall(r"\S'*", text)
+    form = r"([A-Za-z]?)'{0,2}(\d{1,2})" if numbered else r"([A-Za-z])'{0,2}()"
+    found = [re.fullmatch(form, word) for word in words]
     if not words or not all(found):
         raise ValueError(f"phrases {text!r}: expected a plan such as AABA, 4+4 or 'A4 A4 B8'")
     letters = [match[1] for match in found if match]

@@ -150,7 +150,7 @@ class Key:
         if tonic[:1] not in LETTERS or tonic[1:] not in ("", "#", "b"):
             raise ValueError(f"key {text!r}: {tonic!r} is no tonic; expected such as 'C' or 'F#'")
         mode = MODE_NAMES.get(mode, mode)
-        if mode[:1].isdigit():
+        if mode[:1].isdecimal():
             return Key(tonic, _read_scale(text, mode))
         if mode not in SCALES:
             near = did_you_mean(mode, [*SCALES, *MODE_NAMES])
@@ -219,7 +219,7 @@ class Key:
 def _read_scale(text: str, numbers: str) -> str:
     """Semitones of a scale as the mode's name, '0,2,3,7,8'."""
     words = numbers.replace(",", " ").split()
-    steps = [int(word) if word.isdigit() else -1 for word in words]
+    steps = [int(word) if re.fullmatch(r"[0-9]{1,2}", word) else -1 for word in words]
     if steps != sorted(set(steps)) or steps[0] != 0 or steps[-1] > 11 or len(steps) < 2:
         raise ValueError(
             f"key {text!r}: a scale is its semitones above the tonic, rising from 0 to 11 at most, "

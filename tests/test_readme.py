@@ -10,6 +10,7 @@ from agents.arguments import parse_arguments
 from agents.benchmark import BenchmarkConfig
 from agents.compose import ComposeConfig
 from agents.evaluate import EvaluateConfig
+from agents.explain import ExplainConfig
 from agents.tune import TuneConfig
 from pretrained.train import PriorConfig
 
@@ -44,6 +45,7 @@ def test_command_is_one_of_ours_and_its_arguments_parse(command, monkeypatch):
             kinds = {
                 "agents.compose": ComposeConfig,
                 "agents.evaluate": EvaluateConfig,
+                "agents.explain": ExplainConfig,
                 "agents.benchmark": BenchmarkConfig,
                 "agents.tune": TuneConfig,
                 "pretrained.train": PriorConfig,

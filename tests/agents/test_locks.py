@@ -49,6 +49,15 @@ def test_more_bars_than_the_file_has_are_free(theme):
     assert task.free[0].reshape(6, 16).all(axis=1).tolist() == [False] * 4 + [True] * 2
 
 
+def test_bars_that_the_file_does_not_have_are_written_anew(theme):
+    task = with_locks(f"{theme}:1", False, NOTHING | {"bars": 6})
+    assert task.free[0].reshape(6, 16).all(axis=1).tolist() == [True, *[False] * 3, True, True]
+    with pytest.raises(ValueError, match="the piece has bars 1 to 4"):
+        with_locks(f"{theme}:6", True, NOTHING | {"bars": 8})
+    with pytest.raises(ValueError, match="leave --task out"):
+        compose.check_method(ComposeConfig(lock=f"{theme}:1", method="prior", task=("bars=2",)))
+
+
 def test_a_note_held_into_a_locked_bar_is_locked_from_its_beginning(tmp_path):
     held = score_from_text("C4:12 D4:12 r:4 r:16 E4:4", key="C major")
     path = tmp_path / "held.mid"

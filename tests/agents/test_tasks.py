@@ -9,6 +9,7 @@ from agents import algorithms
 from agents.config import TrainConfig
 from agents.rollout import EpisodeBuffer
 from agents.tasks import learn_on, variants, varied
+from agents.train import train
 from agents.vec_env import CompositionVecEnv, make_env
 from rewards import build
 from tests.agents.helpers import tiny, trained
@@ -78,3 +79,5 @@ def test_a_run_on_several_tasks_is_repeated_by_its_settings(tiny_checkpoint, tmp
     first, second = (trained(replace(base, name=name)) for name in "ab")
     assert first.read_metrics()["return"] == second.read_metrics()["return"]
     assert first.config.vary == VARY
+    with pytest.raises(ValueError, match="was begun with another vary"):
+        train(replace(first.config, vary=(), n_timesteps=1200), first.path)

@@ -64,6 +64,7 @@ def test_plans_of_phrases():
         *(Phrase("A", 0, 2), Phrase("A", 2, 2), Phrase("B", 4, 2), Phrase("A", 6, 2)),
     )
     assert parse_phrases("4+4", 8) == (Phrase("", 0, 4), Phrase("", 4, 4))
+    assert [p.letter for p in parse_phrases("AA'BA'", 8)] == ["A", "A", "B", "A"]
     assert parse_phrases("A4 A4 B8", 16)[2] == Phrase("B", 8, 8)
 
 
@@ -72,7 +73,9 @@ def test_plans_of_phrases():
     [
         ("4+5", "have 9 bars, the piece has 8"),
         ("AAB", "do not fall into 3 equal phrases"),
-        ("A4 B", "have 4 bars"),
+        ("A4 B", "expected a plan such as"),
+        ("A4 B3", "have 7 bars"),
+        ("A'''B", "expected a plan such as"),
         ("4-4", "expected a plan such as"),
     ],
 )
