@@ -113,8 +113,8 @@ def main() -> None:
         "Made by `python -m rewards.calibrate docs/rules.md`. In each column: per cent of the "
         "tunes that break the rule anywhere / violation per 100 notes.\n\n"
         "Essen's files name a tonic, and most of its Chinese songs do not end on it, climb early "
-        "and syncopate: rules of the tonic, of the summit and of the metre say more about Europe than "
-        "about these songs. The pack `pentatonic` leaves most of them out.\n\n"
+        "and syncopate: rules of the tonic, of the summit and of the metre say more about Europe "
+        "than about these songs. The pack `pentatonic` leaves most of them out.\n\n"
         + text
         + "\n"
         + catalogue()
