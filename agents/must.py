@@ -3,8 +3,9 @@
 A token is drawn, the demands look at it, and one that breaks a demand is drawn again without it:
 the same as drawing from the network's distribution over what is permitted. A piece that has no
 token left is given up. So is one whose phrase ends wrongly: a last short note bent to what is asked
-would keep the letter of a cadence, and be none. At the end every demand judges the whole piece once
-more, so nothing comes out that was not found to keep them all.
+would keep the letter of a cadence, and be none; pieces that ended it well go on in its place, as
+in a particle filter. At the end every demand judges the whole piece once more, so nothing comes out
+that was not found to keep them all.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Kept:
         pieces: those that do, at most as many as were asked for; None if there is none.
         begun: pieces that were begun.
         at_given: those of them that a given cell stopped.
-        broken: how many pieces each demand stopped, by its name.
+        broken: how often each demand stopped a piece, by its name.
         compute: what it cost.
     """
 
@@ -133,6 +134,10 @@ def _round(
         if not len(alive):
             return None
         if len(alive) < score.batch:
+            time = score.n_written // score.task.voices
+            if score.task.phrase_ends[time] and time < score.task.cells - 1:
+                # Those that ended a phrase well go on in several ways, as many as there were.
+                alive = np.resize(alive, score.batch)
             score, tokens = score.take(alive), tokens[alive]
             reader.take(alive)
         score = score.write(tokens)
@@ -178,7 +183,11 @@ def _judged(score: Score, demands: Demands, found: Kept) -> Array:
         found.broken[name] += int((good & broken).sum())
         good &= ~broken
     found.broken = +found.broken
-    return score.tokens[good]
+    kept = score.tokens[good]
+    if not score.task.phrase_ends[:-1].any():
+        return kept
+    _, first = np.unique(kept, axis=0, return_index=True)  # of two that went on alike, one
+    return kept[np.sort(first)]
 
 
 def best_kept(

@@ -99,6 +99,15 @@ def test_a_run_with_a_mask_keeps_demands_too(tiny_checkpoint, tmp_path):
         assert {note.pitch % 12 for note in notes} <= {0, 2, 4, 5, 7, 9, 11}
 
 
+def test_phrases_that_end_well_go_on_in_the_place_of_those_that_do_not(tiny_prior):
+    task = Task(bars=4, meter="2/4", low="C4", high="E4", phrases="1+1+1+1")
+    demands = build({"cadence": 1.0}).terms
+    found = keep(tiny_prior, page_of(task), demands, 10, seed=1, budget=4000)
+    assert found.count == 10
+    assert not breaks(demands["cadence"], found.pieces).any()
+    assert len({tuple(row[0]) for row in found.pieces.tokens.tolist()}) == 10
+
+
 # -- ranking ---------------------------------------------------------------------------------------
 
 
