@@ -260,8 +260,8 @@ class CompositionEnv(gymnasium.Env[Observation, Any]):
 
     ## Rewards
     The sum of weighted terms, each in `info["reward_terms"]`. `composition/RLTuner-v0` pays the
-    nine rules of RL Tuner with the reference weights, `composition/Melody-v0` the pack `default`.
-    Any other: a name, a mapping of names to weights, 'file.py:function', or a function.
+    nine rules of RL Tuner with the reference weights, `composition/Melody-v0` the pack
+    `common_practice`. Any other: a name, a mapping of names to weights, 'file.py:function', or a function.
 
     ## Starting State
     An empty page, given cells written. `reset(options={"primer": tokens})` starts behind a
@@ -272,10 +272,11 @@ class CompositionEnv(gymnasium.Env[Observation, Any]):
 
     ## Arguments
     `reward`, `render_mode` ('ansi', 'rgb_array', 'human'), and the task: `key`, `meter`, `bars`,
-    `low`, `high`, `grid`, `voices`, `given`; see `envs.task.Task`.
+    `low`, `high`, `grid`, `voices`, `given`, `pickup`, `chords`, `phrases`; see `envs.task.Task`.
 
     ## Version History
-    * v0: initial version.
+    * v0: initial version. Since 0.3.0 of this package `context` ends with `home`, and
+      `composition/Melody-v0` pays `common_practice`.
 
     Raises:
         TypeError, ValueError: an unknown or impossible argument, or an unknown reward.
