@@ -261,7 +261,8 @@ class CompositionEnv(gymnasium.Env[Observation, Any]):
     ## Rewards
     The sum of weighted terms, each in `info["reward_terms"]`. `composition/RLTuner-v0` pays the
     nine rules of RL Tuner with the reference weights, `composition/Melody-v0` the pack
-    `common_practice`. Any other: a name, a mapping of names to weights, 'file.py:function', or a function.
+    `common_practice`. Any other: a name, a mapping of names to weights, 'file.py:function', or a
+    function.
 
     ## Starting State
     An empty page, given cells written. `reset(options={"primer": tokens})` starts behind a
