@@ -17,13 +17,10 @@ from torch import Tensor, nn
 from envs.codec import Codec
 from envs.task import CONTEXT
 from pretrained import checkpoint
-from pretrained.prior import ILLEGAL, RecurrentPrior, draw, moved, moved_back, own_tokens
+from pretrained.prior import ILLEGAL, RecurrentPrior, draw, moved, moved_back, own_tokens, places
 from pretrained.rnn import Hidden
 
-CELL, PLACE, BAR, BEAT, VOICE, VOICES = (
-    CONTEXT.index(name)
-    for name in ("cell", "cell_in_bar", "bar_cells", "beat_cells", "voice", "voices")
-)
+CELL, VOICE, VOICES = (CONTEXT.index(name) for name in ("cell", "voice", "voices"))
 WHERE = [CONTEXT.index(name) for name in ("home", "low", "high")]
 
 Observation = Mapping[str, Tensor]
@@ -35,6 +32,7 @@ class _Memory:
 
     step: int  # cells written, all voices
     tokens: Tensor  # (B, V, T) the page then
+    places: Tensor  # (B or 1, T, 6)
     hidden: list[Hidden]  # a state for each voice, before its next cell
     features: Tensor  # (B, hidden) at the cell to come
     logits: Tensor  # (B, vocab) there
@@ -136,18 +134,17 @@ class PriorPolicy(BasePolicy):
             return memory.logits, memory.features
         if memory is None or not self._follows(memory, tokens, step):
             hidden = [self.net.start(len(tokens)) for _ in range(tokens.shape[1])]
-            first = 0
+            first, place = 0, places(context, tokens.shape[2])
         else:
-            hidden, first = memory.hidden, memory.step + 1
+            hidden, first, place = memory.hidden, memory.step + 1, memory.places
         logits, features, own = torch.empty(0), torch.empty(0), own_of(self.codec, context)
         for at in range(first, step + 1):
             time, voice = divmod(at, tokens.shape[1])
             start = torch.full_like(tokens[:, 0, 0], self.net.start_token)
             previous = moved(tokens[:, voice, time - 1], own) if time else start
-            place = places(context, time + 1)[:, time]
-            logits, features, hidden[voice] = self.net.step(previous, place, hidden[voice])
+            logits, features, hidden[voice] = self.net.step(previous, place[:, time], hidden[voice])
         logits = moved_back(logits, own, self.codec.vocab)
-        self._memory = _Memory(step, tokens.clone(), hidden, features, logits)
+        self._memory = _Memory(step, tokens.clone(), place, hidden, features, logits)
         return logits, features
 
     def _follows(self, memory: _Memory, tokens: Tensor, step: int) -> bool:
@@ -248,21 +245,6 @@ def mask_logits(logits: Tensor, mask: Tensor) -> Tensor:
     return logits.masked_fill(mask == 0, ILLEGAL).log_softmax(dim=-1)
 
 
-def places(context: Tensor, cells: int) -> Tensor:
-    """(B, cells, 3) int64: position in the bar, bar and beat length of each piece's cells.
-
-    (1, cells, 3) if all pieces have one metre: what is the same is looked up once.
-    """
-    bar, beat = context[:, BAR].long(), context[:, BEAT].long()
-    before = (context[:, PLACE] - context[:, CELL]).long() % bar  # of the bar, at the first cell
-    kinds = torch.stack([before, bar, beat], dim=1)
-    if (kinds == kinds[0]).all():
-        kinds = kinds[:1]
-    before, bar, beat = kinds[:, :, None].unbind(dim=1)
-    cell, spread = torch.arange(cells, device=context.device), (len(kinds), cells)
-    return torch.stack([(cell + before) % bar, bar.expand(spread), beat.expand(spread)], dim=2)
-
-
 def own_of(codec: Codec, context: Tensor) -> Tensor:
     """(B, vocab of the task): see `own_tokens`; (1, ...) if all pieces have one key and range."""
     where = context[:, WHERE].long()
@@ -274,7 +256,7 @@ def lines_of(codec: Codec, pieces: Tensor, context: Tensor) -> tuple[Tensor, Ten
     """Whole pieces (B, V, T) as a network reads them, each voice a line of its own.
 
     Returns:
-        own tokens (B * V or 1, vocab of the task), lines (B * V, T), places (B * V or 1, T, 3).
+        own tokens (B * V or 1, vocab of the task), lines (B * V, T), places (B * V or 1, T, 6).
     """
     voices, cells = pieces.shape[1:]
     own, place = own_of(codec, context), places(context, cells)

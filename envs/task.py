@@ -16,6 +16,7 @@ from envs.theory import Key, Meter, parse_pitch
 MAX_BARS = 64
 MAX_CELLS = 4096  # of one voice
 MAX_VOICES = 8
+BARS_TO_A_NUMBER = 16
 
 # What each number of an observation's "context" means; all are counts or MIDI numbers.
 CONTEXT = (
@@ -30,6 +31,8 @@ CONTEXT = (
     "low",
     "high",
     "home",  # pitch class of the major key that has the key signature
+    # Bars that end a phrase, 16 of them to a number: bit 0 for the first of the 16.
+    *(f"phrase_ends_{first}" for first in range(0, MAX_BARS, BARS_TO_A_NUMBER)),
 )
 
 
@@ -146,6 +149,12 @@ class Task:
         return last
 
     @cached_property
+    def _phrase_bits(self) -> tuple[int, ...]:
+        bits = sum(1 << (phrase.first_bar + phrase.bars - 1) for phrase in self.phrase_plan)
+        firsts = range(0, MAX_BARS, BARS_TO_A_NUMBER)
+        return tuple(bits >> first & (1 << BARS_TO_A_NUMBER) - 1 for first in firsts)
+
+    @cached_property
     def harmony(self) -> tuple[tuple[Chord, ...], ...]:
         """The chords of each bar; () if none are asked for."""
         return parse_chords(self.chords, self.key, self.bars) if self.chords else ()
@@ -208,6 +217,7 @@ class Task:
         values = (
             *(time, self.cells, self.place_in_bar(time), self.bar_cells, self.beat_cells),
             *(voice, self.voices, self.key.pitch_class, self.low, self.high, self.key.home),
+            *self._phrase_bits,
         )
         return np.array(values, np.float32)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +13,12 @@ from torch import Tensor
 
 from envs.codec import HOLD, Codec
 from envs.score import Score
+from envs.task import BARS_TO_A_NUMBER, CONTEXT, MAX_BARS, Task
 from pretrained.rnn import Hidden, RecurrentNet
 
-if TYPE_CHECKING:
-    from envs.task import Task
+_CELL, _IN_BAR = (CONTEXT.index(name) for name in ("cell", "cell_in_bar"))
+_PLAN = [CONTEXT.index(name) for name in ("bar_cells", "beat_cells", "tonic", "home", "cells")]
+_PLAN += [n for n, name in enumerate(CONTEXT) if name.startswith("phrase_ends")]
 
 CHUNK = 512  # pieces in one teacher-forced pass: bounds memory, loses no speed
 ILLEGAL = -1e9  # log-probability of what the grammar forbids; finite, so 0 * it stays a number
@@ -58,13 +60,49 @@ class PriorState:
     started: Tensor  # (B,) bool
     task: Task
     own: Tensor  # (1, vocab of the task) the prior's token for each of the task's
+    places: Tensor  # (1, T, 6)
 
 
-def places(task: Task) -> Tensor:
-    """(T, 3) int64: position in the bar, bar length, beat length of each cell, in cells."""
-    cell = torch.arange(task.cells)
-    bar, beat = torch.full_like(cell, task.bar_cells), torch.full_like(cell, task.beat_cells)
-    return torch.stack([(cell - task.pickup) % task.bar_cells, bar, beat], dim=1)
+def places(context: Tensor, cells: int) -> Tensor:
+    """(B, cells, 6) int64: what `pretrained.rnn.PLACE` names, of the first cells of each piece.
+
+    (1, cells, 6) if all pieces have one plan: what is the same is looked up once.
+
+    Args:
+        context: (B, len(CONTEXT)) of observations, see `envs.task.CONTEXT`.
+        cells: of one voice.
+    """
+    plan = context[:, _PLAN].long()
+    bar = plan[:, 0]
+    before = (context[:, _IN_BAR] - context[:, _CELL]).long() % bar  # of the bar, at the first cell
+    kinds = torch.cat([before[:, None], plan], dim=1)
+    if (kinds == kinds[0]).all():
+        kinds = kinds[:1]
+    before, bar, beat, tonic, home, length = kinds[:, :6, None].unbind(dim=1)
+    cell, spread = torch.arange(cells, device=context.device), (len(kinds), cells)
+    passed = (cell // bar).clamp(max=MAX_BARS - 1)  # bars, counted from the first cell
+    left = phrase_ends(kinds[:, 6:]).gather(1, passed) - passed
+    mode, rest = ((tonic - home) % 12).expand(spread), ((length - 1 - cell) // bar).clamp(min=0)
+    return torch.stack(
+        [(cell + before) % bar, bar.expand(spread), beat.expand(spread), mode, left, rest], dim=2
+    )
+
+
+def phrase_ends(bits: Tensor) -> Tensor:
+    """(B, 64) int64: the bar that ends the phrase of each bar; 64 if none does.
+
+    Args:
+        bits: (B, 4) int64, the context's numbers of phrase ends.
+    """
+    bar = torch.arange(MAX_BARS, device=bits.device)
+    ends = (bits[:, bar // BARS_TO_A_NUMBER] >> bar % BARS_TO_A_NUMBER & 1).bool()
+    found = torch.where(ends, bar, MAX_BARS)
+    return found.flip(1).cummin(dim=1).values.flip(1)
+
+
+def places_of(task: Task) -> Tensor:
+    """(1, T, 6) int64: see `places`."""
+    return places(torch.from_numpy(task.context(0))[None], task.cells)
 
 
 def legal_tokens(task: Task, started: Tensor) -> Tensor:
@@ -152,7 +190,7 @@ class RecurrentPrior:
     def log_probs(self, tokens: Tensor, task: Task) -> Tensor:
         """All log-probabilities (N, T, vocab) along token sequences (N, T) of one voice each."""
         own = self.own(task).to(tokens.device)
-        logits, _ = self.net(moved(tokens, own), places(task)[None])
+        logits, _ = self.net(moved(tokens, own), places_of(task).to(tokens.device))
         legal = legal_tokens(task, has_started(tokens))
         logits = moved_back(logits, own, self.codec.vocab)
         return logits.masked_fill_(~legal, ILLEGAL).log_softmax(dim=-1)
@@ -174,7 +212,7 @@ class RecurrentPrior:
     def start(self, task: Task, batch: int) -> PriorState:
         """The state before the first cell of one voice."""
         started = torch.zeros(batch, dtype=torch.bool)
-        return PriorState(self.net.start(batch), 0, started, task, self.own(task))
+        return PriorState(self.net.start(batch), 0, started, task, self.own(task), places_of(task))
 
     @torch.inference_mode()
     def step(self, token: Tensor | None, state: PriorState) -> tuple[Tensor, PriorState]:
@@ -184,7 +222,7 @@ class RecurrentPrior:
             started = state.started
         else:
             started = state.started | (token > HOLD)
-        place = places(state.task)[state.cell][None]
+        place = state.places[:, state.cell]
         read = token if state.cell == 0 else moved(token, state.own)
         logits, _, hidden = self.net.step(read, place, state.hidden)
         legal = legal_tokens(state.task, started)

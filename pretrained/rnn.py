@@ -1,10 +1,12 @@
 """The recurrent network: an LSTM over tokens that sees where in the bar it is, and looks back.
 
 The input at a cell is the token before it and the place of the cell itself: its position in the
-bar, the bar's length and the beat's length, all in cells. A network that looks back also sees the
-token that stood at the cell one bar (two bars, ...) ago, and how many of the last tokens in a row
-were those of a bar before, as in Magenta's Lookback RNN (Waite 2016): what an LSTM would have to
-remember to repeat itself. Tables of embeddings are added up and fed to `torch.nn.LSTM`.
+bar, the bar's length and the beat's length, all in cells. A network that knows the plan also sees
+the mode, and how many bars are left of the phrase and of the piece, so it can come to an end. A
+network that looks back also sees the token that stood at the cell one bar (two bars, ...) ago, and
+how many of the last tokens in a row were those of a bar before, as in Magenta's Lookback RNN (Waite
+2016): what an LSTM would have to remember to repeat itself. Tables of embeddings are added up and
+fed to `torch.nn.LSTM`.
 """
 
 from __future__ import annotations
@@ -16,8 +18,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-PLACE = ("cell_in_bar", "bar_cells", "beat_cells")
-PLACE_SIZES = (64, 65, 17)  # a longer bar or beat shares the last row of its table
+# What is known of a cell's place. Bars left are those after the cell's own; the mode is the tonic's
+# pitch class where the key signature is that of C.
+PLACE = ("cell_in_bar", "bar_cells", "beat_cells", "mode", "phrase_bars_left", "piece_bars_left")
+PLACE_SIZES = (64, 65, 17, 12, 9, 33)  # what is larger shares the last row of its table
+METRE = 3  # of them; all of them are the plan
 LONGEST_BAR = PLACE_SIZES[0]  # cells; in longer bars there is no looking back
 LONGEST_RUN = 16  # repeated tokens in a row; more count as this many
 
@@ -41,6 +46,7 @@ class NetShape:
         layers: LSTM layers.
         embed: size of the summed input embedding.
         lookback: bars looked back to; 0 for a network without.
+        places: how many of PLACE it sees: METRE of them, or all.
     """
 
     vocab: int = 38
@@ -48,11 +54,12 @@ class NetShape:
     layers: int = 1
     embed: int = 128
     lookback: int = 0
+    places: int = METRE
 
     def __post_init__(self) -> None:
         bounds = {"vocab": 4096, "hidden": 8192, "layers": 16, "embed": 8192}
-        least = {"lookback": 0}
-        for name, most in (bounds | {"lookback": 8}).items():
+        least = {"lookback": 0, "places": METRE}
+        for name, most in (bounds | {"lookback": 8, "places": len(PLACE)}).items():
             value, low = getattr(self, name), least.get(name, 1)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= most:
                 raise ValueError(f"network {name}={value!r}: expected a whole number {low}..{most}")
@@ -70,7 +77,7 @@ class RecurrentNet(nn.Module):
         super().__init__()
         self.shape = shape
         self.token = nn.Embedding(shape.vocab + 1, shape.embed)
-        tables = [nn.Embedding(size, shape.embed) for size in PLACE_SIZES]
+        tables = [nn.Embedding(size, shape.embed) for size in PLACE_SIZES[: shape.places]]
         for table in tables:
             nn.init.zeros_(table.weight)  # a bar length never trained on changes nothing
         self.place = nn.ModuleList(tables)
@@ -92,7 +99,7 @@ class RecurrentNet(nn.Module):
         return self.shape.vocab + 1 + LONGEST_RUN + 1
 
     def embed(self, token: Tensor, place: Tensor, back: Tensor) -> Tensor:
-        """Input vectors (..., embed) of previous tokens (...) and places (..., 3), all int64.
+        """Input vectors (..., embed) of previous tokens (...) and places (..., 6), all int64.
 
         Places may have fewer rows than tokens and are broadcast. `back` (..., 2 * lookback) are
         rows of the table of what is seen in looking back.
@@ -135,7 +142,7 @@ class RecurrentNet(nn.Module):
 
         Args:
             tokens: (B, T) int64; the last one is not read.
-            place: (B, T, 3) or (1, T, 3) int64, see PLACE.
+            place: (B, T, 6) or (1, T, 6) int64, see PLACE.
             bf16: run the LSTM in bfloat16; the read-out stays in float32.
 
         Returns:
@@ -185,7 +192,7 @@ class RecurrentNet(nn.Module):
 
         Args:
             token: (B,) previous tokens, `start_token` at the first cell.
-            place: (B, 3) or (1, 3) of the cell to come.
+            place: (B, 6) or (1, 6) of the cell to come.
             state: from `start` or the step before.
         """
         back = torch.empty(0)

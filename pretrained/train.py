@@ -2,6 +2,7 @@
 
     python -m pretrained.train
     python -m pretrained.train --epochs 20 --hidden 128 --out my_prior.safetensors
+    python -m pretrained.train --plan --out melody.safetensors
 
 Reads the parsed corpus that ships, trains the LSTM, and reports held-out nats per token,
 accuracy and bits per note beside n-gram baselines on the same split.
@@ -22,6 +23,7 @@ import numpy.typing as npt
 from envs.codec import FIRST_PITCH, HOLD, Codec
 from envs.theory import parse_range
 from pretrained.corpus import Tune, load_corpus
+from pretrained.lessons import Lesson, lesson
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,6 +45,8 @@ class PriorConfig:
         layers: LSTM layers.
         embed: size of the input embedding.
         lookback: bars the network looks back to.
+        plan: the network also sees the mode and how many bars are left of the phrase and of the
+            piece, and is shown parts of tunes that end as pieces do.
         dropout: share of the LSTM's inputs and outputs dropped while training.
         batch_tokens: tokens in a batch of whole tunes of about one length.
         learning_rate: of AdamW; warms up, then falls to zero along a cosine.
@@ -61,6 +65,7 @@ class PriorConfig:
     layers: int = 1
     embed: int = 128
     lookback: int = 2
+    plan: bool = False
     dropout: float = 0.4
     batch_tokens: int = 6144
     learning_rate: float = 4e-3
@@ -96,10 +101,10 @@ class HeldOut:
         )
 
 
-def for_codec(tune: Tune, codec: Codec) -> npt.NDArray[np.int64]:
-    """A tune's tokens in another vocabulary, pitches unchanged."""
+def for_codec(tokens: npt.NDArray[np.integer], codec: Codec) -> npt.NDArray[np.int64]:
+    """Tokens of the shipped corpus in another vocabulary, pitches unchanged."""
     shift = Codec().low - codec.low
-    tokens = tune.tokens.astype(np.int64)
+    tokens = tokens.astype(np.int64)
     return np.where(tokens >= FIRST_PITCH, tokens + shift, tokens)
 
 
@@ -109,37 +114,35 @@ def fits(tune: Tune, codec: Codec) -> bool:
     return bool((pitches >= codec.low).all() and (pitches <= codec.high).all())
 
 
-def collate(tunes: Sequence[Tune], codec: Codec) -> tuple[Tensor, Tensor, Tensor]:
-    """Tokens (B, T), places (B, T, 3) and which are real (B, T) of tunes, padded to one length."""
+def collate(lessons: Sequence[Lesson], codec: Codec) -> tuple[Tensor, Tensor, Tensor]:
+    """Tokens (B, T), places (B, T, 6) and which are real (B, T), padded to one length."""
     import torch
 
-    length = max(len(tune.tokens) for tune in tunes)
-    tokens = torch.zeros(len(tunes), length, dtype=torch.int64)
-    place = torch.zeros(len(tunes), length, 3, dtype=torch.int64)
-    real = torch.zeros(len(tunes), length, dtype=torch.bool)
-    for row, tune in enumerate(tunes):
-        n = len(tune.tokens)
-        tokens[row, :n] = torch.from_numpy(for_codec(tune, codec))
-        place[row, :n, 0] = torch.from_numpy(tune.position.astype(np.int64))
-        place[row, :n, 1] = tune.bar_cells
-        place[row, :n, 2] = tune.beat_cells
+    length = max(len(lesson.tokens) for lesson in lessons)
+    tokens = torch.zeros(len(lessons), length, dtype=torch.int64)
+    place = torch.zeros(len(lessons), length, 6, dtype=torch.int64)
+    real = torch.zeros(len(lessons), length, dtype=torch.bool)
+    for row, shown in enumerate(lessons):
+        n = len(shown.tokens)
+        tokens[row, :n] = torch.from_numpy(for_codec(shown.tokens, codec))
+        place[row, :n] = torch.from_numpy(shown.place)
         real[row, :n] = True
     return tokens, place, real
 
 
 def batches(
-    tunes: Sequence[Tune], batch_tokens: int, rng: np.random.Generator
-) -> Iterator[list[Tune]]:
-    """Tunes of about one length together, batches in random order."""
-    jitter = rng.uniform(0.9, 1.1, len(tunes))  # so that the batches differ between epochs
-    order = np.argsort([len(t.tokens) * j for t, j in zip(tunes, jitter, strict=True)])
-    groups: list[list[Tune]] = [[]]
+    lessons: Sequence[Lesson], batch_tokens: int, rng: np.random.Generator
+) -> Iterator[list[Lesson]]:
+    """Lessons of about one length together, batches in random order."""
+    jitter = rng.uniform(0.9, 1.1, len(lessons))  # so that the batches differ between epochs
+    order = np.argsort([len(x.tokens) * j for x, j in zip(lessons, jitter, strict=True)])
+    groups: list[list[Lesson]] = [[]]
     for index in order:
-        tune = tunes[index]
-        longest = max(len(tune.tokens), *(len(t.tokens) for t in groups[-1]), 1)
+        shown = lessons[index]
+        longest = max(len(shown.tokens), *(len(x.tokens) for x in groups[-1]), 1)
         if groups[-1] and longest * (len(groups[-1]) + 1) > batch_tokens:
             groups.append([])
-        groups[-1].append(tune)
+        groups[-1].append(shown)
     for index in rng.permutation(len(groups)):
         yield groups[index]
 
@@ -155,7 +158,8 @@ def held_out(net: RecurrentNet, tunes: Sequence[Tune], codec: Codec) -> HeldOut:
     net.eval()
     with torch.inference_mode():
         for start in range(0, len(tunes), 16):
-            tokens, place, real = collate(tunes[start : start + 16], codec)
+            shown = [lesson(tune) for tune in tunes[start : start + 16]]
+            tokens, place, real = collate(shown, codec)
             logits, _ = net(tokens, place)
             logits = logits.masked_fill(~legal[has_started(tokens).long()], ILLEGAL)
             chosen = logits.log_softmax(-1).gather(2, tokens[..., None])[..., 0]
@@ -170,8 +174,8 @@ def baseline(order: int, train: Sequence[Tune], test: Sequence[Tune], codec: Cod
     """Figures of an n-gram model on the same tunes."""
     from pretrained.ngram import NGram
 
-    model = NGram(order, codec.vocab).fit(for_codec(tune, codec).tolist() for tune in train)
-    pieces = [for_codec(tune, codec) for tune in test]
+    model = NGram(order, codec.vocab).fit(for_codec(tune.tokens, codec).tolist() for tune in train)
+    pieces = [for_codec(tune.tokens, codec) for tune in test]
     nats = np.concatenate([-model.log_prob(piece.tolist()) for piece in pieces])
     guess = np.concatenate([model.best(piece.tolist()) for piece in pieces])
     tokens = np.concatenate(pieces)
@@ -198,12 +202,15 @@ def fit(config: PriorConfig, train: list[Tune], valid: list[Tune], codec: Codec)
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
     from tqdm import tqdm
 
-    from pretrained.rnn import NetShape, RecurrentNet
+    from pretrained.rnn import METRE, PLACE, NetShape, RecurrentNet
 
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads)
     rng = np.random.default_rng(config.seed)
-    shape = NetShape(codec.vocab, config.hidden, config.layers, config.embed, config.lookback)
+    places = len(PLACE) if config.plan else METRE
+    shape = NetShape(
+        codec.vocab, config.hidden, config.layers, config.embed, config.lookback, places
+    )
     net = RecurrentNet(shape, config.dropout)
     averaged = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(config.average))
     kept: RecurrentNet = averaged.module  # type: ignore[assignment]
@@ -213,7 +220,8 @@ def fit(config: PriorConfig, train: list[Tune], valid: list[Tune], codec: Codec)
     for epoch in tqdm(range(config.epochs), desc="epochs", disable=None, mininterval=1):
         net.train()
         losses, began = [], time.monotonic()
-        groups = list(batches(train, config.batch_tokens, rng))
+        lessons = [lesson(tune, rng if config.plan else None) for tune in train]
+        groups = list(batches(lessons, config.batch_tokens, rng))
         for done, group in enumerate(groups):
             rate = config.learning_rate * warm_cosine((epoch + done / len(groups)) / config.epochs)
             optimizer.param_groups[0]["lr"] = rate

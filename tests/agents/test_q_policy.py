@@ -15,7 +15,7 @@ from agents.q_policy import KINDS, QPolicy, merge, state_values
 from envs.composition import CompositionVectorEnv
 from envs.task import Task
 from pretrained import checkpoint
-from pretrained.prior import places, sample
+from pretrained.prior import places_of, sample
 from pretrained.rnn import NetShape, RecurrentNet
 from tests.agents.helpers import observe, rows, whole, writing_order
 from tests.agents.q_learners import kinds, move
@@ -98,7 +98,7 @@ def test_what_is_exported_at_the_start_is_the_prior(tiny_prior, kind, temperatur
 def test_q_starts_as_the_priors_logits_or_at_nothing(tiny_prior, kind):
     policy = make(tiny_prior, kind=kind)
     tokens = torch.randint(0, 38, (4, 16))
-    place = places(Task(bars=1))[None]
+    place = places_of(Task(bars=1))
     logits, _ = tiny_prior.net(tokens, place)
     for net in (policy.net, policy.target):
         q = policy.mean(net(tokens, place)[0])
@@ -273,7 +273,7 @@ def test_new_weights_are_not_answered_from_memory(tiny_prior):
 @pytest.mark.parametrize("lookback", [0, 2])
 def test_merged_networks_add_their_logits(layers, lookback):
     task = Task(bars=4, meter="2/4")
-    place, tokens = places(task)[None], torch.randint(0, 38, (5, task.cells))
+    place, tokens = places_of(task), torch.randint(0, 38, (5, task.cells))
     nets = []
     for number, (hidden, embed) in enumerate([(7, 5), (4, 6)]):
         nets.append(RecurrentNet(NetShape(38, hidden, layers, embed, lookback=lookback)).eval())

@@ -22,7 +22,7 @@ from agents.config import from_mapping
 from agents.vec_env import CompositionVecEnv, make_env
 from envs.composition import CompositionEnv
 from pretrained import load
-from pretrained.prior import places
+from pretrained.prior import places_of
 from pretrained.rnn import Hidden
 from rewards.total import build
 
@@ -45,7 +45,7 @@ class OneCellAtATime:
         self.target = copy.deepcopy(self.net).requires_grad_(False)
         self.optimizer = torch.optim.Adam(self.net.parameters(), lr=1e-3)
         self.env = CompositionEnv(reward=build(REWARD))
-        self.places = places(self.env.task)
+        self.places = places_of(self.env.task)[0]
         self.memory, self.steps = deque(maxlen=100_000), 0
 
     def update(self):
