@@ -1,11 +1,16 @@
 """Pieces that keep every demand, or a word on which demand could not be kept.
 
-A token is drawn, the demands look at it, and one that breaks a demand is drawn again without it:
-the same as drawing from the network's distribution over what is permitted. A piece that has no
-token left is given up. So is one whose phrase ends wrongly: a last short note bent to what is asked
-would keep the letter of a cadence, and be none; pieces that ended it well go on in its place, as
-in a particle filter. At the end every demand judges the whole piece once more, so nothing comes out
-that was not found to keep them all.
+The demands look at each token that is likely at a cell. One that breaks a demand, or after which a
+demand can no longer be kept, is forbidden; of the others one is drawn as the network has them. A
+piece that has no token left is given up.
+
+Such a draw is bent where little is permitted, and a cadence that is bent keeps the letter and is
+none. So each piece carries a weight, the share of the network's probability that was permitted to
+it so far, cells that are given included; pieces of much weight go on in the place of those of
+little, and of more pieces than are wanted those of more weight are kept. That is a particle filter
+(Gordon, Salmond and Smith 1993; Doucet and Johansen 2009), which comes near to what the network
+would have written had it known the demands. At the end every demand judges the whole piece once
+more, so nothing comes out that was not found to keep them all.
 """
 
 from __future__ import annotations
@@ -25,6 +30,7 @@ from envs.tape import Array
 from pretrained.prior import AutoregressivePrior, draw
 from rewards.likelihood import Likelihood
 from rewards.novelty import novelty
+from rewards.rule import children, refused
 from rewards.total import RewardSum, Term
 
 Demands = Mapping[str, Term]
@@ -32,6 +38,11 @@ Demands = Mapping[str, Term]
 FEWEST = 32  # pieces begun in a round
 ENOUGH = 1000  # pieces, all stopped at given cells, after which to give up
 MOST_CELLS = 2**18  # of pieces begun together: bounds memory
+SPARE = 2  # pieces that keep all demands for each one wanted
+FEW = 0.25  # of the pieces begun: with fewer effective ones, others go on in their place
+RARE = 1e-3  # chance below which a token is asked about only if nothing likelier is permitted
+BENT = 0.05  # share below which the last cell of a phrase is bent rather than written
+LEAST = 1e-9  # share of the probability below which it makes no difference how little it is
 
 
 @dataclass
@@ -101,93 +112,160 @@ def keep(
         if page.n_written and np.broadcast_to(breaks(term, page), page.tokens.shape).any():
             raise ValueError(f"the primer breaks {name} already; change it, or leave {name} out")
     rng, meter = torch.Generator().manual_seed(seed), Meter()
-    found, kept = Kept(None), list[Array]()
+    found, kept, weights = Kept(None), list[Array](), list[Array]()
     most = max(1, MOST_CELLS // page.task.steps)
-    while sum(map(len, kept)) < n and found.begun < budget:
-        have = sum(map(len, kept))
-        rate = max(have, 1) / max(found.begun, 1) if found.begun else 1.0
-        wanted = int(1.2 * (n - have) / rate) + FEWEST
+    while (have := sum(map(len, kept))) < n * SPARE and found.begun < budget:
+        rate = max(have, 1) / found.begun if found.begun else 1.0
+        wanted = int(1.2 * (n * SPARE - have) / rate) + FEWEST
         size = min(wanted, most, budget - found.begun)
-        whole = _round(
-            network, page.take(np.zeros(size, int)), demands, rng, temperature, found, meter
-        )
+        draw = _Draw(network, page.take(np.zeros(size, int)), demands, rng, temperature, found)
+        draw.finish(meter)
         found.begun += size
         if found.at_given == found.begun > ENOUGH:
             break  # what is given breaks the demand, whatever is drawn
-        if whole is not None:
-            kept.append(_judged(whole, demands, found))
-    tokens = np.concatenate(kept)[:n] if kept else np.empty((0,))
-    found.pieces = Score(tokens, page.task) if len(tokens) else None
+        if len(draw.weight):
+            good = _judged(draw, demands, found)
+            kept.append(draw.score.tokens[good])
+            weights.append(draw.weight[good])
+    if any(map(len, kept)):
+        best = _heaviest(np.concatenate(weights), n, rng)
+        found.pieces = Score(np.concatenate(kept)[best], page.task)
     found.compute = meter.read()
     return found
 
 
-def _round(
-    network: AutoregressivePrior, score: Score, demands: Demands, rng: torch.Generator,
-    temperature: float, found: Kept, meter: Meter,
-) -> Score | None:  # fmt: skip
-    """The pieces of a page that could be written to the end."""
-    reader = Reader(network, score, meter)
-    while not score.finished:
-        logits = reader.logits() / temperature
-        tokens, alive = _next(score, logits, demands, rng, found, meter)
-        if not len(alive):
-            return None
-        if len(alive) < score.batch:
-            time = score.n_written // score.task.voices
-            if score.task.phrase_ends[time] and time < score.task.cells - 1:
-                # Those that ended a phrase well go on in several ways, as many as there were.
-                alive = np.resize(alive, score.batch)
-            score, tokens = score.take(alive), tokens[alive]
-            reader.take(alive)
-        score = score.write(tokens)
-        reader.read(tokens)
-    return score
+class _Draw:
+    """Pieces that are written together.
+
+    Attributes:
+        score: those that go on.
+        weight: (B,) log of the share of probability that each was left; none if none goes on.
+        shared: whether some of them have had one beginning.
+    """
+
+    def __init__(
+        self, network: AutoregressivePrior, score: Score, demands: Demands, rng: torch.Generator,
+        temperature: float, found: Kept,
+    ) -> None:  # fmt: skip
+        self.network, self.score, self.demands = network, score, demands
+        self.rng, self.temperature, self.found = rng, temperature, found
+        self.size, self.weight, self.shared = score.batch, np.zeros(score.batch), False
+
+    def finish(self, meter: Meter) -> None:
+        """Write on until all cells are written, or no piece is left."""
+        reader = Reader(self.network, self.score, meter)
+        while not self.score.finished:
+            tokens, weight = self._next(reader.logits() / self.temperature, meter)
+            self.weight = self.weight + weight
+            alive = np.flatnonzero(self.weight > -np.inf)
+            if not len(alive):
+                self.weight = self.weight[:0]
+                return
+            again = self._at_bar_line() and _effective(self.weight) < FEW * self.size
+            if again:
+                alive = self._resampled()
+            if again or len(alive) < self.score.batch:
+                self.score, tokens = self.score.take(alive), tokens[alive]
+                self.weight = self.weight[alive]
+                reader.take(alive)
+            self.score = self.score.write(tokens)
+            reader.read(tokens)
+
+    def _at_bar_line(self) -> bool:
+        """Whether the next cell is the last of a bar and not of the piece."""
+        task = self.score.task
+        after = self.score.n_written // task.voices + 1
+        last_voice = self.score.n_written % task.voices == task.voices - 1
+        return last_voice and after in task.bar_lines
+
+    def _resampled(self) -> Array:
+        """Numbers of pieces that go on, each in proportion to its weight: systematic resampling."""
+        share = np.exp(self.weight - self.weight.max())
+        mean = share.sum() / self.size
+        places = (np.arange(self.size) + torch.rand(1, generator=self.rng).item()) * mean
+        rows = np.searchsorted(np.cumsum(share), places, side="right").clip(max=len(share) - 1)
+        self.weight = np.full(len(share), np.log(mean) + self.weight.max())
+        self.shared = True
+        return rows
+
+    def _next(self, logits: torch.Tensor, meter: Meter) -> tuple[Array, Array]:
+        """A token (B,) for each piece that is permitted, and log of the share that was (B,).
+
+        That is -inf for a piece that is given up.
+        """
+        task, at = self.score.task, self.score.n_written // self.score.task.voices
+        free = task.codec.allowed(self.score)
+        fixed = free.sum(axis=1) == 1
+        chance = logits.softmax(dim=1).numpy()
+        likely = free & (chance >= RARE)
+        likely[fixed] = free[fixed]
+        permitted, blame = self._permitted(likely, chance, meter)
+        none = ~permitted.any(axis=1) & ~fixed
+        if none.any():
+            others, more = self._permitted(free & ~likely & none[:, None], chance, meter)
+            permitted, blame = permitted | others, blame + more
+        share = (chance * permitted).sum(axis=1, dtype=np.float64)
+        # The last note of a phrase is not bent: it would keep the letter only.
+        bent = bool(task.phrase_ends[at]) & (share < BENT) & ~fixed
+        lost = bent | ~permitted.any(axis=1)
+        if lost.any():
+            names = list(self.demands)
+            why = blame[lost].argmax(axis=1).tolist()  # the demand that took most of it
+            self.found.broken.update(names[number] for number in why)
+            self.found.at_given += int((lost & fixed).sum())
+        left = torch.from_numpy(permitted | lost[:, None])
+        tokens = draw(logits.masked_fill(~left, -torch.inf), self.rng).numpy()
+        return tokens, np.where(lost, -np.inf, np.log(np.maximum(share, LEAST)))
+
+    def _permitted(self, asked: Array, chance: Array, meter: Meter) -> tuple[Array, Array]:
+        """Which of the tokens asked for break nothing (B, vocab), and what each demand took.
+
+        The second is (B, demands): the chance of tokens that a demand was the first to refuse.
+        """
+        permitted, blame = asked.copy(), np.zeros((len(asked), len(self.demands)))
+        if not self.demands:
+            return permitted, blame
+        for rows, tokens, child in children(self.score, asked):
+            meter.cells += len(rows)
+            here = child.newest
+            broken = np.array(
+                [refused(term.fn, here, term.factor)[:, 0, 0] for term in self.demands.values()]
+            )
+            bad = broken.any(axis=0)
+            permitted[rows[bad], tokens[bad]] = False
+            np.add.at(
+                blame,
+                (rows[bad], broken[:, bad].argmax(axis=0)),
+                np.maximum(chance[rows[bad], tokens[bad]], LEAST),
+            )
+        return permitted, blame
 
 
-def _next(
-    score: Score, logits: torch.Tensor, demands: Demands, rng: torch.Generator, found: Kept,
-    meter: Meter,
-) -> tuple[Array, Array]:  # fmt: skip
-    """A token (B,) for each piece that breaks nothing, and the numbers of those that have one."""
-    free = score.task.codec.allowed(score)
-    fixed = bool((free.sum(axis=1) == 1).all())
-    ending = bool(score.task.phrase_ends[score.n_written // score.task.voices])
-    names = list(demands)
-    chosen, open_rows = np.zeros(score.batch, np.int64), np.arange(score.batch)
-    lost = np.zeros(score.batch, bool)
-    while len(open_rows):
-        left = torch.from_numpy(free[open_rows])
-        tokens = draw(logits[open_rows].masked_fill(~left, -torch.inf), rng).numpy()
-        chosen[open_rows] = tokens
-        child = score.take(open_rows).write(tokens)
-        meter.cells += len(open_rows)
-        broken = np.array([breaks(term, child.newest)[:, 0, 0] for term in demands.values()])
-        bad = broken.any(axis=0) if names else np.zeros(len(open_rows), bool)
-        free[open_rows[bad], tokens[bad]] = False
-        hopeless = bad & (ending | ~free[open_rows].any(axis=1))
-        if hopeless.any():
-            why = broken[:, hopeless].argmax(axis=0)  # the first demand that a piece broke
-            found.broken.update(names[number] for number in why.tolist())
-            found.at_given += fixed * int(hopeless.sum())
-            lost[open_rows[hopeless]] = True
-        open_rows = open_rows[bad & ~hopeless]
-    return chosen, np.flatnonzero(~lost)
+def _effective(weight: Array) -> float:
+    """Effective number of pieces of some log weights (Kong, Liu and Wong 1994)."""
+    share = np.exp(weight - weight.max())
+    return float(share.sum() ** 2 / (share**2).sum())
 
 
-def _judged(score: Score, demands: Demands, found: Kept) -> Array:
-    """Tokens of the finished pieces that keep every demand."""
-    good = np.ones(score.batch, bool)
+def _heaviest(weight: Array, n: int, rng: torch.Generator) -> Array:
+    """Numbers of `n` pieces drawn without replacement in proportion to their weights, in order."""
+    noise = torch.empty(len(weight), dtype=torch.float64).exponential_(generator=rng).numpy()
+    return np.sort(np.argsort(np.log(noise) - weight, kind="stable")[:n])
+
+
+def _judged(draw: _Draw, demands: Demands, found: Kept) -> Array:
+    """Numbers of the finished pieces that keep every demand; of those written alike one."""
+    score, good = draw.score, np.ones(draw.score.batch, bool)
     for name, term in demands.items():
         broken = np.broadcast_to(breaks(term, score), score.tokens.shape).any(axis=(1, 2))
         found.broken[name] += int((good & broken).sum())
         good &= ~broken
     found.broken = +found.broken
-    kept = score.tokens[good]
-    if not score.task.phrase_ends[:-1].any():
-        return kept
-    _, first = np.unique(kept, axis=0, return_index=True)  # of two that went on alike, one
-    return kept[np.sort(first)]
+    rows = np.flatnonzero(good)
+    if draw.shared and len(rows):
+        _, first = np.unique(score.tokens[rows], axis=0, return_index=True)
+        rows = rows[np.sort(first)]
+    return rows
 
 
 def best_kept(

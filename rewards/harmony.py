@@ -5,12 +5,14 @@ Where a task has no chords, the rules of chord tones have nothing to say.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
 
 from envs.score import Score
 from envs.tape import Array
+from envs.task import Task
 from rewards.rhythm import sounding
 from rewards.rule import rule
 
@@ -59,9 +61,53 @@ def non_chord_resolution(score: Score, *, largest: int = 2) -> Array:
     return (left | (score.is_last & unresolved)).astype(np.float32)
 
 
+def _close(score: Score, degrees: Sequence[int], final: Sequence[int], strong: int) -> Array:
+    """How badly a phrase would close if it ended at a cell: half for the degree, half the place."""
+    task = score.task
+    starts = np.array([phrase.first_bar * task.bar_cells for phrase in task.phrase_plan])
+    number = np.searchsorted(starts, score.cell, side="right") - 1
+    begun = np.where(score.onset, score.cell, score.previous_onset)
+    levels = np.array(task.meter.levels(task.grid))[(begun - task.pickup) % task.bar_cells]
+    closes = np.where(
+        number == len(starts) - 1,
+        np.isin(score.degree, tuple(final)),
+        np.isin(score.degree, tuple(degrees)),
+    )
+    value = ((levels > strong).astype(np.float32) + ~closes) / 2
+    return np.where(sounding(score)[2] >= starts[number], value, 0)
+
+
+@functools.lru_cache(maxsize=256)
+def _strong_to_come(task: Task, strong: int) -> Array:
+    """(cells,) bool: whether a strong place is left in the phrase behind each cell."""
+    bar = task.meter.levels(task.grid)[: task.bar_cells]
+    levels = np.resize(bar, task.cells + task.bar_cells)
+    places = np.roll(levels, task.pickup)[: task.cells] <= strong
+    ends = np.flatnonzero(task.phrase_ends)
+    to_come = np.zeros(task.cells, bool)
+    for start, end in zip([0, *(ends[:-1] + 1)], ends, strict=True):
+        at = np.flatnonzero(places[start : end + 1])
+        to_come[start : start + (at[-1] if len(at) else 0)] = True
+    return to_come
+
+
+def cadence_lost(
+    score: Score,
+    *,
+    degrees: Sequence[int] = (TONIC, DOMINANT),
+    final: Sequence[int] = (TONIC,),
+    strong: int = 1,
+) -> Array:
+    """Whether a phrase would close badly and has no strong place left to begin a note on."""
+    hopeless = ~_strong_to_come(score.task, strong)[score.cell]
+    lost: Array = hopeless & score.written & (_close(score, degrees, final, strong) > 0)
+    return lost
+
+
 @rule(
     source="Caplin, Classical Form (1998), ch. 4: the cadences of the period",
     says="the phrase ends on {note}: no degree of {key} to close on, or no strong place",
+    lost=cadence_lost,
 )
 def cadence(
     score: Score,
@@ -89,19 +135,8 @@ def cadence(
     >>> explain(cadence, score_of(parse_notes("C4 D4 F4:8 E4 D4 C4:8"), task))
     bar 1, beat 4.75: the phrase ends on F4: no degree of C major to close on, or no strong place
     """
-    task = score.task
     for name, wanted in (("degrees", degrees), ("final", final)):
         if not all(degree in range(12) for degree in wanted):
             raise ValueError(f"{name}={wanted!r}: expected semitones above the tonic, 0..11 each")
-    starts = np.array([phrase.first_bar * task.bar_cells for phrase in task.phrase_plan])
-    number = np.searchsorted(starts, score.cell, side="right") - 1
-    begun = np.where(score.onset, score.cell, score.previous_onset)
-    levels = np.array(task.meter.levels(task.grid))[(begun - task.pickup) % task.bar_cells]
-    closes = np.where(
-        number == len(starts) - 1,
-        np.isin(score.degree, tuple(final)),
-        np.isin(score.degree, tuple(degrees)),
-    )
-    value = ((levels > strong).astype(np.float32) + ~closes) / 2
-    judged = score.phrase_end & score.written & (sounding(score)[2] >= starts[number])
-    return np.where(judged, value, 0).astype(np.float32)
+    judged = score.phrase_end & score.written
+    return np.where(judged, _close(score, degrees, final, strong), 0).astype(np.float32)

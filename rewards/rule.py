@@ -50,11 +50,19 @@ def term(*, source: str, says: str = "") -> Callable[[F], F]:
     return register
 
 
-def rule(*, source: str, says: str = "") -> Callable[[F], F]:
-    """Register a rule: a function whose value is a violation in [0, 1]. Arguments as `term`."""
+def rule(*, source: str, says: str = "", lost: RewardFunction | None = None) -> Callable[[F], F]:
+    """Register a rule: a function whose value is a violation in [0, 1].
+
+    Args:
+        source, says: as `term`.
+        lost: for a rule that is judged later than it is broken: says of each cell, with the rule's
+            own parameters, whether the rule can no longer be kept, whatever is written behind it.
+            Without, that is known where the rule itself is broken.
+    """
 
     def register(fn: F) -> F:
-        fn.violation = True  # type: ignore[attr-defined]
+        marked: Any = fn
+        marked.violation, marked.lost = True, lost
         return term(source=source, says=says)(fn)
 
     return register
@@ -170,12 +178,40 @@ def children(score: Score, tokens: Array) -> Iterator[tuple[Array, Array, Score]
         yield row, token, score.take(row).write(token)
 
 
+def beyond_hope(fn: RewardFunction, score: Score) -> Array:
+    """Whether a rule can no longer be kept at each cell seen, bool; False if it does not tell.
+
+    Args:
+        fn: a registered rule, its parameters bound or not.
+        score: any batch, or one seen at a cell.
+    """
+    bound = fn.keywords if isinstance(fn, functools.partial) else {}
+    inner = fn.func if isinstance(fn, functools.partial) else fn
+    lost = getattr(inspect.unwrap(inner), "lost", None)
+    if lost is None:
+        return np.zeros(score.tokens.shape, bool)
+    return np.asarray(lost(score, **bound))
+
+
+def refused(fn: RewardFunction, score: Score, sign: float = -1.0) -> Array:
+    """Whether a term counts against the piece at each cell seen, or can no longer be kept; bool.
+
+    Args:
+        fn: a cell-wise rule or reward function.
+        score: any batch, or one seen at a cell.
+        sign: as for `remarks`.
+    """
+    broken: Array = np.asarray(fn(score)) * sign < 0
+    return broken | beyond_hope(fn, score) if sign < 0 else broken
+
+
 def forbids(fn: RewardFunction, score: Score, sign: float = -1.0) -> Array:
-    """Which tokens of the next cell a term would count against the piece.
+    """Which tokens of the next cell a term would count against the piece, then or later.
 
     The term itself is asked, of every token that the grammar allows, so mask and reward cannot
-    differ. A term may forbid all of them; whoever writes the piece then leaves it free, as
-    `permits` does, for something has to be written.
+    differ; a rule that is judged later also forbids what leaves it no way to be kept. A term may
+    forbid all of them; whoever writes the piece then leaves it free, as `permits` does, for
+    something has to be written.
 
     Args:
         fn: a cell-wise rule or reward function.
@@ -199,8 +235,7 @@ def forbids(fn: RewardFunction, score: Score, sign: float = -1.0) -> Array:
     if score.n_written:
         fn(score.newest)  # known once here, it is not worked out by every child
     for rows, tokens, child in children(score, allowed):
-        value = np.asarray(fn(child.newest))[:, 0, 0]
-        forbidden[rows, tokens] = value * sign < 0
+        forbidden[rows, tokens] = refused(fn, child.newest, sign)[:, 0, 0]
     return forbidden
 
 

@@ -2,20 +2,23 @@
 
 from collections import Counter
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 
-from agents import compose
+from agents import compose, must
 from agents.compose import ComposeConfig
 from agents.must import breaks, keep
 from agents.ranking import rank
 from agents.search import masked_nats
 from agents.wishes import merged, wished
+from envs.codec import Codec
 from envs.composition import primed
 from envs.notation import read_notes
 from envs.score import Score
 from envs.task import Task
+from pretrained.prior import RecurrentPrior
 from rewards.total import build
 from tests.agents.helpers import tiny, trained
 from tests.agents.searches import NARROW, page_of
@@ -36,20 +39,45 @@ def test_what_is_kept_keeps_every_demand(tiny_prior):
     np.testing.assert_array_equal(found.pieces.tokens, again.pieces.tokens)
 
 
-def test_the_draw_is_that_of_the_masked_network(tiny_prior):
-    task = Task(bars=1, meter="1/4", low="B3", high="C#4", phrases="")
-    found = keep(tiny_prior, page_of(task), IN_KEY.terms, 6000, seed=1)
-    # The last cell of a phrase is not bent, so those whose draw broke the rule there are missing.
+def drawn(prior, task, demands, n):
+    """Share of each piece among those kept, and what the network and its masked draw say of it."""
+    found = keep(prior, page_of(task), demands.terms, n, seed=1, budget=60_000)
     counts = Counter(tuple(row[0]) for row in found.pieces.tokens.tolist())
-    pieces = Score(np.array([[piece] for piece in counts]), task)
-    nats = masked_nats(tiny_prior, pieces, IN_KEY)[:, 0]
-    free = tiny_prior.log_prob(pieces)[:, 0]
-    chance = np.exp(nats[:, :-1].sum(axis=1) + free[:, -1])
-    expected = chance / chance.sum() * 6000
-    seen = np.array(list(counts.values()))
-    often = expected > 30
-    assert often.sum() > 5
-    assert (np.abs(seen - expected)[often] < 5 * np.sqrt(expected[often])).all()
+    legal = np.flatnonzero(task.codec.legal(np.array(True), task.low, task.high)).tolist()
+    every = list(product(legal, repeat=task.cells))
+    every = [piece for piece in every if 1 not in piece[: next_onset(piece)]]
+    pieces = Score(np.array(every)[:, None], task)
+    good = ~np.array([breaks(term, pieces) for term in demands.terms.values()]).any(axis=(0, 2, 3))
+    pieces = pieces.take(np.flatnonzero(good))
+    likely = np.exp(prior.log_prob(pieces).sum(axis=(1, 2), dtype=np.float64))
+    masked = np.exp(masked_nats(prior, pieces, demands).sum(axis=(1, 2), dtype=np.float64))
+    seen = np.array([counts[tuple(row[0])] for row in pieces.tokens.tolist()])
+    assert seen.sum() == n
+    return seen / n, likely / likely.sum(), masked / masked.sum()
+
+
+def next_onset(piece):
+    return next((i for i, token in enumerate(piece) if token > 1), len(piece))
+
+
+def apart(one, other):
+    """Total variation distance."""
+    return np.abs(one - other).sum() / 2
+
+
+@pytest.mark.parametrize("demand", ["in_key", "cadence"])
+def test_pieces_are_as_likely_as_the_network_has_them_among_those_that_keep_all(
+    tiny_prior, demand, monkeypatch
+):
+    task = Task(bars=2, meter="1/4", grid=2, low="B3", high="C#4")
+    task = Task(bars=1, meter="1/4", low="B3", high="C#4") if demand == "in_key" else task
+    prior = tiny_prior if demand == "in_key" else RecurrentPrior(tiny_prior.net, Codec(grid=2))
+    monkeypatch.setattr(must, "SPARE", 12)  # of which the most bent are left out
+    seen, likely, masked = drawn(prior, task, build({demand: 1.0}), 2000)
+    noise = apart(likely, np.random.default_rng(0).multinomial(2000, likely) / 2000)
+    assert apart(likely, masked) > 0.1
+    assert apart(seen, likely) < 0.5 * apart(seen, masked)
+    assert apart(seen, likely) < 1.2 * noise  # not much further off than an exact sample
 
 
 def test_what_cannot_be_kept_is_told_and_costs_no_more_than_the_budget(tiny_prior):
@@ -71,9 +99,10 @@ def test_each_piece_counts_for_the_first_demand_that_stopped_it(tiny_prior):
         demands = build(dict.fromkeys(order, 1.0)).terms
         found = keep(tiny_prior, page_of(Task(bars=1)), demands, 5, seed=1, budget=400)
         counts.append(found.broken)
-        assert set(found.broken) == set(names)
+        assert set(found.broken) <= set(names)
         assert sum(found.broken.values()) <= found.begun
     assert counts[0]["final_tonic"] > counts[1]["final_tonic"]
+    assert counts[0]["unique_climax"] < counts[1]["unique_climax"]
 
 
 @pytest.mark.parametrize("bad", [{"n": 0}, {"budget": 0}, {"temperature": 0.0}])

@@ -1,12 +1,15 @@
 """Rules of harmony: textbook examples, and brute force over the notes of random pieces."""
 
-from itertools import pairwise
+import functools
+from itertools import pairwise, product
 
+import numpy as np
 import pytest
 
+from envs.score import Score
 from envs.task import Task
 from rewards.harmony import cadence, chord_tones, non_chord_resolution
-from rewards.rule import explain
+from rewards.rule import beyond_hope, explain
 from tests.rewards.lines import check, check_steps, check_unfinished, marks, noise, piece
 
 RULES = ("chord_tones", "non_chord_resolution", "cadence")
@@ -247,3 +250,31 @@ def test_messages_name_the_notes(capsys):
         "bar 1, beat 4.75: the phrase ends on Bb4: no degree of F major to close on, or no strong "
         "place",
     ]
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        Task(bars=1, meter="3/4", grid=1, low="B3", high="D4"),
+        Task(bars=2, meter="2/4", grid=1, low="B3", high="D4", phrases="AB", pickup=1),
+        Task(bars=1, meter="2+3/8", grid=2, low="B3", high="C4"),
+    ],
+)
+@pytest.mark.parametrize("strong", [0, 1])
+def test_a_cadence_is_lost_where_no_continuation_keeps_it(task, strong):
+    legal = np.flatnonzero(task.codec.legal(np.array(True), task.low, task.high)).tolist()
+    lines = [
+        line
+        for line in product(legal, repeat=task.cells)
+        if 1 not in line[: next((i for i, token in enumerate(line) if token > 1), len(line))]
+    ]
+    score = Score(np.array(lines)[:, None], task)
+    rule = functools.partial(cadence, strong=strong)
+    lost, broken = beyond_hope(rule, score)[:, 0], rule(score)[:, 0] > 0
+    first_end = int(np.flatnonzero(task.phrase_ends)[0])
+    for cell in range(first_end + 1):
+        hope = {}
+        for line, bad in zip(lines, broken[:, first_end], strict=True):
+            hope[line[: cell + 1]] = hope.get(line[: cell + 1], False) or not bad
+        expected = [not hope[line[: cell + 1]] for line in lines]
+        np.testing.assert_array_equal(lost[:, cell], expected)

@@ -12,6 +12,7 @@ from rewards.melody import in_key, leap_recovery
 from rewards.rl_tuner import key, leap_up_back, penalize_repeating
 from rewards.rule import (
     REGISTRY,
+    beyond_hope,
     children,
     describe,
     explain,
@@ -158,8 +159,9 @@ def forbidden_slowly(fn, score, sign):
     for row, token in np.argwhere(allowed):
         page = score.tokens[row : row + 1].copy()
         page[0, voice, time] = token
-        value = fn(Score(page, task, score.n_written + 1))[0, voice, time]
-        out[row, token] = value * sign < 0
+        child = Score(page, task, score.n_written + 1)
+        hopeless = sign < 0 and beyond_hope(fn, child)[0, voice, time]
+        out[row, token] = fn(child)[0, voice, time] * sign < 0 or hopeless
     return out
 
 
