@@ -65,12 +65,30 @@ def _regular(tune: Tune) -> bool:
     return bool((tune.position == (offset + np.arange(len(tune.tokens))) % bar).all())
 
 
+def ends(tune: Tune) -> list[int]:
+    """Bars after which a part may end: the last, and each eighth at which the tonic has come."""
+    bars = _bars(tune)
+    strains = range(STRAIN, bars, STRAIN)
+    return [bars] + [end for end in strains if _at_home(tune, end * tune.bar_cells)]
+
+
+def part(tune: Tune, end: int, bars: int) -> npt.NDArray[np.int16] | None:
+    """The `bars` bars of a tune before bar `end`, as tokens of whole bars; None if it has none.
+
+    Nothing is held into it, and what the last bar lacks is held.
+    """
+    first, size = (end - bars) * tune.bar_cells, bars * tune.bar_cells
+    if first < 0 or not _regular(tune):
+        return None
+    tokens = tune.tokens[first : first + size].copy()
+    tokens[~np.maximum.accumulate(tokens >= FIRST_PITCH)] = REST
+    return np.concatenate([tokens, np.full(size - len(tokens), HOLD, np.int16)])
+
+
 def _part(tune: Tune, rng: np.random.Generator) -> tuple[int, int]:
     """First cell and end of a part; all of the tune if none can be had."""
     cells, bar = len(tune.tokens), tune.bar_cells
-    bars = _bars(tune)
-    ends = [bars] + [end for end in range(STRAIN, bars, STRAIN) if _at_home(tune, end * bar)]
-    end = int(rng.choice(ends))
+    end = int(rng.choice(ends(tune)))
     lengths = [length for length in LENGTHS if length <= end]
     if not lengths:
         return 0, cells
