@@ -22,7 +22,7 @@ import tyro
 from agents import commands
 from agents.config import TrainConfig, parse_term
 from agents.locks import as_words, with_locks
-from agents.wishes import MELODY, merged, wished
+from agents.wishes import AGENT, MELODY, PRIOR, STYLE, WISHES, merged, wished
 from envs.theory import did_you_mean
 
 if TYPE_CHECKING:
@@ -31,10 +31,8 @@ if TYPE_CHECKING:
     from envs.task import Task
     from rewards.total import RewardSum, Term
 
-MOST_REMARKS = 12  # beneath one tune
-STYLE = ("common_practice=1", "prior=1")  # reward of a melody that is asked for in words
 METHODS = ("sample", "prior", "best-of-n", "masked", "beam", "guided-beam", "best-known")
-OF_A_RUN = ("sample", "guided-beam")  # methods that need a trained policy
+OF_A_RUN = ("sample", "guided-beam")  # methods that need a trained policy, a run's or the shipped
 BEAMS = ("beam", "guided-beam")
 # Of the reward's terms those that are masked unless others are named: what they count against a
 # piece shows at the token itself, and there is always a token without it.
@@ -46,7 +44,8 @@ class ComposeConfig:
     """What to compose, and how.
 
     Attributes:
-        run: run directory. Only sample and guided-beam do not work without.
+        run: run directory. Without one the agent that ships composes what is asked for in words, by
+            key, meter, bars, range, pickup, chords, phrases, lock or rewrite.
         n: number of melodies.
         out: folder to write to, new or empty.
         seed: of the draw; the same seed gives the same melodies. A beam draws nothing.
@@ -118,6 +117,19 @@ class ComposeConfig:
             raise ValueError(f"tempo={self.tempo}: expected 10 to 400 beats per minute")
 
     @property
+    def in_words(self) -> bool:
+        """Whether a melody is asked for in words, rather than a piece of a run's task."""
+        words = (*WISHES, "lock", "rewrite")
+        return self.env == MELODY or any(getattr(self, name) for name in words)
+
+    @property
+    def policy(self) -> str:
+        """Checkpoint of the policy that composes: the run's, or the one that ships."""
+        from agents.run import Run
+
+        return str(Run(self.run).policy_file) if self.run else AGENT
+
+    @property
     def settings(self) -> TrainConfig:
         """Task, reward and prior: the run's or those of a new one, with what is given here.
 
@@ -131,63 +143,13 @@ class ComposeConfig:
         wishes = (
             as_words(with_locks(file, bool(self.lock), vars(self))) if file else wished(vars(self))
         )
+        new = self.in_words and not self.run
         env = self.env or (MELODY if wishes else "")
         task = merged(() if file else self.task or base.task, wishes)
-        reward = self.reward or (STYLE if wishes and not self.run else ())
-        given = {"env": env, "task": task, "reward": reward, "prior": self.prior}
+        reward = self.reward or (STYLE if new else ())
+        prior = self.prior or (PRIOR if new else "")
+        given = {"env": env, "task": task, "reward": reward, "prior": prior}
         return replace(base, **{name: value for name, value in given.items() if value})  # type: ignore[arg-type]
-
-
-def explanation(score: Score, row: int, reward: RewardSum) -> list[str]:
-    """What a piece was paid, term by term, and a remark where a term costs most."""
-    from rewards.rule import remarks
-
-    piece = score[row : row + 1]
-    parts = {name: float(values.sum()) for name, values in reward.breakdown(piece).items()}
-    paid = ", ".join(f"{name} {value:.1f}" for name, value in parts.items())
-    found = [
-        (remark.cell, abs(term.factor * remark.value), f"{remark} ({name})")
-        for name, term in reward.terms.items()
-        if getattr(term.fn, "says", "")
-        for remark in remarks(term.fn, piece, name, sign=term.factor)
-    ]
-    worst = sorted(found, key=lambda entry: -entry[1])[:MOST_REMARKS]
-    lines = [f"return {sum(parts.values()):.1f} = {paid}"]
-    lines += [text for _, _, text in sorted(worst)]
-    if len(found) > len(worst):
-        lines.append(f"and {len(found) - len(worst)} smaller remarks")
-    return lines
-
-
-def write_pieces(
-    score: Score, folder: Path, reward: RewardSum, tempo: float = 80.0, copies: bool = False
-) -> None:
-    """Each piece as melody-01.mid, .musicxml, .abc and .svg, and all of them in melodies.txt.
-
-    With `copies` also what of a piece stands in a tune that the prior learned from.
-    """
-    from agents.run import write_atomic
-    from envs.abc import abc
-    from envs.musicxml import musicxml, svg
-    from envs.notation import text, write_midi
-    from rewards.novelty import novelty
-
-    lines = []
-    for row in range(score.batch):
-        name = f"melody-{row + 1:02d}"
-        title = f"Melody {row + 1}"
-        remarks = explanation(score, row, reward)
-        if copies:
-            remarks.append(novelty(score[row : row + 1])[0].message)
-        document = musicxml(score, row, title, tempo)
-        write_midi(score, row, folder / f"{name}.mid", tempo)
-        write_atomic(folder / f"{name}.musicxml", document)
-        write_atomic(folder / f"{name}.abc", abc(score, row, title, row + 1, tempo, remarks))
-        write_atomic(folder / f"{name}.svg", svg(document))
-        lines.append(f"{name}  {text(score, row)}\n           {remarks[0]}\n")
-        if copies:
-            lines.append(f"           {remarks[-1]}\n")
-    write_atomic(folder / "melodies.txt", "".join(lines))
 
 
 def read_primer(line: str, task: Task) -> Score:
@@ -223,10 +185,11 @@ def check_method(config: ComposeConfig) -> None:
             f"unknown method {config.method!r}.{did_you_mean(config.method, METHODS)} "
             f"Known: {', '.join(METHODS)}"
         )
-    if config.method in OF_A_RUN and not config.run:
+    if config.method in OF_A_RUN and not (config.run or config.in_words):
         raise ValueError(
-            f"--method {config.method} needs the policy of a run: name a run directory, or use "
-            "--method prior, best-of-n, masked, beam or best-known"
+            f"--method {config.method} needs a policy: name a run directory; or ask in words, by "
+            "--key, --meter or --bars, for a melody of the agent that ships; or use --method "
+            "prior, best-of-n, masked, beam or best-known"
         )
     if config.method in BEAMS and config.n > config.width:
         raise ValueError(
@@ -309,11 +272,10 @@ def make_search(
         FileNotFoundError, ValueError: a checkpoint or a mask that cannot be used.
     """
     from agents.must import best_kept
-    from agents.run import Run
     from agents.search import beam, best_known, best_of, masked
     from pretrained.checkpoint import load
 
-    policy = load(Run(config.run).policy_file, task) if config.method in OF_A_RUN else None
+    policy = load(config.policy, task) if config.method in OF_A_RUN else None
     if config.method in BEAMS:
         width, n = config.width, config.n
         return lambda page: beam(None, page.take([0]), reward, width, n=n, guide=policy)
@@ -324,7 +286,7 @@ def make_search(
     if config.method == "masked":
         rules = read_masks(config.mask, reward)
         return lambda page: masked(network, page, rules, seed, temperature, reward)
-    if config.must or config.lock or config.rewrite:
+    if config.must or config.in_words:
         demands = read_masks(settings.mask, reward).terms if settings.mask and policy else {}
         demands = {**demands, **read_demands(config.must, reward)}
         draw = config.candidates, seed, temperature
@@ -348,6 +310,7 @@ def compose(config: ComposeConfig) -> None:
     """Search, write, say where and at what cost."""
     import numpy as np
 
+    from agents.sheets import write_pieces
     from agents.vec_env import make_task
     from envs.composition import primed
     from rewards.total import build

@@ -81,10 +81,10 @@ def report(
 ) -> None:  # fmt: skip
     """The table, the melodies and the learning curve."""
     from agents import curve
-    from agents.compose import write_pieces
     from agents.evaluate import KL, as_json, compare, sample_many, table
     from agents.kl import verdict
     from agents.run import write_atomic
+    from agents.sheets import write_pieces
 
     agent = model.policy.as_prior()  # type: ignore[operator]
     drawn = config.eval_pieces, config.seed + 1

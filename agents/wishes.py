@@ -9,6 +9,10 @@ from agents.config import parse_assignment
 from envs.theory import parse_range
 
 MELODY = "composition/Melody-v0"  # the environment that takes wishes
+PRIOR = "melody"  # checkpoint that knows of modes, phrases and ends
+AGENT = "composer"  # checkpoint of the agent that ships, trained by --preset melody
+STYLE = ("common_practice=1", "prior=1")  # reward of a melody that is asked for in words
+WISHES = ("key", "meter", "bars", "range", "pickup", "chords", "phrases")
 
 
 def wished(wishes: Mapping[str, Any]) -> tuple[str, ...]:

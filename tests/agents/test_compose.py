@@ -175,7 +175,7 @@ def test_masks_by_name():
 
 WRONG = {
     "method": ({"method": "bam"}, "unknown method 'bam'. Did you mean 'beam'.*Known: sample, "),
-    "no run": ({}, "--method sample needs the policy of a run: name a run directory, or use"),
+    "no run": ({}, "--method sample needs a policy: name a run directory; or ask in words"),
     "no guide": ({"method": "guided-beam"}, "--method guided-beam needs the policy of a run"),
     "width": ({"method": "beam", "n": 5, "width": 4}, "width=4: expected at least n=5"),
     "draws": ({"method": "best-of-n", "best_of": 0}, "best_of=0: expected at least 1 draw"),

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 import tyro
 
-from agents.compose import STYLE
 from agents.config import parse_term
 from agents.must import best_kept
+from agents.wishes import STYLE
 from envs.score import Score
 from envs.task import Task
 from envs.theory import Key
