@@ -62,10 +62,11 @@ class ComposeConfig:
         mask: rules to keep (masked), by name as in --reward; of the reward's terms those among
             key, in_key, penalize_repeating and leap_recovery if empty. A term that is not in the
             reward counts against a piece where it is above 0, unless a weight is given.
-        key: 'G major', 'F# dorian', 'D blues', 'C 0,2,3,7,8'; this and the next six as the task has
-            it if empty.
+        key: 'G major', 'F# dorian', 'D blues', 'C 0,2,3,7,8'; this and the next seven as the task
+            has it if empty.
         meter: 4/4, 6/8, 7/8, or 3+2+2/8 with groups of your own.
         bars: 1 to 64.
+        grid: cells to a quarter note: 4 for 16ths, 2 for eighths, 12 for 16ths and triplets.
         range: lowest and highest note, D4-G5.
         pickup: cells before the first bar line.
         chords: 'i VII i v', a bar each, or with bar lines 'C | F G7 | C'.
@@ -97,6 +98,7 @@ class ComposeConfig:
     key: str = ""
     meter: str = ""
     bars: int = 0
+    grid: int = 0
     range: str = ""
     pickup: int = 0
     chords: str = ""
@@ -274,14 +276,15 @@ def make_search(
     from agents.must import best_kept
     from agents.search import beam, best_known, best_of, masked
     from pretrained.checkpoint import load
+    from pretrained.grids import on_grid
 
-    policy = load(config.policy, task) if config.method in OF_A_RUN else None
+    policy = on_grid(load(config.policy), task) if config.method in OF_A_RUN else None
     if config.method in BEAMS:
         width, n = config.width, config.n
         return lambda page: beam(None, page.take([0]), reward, width, n=n, guide=policy)
     if config.method == "best-known":
         return lambda page: best_known(page.take([0]), reward, config.width, config.n)
-    network = load(settings.prior, task) if policy is None else policy
+    network = on_grid(load(settings.prior), task) if policy is None else policy
     seed, temperature = config.seed, config.temperature
     if config.method == "masked":
         rules = read_masks(config.mask, reward)

@@ -20,7 +20,7 @@ def explanation(score: Score, row: int, reward: RewardSum) -> list[str]:
     """What a piece was paid, term by term, and a remark where a term costs most."""
     piece = score[row : row + 1]
     parts = {name: float(values.sum()) for name, values in reward.breakdown(piece).items()}
-    paid = ", ".join(f"{name} {value:.1f}" for name, value in parts.items())
+    paid = ", ".join(f"{name} {value:.1f}" for name, value in parts.items() if abs(value) >= 0.05)
     found = [
         (remark.cell, abs(term.factor * remark.value), f"{remark} ({name})")
         for name, term in reward.terms.items()
@@ -28,7 +28,7 @@ def explanation(score: Score, row: int, reward: RewardSum) -> list[str]:
         for remark in remarks(term.fn, piece, name, sign=term.factor)
     ]
     worst = sorted(found, key=lambda entry: -entry[1])[:MOST_REMARKS]
-    lines = [f"return {sum(parts.values()):.1f} = {paid}"]
+    lines = [f"return {sum(parts.values()):.1f}" + (f" = {paid}" if paid else "")]
     lines += [text for _, _, text in sorted(worst)]
     if len(found) > len(worst):
         lines.append(f"and {len(found) - len(worst)} smaller remarks")

@@ -12,14 +12,14 @@ MELODY = "composition/Melody-v0"  # the environment that takes wishes
 PRIOR = "melody"  # checkpoint that knows of modes, phrases and ends
 AGENT = "composer"  # checkpoint of the agent that ships, trained by --preset melody
 STYLE = ("common_practice=1", "prior=1")  # reward of a melody that is asked for in words
-WISHES = ("key", "meter", "bars", "range", "pickup", "chords", "phrases")
+WISHES = ("key", "meter", "bars", "grid", "range", "pickup", "chords", "phrases")
 
 
 def wished(wishes: Mapping[str, Any]) -> tuple[str, ...]:
     """Wishes as task arguments, name=value each.
 
     Args:
-        wishes: key, meter, bars, range, pickup, chords and phrases, among other settings; empty
+        wishes: those named in WISHES, among other settings; empty
             or 0 where nothing is asked for.
 
     Raises:
@@ -28,7 +28,7 @@ def wished(wishes: Mapping[str, Any]) -> tuple[str, ...]:
     found = {name: wishes[name] for name in ("key", "meter", "chords", "phrases")}
     if wishes["range"]:
         found["low"], found["high"] = parse_range(wishes["range"])
-    found |= {name: wishes[name] for name in ("bars", "pickup")}
+    found |= {name: wishes[name] for name in ("bars", "grid", "pickup")}
     return tuple(f"{name}={_quoted(value)}" for name, value in found.items() if value)
 
 

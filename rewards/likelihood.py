@@ -10,6 +10,7 @@ from envs.score import Score
 from envs.tape import Array
 
 if TYPE_CHECKING:
+    from envs.task import Task
     from pretrained.prior import AutoregressivePrior
 
 
@@ -40,21 +41,32 @@ class Likelihood:
         else:
             self.prior = checkpoint
 
+    def require(self, task: Task) -> None:
+        """Raise ValueError unless the prior can read pieces of this task."""
+        self._on(task).require(task)
+
+    def _on(self, task: Task) -> AutoregressivePrior:
+        """The prior, or what asks it on the task's grid."""
+        from pretrained.grids import on_grid
+        from pretrained.prior import RecurrentPrior
+
+        return on_grid(self.prior, task) if isinstance(self.prior, RecurrentPrior) else self.prior
+
     def __call__(self, score: Score) -> Array:
         """Nats (B, V, T); at the newest cell only, (B, 1, 1)."""
         if score.finished and score.is_whole:
-            nats = self.prior.log_prob(score)
+            nats = self._on(score.task).log_prob(score)
         else:
             (nats,) = score.scan(self._step, self._start)
         return np.maximum(nats, np.float32(self.floor))
 
     def _start(self, score: Score) -> tuple[Any, ...]:
-        return (self.prior.start(score.task, score.batch), None)
+        return (self._on(score.task).start(score.task, score.batch), None)
 
     def _step(self, state: tuple[Any, ...], here: Score) -> tuple[tuple[Any, ...], Any]:
         import torch
 
-        logits, hidden = self.prior.step(state[1], state[0])
+        logits, hidden = self._on(here.task).step(state[1], state[0])
         token = torch.from_numpy(here.tokens[:, 0, 0].astype(np.int64))
         nats = logits.log_softmax(dim=-1).gather(1, token[:, None])[:, 0]
         return (hidden, token), (nats.numpy()[:, None, None],)

@@ -220,7 +220,7 @@ class RewardSum:
         """
         for term in self.terms.values():
             if isinstance(term.fn, Likelihood):
-                term.fn.prior.require(task)
+                term.fn.require(task)
             term.is_per_piece(task)
 
     def breakdown(self, score: Score) -> dict[str, Values]:

@@ -30,7 +30,10 @@ def test_compose_writes_the_same_melodies_for_the_same_seed(run, tmp_path, capsy
     a, b, c = (folder(tmp_path / name) for name in "abc")
     assert len(a) == 3 * 4 + 1
     for line in a["melodies.txt"].decode().splitlines()[1::3]:
-        assert all(f"{name} " in line for name in ("return", "tonic", "prior", "leap_recovery"))
+        total, parts = line.split(" = ")
+        paid = {name: float(value) for name, value in map(str.split, parts.split(", "))}
+        assert "prior" in paid
+        assert float(total.split()[1]) == pytest.approx(sum(paid.values()), abs=0.05 * 30)
     assert a["melodies.txt"] == b["melodies.txt"] != c["melodies.txt"]
     for name in a:
         if not name.endswith(("svg", "musicxml")):  # these may hold a date or an identifier
@@ -176,7 +179,7 @@ def test_masks_by_name():
 WRONG = {
     "method": ({"method": "bam"}, "unknown method 'bam'. Did you mean 'beam'.*Known: sample, "),
     "no run": ({}, "--method sample needs a policy: name a run directory; or ask in words"),
-    "no guide": ({"method": "guided-beam"}, "--method guided-beam needs the policy of a run"),
+    "no guide": ({"method": "guided-beam"}, "--method guided-beam needs a policy"),
     "width": ({"method": "beam", "n": 5, "width": 4}, "width=4: expected at least n=5"),
     "draws": ({"method": "best-of-n", "best_of": 0}, "best_of=0: expected at least 1 draw"),
     "temperature": ({"method": "prior", "temperature": 0.0}, "expected a number above 0"),

@@ -172,7 +172,14 @@ def test_only_free_cells_and_what_sounds_in_them_set_candidates_apart():
 
 
 def test_wishes_take_the_place_of_the_tasks_words():
-    asked = {"key": "F# dorian", "meter": "6/8", "bars": 8, "range": "D4-G5", "pickup": 0}
+    asked = {
+        "key": "F# dorian",
+        "meter": "6/8",
+        "bars": 8,
+        "grid": 0,
+        "range": "D4-G5",
+        "pickup": 0,
+    }
     words = wished(asked | {"chords": "i VII", "phrases": ""})
     assert words == (
         *('key="F# dorian"', 'meter="6/8"', 'chords="i VII"', "low=62", "high=79", "bars=8"),
