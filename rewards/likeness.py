@@ -158,15 +158,24 @@ def likeness(score: Score) -> dict[str, float]:
 
 
 def mean_violations(score: Score, reward: RewardSum) -> dict[str, float]:
-    """How often a piece breaks the rules of a reward: mean sum of violations, unweighted.
+    """How often a piece breaks the rules of a reward: mean sums of violations, unweighted.
+
+    Beside them what all rules cost with their weights.
 
     Args:
         score: finished pieces.
         reward: terms that are no rules are passed over.
     """
-    rows = {
-        f"mean violation, {name}": float(term.whole(score).sum() / score.batch)
+    rules = {
+        name: term
         for name, term in reward.terms.items()
-        if getattr(term.fn, "violation", False)
+        if getattr(term.fn, "violation", False) and term.weight
     }
-    return {"mean violation, all rules": sum(rows.values())} | rows if rows else {}
+    if not rules:
+        return {}
+    each = {name: float(np.sum(term.fn(score)) / score.batch) for name, term in rules.items()}
+    return {
+        "mean cost of broken rules": -sum(rules[name].factor * each[name] for name in rules),
+        "mean violations": sum(each.values()),
+        **{f"mean violations, {name}": value for name, value in each.items()},
+    }

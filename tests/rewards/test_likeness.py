@@ -85,8 +85,9 @@ def test_violations_are_counted_without_their_weights():
     score = score_of(parse_notes("C4 F#4 G#4 E5"), Task(bars=1))
     rows = mean_violations(score, build({"in_key": 3.0, "leap_size": 1.0, "prior": 1.0}))
     assert rows == {
-        "mean violation, all rules": 2.0,
-        "mean violation, in_key": 2.0,
-        "mean violation, leap_size": 0.0,
+        "mean cost of broken rules": 6.0,
+        "mean violations": 2.0,
+        "mean violations, in_key": 2.0,
+        "mean violations, leap_size": 0.0,
     }
     assert mean_violations(score, build({"prior": 1.0})) == {}
