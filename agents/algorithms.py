@@ -86,6 +86,16 @@ def _piece_gradient(config: TrainConfig, common: dict[str, Any], divide: bool) -
     return PieceGradient(**_clipped(config) | shared | common)
 
 
+def _reward_weighted(config: TrainConfig, common: dict[str, Any]) -> OnPolicyAlgorithm:
+    from agents.reward_weighted import RewardWeighted
+
+    common["rollout_buffer_kwargs"] |= {"normalize_values": False}
+    shared = _actor_critic(config, PriorPolicy, EpisodeBuffer)
+    names = ("rollouts", "batch_size", "n_epochs")
+    settings = {name: getattr(config, name) for name in names}
+    return RewardWeighted(**settings | shared | common)
+
+
 def _q_learning(config: TrainConfig, common: dict[str, Any], kind: str) -> OnPolicyAlgorithm:
     from agents.q_learning import QLearning
     from agents.q_policy import QPolicy
@@ -110,12 +120,13 @@ ALGORITHMS: dict[str, Maker] = {
     "maskable_ppo": _maskable_ppo,
     "rloo": partial(_piece_gradient, divide=False),
     "grpo": partial(_piece_gradient, divide=True),
+    "rwr": _reward_weighted,
     **{kind: partial(_q_learning, kind=kind) for kind in ("dqn", "qrdqn", "q", "psi", "g")},
 }
 # Those whose objective's c may be turned while they learn.
 WITH_KL_BUDGET = ("ppo", "a2c", "maskable_ppo", "rloo", "grpo")
 WITH_MASK = ("maskable_ppo",)
-WITH_TASKS = ("ppo", "a2c", "rloo", "grpo")  # that can learn on several
+WITH_TASKS = ("ppo", "a2c", "rloo", "grpo", "rwr")  # that can learn on several
 
 
 def check_name(name: str) -> None:
@@ -145,7 +156,7 @@ def check_settings(config: TrainConfig) -> None:
             f"{config.algo} cannot hold a KL budget; expected --algo "
             f"{', '.join(WITH_KL_BUDGET[:-1])} or {WITH_KL_BUDGET[-1]}, or a fixed --c"
         )
-    if config.algo in ("rloo", "grpo") and config.gamma != 1:
+    if config.algo in ("rloo", "grpo", "rwr") and config.gamma != 1:
         raise ValueError(
             f"gamma={config.gamma}: {config.algo} looks at the return of whole pieces; expected 1"
         )

@@ -65,7 +65,8 @@ class TrainConfig:
         threads: CPU threads of torch. A second one gains a fifth where its core is free, and
             makes everything many times slower where another program wants it.
         learning_rate: of Adam, falls to a tenth along the run.
-        n_epochs: passes over each rollout (ppo, maskable_ppo, rloo, grpo).
+        n_epochs: passes over each rollout (ppo, maskable_ppo, rloo, grpo), or over what is imitated
+            of several (rwr).
         batch_size: cells in a minibatch of whole pieces.
         gamma: discount; 1 because every piece has the same length.
         gae_lambda: of generalised advantage estimation.
@@ -77,6 +78,7 @@ class TrainConfig:
             the same all along. A run resumed with a larger -n moves along its new length.
         vf_coef: weight of the value's error.
         max_grad_norm: gradients are clipped to this norm.
+        rollouts: drawn from one policy before it is fitted to the best of their pieces (rwr).
         group_size: pieces whose returns are each other's baseline (rloo, grpo).
         buffer_size: cells remembered (dqn, qrdqn, q, psi, g), as are those that follow.
         replay_ratio: cells replayed for each new one.
@@ -133,6 +135,7 @@ class TrainConfig:
     entropy_end: float = -1.0
     vf_coef: float = 0.5
     max_grad_norm: float = 0.5
+    rollouts: int = 32
     group_size: int = 32
     buffer_size: int = 100_000
     replay_ratio: float = 6.4
@@ -156,8 +159,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         least = {"n_timesteps": 1, "n_envs": 2, "threads": 1, "n_epochs": 1, "batch_size": 2}
-        least |= {"eval_pieces": 1, "samples": 0, "seed": 0, "group_size": 2, "n_quantiles": 1}
-        least |= {"buffer_size": 1, "eval_episodes": 1}
+        least |= {"eval_pieces": 1, "samples": 0, "seed": 0, "group_size": 2, "rollouts": 1}
+        least |= {"buffer_size": 1, "eval_episodes": 1, "n_quantiles": 1}
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise ValueError(f"{name}={getattr(self, name)}: expected at least {value}")
