@@ -61,6 +61,12 @@ SPACES: Mapping[str, Mapping[str, Draw]] = {
     "a2c": _RATE | _CRITIC | {"n_envs": _choice("n_envs", 32, 64, 128, 512)},
     "rloo": _CLIPPED | {"group_size": _choice("group_size", 8, 32, 128)},
     "grpo": _CLIPPED | {"group_size": _choice("group_size", 8, 32, 128)},
+    "rwr": _RATE
+    | {
+        "n_epochs": _choice("n_epochs", 1, 2, 3, 6),
+        "n_envs": _choice("n_envs", 512, 1024, 2048),
+        "rollouts": _choice("rollouts", 1, 2, 4, 8),
+    },
     "dqn": _MEMORY,
     "qrdqn": _MEMORY | {"n_quantiles": _choice("n_quantiles", 5, 10, 25)},
 }

@@ -82,8 +82,8 @@ class OnGrid:
     def __init__(self, prior: RecurrentPrior, grid: int) -> None:
         if prior.codec.grid != 4 or grid not in (1, 2, TRIPLETS):
             raise ValueError(
-                f"the prior writes {prior.codec.grid} cells to the quarter and the task has "
-                f"{grid}; expected 1, 2, 4 or 12"
+                f"the prior knows {prior.codec.grid} cells per quarter note, the task has {grid}; "
+                "expected 1, 2, 4 or 12"
             )
         self.prior, self.grid = prior, grid
         self.codec = Codec(prior.codec.low, prior.codec.high, grid)
