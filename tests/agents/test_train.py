@@ -80,7 +80,7 @@ def test_beneath_each_tune_stands_what_it_was_paid(run, melodies):
             name: float(term(melodies[row : row + 1]).sum()) * reward.terms[name].factor
             for name, term in ((name, term.fn) for name, term in reward.terms.items())
         }
-        parts = ", ".join(f"{name} {value:.1f}" for name, value in paid.items())
+        parts = ", ".join(f"{k} {value:.1f}" for k, value in paid.items() if abs(value) >= 0.05)
         assert remarks[0] == f"return {sum(paid.values()):.1f} = {parts}"
         leaps = [line for line in remarks if line.endswith("(leap_recovery)")]
         assert len(leaps) == min(12, round(-paid["leap_recovery"] / 2))
