@@ -22,7 +22,7 @@ import tyro
 from agents import commands
 from agents.config import TrainConfig, parse_term
 from agents.locks import as_words, with_locks
-from agents.wishes import AGENT, MELODY, PRIOR, STYLE, WISHES, merged, wished
+from agents.wishes import AGENT, MELODY, PRIOR, RANGE, STYLE, WISHES, merged, wished
 from envs.theory import did_you_mean
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class ComposeConfig:
         meter: 4/4, 6/8, 7/8, or 3+2+2/8 with groups of your own.
         bars: 1 to 64.
         grid: cells to a quarter note: 4 for 16ths, 2 for eighths, 12 for 16ths and triplets.
-        range: lowest and highest note, D4-G5.
+        range: lowest and highest note, D4-G5; C4-A5 for the agent that ships if nothing is said.
         pickup: cells before the first bar line.
         chords: 'i VII i v', a bar each, or with bar lines 'C | F G7 | C'.
         phrases: plan of the form: AABA, 4+4 or 'A4 A4 B8'.
@@ -147,7 +147,8 @@ class ComposeConfig:
         )
         new = self.in_words and not self.run
         env = self.env or (MELODY if wishes else "")
-        task = merged(() if file else self.task or base.task, wishes)
+        task = merged(RANGE if new and not file else (), () if file else self.task or base.task)
+        task = merged(task, wishes)
         reward = self.reward or (STYLE if new else ())
         prior = self.prior or (PRIOR if new else "")
         given = {"env": env, "task": task, "reward": reward, "prior": prior}
