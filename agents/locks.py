@@ -65,6 +65,11 @@ def with_locks(text: str, keep: bool, wishes: Mapping[str, Any]) -> Task:
             "kept in another metre, so leave --meter and --pickup out"
         )
     lines = [*task.bar_lines, task.cells]
+    if wishes["grid"] and wishes["grid"] != task.grid:
+        raise ValueError(
+            f"{path} has {task.grid} cells per quarter note; its bars cannot be kept on a grid of "
+            f"{wishes['grid']}, so leave --grid out"
+        )
     named = [number + (not task.pickup) for number in range(len(lines) - 1)]
     there = [name for name, line in zip(named, lines, strict=False) if line < piece.task.cells]
     if numbers - set(there):
@@ -82,13 +87,15 @@ def _given(score: Any, task: Task, locked: np.ndarray) -> list[int]:
     page[:known] = score.tokens[0, 0, :known]
     page = np.where(page >= FIRST_PITCH, page + score.task.codec.low - task.codec.low, page)
     sounding = -1  # cell at which the sounding note began
+    begun = False  # whether a note that is kept began before
     for cell, token in enumerate(page.tolist()):
         sounding = cell if token >= FIRST_PITCH else -1 if token == REST else sounding
         begins = locked[cell] and not (cell and locked[cell - 1])
         if begins and token == HOLD and sounding >= 0:
             locked[sounding:cell] = True
-        elif token == HOLD and sounding < 0:
+        elif token == HOLD and sounding < 0 and (begins or not begun):
             page[cell] = REST  # a hold would need a note before it, and that one may be free
+        begun |= bool(locked[cell]) and sounding >= 0
     return np.where(locked, page, UNWRITTEN).tolist()
 
 

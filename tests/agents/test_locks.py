@@ -13,7 +13,8 @@ from envs.reading import read_piece
 from envs.score import Score
 from envs.task import Task
 
-NOTHING = {"key": "", "meter": "", "bars": 0, "range": "", "pickup": 0, "chords": "", "phrases": ""}
+NOTHING: dict[str, object] = dict.fromkeys(("key", "meter", "range", "chords", "phrases"), "")
+NOTHING |= {"bars": 0, "pickup": 0, "grid": 0}
 TUNE = "B4 B4 C5 D5 D5 C5 B4 A4 G4 G4 A4 B4 B4:6 A4:2 A4:8"
 
 
@@ -65,7 +66,7 @@ def test_a_note_held_into_a_locked_bar_is_locked_from_its_beginning(tmp_path):
     task = with_locks(f"{path}:2", True, NOTHING | {"key": "C major"})
     given = np.array(task.given[0])
     assert given[12:25].tolist() == held.tokens[0, 0, 12:25].tolist()
-    assert (given[24:32] == 0).all()
+    assert given[24:32].tolist() == [0, *[1] * 7]  # silence goes on, as a note was kept before
     assert (given[:12] == -1).all()
     silent = np.array(with_locks(f"{path}:3", True, NOTHING | {"key": "C major"}).given[0])
     assert silent[32:48].tolist() == [*[0] * 12, 18, 1, 1, 1]  # silence, said in every cell
@@ -106,6 +107,11 @@ def test_locked_cells_come_back_through_every_file(theme, tiny_checkpoint, tmp_p
         ("1", {"meter": "3/4"}, "cannot be kept in another metre"),
         ("1", {"range": "C4-A4"}, "outside the range"),
         ("1-4", {"bars": 2}, "the piece has bars 1 to 2"),
+        (
+            "1",
+            {"grid": 12},
+            "has 4 cells per quarter note; its bars cannot be kept on a grid of 12",
+        ),
     ],
 )
 def test_what_cannot_be_locked(theme, bars, wish, message):
