@@ -29,7 +29,7 @@ from agents.rollout import EpisodeBuffer
 
 Array = npt.NDArray[Any]
 
-ELITE = 0.03  # share of the pieces that is effective at least
+ELITE = 0.06  # share of the pieces that is effective at least
 COPIES = 2.0  # pieces drawn again for each effective one
 AVERAGE = 0.99  # decay a step of the running average of weights, which is what is kept
 BISECTIONS = 40
