@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from agents import commands
+from agents.wishes import PRIOR
 
 if TYPE_CHECKING:
     from agents.explanation import Explanation
@@ -46,7 +47,7 @@ class ExplainConfig:
         chords: harmony for rules that ask for it: 'i VII i v', a bar each.
         phrases: form for rules that ask for it: AABA, 4+4 or 'A4 A4 B8'.
         tempo: beats per minute of what is written; the file's, or 80, if 0.
-        prior: name or path of a checkpoint, folk or the run's if empty; none for none.
+        prior: name or path of a checkpoint, melody or the run's if empty; none for none.
         soundfont: an .sf2 file, for sound by FluidSynth; a small synthesiser if empty.
         out: folder to write to, new or empty: a page to look at and listen to, the marked score,
             MIDI, WAV and JSON. Nothing is written if it is not given.
@@ -136,9 +137,8 @@ def load_prior(config: ExplainConfig) -> Prior | None:
     from pretrained.checkpoint import load
 
     torch.set_num_threads(1)
-    if config.prior:
-        return load(config.prior)
-    return load(Run(config.piece).config.prior) if config.piece.is_dir() else load()
+    run = Run(config.piece).config.prior if config.piece.is_dir() else PRIOR
+    return load(config.prior or run)
 
 
 def files_of(found: Explanation, tempo: float, soundfont: str = "") -> dict[str, str | bytes]:

@@ -200,7 +200,12 @@ def surprises(prior: Prior, score: Score) -> Nats:
     Raises:
         ValueError: the prior cannot read the piece.
     """
+    from pretrained.grids import on_grid
+    from pretrained.prior import RecurrentPrior
+
     task, page = score.task, score.tokens[0]
+    if isinstance(prior, RecurrentPrior):
+        prior = on_grid(prior, task)
     if task.voices == 1:
         nats = -prior.log_prob(score)[0]
     else:
