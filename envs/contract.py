@@ -47,6 +47,29 @@ class StepReward(Protocol):
         ...
 
 
+class RewardTerm(Protocol):
+    """One summand of a reward; `rewards.total.Term` is one."""
+
+    @property
+    def name(self) -> str:
+        """What messages and logs call it."""
+        ...
+
+    @property
+    def fn(self) -> RewardFunction:
+        """The function itself."""
+        ...
+
+    @property
+    def cellwise(self) -> bool:
+        """Whether the function is marked so, see `cellwise`."""
+        ...
+
+    def raw(self, score: Score) -> npt.NDArray[Any]:
+        """The function's value, checked: (B, V, T) or (B,); RewardError where it is wrong."""
+        ...
+
+
 def cellwise(fn: RewardFunction) -> RewardFunction:
     """Promise that a reward function works through the Score's facts and scans alone.
 

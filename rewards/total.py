@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.contract import RewardError, RewardFunction, RewardSpec, resolve
+from envs.panel import noise
 from envs.score import Score
 from envs.task import Task
 from envs.theory import did_you_mean
@@ -66,16 +67,13 @@ class Term:
         try:
             value = self.fn(score)
         except Exception as error:  # whatever a plugged-in function raises, name the term
-            last = traceback.extract_tb(error.__traceback__)[-1]
-            raise RewardError(
-                f"reward term {self.name!r} raised {type(error).__name__}: {error} "
-                f"({Path(last.filename).name}:{last.lineno})"
-            ) from error
+            raise RewardError(f"reward term {self.name!r} {_told(error)}") from error
         shape = score.tokens.shape
         if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
+            dtype = f" of {value.dtype}" if isinstance(value, np.ndarray) else ""
             raise RewardError(
-                f"reward term {self.name!r} returned {type(value).__name__}, expected a numpy "
-                f"array of numbers with shape {shape} per cell or {shape[:1]} per piece"
+                f"reward term {self.name!r} returned {type(value).__name__}{dtype}, expected a "
+                f"numpy array of real numbers with shape {shape} per cell or {shape[:1]} per piece"
             )
         if value.shape not in (shape, shape[:1]):
             raise RewardError(
@@ -163,14 +161,16 @@ class Term:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def noise(task: Task, seed: int) -> Score:
-    """Two finished pieces of even noise within the grammar."""
-    rng = np.random.default_rng(seed)
-    score = task.sample(rng, 2)
-    while not score.finished:
-        allowed = task.codec.allowed(score)
-        score = score.write((rng.random(allowed.shape) * allowed).argmax(axis=1))
-    return score
+def _told(error: Exception) -> str:
+    """What a function did that raised, and where."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"({Path(last.filename).name}:{last.lineno})"
+    if isinstance(error, ValueError) and "read-only" in str(error):
+        return (
+            f"writes into the score {where}, which others read too: its arrays are read-only. "
+            "Write into a copy, such as score.pitch.copy()"
+        )
+    return f"raised {type(error).__name__}: {error} {where}"
 
 
 class RewardSum:
