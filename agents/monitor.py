@@ -53,7 +53,7 @@ class Diagnostics:
         self.monitor = HackingMonitor()
         self.warnings: list[str] = []
         if judge is not None:
-            judge.require(task.codec)
+            judge.require(task)
 
     def measure(self, score: Score) -> dict[str, float]:
         """The columns for finished pieces, of which the first few are looked at."""
