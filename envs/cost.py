@@ -116,9 +116,9 @@ class _Tracer:
         now = time.perf_counter()
         self.spent[self._line] += now - self._then
         back = frame.f_back
-        if event != "return":
+        if event == "line":
             self._line = frame.f_lineno
-        elif back is not None and back.f_code.co_filename == self.file:
+        elif event == "return" and back is not None and back.f_code.co_filename == self.file:
             self._line = back.f_lineno
         else:
             self._line = 0

@@ -301,17 +301,30 @@ def read_setting(name: str, setting: Any) -> tuple[float, dict[str, Any]]:
 def make_term(spec: str | RewardFunction, setting: Any) -> Term:
     """One term from its spec and its weight, or {"weight": w, parameter: value, ...}.
 
+    With "normalize": True beside the weight it is a `rewards.normalize.Normalized` term.
+
     Raises:
         ValueError, TypeError: unknown reward or parameter, or a weight that is no finite number.
     """
     name = spec if isinstance(spec, str) else getattr(spec, "__name__", type(spec).__name__)
     weight, params = read_setting(name, setting)
+    normalize = params.pop("normalize", False)
+    if not isinstance(normalize, bool) or (normalize and spec in FACTORIES):
+        raise ValueError(
+            f"reward {name!r}: normalize={normalize!r}; expected true or false, and false for the "
+            "prior, whose unit is the nat"
+        )
     if isinstance(spec, str) and spec in FACTORIES:
         _check_parameters(name, FACTORIES[spec], params)
         return Term(name, FACTORIES[spec](**params), weight)
     fn = find(spec) if isinstance(spec, str) else spec
     _check_parameters(name, fn, params)
-    return Term(name, _bind(fn, params) if params else fn, weight)
+    fn = _bind(fn, params) if params else fn
+    if normalize:
+        from rewards.normalize import Normalized  # brings Stable-Baselines3 with it
+
+        fn = Normalized(fn)
+    return Term(name, fn, weight)
 
 
 def _bind(fn: RewardFunction, params: dict[str, Any]) -> RewardFunction:
