@@ -14,6 +14,8 @@ from statistics import median
 from types import FrameType
 from typing import Any
 
+import numpy as np
+
 from envs.contract import RewardFunction
 from envs.panel import noise
 from envs.score import Score
@@ -89,7 +91,7 @@ def measure(fn: RewardFunction, task: Task, parts: Mapping[str, RewardFunction])
             break
         score = pieces.take([row % pieces.batch for row in range(size)])
         batch, taken = size, min(_time(fn, score) for _ in range(2))
-    few = pieces[: max(1, min(batch, 32))]
+    few = pieces[: int(np.clip(SECONDS / 4 * batch / taken, 1, 32))]
     one = next(iter(parts.values()))
     shares = _by_line(one, few) if len(parts) == 1 else _by_part(parts, few)
     slowest = sorted(shares.items(), key=lambda item: -item[1])[:MOST]

@@ -70,7 +70,7 @@ def test_linked_files_exist():
 
 
 def test_examples_that_are_named_exist():
-    named = re.findall(r"`(\w+\.py):(\w+)`", README)
+    named = re.findall(r"\| `(\w+\.py):(\w+)` \|", README)
     assert len(named) >= 7
     for file, attribute in named:
         assert f"{attribute}" in (ROOT / "examples" / file).read_text()

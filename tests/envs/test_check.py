@@ -11,11 +11,12 @@ from envs.check import PANEL_TASK, RewardWarning, check_reward, examine
 from envs.contract import RewardError
 from envs.cost import measure
 from envs.panel import degenerate, noise, rank
+from envs.probes import Trial, is_alone
 from envs.task import Task
 from pretrained.pieces import real_melodies
 from rewards.likelihood import Likelihood
 from rewards.rule import REGISTRY
-from rewards.total import pack_names
+from rewards.total import build, pack_names
 from tests.envs import bad_rewards as bad
 
 # The reward, and what its message must say: what is wrong, and what to do about it.
@@ -65,6 +66,16 @@ def test_each_broken_promise_has_its_message(fn):
 @pytest.mark.parametrize("fn", [bad.good, bad.good_per_piece], ids=lambda fn: fn.__name__)
 def test_good_rewards_pass(fn):
     assert short(fn).broken == []
+
+
+def test_the_order_of_the_batch_is_tried_too():
+    last = Trial(build(bad.good).terms["good"], Task()).tokens[-1]
+
+    def favours(score):
+        return np.full(score.batch, float(score.batch > 1 and (score.tokens[0] == last).all()))
+
+    term = build(favours).terms["favours"]
+    assert "depends on the order of the batch" in is_alone(Trial(term, Task()))
 
 
 def test_a_network_passes(tiny_prior):
