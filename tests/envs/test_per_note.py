@@ -7,6 +7,7 @@ from envs.check import check_reward
 from envs.contract import RewardError, per_note, per_piece
 from envs.notation import score_from_text
 from envs.panel import noise
+from envs.score import Score
 from envs.task import Task
 from rewards.total import build
 
@@ -63,6 +64,9 @@ def test_a_note_ended_by_a_rest_is_as_long_as_it_sounds():
 
     listen(score_from_text("C4:4 r:3 D4:2 E4:6 r:1"))
     assert heard == [None, 4, 2]
+    heard.clear()
+    listen(Score(np.array([[[0, 14, 1, 0, 1, 0, 16] + [1] * 9]]), Task(bars=1)))
+    assert heard == [None, 2]  # the first of two rests ended it
 
 
 def test_it_keeps_the_contract():
