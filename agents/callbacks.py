@@ -16,6 +16,7 @@ from agents.monitor import Diagnostics
 from agents.rollout import EpisodeBuffer
 from agents.run import Run
 from pretrained.prior import RecurrentPrior
+from rewards.learning import Lessons
 from rewards.likelihood import Likelihood
 from rewards.metrics import distinct
 from rewards.total import RewardSum
@@ -37,6 +38,7 @@ class PieceMetrics(BaseCallback):
         reward: the reward the buffer scores with.
         checkpoint: the prior's name; if the reward holds its likelihood, that is used again.
         diagnostics: further columns, and warnings.
+        lessons: terms of the reward that learn, once for each rollout.
     """
 
     def __init__(
@@ -46,9 +48,11 @@ class PieceMetrics(BaseCallback):
         reward: RewardSum,
         checkpoint: str,
         diagnostics: Diagnostics | None = None,
+        lessons: Lessons | None = None,
     ) -> None:
         super().__init__()
         self.run, self.prior, self.diagnostics = run, prior, diagnostics
+        self.lessons = lessons
         term = reward.terms.get("prior")
         same = term and isinstance(term.fn, Likelihood) and term.fn.name == checkpoint
         self.likelihood = term if term and same and term.weight else None
@@ -79,6 +83,8 @@ class PieceMetrics(BaseCallback):
             "explained_variance": _explained(buffer.values, buffer.returns),
         }
         self.row |= {f"reward/{name}": value for name, value in parts.items()}
+        if self.lessons is not None:
+            self.row |= self.lessons.update(score)  # the rollout is paid: it counts from the next
         if self.diagnostics is not None:
             self.row |= self.diagnostics.measure(score) | {"distinct": self.row["distinct"]}
         learned = [name for name in self.row if not name.startswith("unrewarded/")]

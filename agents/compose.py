@@ -314,6 +314,7 @@ def compose(config: ComposeConfig) -> None:
     """Search, write, say where and at what cost."""
     import numpy as np
 
+    from agents.run import Run
     from agents.sheets import write_pieces
     from agents.vec_env import make_task
     from envs.composition import primed
@@ -323,6 +324,8 @@ def compose(config: ComposeConfig) -> None:
     settings = config.settings
     task = make_task(settings)
     reward = build(settings.reward_spec)
+    if config.run and settings.reward == Run(config.run).config.reward:
+        Run(config.run).restore_reward(reward)
     search = make_search(config, settings, task, reward.divided(last_c(config, settings)))
     page = task.sample(np.random.default_rng(config.seed), config.n)
     if config.primer:

@@ -205,6 +205,7 @@ def evaluate(config: EvaluateConfig) -> None:
     task = make_task(settings)
     agent, prior = load(run.policy_file, task), load(settings.prior, task)
     reward = build(settings.reward_spec)
+    run.restore_reward(reward)
     mask = read_masks(settings.mask, reward) if settings.mask else None
     columns = compare(agent, prior, task, config.n, config.seed, config.temperature, mask, reward)
     print(table(columns, config.n, task))

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from pretrained.judge import Judge, load_judge
 from rewards.diversity import diversity
 from rewards.hacking import HackingMonitor, held_out_rules, rule_means
+from rewards.learning import learners
 
 if TYPE_CHECKING:
     from agents.config import TrainConfig
@@ -53,7 +54,7 @@ class Diagnostics:
         self.monitor = HackingMonitor()
         self.warnings: list[str] = []
         if judge is not None:
-            judge.require(task.codec)
+            judge.require(task)
 
     def measure(self, score: Score) -> dict[str, float]:
         """The columns for finished pieces, of which the first few are looked at."""
@@ -93,7 +94,8 @@ class Evaluator(BaseCallback):
     """Draws fresh pieces at intervals and keeps the best policy, as best.safetensors.
 
     The best is that of the highest `agents.evaluate.objective`; each evaluation is a row of
-    evaluations.csv. Under a KL budget the objective moves, and no policy is called the best.
+    evaluations.csv. Under a KL budget, or with a reward that learns, the objective moves, and no
+    policy is called the best.
 
     Args:
         run: where they go.
@@ -146,7 +148,7 @@ class Evaluator(BaseCallback):
         self.run.append_metrics(row, self.run.evaluations_file)
         for name, value in row.items():
             self.logger.record(f"eval/{name}", value)
-        if reached > self.best and not config.kl_budget:
+        if reached > self.best and not config.kl_budget and not any(learners(self.reward)):
             self.best = reached
             notes = {"steps": self.num_timesteps, "objective": reached}
             self.model.policy.export(self.run.best_file, notes)  # type: ignore[operator]

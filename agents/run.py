@@ -8,6 +8,7 @@ policy.safetensors   the policy; loads as a prior
 best.safetensors     the policy of the best evaluation
 warnings.txt         where the reward seems to be hacked; not there if nowhere
 state.zip            to resume one's own run only: network and optimiser
+reward.safetensors   what terms that learn have learned; not there if none does
 samples/             melodies as MIDI, MusicXML, ABC and score picture
 learning_curve.png   report.json   report.txt
 """
@@ -103,6 +104,22 @@ class Run:
         return self.path / "policy.safetensors"
 
     @property
+    def reward_file(self) -> Path:
+        """What the terms of the reward that learn have learned."""
+        return self.path / "reward.safetensors"
+
+    def restore_reward(self, reward: RewardSum) -> None:
+        """Let a reward know what it had learned when the run was saved.
+
+        Raises:
+            ValueError: the file is damaged or of another reward.
+        """
+        from rewards import learning
+
+        if self.reward_file.is_file():
+            learning.load(reward, self.reward_file)
+
+    @property
     def samples(self) -> Path:
         """Folder of the melodies."""
         return self.path / "samples"
@@ -193,7 +210,7 @@ class Run:
     # -- state -----------------------------------------------------------------------------------
 
     def save(self, model: BaseAlgorithm) -> None:
-        """Policy and state, each in one atomic step.
+        """Policy, state and what the reward has learned, each in one atomic step.
 
         Raises:
             ValueError: weights that are not finite; the last good files stay.
@@ -203,13 +220,20 @@ class Run:
                 f"the weights are no finite numbers after {model.num_timesteps:,} steps; what "
                 f"{self.path} held before stays. Try a smaller --learning-rate"
             )
-        parts = self.path / "policy.part.safetensors", self.path / "state.part.zip"
+        from rewards import learning
+
+        names = "policy.part.safetensors", "state.part.zip", "reward.part.safetensors"
+        parts = [self.path / name for name in names]
+        reward = getattr(getattr(model, "rollout_buffer", None), "reward", None)
         kept = {"num_timesteps"}  # plain numbers only: the archive holds nothing pickled
         try:
             model.policy.export(parts[0], {"steps": model.num_timesteps})  # type: ignore[operator]
             model.save(parts[1], exclude=set(vars(model)) - kept)
+            learned = reward is not None and learning.save(reward, parts[2])
             parts[0].replace(self.policy_file)  # only now: a full disk leaves both as they were
             parts[1].replace(self.path / "state.zip")
+            if learned:
+                parts[2].replace(self.reward_file)
         finally:
             for part in parts:
                 part.unlink(missing_ok=True)

@@ -42,13 +42,17 @@ def learn(
     from agents.callbacks import Anneal, Interrupt, PieceMetrics, ProgressBar, Saver
     from agents.kl import KLController
     from agents.monitor import Diagnostics, Evaluator, find_judge
+    from rewards.learning import Lessons
 
     model.set_logger(configure(str(run.path), ["tensorboard"] if config.tensorboard else []))
     task = model.env.env.task  # type: ignore[union-attr]
     watch = Diagnostics(task, reward, find_judge(task)) if config.judge else None
     if watch is not None:
         watch.remember(run.read_metrics())  # of a run that is resumed
-    metrics, interrupt = PieceMetrics(run, prior, reward, config.prior, watch), Interrupt()
+    lessons = Lessons(reward, config.seed)
+    lessons.prepare(task)
+    metrics = PieceMetrics(run, prior, reward, config.prior, watch, lessons)
+    interrupt = Interrupt()
     bar = ProgressBar(metrics, config.n_timesteps, config.progress)
     beside: list[BaseCallback] = [interrupt, metrics, bar, Saver(run, config.save_freq)]
     if config.last_entropy != config.entropy:
@@ -150,6 +154,7 @@ def train(config: TrainConfig, resume: Path | None = None) -> int:
                 )
         run.check_provenance(locate(config.prior), reward)
         steps = run.restore(model)
+        run.restore_reward(reward)
         model.set_random_seed(config.seed + steps)  # not the same draws again
         if steps >= config.n_timesteps:
             raise ValueError(f"{run.path} has done its {steps:,} steps; give a larger -n to go on")

@@ -2,6 +2,7 @@
 
 A reward function takes a Score and returns one number per cell (B, V, T) or one per piece (B,),
 paid at the piece's end. It must not look at cells written after the one it values.
+`python -m envs.check` says whether it keeps to that.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -47,6 +49,53 @@ class StepReward(Protocol):
         ...
 
 
+class LearningReward(Protocol):
+    """A reward function that learns: an object that can be called, with an `update` beside.
+
+    It may also have `state_dict()` and `load_state_dict(state)`, as torch's modules do: what they
+    hold is kept with a run and put back when it is resumed.
+    """
+
+    def __call__(self, score: Score) -> npt.NDArray[Any]:
+        """As a RewardFunction; between two updates it gives the same for the same pieces."""
+        ...
+
+    def update(self, real: Score, generated: Score) -> Mapping[str, float]:
+        """Learn, once for each rollout of a training, after that rollout was paid.
+
+        Args:
+            real: melodies of the corpus on the same task, as many as were generated.
+            generated: the pieces of the rollout.
+
+        Returns:
+            finite numbers for the log, by name.
+        """
+        ...
+
+
+class RewardTerm(Protocol):
+    """One summand of a reward; `rewards.total.Term` is one."""
+
+    @property
+    def name(self) -> str:
+        """What messages and logs call it."""
+        ...
+
+    @property
+    def fn(self) -> RewardFunction:
+        """The function itself."""
+        ...
+
+    @property
+    def cellwise(self) -> bool:
+        """Whether the function is marked so, see `cellwise`."""
+        ...
+
+    def raw(self, score: Score) -> npt.NDArray[Any]:
+        """The function's value, checked: (B, V, T) or (B,); RewardError where it is wrong."""
+        ...
+
+
 def cellwise(fn: RewardFunction) -> RewardFunction:
     """Promise that a reward function works through the Score's facts and scans alone.
 
@@ -57,8 +106,10 @@ def cellwise(fn: RewardFunction) -> RewardFunction:
     return fn
 
 
-def per_piece(fn: Callable[[list[Note]], float]) -> RewardFunction:
+def per_piece(fn: Callable[..., float]) -> RewardFunction:
     """Turn a function of one finished piece's notes into a reward function.
+
+    Keyword arguments of the function are parameters of the reward.
 
     >>> @per_piece
     ... def density(notes):
@@ -66,15 +117,95 @@ def per_piece(fn: Callable[[list[Note]], float]) -> RewardFunction:
     """
 
     @functools.wraps(fn)
-    def reward(score: Score) -> npt.NDArray[np.float32]:
+    def reward(score: Score, **parameters: Any) -> npt.NDArray[np.float32]:
         decode = score.task.codec.decode
         values = [
-            fn(sorted(note for v, voice in enumerate(piece) for note in decode(voice, v)))
+            fn(
+                sorted(note for v, voice in enumerate(piece) for note in decode(voice, v)),
+                **parameters,
+            )
             for piece in score.tokens
         ]
         return np.asarray(values, np.float32)
 
     return reward
+
+
+@dataclass(frozen=True)
+class Onset:
+    """A note at the moment it begins. It has no duration: how long it lasts is yet to be written.
+
+    Attributes:
+        start: time index of its first cell.
+        pitch: MIDI number.
+        voice: from 0.
+        bar: from 0; -1 in a pickup.
+        beat: of the bar, from 0; 0.5 is half-way to the second beat.
+        degree: semitones above the tonic, 0..11.
+    """
+
+    start: int
+    pitch: int
+    voice: int
+    bar: int
+    beat: float
+    degree: int
+
+    @property
+    def duration(self) -> int:
+        """Not known yet.
+
+        Raises:
+            AttributeError: always, and says what to ask instead.
+        """
+        raise AttributeError(
+            "a note's duration is not known when it begins; ask previous.duration, or use "
+            "envs.contract.per_piece"
+        )
+
+
+def per_note(fn: Callable[..., float]) -> RewardFunction:
+    """Turn a function of a note and the one before it into a reward function.
+
+    `fn(note, previous)` is asked once for each note of a voice, and what it gives is paid in the
+    cell where the note begins. `note` is an Onset, of which all is known then but its duration;
+    `previous` is the Note before it in its voice, None at the first. The reward is cellwise, so
+    it serves step by step, in a search and as a mask alike. Keyword arguments of the function are
+    parameters of the reward.
+
+    >>> @per_note
+    ... def steps(note, previous):
+    ...     return float(previous is not None and 1 <= abs(note.pitch - previous.pitch) <= 2)
+    """
+
+    @functools.wraps(fn)
+    def reward(score: Score, **parameters: Any) -> npt.NDArray[np.float32]:
+        onset = score.onset
+        value = np.zeros(onset.shape, np.float32)
+        if not onset.any():
+            return value
+        (stop,) = score.scan(_follow_stops, (np.int16(-1),))
+        new = (score.cell, score.pitch, score.voice, score.bar, score.beat, score.degree)
+        old = (score.previous_onset, stop, score.previous_pitch)
+        columns = [np.broadcast_to(fact, onset.shape)[onset].tolist() for fact in (*new, *old)]
+        paid = []
+        for *facts, begun, ended, pitch in zip(*columns, strict=True):
+            note = Onset(*facts)
+            length = (note.start if ended < 0 else ended) - begun
+            previous = Note(begun, length, pitch, note.voice) if begun >= 0 else None
+            paid.append(fn(note, previous, **parameters))
+        value[onset] = paid
+        return value
+
+    return cellwise(reward)
+
+
+def _follow_stops(state: tuple[Any, ...], here: Score) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Time at which the last note ended before each cell, -1 if it sounds or there is none."""
+    (stop,) = state
+    ended = here.rest & (here.previous_onset >= 0) & (stop < 0)
+    after = np.where(here.onset, np.int16(-1), np.where(ended, here.cell.astype(np.int16), stop))
+    return (after,), (stop,)
 
 
 def resolve(spec: str) -> Any:

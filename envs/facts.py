@@ -41,6 +41,14 @@ class Facts:
         return freeze(np.asarray(self._at // self.task.voices).reshape(shape))
 
     @cached_property
+    def voice(self) -> Array:
+        """Index of each cell's voice, from 0, broadcastable to the facts."""
+        if self._at is None:
+            return freeze(np.arange(self.task.voices)[None, :, None])
+        shape = np.shape(self._at) or (1, 1, 1)
+        return freeze(np.asarray(self._at % self.task.voices).reshape(shape))
+
+    @cached_property
     def bar(self) -> Array:
         """Index of the bar, from 0; -1 in a pickup."""
         return freeze((self.cell - self.task.pickup) // self.task.bar_cells)

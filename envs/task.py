@@ -11,6 +11,7 @@ import numpy.typing as npt
 from envs.codec import FIRST_PITCH, HOLD, MAX_GRID, UNWRITTEN, Codec
 from envs.plan import Chord, Phrase, parse_chords, parse_phrases
 from envs.score import Score
+from envs.tape import freeze
 from envs.theory import Key, Meter, parse_pitch
 
 MAX_BARS = 64
@@ -146,7 +147,7 @@ class Task:
         ends = [(p.first_bar + p.bars) * self.bar_cells for p in self.phrase_plan]
         last = np.zeros(self.cells, bool)
         last[[end - 1 for end in ends]] = True  # as much before the bar line as the pickup is long
-        return last
+        return freeze(last)
 
     @cached_property
     def _phrase_bits(self) -> tuple[int, ...]:
@@ -173,7 +174,7 @@ class Task:
                     for n in (number, number + 1)
                 )
                 tones[start:stop] = [pc in chord.pitch_classes for pc in range(12)]
-        return tones
+        return freeze(tones)
 
     @cached_property
     def steps(self) -> int:
@@ -184,8 +185,8 @@ class Task:
     def free(self) -> npt.NDArray[np.bool_]:
         """(voices, cells): whether a cell is not given."""
         if not self.given:
-            return np.ones((self.voices, self.cells), bool)
-        return np.array(self.given) == UNWRITTEN
+            return freeze(np.ones((self.voices, self.cells), bool))
+        return freeze(np.array(self.given) == UNWRITTEN)
 
     @cached_property
     def tonic_pitch(self) -> int:

@@ -70,12 +70,12 @@ class Judge:
         self.table = table
         self.codec = codec
 
-    def require(self, codec: Codec) -> None:
-        """Raise ValueError unless tokens mean the same to this judge and to `codec`."""
-        if codec != self.codec:
+    def require(self, task: Task) -> None:
+        """Raise ValueError unless tokens mean the same to this judge and to a task."""
+        if task.codec != self.codec:
             raise ValueError(
                 f"the judge was loaded for codec {self.codec.fingerprint!r} but the task needs "
-                f"{codec.fingerprint!r}; load it with load_judge(task.codec)"
+                f"{task.codec.fingerprint!r}; load it with load_judge(task.codec)"
             )
 
     def log_prob(self, score: Score) -> npt.NDArray[np.float32]:
@@ -84,7 +84,7 @@ class Judge:
         Raises:
             ValueError: another codec, or pieces that are not finished.
         """
-        self.require(score.task.codec)
+        self.require(score.task)
         if not score.finished:
             raise ValueError("the judge needs finished pieces; write the rest of them first")
         tokens = score.tokens.astype(np.int64)

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.contract import RewardError, RewardFunction, RewardSpec, resolve
+from envs.panel import noise
 from envs.score import Score
 from envs.task import Task
 from envs.theory import did_you_mean
@@ -66,16 +67,13 @@ class Term:
         try:
             value = self.fn(score)
         except Exception as error:  # whatever a plugged-in function raises, name the term
-            last = traceback.extract_tb(error.__traceback__)[-1]
-            raise RewardError(
-                f"reward term {self.name!r} raised {type(error).__name__}: {error} "
-                f"({Path(last.filename).name}:{last.lineno})"
-            ) from error
+            raise RewardError(f"reward term {self.name!r} {_told(error)}") from error
         shape = score.tokens.shape
         if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
+            dtype = f" of {value.dtype}" if isinstance(value, np.ndarray) else ""
             raise RewardError(
-                f"reward term {self.name!r} returned {type(value).__name__}, expected a numpy "
-                f"array of numbers with shape {shape} per cell or {shape[:1]} per piece"
+                f"reward term {self.name!r} returned {type(value).__name__}{dtype}, expected a "
+                f"numpy array of real numbers with shape {shape} per cell or {shape[:1]} per piece"
             )
         if value.shape not in (shape, shape[:1]):
             raise RewardError(
@@ -163,14 +161,16 @@ class Term:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def noise(task: Task, seed: int) -> Score:
-    """Two finished pieces of even noise within the grammar."""
-    rng = np.random.default_rng(seed)
-    score = task.sample(rng, 2)
-    while not score.finished:
-        allowed = task.codec.allowed(score)
-        score = score.write((rng.random(allowed.shape) * allowed).argmax(axis=1))
-    return score
+def _told(error: Exception) -> str:
+    """What a function did that raised, and where."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"({Path(last.filename).name}:{last.lineno})"
+    if isinstance(error, ValueError) and "read-only" in str(error):
+        return (
+            f"writes into the score {where}, which others read too: its arrays are read-only. "
+            "Write into a copy, such as score.pitch.copy()"
+        )
+    return f"raised {type(error).__name__}: {error} {where}"
 
 
 class RewardSum:
@@ -301,17 +301,30 @@ def read_setting(name: str, setting: Any) -> tuple[float, dict[str, Any]]:
 def make_term(spec: str | RewardFunction, setting: Any) -> Term:
     """One term from its spec and its weight, or {"weight": w, parameter: value, ...}.
 
+    With "normalize": True beside the weight it is a `rewards.normalize.Normalized` term.
+
     Raises:
         ValueError, TypeError: unknown reward or parameter, or a weight that is no finite number.
     """
     name = spec if isinstance(spec, str) else getattr(spec, "__name__", type(spec).__name__)
     weight, params = read_setting(name, setting)
+    normalize = params.pop("normalize", False)
+    if not isinstance(normalize, bool) or (normalize and spec in FACTORIES):
+        raise ValueError(
+            f"reward {name!r}: normalize={normalize!r}; expected true or false, and false for the "
+            "prior, whose unit is the nat"
+        )
     if isinstance(spec, str) and spec in FACTORIES:
         _check_parameters(name, FACTORIES[spec], params)
         return Term(name, FACTORIES[spec](**params), weight)
     fn = find(spec) if isinstance(spec, str) else spec
     _check_parameters(name, fn, params)
-    return Term(name, _bind(fn, params) if params else fn, weight)
+    fn = _bind(fn, params) if params else fn
+    if normalize:
+        from rewards.normalize import Normalized  # brings Stable-Baselines3 with it
+
+        fn = Normalized(fn)
+    return Term(name, fn, weight)
 
 
 def _bind(fn: RewardFunction, params: dict[str, Any]) -> RewardFunction:

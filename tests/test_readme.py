@@ -12,6 +12,7 @@ from agents.compose import ComposeConfig
 from agents.evaluate import EvaluateConfig
 from agents.explain import ExplainConfig
 from agents.tune import TuneConfig
+from envs.check import CheckConfig
 from pretrained.train import PriorConfig
 
 ROOT = Path(__file__).parent.parent
@@ -48,6 +49,7 @@ def test_command_is_one_of_ours_and_its_arguments_parse(command, monkeypatch):
                 "agents.explain": ExplainConfig,
                 "agents.benchmark": BenchmarkConfig,
                 "agents.tune": TuneConfig,
+                "envs.check": CheckConfig,
                 "pretrained.train": PriorConfig,
             }
             tyro.cli(kinds[words[2]], args=words[3:])
@@ -65,3 +67,10 @@ def test_linked_files_exist():
     for link in (first or second for first, second in links):
         if not link.startswith("http"):
             assert (ROOT / link).exists(), link
+
+
+def test_examples_that_are_named_exist():
+    named = re.findall(r"\| `(\w+\.py):(\w+)` \|", README)
+    assert len(named) >= 7
+    for file, attribute in named:
+        assert f"{attribute}" in (ROOT / "examples" / file).read_text()

@@ -174,10 +174,10 @@ DURING_TRAINING = {
     "infinite": "'mine.py:infinite' returned inf for piece 0; expected finite numbers",
     "wide": "shape (4,) for 2 pieces of 1x16 cells; expected (2, 1, 16) per cell or (2,) per piece",
     "cells": "shape (16,) for 2 pieces",
-    "a_list": "returned list, expected a numpy array of numbers with shape (2, 1, 16) per cell",
+    "a_list": "returned list, expected a numpy array of real numbers with shape (2, 1, 16)",
     "a_number": "returned float, expected a numpy array",
     "nothing": "returned NoneType, expected a numpy array",
-    "words": "returned ndarray, expected a numpy array of numbers",
+    "words": "returned ndarray of <U1, expected a numpy array of real numbers",
 }
 
 

@@ -1,0 +1,267 @@
+"""Check an environment of composition, beside `check_env` of Gymnasium and of Stable-Baselines3.
+
+    def test_my_env():
+        check_composition_env(MyEnv(reward="in_key"))
+
+Theirs look at spaces, seeds and types. This one writes pieces and compares what the environment
+shows and pays with a score of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from envs.codec import HOLD, UNWRITTEN
+from envs.composition import spaces
+from envs.score import Score
+from envs.tape import Array
+from envs.task import CONTEXT, Task
+
+TOLERANCE = 1e-3  # of rewards, relative and absolute: they are float32 sums
+
+
+class EnvironmentFault(Exception):  # noqa: N818 (EnvironmentError is taken)
+    """An environment broke the protocol. The message says what was expected and what found."""
+
+
+def _require(holds: Any, said: str) -> None:
+    if not holds:
+        raise EnvironmentFault(said)
+
+
+class _Batched:
+    """One way to play single environments and vector environments: everything has an axis B."""
+
+    def __init__(self, env: Any) -> None:
+        self.env = env
+        self.vector = isinstance(env, VectorEnv)
+        self.own = env.unwrapped
+        task: Any = getattr(self.own, "task", None)
+        _require(
+            isinstance(task, Task),
+            f"{type(self.own).__name__} has no task; expected an envs.task.Task as env.task",
+        )
+        self.task: Task = task
+        self.batch = env.num_envs if self.vector else 1
+
+    @property
+    def reward(self) -> Any:
+        """The reward that is paid, if the environment shows it."""
+        return getattr(getattr(self.own, "_batch", self.own), "reward", None)
+
+    def spaces(self) -> tuple[Any, Any]:
+        """Observation and action space of one piece."""
+        if self.vector:
+            return self.env.single_observation_space, self.env.single_action_space
+        return self.env.observation_space, self.env.action_space
+
+    def reset(self, **how: Any) -> dict[str, Array]:
+        """First observations."""
+        observation, _ = self.env.reset(**how)
+        return observation if self.vector else {k: v[None] for k, v in observation.items()}
+
+    def masks(self) -> Array:
+        """(B, vocab) of `action_masks()`."""
+        masks: Array = np.asarray(self.own.action_masks())
+        return masks if self.vector else masks[None]
+
+    def step(
+        self, actions: Array
+    ) -> tuple[dict[str, Array], Array, Array, Array, dict[str, Array]]:
+        """Observation of the piece that was written on, reward, ends, and the reward's terms."""
+        if not self.vector:
+            observation, reward, ended, cut, info = self.env.step(int(actions[0]))
+            terms = {name: np.array([v]) for name, v in info.get("reward_terms", {}).items()}
+            shown = {name: value[None] for name, value in observation.items()}
+            return shown, np.array([reward]), np.array([ended]), np.array([cut]), terms
+        observation, reward, ended, cut, info = self.env.step(actions)
+        if "final_obs" in info:  # the pieces of the next episode are shown already
+            rows = info["final_obs"]
+            observation = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+            info = info["final_info"]
+        terms = info.get("reward_terms", {})
+        return observation, reward, ended, cut, {k: v for k, v in terms.items() if k[:1] != "_"}
+
+
+def _shows(env: _Batched, observation: dict[str, Array], page: Score, when: str) -> None:
+    """The observation is that of a page."""
+    task = env.task
+    space, _ = env.spaces()
+    for row in range(env.batch):
+        one = {name: value[row] for name, value in observation.items()}
+        _require(space.contains(one), f"{when}: the observation is not in the observation space")
+    if not np.array_equal(observation["tokens"], page.tokens):
+        piece, voice, cell = np.argwhere(observation["tokens"] != page.tokens)[0]
+        shown, there = observation["tokens"][piece, voice, cell], page.tokens[piece, voice, cell]
+        raise EnvironmentFault(
+            f"{when}: cell {cell} of voice {voice} shows {shown}, expected {there}. Cells are "
+            "written time-major, then voice; given cells keep their token; the rest is -1"
+        )
+    allowed = np.zeros((env.batch, task.codec.vocab), bool)
+    if not page.finished:
+        allowed = task.codec.allowed(page)
+    wrong = np.argwhere(observation["action_mask"].astype(bool) != allowed)
+    if len(wrong):
+        piece, token = wrong[0]
+        raise EnvironmentFault(
+            f"{when}: action_mask {'forbids' if allowed[piece, token] else 'allows'} token "
+            f"{token}, expected what codec.allowed(score) says, and nothing at the end"
+        )
+    _require(
+        np.array_equal(env.masks(), allowed) or (page.finished and env.vector),
+        f'{when}: action_masks() differs from observation["action_mask"]',
+    )
+    expected = task.context(page.n_written)
+    off = np.flatnonzero(~np.isclose(observation["context"], expected).all(axis=0))
+    if len(off):
+        name = CONTEXT[off[0]]
+        raise EnvironmentFault(
+            f"{when}: context says {name} = {observation['context'][0, off[0]]:g}, expected "
+            f"{expected[off[0]]:g}; see envs.task.CONTEXT"
+        )
+
+
+def _spaces(env: _Batched) -> None:
+    """Spaces are those of the task, and no method is taken for another's."""
+    _require(
+        env.spaces() == spaces(env.task),
+        "observation_space and action_space are not those of the task; expected "
+        "envs.composition.spaces(task)",
+    )
+    _require(
+        not hasattr(env.own, "compute_reward"),
+        "it has a compute_reward, which Stable-Baselines3 takes for a goal environment; rename it",
+    )
+    _require(hasattr(env.own, "action_masks"), "it has no action_masks(), which MaskablePPO asks")
+
+
+def _play(env: _Batched, seed: int, wild: float) -> tuple[Array, Array]:
+    """Write one episode; returns the tokens (B, V, T) and the rewards (steps, B).
+
+    Args:
+        env: the environment.
+        seed: of the actions and of the reset.
+        wild: share of actions that are drawn from all tokens, forbidden ones too.
+    """
+    task, rng = env.task, np.random.default_rng(seed)
+    observation = env.reset(seed=seed)
+    page = Score.page(task, env.batch)
+    _shows(env, observation, page, "after reset()")
+    rewards, names = [], None
+    for step in range(task.steps):
+        when = f"after step {step + 1} of {task.steps}"
+        allowed = task.codec.allowed(page)
+        free = (rng.random(allowed.shape) * allowed).argmax(axis=1)
+        any_token = rng.integers(0, task.codec.vocab, env.batch)
+        action = np.where(rng.random(env.batch) < wild, any_token, free)
+        before = {name: value.copy() for name, value in observation.items()}
+        shown, reward, ended, cut, terms = env.step(action)
+        _require(
+            all(np.array_equal(value, before[name]) for name, value in observation.items()),
+            f"{when}: the observation given before has changed; give a copy",
+        )
+        page = page.write(_written(shown, page, action, allowed, when))
+        _shows(env, shown, page, when)
+        last = step == task.steps - 1
+        _require(
+            not np.any(cut), f"{when}: truncated is set; expected terminated at the last cell alone"
+        )
+        _require(
+            (np.asarray(ended) == last).all(),
+            f"{when}: terminated is {bool(np.any(ended))}, expected {last}: an episode lasts "
+            f"{task.steps} cells, no more and no fewer",
+        )
+        _pays(reward, terms, names, when)
+        names, observation = list(terms), shown
+        rewards.append(np.asarray(reward, np.float64))
+    _adds_up(env, page, np.stack(rewards))
+    return page.tokens, np.stack(rewards)
+
+
+def _written(
+    shown: dict[str, Array], page: Score, action: Array, allowed: Array, when: str
+) -> Array:
+    """The tokens (B,) that the environment wrote: those asked for, or others that are allowed."""
+    time, voice = divmod(page.n_written, page.task.voices)
+    written: Array = np.asarray(shown["tokens"])[:, voice, time].astype(np.int64)
+    rows = np.arange(len(action))
+    asked = allowed[rows, action]
+    wrong = np.where(asked, written != action, (written == UNWRITTEN) | ~allowed[rows, written])
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise EnvironmentFault(
+            f"{when}: action {action[row]} left token {written[row]} in cell {time} of voice "
+            f"{voice}; expected "
+            + ("the action itself" if asked[row] else "an allowed token, as this one is forbidden")
+        )
+    return written
+
+
+def _pays(reward: Array, terms: dict[str, Array], names: list[str] | None, when: str) -> None:
+    """The reward is finite and the sum of its terms."""
+    _require(np.isfinite(reward).all(), f"{when}: the reward is {reward}, expected finite numbers")
+    _require(terms, f'{when}: info["reward_terms"] is missing; expected the parts of the reward')
+    _require(
+        names is None or list(terms) == names,
+        f'{when}: info["reward_terms"] has {list(terms)}, before it had {names}',
+    )
+    total = np.sum(list(terms.values()), axis=0)
+    _require(
+        np.allclose(reward, total, TOLERANCE, TOLERANCE),
+        f'{when}: the reward is {reward[0]:g} and info["reward_terms"] sum to {total[0]:g}; '
+        "expected the same",
+    )
+
+
+def _adds_up(env: _Batched, page: Score, rewards: Array) -> None:
+    """Paid step by step, a piece gets what it gets as a whole."""
+    if not hasattr(env.reward, "breakdown"):
+        return
+    whole = sum(part.sum(axis=(1, 2)) for part in env.reward.breakdown(page).values())
+    paid = rewards.sum(axis=0)
+    scale = TOLERANCE * (1 + np.abs(rewards).sum(axis=0))
+    _require(
+        (np.abs(whole - paid) < scale).all(),
+        f"the steps of an episode paid {paid[0]:g}, the finished piece is worth {whole[0]:g}; "
+        "expected the same: pay reward.newest(score) once for each cell",
+    )
+
+
+def check_composition_env(env: gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]) -> None:
+    """Raise unless an environment keeps the protocol of composition; one line in a test.
+
+    Args:
+        env: a single environment, wrapped or not, or a vector environment whose pieces end
+            together. Pieces are written on it.
+
+    Raises:
+        EnvironmentFault: the first promise that is broken.
+    """
+    batched = _Batched(env)
+    _spaces(batched)
+    tokens, rewards = _play(batched, 0, wild=0.0)
+    again, paid = _play(batched, 0, wild=0.0)
+    _require(
+        np.array_equal(tokens, again) and np.allclose(rewards, paid, TOLERANCE, TOLERANCE),
+        "the same seed and actions gave another piece or other rewards; an episode depends on "
+        "its actions and on reset(seed=...) alone",
+    )
+    batched.reset()
+    for _ in range(min(3, batched.task.steps - 1)):  # a reset begins anew from here too
+        batched.step(np.full(batched.batch, batched.task.codec.token(batched.task.low)))
+    _play(batched, 1, wild=0.5)
+    if getattr(env, "autoreset_mode", AutoresetMode.DISABLED) is AutoresetMode.DISABLED:
+        _ends(batched)
+
+
+def _ends(env: _Batched) -> None:
+    """A finished piece takes no further step."""
+    try:
+        env.step(np.full(env.batch, HOLD))
+    except Exception:  # of whatever kind, it says no
+        return
+    raise EnvironmentFault("a finished piece took a further step; expected an error until reset()")
