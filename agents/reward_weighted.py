@@ -107,8 +107,7 @@ class RewardWeighted(OnPolicyAlgorithm):
 
     def train(self) -> None:
         """Keep what is worth imitating of the rollout; fit the policy when there is enough."""
-        buffer = self.rollout_buffer
-        assert isinstance(buffer, EpisodeBuffer)
+        buffer = cast(EpisodeBuffer, self.rollout_buffer)
         temper, lessons = self._worth_imitating(buffer)
         self.lessons.append(lessons)
         self.logger.record("train/temper", temper)
