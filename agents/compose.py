@@ -1,6 +1,6 @@
 """Write melodies of a trained agent, or of opponents that search instead of learning.
 
-Each as MIDI, MusicXML, ABC with remarks, and a score picture.
+Each as MIDI, MusicXML, ABC with remarks, score picture, piano roll and sound.
 
 python -m agents.compose runs/rltuner-v0-ppo-1 -n 20 --out melodies
 
@@ -52,6 +52,9 @@ class ComposeConfig:
         temperature: of the draw; 1 draws as trained, lower is more cautious.
         primer: notes to begin with, such as "C4 E4:2 G4:2"; a name alone lasts a beat.
         tempo: beats per minute.
+        pictures: write score and piano roll of each melody as SVG.
+        sound: write a WAV file of each melody.
+        soundfont: an .sf2 file, for sound by FluidSynth; a small synthesiser if empty.
         method: sample draws from the run's policy; prior from the prior it began with; best-of-n
             keeps the best of several draws from the prior; masked draws from the prior what
             breaks no rule; beam searches for what the reward pays best; best-known does so
@@ -91,6 +94,9 @@ class ComposeConfig:
     temperature: float = 1.0
     primer: str = ""
     tempo: float = 80.0
+    pictures: bool = True
+    sound: bool = True
+    soundfont: str = ""
     method: str = "sample"
     best_of: int = 64
     width: int = 1000
@@ -315,7 +321,7 @@ def compose(config: ComposeConfig) -> None:
     import numpy as np
 
     from agents.run import Run
-    from agents.sheets import write_pieces
+    from agents.sheets import Extras, write_pieces
     from agents.vec_env import make_task
     from envs.composition import primed
     from rewards.total import build
@@ -340,10 +346,14 @@ def compose(config: ComposeConfig) -> None:
         if new:
             folder.rmdir()
         raise
-    write_pieces(found.score, folder, reward, config.tempo, copies=True)
+    extras = Extras(config.pictures, config.sound, config.soundfont, copies=True)
+    write_pieces(found.score, folder, reward, config.tempo, extras)
+    kinds = ", ".join(
+        ["MIDI", "MusicXML", "ABC", *["SVG"] * config.pictures, *["WAV"] * config.sound]
+    )
     many = "melody" if found.score.batch == 1 else "melodies"
     print(
-        f"wrote {found.score.batch} {many} to {config.out}: MIDI, MusicXML, ABC and SVG of each\n"
+        f"wrote {found.score.batch} {many} to {config.out}: {kinds} of each\n"
         f"{config.method}: {found.compute}; mean return {found.returns.mean():.1f}, best "
         f"{found.returns.max():.1f}"
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from agents.run import write_atomic
 from envs.abc import abc
 from envs.musicxml import musicxml, svg
-from envs.notation import text, write_midi
+from envs.notation import midi_bytes, text
+from envs.roll import roll_svg
 from envs.score import Score
+from envs.synth import wav_bytes
 from rewards.novelty import novelty
 from rewards.rule import remarks
 from rewards.total import RewardSum
@@ -35,26 +38,46 @@ def explanation(score: Score, row: int, reward: RewardSum) -> list[str]:
     return lines
 
 
-def write_pieces(
-    score: Score, folder: Path, reward: RewardSum, tempo: float = 80.0, copies: bool = False
-) -> None:
-    """Each piece as melody-01.mid, .musicxml, .abc and .svg, and all of them in melodies.txt.
+@dataclass(frozen=True)
+class Extras:
+    """What is written of each piece beside MIDI, MusicXML and ABC.
 
-    With `copies` also what of a piece stands in a tune that the prior learned from.
+    Attributes:
+        pictures: score and piano roll as SVG.
+        sound: WAV.
+        soundfont: path of an .sf2 file, for sound by FluidSynth; a small synthesiser if empty.
+        copies: what of a piece stands in a tune that the prior learned from, in words.
     """
+
+    pictures: bool = True
+    sound: bool = False
+    soundfont: str = ""
+    copies: bool = False
+
+
+def write_pieces(
+    score: Score, folder: Path, reward: RewardSum, tempo: float = 80.0, extras: Extras | None = None
+) -> None:
+    """Each piece as melody-01.mid and so on, and all of them in words in melodies.txt."""
+    extras = extras or Extras()
     lines = []
     for row in range(score.batch):
-        name = f"melody-{row + 1:02d}"
-        title = f"Melody {row + 1}"
+        name, title = f"melody-{row + 1:02d}", f"Melody {row + 1}"
         said = explanation(score, row, reward)
-        if copies:
-            said.append(novelty(score[row : row + 1])[0].message)
-        document = musicxml(score, row, title, tempo)
-        write_midi(score, row, folder / f"{name}.mid", tempo)
-        write_atomic(folder / f"{name}.musicxml", document)
-        write_atomic(folder / f"{name}.abc", abc(score, row, title, row + 1, tempo, said))
-        write_atomic(folder / f"{name}.svg", svg(document))
         lines.append(f"{name}  {text(score, row)}\n           {said[0]}\n")
-        if copies:
+        if extras.copies:
+            said.append(novelty(score[row : row + 1])[0].message)
             lines.append(f"           {said[-1]}\n")
+        document = musicxml(score, row, title, tempo)
+        files: dict[str, str | bytes] = {
+            "mid": midi_bytes(score, row, tempo),
+            "musicxml": document,
+            "abc": abc(score, row, title, row + 1, tempo, said),
+        }
+        if extras.pictures:
+            files |= {"svg": svg(document), "roll.svg": roll_svg(score, row)}
+        if extras.sound:
+            files["wav"] = wav_bytes(score, row, tempo, extras.soundfont or None)
+        for ending, content in files.items():
+            write_atomic(folder / f"{name}.{ending}", content)
     write_atomic(folder / "melodies.txt", "".join(lines))

@@ -7,6 +7,7 @@ together.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -80,6 +81,20 @@ def piano_roll(
         for pitch in sorted(named)
     ]
     return Drawing(_svg(NAMES, height, labels), _svg(x_of(task, task.cells), height, inside))
+
+
+def roll_svg(score: Score, row: int = 0) -> str:
+    """A piano roll as one SVG document, the names of the lowest, highest and tonic notes beside it.
+
+    Args:
+        score: the pieces.
+        row: which of them.
+    """
+    drawing = piano_roll(score, row)
+    width = NAMES + x_of(score.task, score.task.cells)
+    height = float(re.findall(r'height="([\d.]+)"', drawing.time)[0])
+    time = drawing.time.replace("<svg ", f'<svg x="{NAMES}" ', 1)
+    return _svg(width, height, [drawing.names, time])
 
 
 def _lanes(task: Task, low: int, high: int) -> str:

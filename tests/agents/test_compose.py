@@ -28,7 +28,7 @@ def test_compose_writes_the_same_melodies_for_the_same_seed(run, tmp_path, capsy
         compose.compose(ComposeConfig(str(run.path), n=3, out=tmp_path / name, seed=seed))
     assert "wrote 3 melodies" in capsys.readouterr().out
     a, b, c = (folder(tmp_path / name) for name in "abc")
-    assert len(a) == 3 * 4 + 1
+    assert len(a) == 3 * 6 + 1
     for line in a["melodies.txt"].decode().splitlines()[1::3]:
         total, parts = line.split(" = ")
         paid = {name: float(value) for name, value in map(str.split, parts.split(", "))}
@@ -79,7 +79,7 @@ def test_compose_refuses_a_folder_with_something_in_it(run, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
     (tmp_path / "empty").mkdir()
     compose.compose(ComposeConfig(str(run.path), n=1, out=tmp_path / "empty"))
-    assert len(folder(tmp_path / "empty")) == 5
+    assert len(folder(tmp_path / "empty")) == 7
 
 
 # -- methods ---------------------------------------------------------------------------------------

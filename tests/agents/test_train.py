@@ -34,7 +34,7 @@ FILES = {
 
 def test_every_file_is_there_and_nothing_else(run):
     assert {path.name for path in run.path.iterdir()} == FILES
-    endings = ("mid", "musicxml", "abc", "svg")
+    endings = ("mid", "musicxml", "abc", "svg", "roll.svg")
     melodies = {f"melody-0{n}.{ending}" for n in (1, 2) for ending in endings}
     assert {path.name for path in run.samples.iterdir()} == melodies | {"melodies.txt"}
 

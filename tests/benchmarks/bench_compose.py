@@ -20,7 +20,7 @@ import tyro
 
 from agents.config import parse_term
 from agents.must import best_kept, keep
-from agents.sheets import write_pieces
+from agents.sheets import Extras, write_pieces
 from agents.wishes import AGENT, STYLE
 from envs.score import Score
 from envs.task import Task
@@ -57,7 +57,7 @@ def main() -> None:
         found = best_kept(network, page, demands.terms, reward, 1, 8, seed)
         searched = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
-            write_pieces(found.score, Path(folder), reward, copies=True)
+            write_pieces(found.score, Path(folder), reward, extras=Extras(copies=True))
         ended = time.perf_counter()
         print(f"one: {searched - began:.2f} s to find, {ended - searched:.2f} s to write")
     began = time.perf_counter()
