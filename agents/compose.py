@@ -82,6 +82,7 @@ class ComposeConfig:
         task: arguments of the environment as name=value: bars=8 meter=3/4 low=C4
         reward: terms as name=weight.
         prior: name or path of the prior's checkpoint.
+        trust: run the code that the run's settings name, such as rewards of its author's own.
     """
 
     run: tyro.conf.Positional[str] = ""
@@ -110,6 +111,7 @@ class ComposeConfig:
     task: tuple[str, ...] = ()
     reward: tuple[str, ...] = ()
     prior: str = ""
+    trust: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.n <= 10_000:
@@ -122,11 +124,13 @@ class ComposeConfig:
         """Task, reward and prior: the run's or those of a new one, with what is given here.
 
         Raises:
-            ValueError: it is no run directory.
+            ValueError: it is no run directory, or names code and is not trusted.
         """
         from agents.run import Run
+        from agents.trust import require_trust
 
-        base = Run(self.run).config if self.run else TrainConfig()
+        run = Run(self.run) if self.run else None
+        base = run.config if run else TrainConfig()
         file = self.lock or self.rewrite
         wishes = (
             as_words(with_locks(file, bool(self.lock), vars(self))) if file else wished(vars(self))
@@ -135,7 +139,11 @@ class ComposeConfig:
         task = merged(() if file else self.task or base.task, wishes)
         reward = self.reward or (STYLE if wishes and not self.run else ())
         given = {"env": env, "task": task, "reward": reward, "prior": self.prior}
-        return replace(base, **{name: value for name, value in given.items() if value})  # type: ignore[arg-type]
+        typed = {name: value for name, value in given.items() if value}
+        settings = replace(base, **typed)  # type: ignore[arg-type]
+        if run is not None:
+            require_trust(settings, run.config_file, self.trust, typed)
+        return settings
 
 
 def explanation(score: Score, row: int, reward: RewardSum) -> list[str]:
@@ -313,7 +321,7 @@ def make_search(
     from agents.search import beam, best_known, best_of, masked
     from pretrained.checkpoint import load
 
-    policy = load(Run(config.run).policy_file, task) if config.method in OF_A_RUN else None
+    policy = load(Run(config.run).saved_policy, task) if config.method in OF_A_RUN else None
     if config.method in BEAMS:
         width, n = config.width, config.n
         return lambda page: beam(None, page.take([0]), reward, width, n=n, guide=policy)

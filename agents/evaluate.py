@@ -42,6 +42,7 @@ class EvaluateConfig:
         seed: of the draw.
         temperature: of the agent's draw; 1 is the policy as it was trained.
         threads: CPU threads of torch.
+        trust: run the code that the run's settings name, such as rewards of its author's own.
     """
 
     run: tyro.conf.Positional[str]
@@ -49,6 +50,7 @@ class EvaluateConfig:
     seed: int = 1
     temperature: float = 1.0
     threads: int = 1
+    trust: bool = False
 
     def __post_init__(self) -> None:
         if self.n < 1:
@@ -186,15 +188,16 @@ def evaluate(config: EvaluateConfig) -> None:
 
     from agents.compose import read_masks
     from agents.run import Run, write_atomic
+    from agents.trust import require_trust
     from agents.vec_env import make_task
     from pretrained.checkpoint import load
     from rewards.total import build
 
     torch.set_num_threads(config.threads)
     run = Run(config.run)
-    settings = run.config
+    settings = require_trust(run.config, run.config_file, config.trust)
     task = make_task(settings)
-    agent, prior = load(run.policy_file, task), load(settings.prior, task)
+    agent, prior = load(run.saved_policy, task), load(settings.prior, task)
     reward = build(settings.reward_spec)
     mask = read_masks(settings.mask, reward) if settings.mask else None
     columns = compare(agent, prior, task, config.n, config.seed, config.temperature, mask, reward)
