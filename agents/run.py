@@ -231,10 +231,11 @@ class Run:
         for file in (self.metrics_file, self.evaluations_file):
             lines = _whole_lines(file)
             kept = [line for line in lines[1:] if float(line.partition(",")[0]) <= steps]
-            if kept:
-                write_atomic(file, "\n".join([lines[0], *kept]) + "\n")
-            else:
+            text = "\n".join([lines[0], *kept]) + "\n" if kept else ""
+            if not text:
                 file.unlink(missing_ok=True)
+            elif text != file.read_text(errors="replace"):
+                write_atomic(file, text)
 
     @property
     def warnings(self) -> list[str]:
