@@ -73,5 +73,5 @@ def verdict(kl: float, budget: float) -> str:
         return ""
     return (
         f"the KL budget of {budget:g} nats per token was not met: the policy ended at {kl:.3f}. "
-        "Give more steps (-n), or a {'smaller' if kl < budget else 'larger'} budget"
+        f"Give more steps (-n), or a {'smaller' if kl < budget else 'larger'} budget"
     )

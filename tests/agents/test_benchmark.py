@@ -250,10 +250,11 @@ def test_a_folder_that_is_no_benchmark_is_refused(tiny_checkpoint, tmp_path):
         open_folder(Bench(settings.settings, tmp_path), [], 1)
 
 
-def test_two_benchmarks_do_not_share_a_folder(made):
+def test_two_benchmarks_do_not_share_a_folder(made, tiny_checkpoint):
     told = pytest.raises(ValueError, match="another benchmark is at work")
+    settings = config(tiny_checkpoint, made.out)
     with only_one(made.out / "settings", "benchmark"), told:
-        benchmark(replace(made, seeds=1))
+        benchmark.benchmark(settings)
 
 
 @pytest.mark.parametrize(
