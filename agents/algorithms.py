@@ -167,6 +167,21 @@ def check_settings(config: TrainConfig) -> None:
         )
 
 
+def small_batch(config: TrainConfig, steps: int) -> str:
+    """What to tell where a minibatch, which is whole pieces, is rounded up to one; else ''.
+
+    Args:
+        config: settings.
+        steps: cells of the longest piece, all voices.
+    """
+    if config.algo == "a2c" or config.batch_size >= steps:  # a2c learns from a rollout at once
+        return ""
+    return (
+        f"--batch-size {config.batch_size} is less than a piece; a minibatch is one whole piece, "
+        f"{steps} cells"
+    )
+
+
 def check_budget(config: TrainConfig, reward: RewardSum) -> None:
     """Raise ValueError if a KL budget is asked for and the objective is no KL."""
     term = reward.terms.get(PRIOR)

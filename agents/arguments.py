@@ -11,6 +11,7 @@ from pathlib import Path
 import tyro
 
 from agents.config import TrainConfig, from_mapping, read_preset, read_toml
+from agents.trust import require_trust
 
 
 def _starting_point(chosen: argparse.Namespace) -> TrainConfig:
@@ -42,13 +43,18 @@ def parse_arguments(
     """Settings from the command line, and the run to resume if there is one.
 
     `--config FILE` gives the defaults that the other flags change; `--resume RUN` takes them
-    from a run directory.
+    from a run directory. Code that those files name is run only with `--trust`; what the command
+    line names itself is run.
+
+    Raises:
+        ValueError: a file that is none, unknown or impossible settings, or code without trust.
     """
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for name in ("config", "resume"):
         first.add_argument(f"--{name}", type=Path, default=None)
     for name in ("preset", "algo"):
         first.add_argument(f"--{name}", default="")
+    first.add_argument("--trust", action="store_true")
     words = list(sys.argv[1:] if arguments is None else arguments)
     chosen, rest = first.parse_known_args(words)
     base = _starting_point(chosen)
@@ -61,7 +67,8 @@ def parse_arguments(
         rest = [*rest, "--algo", chosen.algo]
     note = (
         "  --preset NAME starts from settings that ship, --algo NAME from those of its name; "
-        "--config FILE from a TOML file; --resume RUN goes on with a run."
+        "--config FILE from a TOML file; --resume RUN goes on with a run. Code that such a file or "
+        "run names is run only with --trust."
     )
     config = tyro.cli(
         TrainConfig,
@@ -70,4 +77,8 @@ def parse_arguments(
         description=description + "\n\n" + note,
         prog="python -m agents.train",
     )
+    source = chosen.config or (chosen.resume and chosen.resume / "config.toml")
+    if source:
+        typed = [word.removeprefix("--") for word in given]
+        require_trust(config, source, chosen.trust, typed)
     return config, chosen.resume

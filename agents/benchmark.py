@@ -22,7 +22,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from importlib import metadata
@@ -169,13 +169,13 @@ def open_folder(bench: Bench, methods: Sequence[Method], seeds: int) -> None:
             it is no benchmark and not empty.
     """
     from agents.matrix import training
-    from agents.run import Run
+    from agents.run import Run, only_begun
     from pretrained.checkpoint import locate
 
     out, settings = bench.out, bench.out / "settings"
     if not (settings / "config.toml").is_file():
-        if settings.is_dir() and not any(settings.iterdir()):
-            settings.rmdir()  # stopped before the first file
+        if only_begun(settings):
+            shutil.rmtree(settings)  # stopped before the first file
         commands.new_directory(out)
         Run.create(bench.base)
     run = Run(settings)
@@ -209,25 +209,6 @@ def check_unchanged(bench: Bench) -> None:
     except ValueError as error:
         changed = str(error).partition(";")[0]
         raise ValueError(f"{changed}; name another folder for a new benchmark") from None
-
-
-@contextlib.contextmanager
-def only_one(out: Path) -> Iterator[None]:
-    """Keep a second benchmark out of the folder while this one is at work.
-
-    Raises:
-        ValueError: there is another already.
-    """
-    with (out / "settings" / "config.toml").open("rb") as file:
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"another benchmark is at work in {out}; wait for its end") from None
-        except ImportError:
-            pass  # not on Windows
-        yield
 
 
 # -- cells, each in its own process ----------------------------------------------------------------
@@ -365,6 +346,7 @@ def benchmark(config: BenchmarkConfig) -> int:
     from agents import report
     from agents.matrix import Bench, default_methods
     from agents.monitor import find_judge
+    from agents.run import only_one
 
     torch.set_num_threads(1)
     bench = Bench(config.settings, config.out)
@@ -373,7 +355,7 @@ def benchmark(config: BenchmarkConfig) -> int:
         print(f"left out: {line}")
     find_judge(bench.task)  # counted once, before all cells want it
     open_folder(bench, methods, config.seeds)
-    with only_one(config.out):
+    with only_one(config.out / "settings", "benchmark"):
         try:
             failed = run_cells(config.out, methods, config.seeds, config.jobs)
         except KeyboardInterrupt:

@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from agents.monitor import Diagnostics
 from agents.rollout import EpisodeBuffer
-from agents.run import Run
+from agents.run import Run, logged
+from agents.state import Generators
 from pretrained.prior import RecurrentPrior
 from rewards.learning import Lessons
 from rewards.likelihood import Likelihood
@@ -96,7 +97,11 @@ class PieceMetrics(BaseCallback):
             )
         self.run.append_metrics(self.row)
         if self.diagnostics is not None:
-            self.diagnostics.watch(self.num_timesteps, self.row)
+            known = len(self.diagnostics.warnings)
+            row = {name: logged(value) for name, value in self.row.items()}  # as one resumed reads
+            self.diagnostics.watch(self.num_timesteps, row)
+            if len(self.diagnostics.warnings) > known:
+                self.run.write_warnings(self.diagnostics.warnings)
         for name, value in self.row.items():
             self.logger.record(name if "/" in name else f"pieces/{name}", value)
 
@@ -156,27 +161,69 @@ class ProgressBar(BaseCallback):
 
 
 class Saver(BaseCallback):
-    """Save the run at intervals.
+    """Save the run when it begins, at intervals, and where it ends.
+
+    A state is that at the beginning of a rollout, so a run that is resumed draws again what a
+    broken rollout had drawn. To be the last of the callbacks: what others do at the beginning of a
+    rollout is done before it is saved, and what they do at its end before the weights move.
 
     Args:
         run: where to.
-        every: environment steps between saves; -1 for never.
+        every: environment steps between saves; -1 for none along the way.
+        generators: of a run that is resumed: they are put back as its first rollout begins.
     """
 
-    def __init__(self, run: Run, every: int) -> None:
+    def __init__(self, run: Run, every: int, generators: Generators | None = None) -> None:
         super().__init__()
-        self.run, self.every, self.last = run, every, 0
+        self.run, self.every, self.resumed = run, every, generators
+        self.last = -1  # steps at the last save; none yet
+        self.steps = 0  # at the beginning of the rollout
+        self.generators: Generators | None = None  # there
+        self.unmoved = False  # whether the weights are those of that moment
 
     def _on_training_start(self) -> None:
-        self.last = self.num_timesteps
+        if self.resumed is not None:
+            self.last = self.model.num_timesteps
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_start(self) -> None:  # all gradient steps of the last rollout are done
-        if 0 < self.every <= self.num_timesteps - self.last:
-            self.run.save(self.model)
-            self.last = self.num_timesteps
+        if self.resumed is not None:
+            self.resumed.restore(self.model)
+            self.resumed = None
+        self._look()
+        if self.last < 0 or 0 < self.every <= self.steps - self.last:
+            self.save()
+
+    def _on_rollout_end(self) -> None:
+        self.unmoved = False
+
+    def _on_training_end(self) -> None:
+        if not self.unmoved:  # the last rollout was learned from, and not broken off
+            self._look()
+
+    def _look(self) -> None:
+        self.steps, self.unmoved = self.model.num_timesteps, True
+        self.generators = Generators.of(self.model)
+
+    @property
+    def told(self) -> str:
+        """What is left of a run that cannot be written any more."""
+        if self.last < 0:
+            return f"Nothing was saved yet; --resume {self.run.path} begins anew from its settings"
+        return f"The save at {self.last:,} steps stays; go on with --resume {self.run.path}"
+
+    def save(self) -> None:
+        """Save the beginning of the rollout; amid gradient steps the last save stays instead.
+
+        Raises:
+            ValueError, OSError: as `Run.save`.
+        """
+        if self.unmoved:
+            self.model.num_timesteps = self.steps  # the cells of a broken rollout taught nothing
+            self.run.save(self.model, self.generators)
+            self.last = self.steps
 
 
 class Anneal(BaseCallback):
@@ -206,33 +253,26 @@ class Anneal(BaseCallback):
 
 
 class Interrupt(BaseCallback):
-    """Ctrl-C ends the run between two steps, so that it can be saved; a second one at once.
+    """Ctrl-C or SIGTERM ends the run between two steps, so that it can be saved; again, at once."""
 
-    Cells of an unfinished rollout do not count as done: nothing was learned from them.
-    """
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked = False
-        self.learned = 0
-        self._before: Any = None
+        self.asked = 0  # number of the signal
+        self._before: dict[int, Any] = {}
 
     def _on_training_start(self) -> None:
-        self.learned = self.model.num_timesteps
-        self._before = signal.signal(signal.SIGINT, self._note)
+        self._before = {number: signal.signal(number, self._note) for number in self.SIGNALS}
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
-        signal.signal(signal.SIGINT, self._before)
-
-    def _on_rollout_start(self) -> None:
-        self.learned = self.model.num_timesteps
+        self.asked = number
+        self.release()
 
     def _on_step(self) -> bool:
-        if self.asked:
-            self.model.num_timesteps = self.learned
         return not self.asked
 
-    def _on_training_end(self) -> None:  # also after an error
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+    def release(self) -> None:
+        """Have the signals do what they did before."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

@@ -85,6 +85,7 @@ class ComposeConfig:
         task: arguments of the environment as name=value: bars=8 meter=3/4 low=C4
         reward: terms as name=weight.
         prior: name or path of the prior's checkpoint.
+        trust: run the code that the run's settings name, such as rewards of its author's own.
     """
 
     run: tyro.conf.Positional[str] = ""
@@ -117,6 +118,7 @@ class ComposeConfig:
     task: tuple[str, ...] = ()
     reward: tuple[str, ...] = ()
     prior: str = ""
+    trust: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.n <= 10_000:
@@ -135,18 +137,20 @@ class ComposeConfig:
         """Checkpoint of the policy that composes: the run's, or the one that ships."""
         from agents.run import Run
 
-        return str(Run(self.run).policy_file) if self.run else AGENT
+        return str(Run(self.run).saved_policy) if self.run else AGENT
 
     @property
     def settings(self) -> TrainConfig:
         """Task, reward and prior: the run's or those of a new one, with what is given here.
 
         Raises:
-            ValueError: it is no run directory.
+            ValueError: it is no run directory, or names code and is not trusted.
         """
         from agents.run import Run
+        from agents.trust import require_trust
 
-        base = Run(self.run).config if self.run else TrainConfig()
+        run = Run(self.run) if self.run else None
+        base = run.config if run else TrainConfig()
         file = self.lock or self.rewrite
         wishes = (
             as_words(with_locks(file, bool(self.lock), vars(self))) if file else wished(vars(self))
@@ -158,7 +162,11 @@ class ComposeConfig:
         reward = self.reward or (STYLE if new else ())
         prior = self.prior or (PRIOR if new else "")
         given = {"env": env, "task": task, "reward": reward, "prior": prior}
-        return replace(base, **{name: value for name, value in given.items() if value})  # type: ignore[arg-type]
+        typed = {name: value for name, value in given.items() if value}
+        settings = replace(base, **typed)  # type: ignore[arg-type]
+        if run is not None:
+            require_trust(settings, run.config_file, self.trust, typed)
+        return settings
 
 
 def read_primer(line: str, task: Task) -> Score:

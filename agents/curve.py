@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from pretrained.files import write_atomic
 
 SHARES = ("distinct", "edit_distance")  # from 0 to 1
 BESIDE = {"loc": "upper left", "bbox_to_anchor": (1, 1)}  # a legend's place
@@ -54,4 +57,6 @@ def draw(metrics: Mapping[str, Sequence[float]], path: Path) -> None:
         axis.grid(alpha=0.25)
         axis.legend(fontsize=7, frameon=False, **(BESIDE if axis is terms else {}))
         axis.ticklabel_format(axis="x", style="sci", scilimits=(0, 0))
-    figure.savefig(path, dpi=130)
+    data = io.BytesIO()
+    figure.savefig(data, format=path.suffix[1:], dpi=130)
+    write_atomic(path, data.getvalue())

@@ -44,6 +44,7 @@ class EvaluateConfig:
         temperature: of the agent's draw; 1 is the policy as it was trained.
         task: arguments of the environment as name=value, in place of those of the run.
         threads: CPU threads of torch.
+        trust: run the code that the run's settings name, such as rewards of its author's own.
     """
 
     run: tyro.conf.Positional[str]
@@ -52,6 +53,7 @@ class EvaluateConfig:
     temperature: float = 1.0
     task: tuple[str, ...] = ()
     threads: int = 1
+    trust: bool = False
 
     def __post_init__(self) -> None:
         if self.n < 1:
@@ -195,15 +197,17 @@ def evaluate(config: EvaluateConfig) -> None:
 
     from agents.compose import read_masks
     from agents.run import Run, write_atomic
+    from agents.trust import require_trust
     from agents.vec_env import make_task
     from pretrained.checkpoint import load
     from rewards.total import build
 
     torch.set_num_threads(config.threads)
     run = Run(config.run)
-    settings = replace(run.config, task=merged(run.config.task, config.task))
+    settings = require_trust(run.config, run.config_file, config.trust)
+    settings = replace(settings, task=merged(settings.task, config.task))
     task = make_task(settings)
-    agent, prior = load(run.policy_file, task), load(settings.prior, task)
+    agent, prior = load(run.saved_policy, task), load(settings.prior, task)
     reward = build(settings.reward_spec)
     run.restore_reward(reward)
     mask = read_masks(settings.mask, reward) if settings.mask else None

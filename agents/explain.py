@@ -52,6 +52,7 @@ class ExplainConfig:
         out: folder to write to, new or empty: a page to look at and listen to, the marked score,
             MIDI, WAV and JSON. Nothing is written if it is not given.
         json: print JSON.
+        trust: run the code of an environment that the run's settings name.
     """
 
     piece: tyro.conf.Positional[Path]
@@ -68,6 +69,7 @@ class ExplainConfig:
     soundfont: str = ""
     out: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
     json: bool = False
+    trust: bool = False
 
     def __post_init__(self) -> None:
         if self.tempo and not 10 <= self.tempo <= 400:
@@ -109,15 +111,18 @@ def _score(config: ExplainConfig, piece: Piece) -> Score:
 def _samples(config: ExplainConfig, known: Mapping[str, Any]) -> Iterator[tuple[str, Piece, Score]]:
     """The melodies that a run left, as pieces of its task."""
     from agents.run import Run
+    from agents.trust import require_trust
 
     run = Run(config.piece)
+    besides = ("reward", "mask")  # explaining asks rules of its own
+    settings = require_trust(run.config, run.config_file, config.trust, besides)
     files = sorted(run.samples.glob("*.musicxml"))
     if not files:
         raise ValueError(f"{run.samples} holds no melodies; expected those that training leaves")
     from agents.vec_env import make_task  # late: it takes seconds
     from envs.reading import read_piece
 
-    task = make_task(run.config)
+    task = make_task(settings)
     own = {"grid": task.grid, "key": task.key, "meter": task.meter, "pickup": task.pickup}
     known = {name: own.get(name) if value is None else value for name, value in known.items()}
     for file in files[:MOST_SAMPLES]:

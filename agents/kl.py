@@ -7,6 +7,7 @@ import math
 from stable_baselines3.common.callbacks import BaseCallback
 
 from agents.callbacks import PieceMetrics
+from agents.run import logged
 
 LOWEST, HIGHEST, FIRST = 1e-3, 1e3, 10.0  # of c
 TOLERANCE = 0.1  # a budget is met within this share of it
@@ -44,18 +45,22 @@ class KLController(BaseCallback):
 
     def _on_training_start(self) -> None:
         buffer, earlier = self.model.rollout_buffer, self.metrics.run.read_metrics()  # type: ignore[attr-defined]
-        if earlier.get("c"):  # of a run that is resumed
-            buffer.c, self._before = earlier["c"][-1], self._error(earlier["kl"][-1])
-        else:  # from the prior's side: a policy that has collapsed onto a piece does not come back
-            buffer.c *= FIRST
+        # From the prior's side: a policy that has collapsed onto a piece does not come back.
+        buffer.c = logged(buffer.c * FIRST)
+        for buffer.c, kl in zip(earlier.get("c", ()), earlier.get("kl", ()), strict=False):
+            self._turn(kl)  # of a run that is resumed
 
     def _on_rollout_end(self) -> None:
-        error = self._error(self.metrics.row["kl"])
+        self._turn(logged(self.metrics.row["kl"]))
+
+    def _turn(self, kl: float) -> None:
+        """Move c by what a rollout's KL says; all numbers are as in metrics.csv, its memory."""
+        error = self._error(kl)
         change = 0.0 if self._before is None else error - self._before
         self._before = error
         buffer = self.model.rollout_buffer  # type: ignore[attr-defined]
         moved = math.log(buffer.c) + self.gain * error + self.damping * change
-        buffer.c = min(HIGHEST, max(LOWEST, math.exp(moved)))
+        buffer.c = logged(min(HIGHEST, max(LOWEST, math.exp(moved))))
 
     def _error(self, kl: float) -> float:
         """log(KL / budget) within -1 and 1: at first the KL is 0, and c would run away."""
@@ -68,5 +73,5 @@ def verdict(kl: float, budget: float) -> str:
         return ""
     return (
         f"the KL budget of {budget:g} nats per token was not met: the policy ended at {kl:.3f}. "
-        "Give more steps (-n), or a {'smaller' if kl < budget else 'larger'} budget"
+        f"Give more steps (-n), or a {'smaller' if kl < budget else 'larger'} budget"
     )

@@ -249,7 +249,7 @@ class Bench:
         A KL budget already keeps a policy near the prior, and so does a bounded n.
         """
         folder, n = self.folder("prior", seed), self.draws(method)
-        with np.load(folder / "pool.npz") as pool:
+        with np.load(folder / "pool.npz", allow_pickle=False) as pool:
             scores = pool["rules" if method.budget else "returns"]
             picks = best_of_subsets(scores, n, self.pieces, np.random.default_rng(seed))
             score = Score(pool["tokens"][picks], self.task)

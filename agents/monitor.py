@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from stable_baselines3.common.callbacks import BaseCallback
 from tqdm import tqdm
 
+from pretrained.checkpoint import notes
 from pretrained.judge import Judge, load_judge
 from rewards.diversity import diversity
 from rewards.hacking import HackingMonitor, held_out_rules, rule_means
@@ -65,16 +66,23 @@ class Diagnostics:
         means = rule_means(few, self.rules)
         return found | {f"unrewarded/{name}": value for name, value in means.items()}
 
-    def remember(self, columns: Mapping[str, Sequence[float]]) -> None:
-        """Take note of the log of a run that is resumed, without a word on it."""
+    def remember(self, columns: Mapping[str, Sequence[float]], told: Sequence[str] = ()) -> None:
+        """Take note of the log of a run that is resumed, without a word on it.
+
+        Args:
+            columns: of its metrics.csv.
+            told: what it was warned of, for a log that cannot be read again.
+        """
         watched = [name for name in WATCHED if name != "judge" or self.judge is not None]
         expected = {*watched, *(f"unrewarded/{name}" for name in self.rules)}
         seen = {name for name in columns if name in WATCHED or name.startswith("unrewarded/")}
         if seen != expected:  # begun with other columns: what was before cannot be compared
+            self.warnings = list(told)
             return
         for values in zip(*columns.values(), strict=True):
             row = dict(zip(columns, values, strict=True))
-            self._update(int(row["steps"]), row)
+            if warning := self._update(int(row["steps"]), row):
+                self.warnings.append(warning)
 
     def watch(self, steps: int, row: Mapping[str, float]) -> None:
         """Look at a row of the log; a warning goes to the terminal and into `warnings`."""
@@ -116,15 +124,14 @@ class Evaluator(BaseCallback):
         super().__init__()
         self.run, self.task, self.reward = run, task, reward
         self.config, self.mask = config, mask
-        earlier = run.read_metrics(run.evaluations_file).get("objective", [])
-        self.best = max(earlier, default=-float("inf"))
-        self.last = 0
+        done = run.read_metrics(run.evaluations_file).get("steps", [])  # of a run that is resumed
+        self.last = int(done[-1]) if done else 0
+        self.best = -float("inf")
+        if run.best_file.is_file():
+            self.best = float(notes(run.best_file)["objective"])
 
     def _on_step(self) -> bool:
         return True
-
-    def _on_training_start(self) -> None:
-        self.last = self.num_timesteps
 
     def _on_rollout_start(self) -> None:  # all gradient steps of the last rollout are done
         if self.num_timesteps - self.last >= self.config.eval_freq:
@@ -150,5 +157,5 @@ class Evaluator(BaseCallback):
             self.logger.record(f"eval/{name}", value)
         if reached > self.best and not config.kl_budget and not any(learners(self.reward)):
             self.best = reached
-            notes = {"steps": self.num_timesteps, "objective": reached}
-            self.model.policy.export(self.run.best_file, notes)  # type: ignore[operator]
+            facts = {"steps": self.num_timesteps, "objective": reached}
+            self.model.policy.export(self.run.best_file, facts)  # type: ignore[operator]

@@ -53,7 +53,8 @@ class QLearning(OnPolicyAlgorithm):
     rewards of q, psi, dqn and qrdqn are rules / c + log p; those of g are rules / c, as log p is
     in its V and in its policy. c is the buffer's, and may be turned while learning.
 
-    What is saved is the networks and the optimiser; the memory is not, and fills anew.
+    A run's state.zip holds the memory too, unless it is huge (`agents.state`); SB3's `save` does
+    not.
 
     Args:
         policy: QPolicy.

@@ -210,13 +210,14 @@ class QPolicy(PriorPolicy):
         beside the prior the two networks become one, exactly, with the width of both.
         """
         net = copy.deepcopy(self.net).cpu()
-        with torch.no_grad():
+        # New layers draw their first weights; what learning draws must not depend on exports.
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
             weight = self.mean(net.head.weight.t()).t() / self.temperature
             bias = self.mean(net.head.bias) / self.temperature
-        net.head = _linear(weight, bias)
-        if self.reference is None:
-            return net
-        return merge(copy.deepcopy(self.reference.net).cpu(), net)
+            net.head = _linear(weight, bias)
+            if self.reference is None:
+                return net
+            return merge(copy.deepcopy(self.reference.net).cpu(), net)
 
     def as_prior(self) -> RecurrentPrior:
         """A copy of the policy as a prior: it can be sampled, scored and fine-tuned again."""

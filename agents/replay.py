@@ -118,6 +118,35 @@ class PieceMemory:
             raise ValueError(f"{count} pieces asked for, {self._length} remembered")
         return self.take(np.random.choice(self._length, count, replace=False), device)
 
+    @property
+    def next(self) -> int:
+        """Where in the ring the next piece goes."""
+        return self._next
+
+    @property
+    def bytes(self) -> int:
+        """Size of what is remembered when the ring is full."""
+        return sum(column.nbytes for column in self._columns.values())
+
+    def columns(self) -> dict[str, Array]:
+        """What is remembered, by name, in the places of the ring."""
+        return {name: column[: self._length] for name, column in self._columns.items()}
+
+    def restore(self, columns: dict[str, Array], following: int) -> None:
+        """Remember what another memory gave as its `columns` and `next`; the newest, if it is more.
+
+        Raises:
+            KeyError, ValueError: those of other pieces.
+        """
+        rows = len(columns["tokens"])
+        if rows != self.pieces:  # a ring that is not full, or of another size: the oldest first
+            newest = slice(max(0, rows - self.pieces), None)
+            columns = {n: np.roll(c, -following, axis=0)[newest] for n, c in columns.items()}
+            rows = following = min(rows, self.pieces)
+        for name, column in self._columns.items():
+            column[:rows] = columns[name]
+        self._next, self._length = following % self.pieces, rows
+
     def take(self, rows: Array, device: torch.device | str = "cpu") -> Pieces:
         """The pieces at places `rows` (B,) of the ring."""
         found = {name: column[rows] for name, column in self._columns.items()}

@@ -1,4 +1,4 @@
-"""The run directory: everything a run leaves behind, written so that nothing half-written stays.
+"""The run directory: everything a run leaves behind, readable whenever the run ends.
 
 config.toml          resolved settings; --config with it repeats the run
 provenance.json      versions, commit, hashes of the prior and of each reward's source
@@ -7,48 +7,67 @@ evaluations.csv      one row per evaluation on fresh pieces
 policy.safetensors   the policy; loads as a prior
 best.safetensors     the policy of the best evaluation
 warnings.txt         where the reward seems to be hacked; not there if nowhere
-state.zip            to resume one's own run only: network and optimiser
+state.zip            to resume one's own run only, see `agents.state`
 reward.safetensors   what terms that learn have learned; not there if none does
 samples/             melodies as MIDI, MusicXML, ABC and score picture
-learning_curve.png   report.json   report.txt
+learning_curve.png   report.txt
+report.json          written last, when the run is done
+.lock                held by the process that trains
 """
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import inspect
+import contextlib
 import json
+import math
 import os
-import platform
-import subprocess
-import zipfile
-from collections.abc import Mapping
-from importlib import metadata
+from collections.abc import Iterator, Mapping
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
 
 from agents.config import TrainConfig, read_toml, to_toml
+from agents.provenance import made_with
+from pretrained.files import append, not_written, write_atomic
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
+    from agents.state import Generators
     from rewards.total import RewardSum
 
-PACKAGES = (
-    *("composition-gym", "numpy", "torch", "gymnasium", "stable-baselines3", "music21"),
-    *("safetensors", "verovio", "symusic"),
-)
+LOCK, CONFIG = ".lock", "config.toml"
 
 
-def write_atomic(path: Path, data: str | bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    part = path.with_name(path.name + ".part")
+class BusyError(ValueError):
+    """Another process is at work in a folder."""
+
+
+@contextlib.contextmanager
+def only_one(folder: Path, kind: str = "process") -> Iterator[None]:
+    """Keep every other process that asks for this out of a folder.
+
+    The lock goes with the process, however it ends.
+
+    Raises:
+        BusyError: there is another one already.
+        OSError: the folder cannot be written.
+    """
+    lock = FileLock(folder / LOCK, timeout=0)
     try:
-        part.write_bytes(data.encode() if isinstance(data, str) else data)
-        part.replace(path)
+        lock.acquire()
+    except Timeout:
+        raise BusyError(
+            f"another {kind} is at work in {folder}; wait for its end, or stop it"
+        ) from None
+    except OSError as error:
+        raise not_written(folder, error) from error
+    try:
+        yield
     finally:
-        part.unlink(missing_ok=True)
+        lock.release()
 
 
 class Run:
@@ -57,46 +76,64 @@ class Run:
     Args:
         path: of the directory, which must hold a config.toml.
 
+    Attributes:
+        path: of the directory.
+        config_file: its settings.
+
     Raises:
         ValueError: it is no run directory.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        if not (self.path / "config.toml").is_file():
+        self.config_file = self.path / CONFIG
+        if not self.config_file.is_file():
             raise ValueError(
                 f"{self.path} is no run directory: it has no config.toml; "
                 "make one with: python -m agents.train --name NAME"
             )
 
     @classmethod
-    def create(cls, config: TrainConfig) -> Run:
-        """A new directory for a run; never an existing one.
-
-        Raises:
-            ValueError: a directory of the given name exists.
-        """
-        if config.name:
-            path = config.runs / config.name
-        else:
-            stem = f"{config.env.rpartition('/')[2].lower()}-{config.algo}"
-            taken = (n for n in range(1, 10**6) if not (config.runs / f"{stem}-{n}").exists())
-            path = config.runs / f"{stem}-{next(taken)}"
-        settings = to_toml(config)
-        try:
-            path.mkdir(parents=True)
-        except FileExistsError:
+    def check_free(cls, config: TrainConfig) -> None:
+        """Raise ValueError if a new run cannot have the name it is given."""
+        path = config.runs / config.name
+        if config.name and path.exists() and not only_begun(path):
             raise ValueError(
                 f"{path} exists and is never overwritten; go on with --resume {path}, "
                 "or give another --name"
-            ) from None
-        write_atomic(path / "config.toml", settings)
-        return cls(path)
+            )
+
+    @classmethod
+    def create(cls, config: TrainConfig) -> Run:
+        """A new directory for a run; never an existing one.
+
+        One that was made by a process that ended before it wrote the settings counts as new.
+
+        Raises:
+            ValueError: a directory of the given name exists.
+            OSError: it cannot be made.
+        """
+        settings = to_toml(config)
+        stem = f"{config.env.rpartition('/')[2].lower()}-{config.algo}"
+        for name in [config.name] if config.name else (f"{stem}-{n}" for n in count(1)):
+            path = config.runs / name
+            if path.exists() and not only_begun(path):
+                continue
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise not_written(path, error) from error
+            with contextlib.suppress(BusyError), only_one(path):
+                if only_begun(path):  # still, as another process may have been quicker
+                    write_atomic(path / CONFIG, settings)
+                    return cls(path)
+        cls.check_free(config)
+        raise BusyError(f"another process has just begun {path}; give another --name")
 
     @property
     def config(self) -> TrainConfig:
         """The run's settings."""
-        return read_toml(self.path / "config.toml")
+        return read_toml(self.config_file)
 
     @property
     def policy_file(self) -> Path:
@@ -120,23 +157,49 @@ class Run:
             learning.load(reward, self.reward_file)
 
     @property
+    def saved_policy(self) -> Path:
+        """The policy's file, which is there.
+
+        Raises:
+            ValueError: it is not.
+        """
+        if not self.policy_file.is_file():
+            raise ValueError(
+                f"{self.path} has no policy.safetensors: it was stopped before its first save; "
+                f"go on with: python -m agents.train --resume {self.path}"
+            )
+        return self.policy_file
+
+    @property
+    def reported(self) -> int:
+        """Steps of the training that the report is about, -1 if there is none."""
+        try:
+            return int(json.loads((self.path / "report.json").read_text())["steps"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return -1
+
+    @property
     def samples(self) -> Path:
         """Folder of the melodies."""
         return self.path / "samples"
 
     # -- provenance ------------------------------------------------------------------------------
 
+    @property
+    def provenance_file(self) -> Path:
+        """What the run began with."""
+        return self.path / "provenance.json"
+
     def write_provenance(self, prior_file: Path, reward: RewardSum) -> None:
         """Record what the run was made with."""
-        facts = self._facts(prior_file, reward)
-        write_atomic(self.path / "provenance.json", json.dumps(facts, indent=2) + "\n")
+        facts = made_with(prior_file, reward)
+        write_atomic(self.provenance_file, json.dumps(facts, indent=2) + "\n")
 
     def check_provenance(self, prior_file: Path, reward: RewardSum) -> None:
         """Raise ValueError if the prior or a reward of one's own is no longer what it was."""
-        file = self.path / "provenance.json"
-        if not file.is_file():
+        if not self.provenance_file.is_file():
             return
-        before, now = json.loads(file.read_text()), self._facts(prior_file, reward)
+        before, now = json.loads(self.provenance_file.read_text()), made_with(prior_file, reward)
         changed = [] if before.get("prior") == now["prior"] else [f"the prior {prior_file}"]
         for name, facts in now["rewards"].items():
             ships = facts["source"].startswith("rewards.")  # and may be mended meanwhile
@@ -147,22 +210,6 @@ class Run:
                 f"{self.path}: {changed[0]} is not what the run began with; start a new run, "
                 f"from its policy with --prior {self.path} if you like"
             )
-
-    def _facts(self, prior_file: Path, reward: RewardSum) -> dict[str, Any]:
-        sources = {
-            name: {"source": _where(term.fn), "sha256": _source_hash(term.fn)}
-            for name, term in reward.terms.items()
-        }
-        return {
-            "python": platform.python_version(),
-            "packages": {name: _version(name) for name in PACKAGES},
-            "commit": _commit(),
-            "prior": {
-                "file": prior_file.name,
-                "sha256": hashlib.sha256(prior_file.read_bytes()).hexdigest(),
-            },
-            "rewards": sources,
-        }
 
     # -- metrics ---------------------------------------------------------------------------------
 
@@ -186,12 +233,9 @@ class Run:
         file = file or self.metrics_file
         heads = _whole_lines(file)[:1]
         names = heads[0].split(",") if heads else list(row)  # of a run begun with other columns
-        with file.open("a", newline="") as stream:
-            writer = csv.writer(stream)
-            if not heads:
-                writer.writerow(names)
-            values = (row.get(name, float("nan")) for name in names)
-            writer.writerow(v if isinstance(v, int) else f"{v:.6g}" for v in values)
+        values = (row.get(name, math.nan) for name in names)
+        line = ",".join(map(_digits, values))
+        append(file, line + "\n" if heads else ",".join(names) + f"\n{line}\n")
 
     def read_metrics(self, file: Path | None = None) -> dict[str, list[float]]:
         """Columns of metrics.csv or another table; none if it is not there."""
@@ -204,105 +248,121 @@ class Run:
         for file in (self.metrics_file, self.evaluations_file):
             lines = _whole_lines(file)
             kept = [line for line in lines[1:] if float(line.partition(",")[0]) <= steps]
-            if lines:
-                write_atomic(file, "\n".join([lines[0], *kept]) + "\n")
+            text = "\n".join([lines[0], *kept]) + "\n" if kept else ""
+            if not text:
+                file.unlink(missing_ok=True)
+            elif text != file.read_text(errors="replace"):
+                write_atomic(file, text)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Where the reward seemed to be hacked."""
+        file = self.path / "warnings.txt"
+        return file.read_text().splitlines() if file.is_file() else []
+
+    def write_warnings(self, lines: list[str]) -> None:
+        """Say where the reward seems to be hacked; no file if nowhere."""
+        if lines:
+            write_atomic(self.path / "warnings.txt", "\n".join(lines) + "\n")
+        else:
+            (self.path / "warnings.txt").unlink(missing_ok=True)
 
     # -- state -----------------------------------------------------------------------------------
 
-    def save(self, model: BaseAlgorithm) -> None:
+    def save(self, model: BaseAlgorithm, generators: Generators | None = None) -> None:
         """Policy, state and what the reward has learned, each in one atomic step.
+
+        Args:
+            model: at the beginning of a rollout.
+            generators: as they were there; as they are now if None.
 
         Raises:
             ValueError: weights that are not finite; the last good files stay.
+            OSError: no room, or no right to write; the last good files stay.
         """
+        from agents.state import pack
+        from rewards import learning
+
         if not all(weight.isfinite().all() for weight in model.policy.state_dict().values()):
             raise ValueError(
                 f"the weights are no finite numbers after {model.num_timesteps:,} steps; what "
                 f"{self.path} held before stays. Try a smaller --learning-rate"
             )
-        from rewards import learning
-
-        names = "policy.part.safetensors", "state.part.zip", "reward.part.safetensors"
+        names = "state.part.zip", "policy.part.safetensors", "reward.part.safetensors"
         parts = [self.path / name for name in names]
         reward = getattr(getattr(model, "rollout_buffer", None), "reward", None)
-        kept = {"num_timesteps"}  # plain numbers only: the archive holds nothing pickled
         try:
-            model.policy.export(parts[0], {"steps": model.num_timesteps})  # type: ignore[operator]
-            model.save(parts[1], exclude=set(vars(model)) - kept)
+            write_atomic(parts[0], pack(model, generators))
+            model.policy.export(parts[1], {"steps": model.num_timesteps})  # type: ignore[operator]
             learned = reward is not None and learning.save(reward, parts[2])
-            parts[0].replace(self.policy_file)  # only now: a full disk leaves both as they were
-            parts[1].replace(self.path / "state.zip")
+            parts[0].replace(self.state_file)  # only now: a full disk leaves all as they were
+            parts[1].replace(self.policy_file)
             if learned:
                 parts[2].replace(self.reward_file)
         finally:
             for part in parts:
-                part.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    part.unlink(missing_ok=True)
 
-    def restore(self, model: BaseAlgorithm) -> int:
-        """Put the saved network and optimiser into a model; returns the steps done.
+    @property
+    def state_file(self) -> Path:
+        """What a run goes on from."""
+        return self.path / "state.zip"
+
+    def restore(self, model: BaseAlgorithm) -> Generators | None:
+        """Put what was saved into a model, and clear away what came after.
+
+        Returns:
+            The random generators' states, for when the first rollout begins; None for a run that
+            was stopped before its first save, which begins with its settings.
 
         Raises:
-            ValueError: there is no state, or it is damaged.
+            ValueError: there is no state although there was one, or it is damaged.
         """
-        file = self.path / "state.zip"
-        if not file.is_file():
-            raise ValueError(f"{self.path} has no state.zip to resume from; start a new run")
-        try:
-            with zipfile.ZipFile(file) as archive:
-                steps = int(json.loads(archive.read("data"))["num_timesteps"])
-            model.set_parameters(str(file), device=model.device)
-        except (zipfile.BadZipFile, KeyError, RuntimeError, ValueError) as error:
+        from agents.state import Saved
+
+        generators = None
+        if self.state_file.is_file():
+            saved = Saved(self.state_file)
+            saved.restore(model)
+            generators = saved.generators
+        elif self.policy_file.is_file():
             raise ValueError(
-                f"{file} cannot be resumed from ({error}); start a new run from the policy with "
-                f"--prior {self.path}"
-            ) from error
-        model.num_timesteps = steps
-        return steps
+                f"{self.path} has no state.zip to resume from; start a new run from its policy "
+                f"with --prior {self.path}"
+            )
+        for part in self.path.glob("*.part*"):
+            part.unlink()
+        self.cut_metrics(model.num_timesteps)
+        return generators
+
+
+def logged(value: float) -> float:
+    """A number as the tables hold it, so that a run and a run resumed from them compute alike."""
+    return float(_digits(value))
+
+
+def _digits(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.6g}"
 
 
 def _whole_lines(file: Path) -> list[str]:
     """Lines of a table; one that was cut off in the writing is none."""
     if not file.exists():
         return []
-    text = file.read_text()
-    lines = text[: text.rfind("\n") + 1].splitlines()
-    return [line for line in lines if line.count(",") == lines[0].count(",")]
+    text = file.read_text(errors="replace")
+    head, *rows = text[: text.rfind("\n") + 1].splitlines() or [""]
+    whole = [row for row in rows if row.count(",") == head.count(",") and _numbers(row)]
+    return [head, *whole] if head else []
 
 
-def _version(package: str) -> str:
+def _numbers(row: str) -> bool:
     try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed"
+        return bool([float(value) for value in row.split(",")])
+    except ValueError:
+        return False
 
 
-def _commit() -> str:
-    """Commit of the checkout the code runs from, '' if it is none."""
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def _where(fn: Any) -> str:
-    fn = inspect.unwrap(fn)
-    target = fn if hasattr(fn, "__qualname__") else type(fn)
-    return f"{target.__module__}:{target.__qualname__}"
-
-
-def _source_hash(fn: Any) -> str:
-    """Hash of the file a reward comes from, '' if it has none."""
-    fn = inspect.unwrap(fn)
-    try:
-        file = inspect.getsourcefile(fn if hasattr(fn, "__qualname__") else type(fn))
-    except TypeError:
-        return ""
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
+def only_begun(path: Path) -> bool:
+    """Whether a folder holds nothing but what a process leaves that ended before the settings."""
+    return path.is_dir() and {p.name for p in path.iterdir()} <= {LOCK, f"{CONFIG}.part"}

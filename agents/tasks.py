@@ -64,8 +64,12 @@ def learn_on(model: OnPolicyAlgorithm, envs: Sequence[CompositionVecEnv]) -> Non
     """Have a model draw one of several environments for each rollout it collects.
 
     A rollout has one task, so its pieces are as long as each other; learning goes from task to
-    task as it goes from minibatch to minibatch.
+    task as it goes from minibatch to minibatch. Which one it is follows from the model's seed and
+    the steps done, so that a run that is resumed goes on with the tasks it would have had.
     """
+    if model.seed is not None:
+        for env in envs:
+            env.seed(model.seed)
     kind = type(model)
     name = kind.__name__
     model.__class__ = type(name, (OnTasks, kind), {"envs_drawn": list(envs)})
@@ -78,8 +82,8 @@ class OnTasks(OnPolicyAlgorithm):
 
     def collect_rollouts(self, env: Any, callback: Any, *arguments: Any, **named: Any) -> bool:
         """As SB3, on an environment drawn anew."""
-        number = int(np.random.randint(len(self.envs_drawn)))  # SB3 seeds numpy's generator
-        here = self._go_to(number)
+        drawn = np.random.default_rng((self.seed or 0, self.num_timesteps))
+        here = self._go_to(int(drawn.integers(len(self.envs_drawn))))
         return super().collect_rollouts(here, callback, self.rollout_buffer, self.n_steps)
 
     def _go_to(self, number: int) -> CompositionVecEnv:

@@ -11,8 +11,10 @@ with the policy, metrics, a learning curve and melodies.
 
 from __future__ import annotations
 
+import sys
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agents import commands
 from agents.arguments import parse_arguments
@@ -23,106 +25,38 @@ if TYPE_CHECKING:
     from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
     from agents.run import Run
+    from agents.state import Generators
     from envs.task import Task
     from pretrained.prior import RecurrentPrior
     from rewards.total import RewardSum
 
 
-def learn(
-    run: Run,
-    config: TrainConfig,
-    model: OnPolicyAlgorithm,
-    prior: RecurrentPrior,
-    reward: RewardSum,
-    mask: RewardSum | None = None,
-) -> bool:
-    """Train to the end, or until Ctrl-C; save either way. Returns whether it was the end."""
-    from stable_baselines3.common.logger import configure
+class Job(NamedTuple):
+    """Everything that takes part in a training."""
 
-    from agents.callbacks import Anneal, Interrupt, PieceMetrics, ProgressBar, Saver
-    from agents.kl import KLController
-    from agents.monitor import Diagnostics, Evaluator, find_judge
-    from rewards.learning import Lessons
-
-    model.set_logger(configure(str(run.path), ["tensorboard"] if config.tensorboard else []))
-    task = model.env.env.task  # type: ignore[union-attr]
-    watch = Diagnostics(task, reward, find_judge(task)) if config.judge else None
-    if watch is not None:
-        watch.remember(run.read_metrics())  # of a run that is resumed
-    lessons = Lessons(reward, config.seed)
-    lessons.prepare(task)
-    metrics = PieceMetrics(run, prior, reward, config.prior, watch, lessons)
-    interrupt = Interrupt()
-    bar = ProgressBar(metrics, config.n_timesteps, config.progress)
-    beside: list[BaseCallback] = [interrupt, metrics, bar, Saver(run, config.save_freq)]
-    if config.last_entropy != config.entropy:
-        beside.append(Anneal(config.entropy, config.last_entropy, config.n_timesteps))
-    if config.eval_freq > 0:
-        beside.append(Evaluator(run, task, reward, config, mask))
-    if config.kl_budget:
-        beside.append(KLController(metrics, config.kl_budget))
-    try:
-        model.learn(
-            max(0, config.n_timesteps - model.num_timesteps),
-            callback=beside,
-            reset_num_timesteps=False,
-        )
-    except BaseException:
-        model.num_timesteps = interrupt.learned  # the cells of a broken rollout taught nothing
-        raise
-    finally:
-        interrupt.on_training_end()
-        run.save(model)
-        if watch is not None and watch.warnings:
-            with (run.path / "warnings.txt").open("a") as file:
-                file.write("\n".join(watch.warnings) + "\n")
-    return model.num_timesteps >= config.n_timesteps
+    config: TrainConfig
+    task: Task
+    prior: RecurrentPrior
+    reward: RewardSum
+    mask: RewardSum | None
+    model: OnPolicyAlgorithm
 
 
-def report(
-    run: Run, config: TrainConfig, model: OnPolicyAlgorithm, prior: RecurrentPrior,
-    reward: RewardSum, task: Task, mask: RewardSum | None = None,
-) -> None:  # fmt: skip
-    """The table, the melodies and the learning curve."""
-    from agents import curve
-    from agents.evaluate import KL, as_json, compare, sample_many, table
-    from agents.kl import verdict
-    from agents.run import write_atomic
-    from agents.sheets import write_pieces
+def prepare(config: TrainConfig) -> Job:
+    """Load, check and build what the settings name.
 
-    agent = model.policy.as_prior()  # type: ignore[operator]
-    drawn = config.eval_pieces, config.seed + 1
-    columns = compare(agent, prior, task, *drawn, mask=mask, reward=reward)
-    text = table(columns, config.eval_pieces, task)
-    print("\n" + text)
-    facts: dict[str, Any] = {"pieces": config.eval_pieces, "steps": model.num_timesteps}
-    missed = verdict(columns["agent"][KL], config.kl_budget) if config.kl_budget else ""
-    if missed:
-        print(f"\nwarning: {missed}")
-        facts["kl_budget"] = missed
-    write_atomic(run.path / "report.json", as_json(facts, columns))
-    write_atomic(run.path / "report.txt", text + "\n")
-    curve.draw(run.read_metrics(), run.path / "learning_curve.png")
-    if config.samples:
-        run.samples.mkdir(exist_ok=True)
-        score = sample_many(agent, task, config.samples, config.seed, mask=mask)
-        write_pieces(score, run.samples, reward)
-    print(f"\n{run.path}: policy, learning curve and {config.samples} melodies")
-
-
-def train(config: TrainConfig, resume: Path | None = None) -> int:
-    """The main job. Returns the exit status: 130 if it was stopped before the end."""
+    Raises:
+        ValueError, TypeError, OSError, RewardError: something cannot be had, or does not fit.
+    """
     import torch
 
     from agents import algorithms
     from agents.compose import read_masks
-    from agents.run import Run, write_atomic
     from agents.tasks import learn_on, varied
     from agents.vec_env import CompositionVecEnv, make_env
-    from pretrained.checkpoint import load, locate
+    from pretrained.checkpoint import load
     from rewards.total import build
 
-    config = for_budget(config)
     algorithms.check_settings(config)
     if config.device.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"--device {config.device}: torch finds no GPU here; use cpu or auto")
@@ -134,40 +68,168 @@ def train(config: TrainConfig, resume: Path | None = None) -> int:
     prior = load(config.prior, task)
     reward.prepare(task)
     model = algorithms.make(config, env, prior, reward)
-    if config.vary:
-        tasks = varied(config)
-        for each in tasks:
-            prior.require(each.env.task)
-            reward.prepare(each.env.task)
+    tasks = varied(config) if config.vary else []
+    for each in tasks:
+        prior.require(each.env.task)
+        reward.prepare(each.env.task)
+    if tasks:
         learn_on(model, tasks)
-    if resume is None:
-        run = Run.create(config)
-        run.write_provenance(locate(config.prior), reward)
-    else:
-        run = Run(resume)
-        before = run.config
-        for name in ("algo", "env", "task", "vary", "mask", "reward", "prior"):
-            if getattr(config, name) != getattr(before, name):
-                raise ValueError(
-                    f"{run.path} was begun with another {name}: {getattr(before, name)!r}; "
-                    f"start a new run from its policy with --prior {run.path}"
-                )
-        run.check_provenance(locate(config.prior), reward)
-        steps = run.restore(model)
-        run.restore_reward(reward)
-        model.set_random_seed(config.seed + steps)  # not the same draws again
-        if steps >= config.n_timesteps:
-            raise ValueError(f"{run.path} has done its {steps:,} steps; give a larger -n to go on")
-        run.cut_metrics(steps)
-        write_atomic(run.path / "config.toml", to_toml(config))  # it may run longer now
-    print(f"{run.path}: {config.algo} on {config.env}, {config.n_timesteps:,} steps")
-    if not learn(run, config, model, prior, reward, mask):
+    longest = max(each.env.task.steps for each in tasks or [env])
+    if told := algorithms.small_batch(config, longest):
+        print(f"note: {told}", file=sys.stderr)
+    return Job(config, task, prior, reward, mask, model)
+
+
+def learn(run: Run, job: Job, generators: Generators | None = None) -> int:
+    """Train to the end, or until Ctrl-C or SIGTERM; save either way.
+
+    Args:
+        run: where to.
+        job: what takes part.
+        generators: of a run that is resumed.
+
+    Returns:
+        the exit status: 0 at the end, 128 and the signal's number if it was stopped before.
+
+    Raises:
+        OSError: the run cannot be written any more; its last save stays.
+        ValueError: learning has diverged; the last save stays.
+    """
+    from stable_baselines3.common.logger import configure
+
+    from agents.callbacks import (
+        Anneal,
+        DivergedError,
+        Interrupt,
+        PieceMetrics,
+        ProgressBar,
+        Saver,
+    )
+    from agents.kl import KLController
+    from agents.monitor import Diagnostics, Evaluator, find_judge
+    from rewards.learning import Lessons
+
+    config, model, task, reward = job.config, job.model, job.task, job.reward
+    model.set_logger(configure(str(run.path), ["tensorboard"] if config.tensorboard else []))
+    watch = Diagnostics(task, reward, find_judge(task)) if config.judge else None
+    if watch is not None:
+        watch.remember(run.read_metrics(), run.warnings)  # of a run that is resumed
+        run.write_warnings(watch.warnings)
+    lessons = Lessons(reward, config.seed)
+    lessons.prepare(task)
+    metrics = PieceMetrics(run, job.prior, reward, config.prior, watch, lessons)
+    interrupt = Interrupt()
+    bar = ProgressBar(metrics, config.n_timesteps, config.progress)
+    saver = Saver(run, config.save_freq, generators)
+    beside: list[BaseCallback] = [interrupt, metrics, bar]
+    if config.last_entropy != config.entropy:
+        beside.append(Anneal(config.entropy, config.last_entropy, config.n_timesteps))
+    if config.eval_freq > 0:
+        beside.append(Evaluator(run, task, reward, config, job.mask))
+    if config.kl_budget:
+        beside.append(KLController(metrics, config.kl_budget))
+    left = max(0, config.n_timesteps - model.num_timesteps)
+    try:
+        model.learn(left, callback=[*beside, saver], reset_num_timesteps=False)
+        saver.save()
+    except DivergedError:
+        raise
+    except OSError as error:
+        raise OSError(f"{error}. {saver.told}") from error
+    except BaseException:
+        saver.save()
+        raise
+    finally:
+        interrupt.release()
+    return 0 if model.num_timesteps >= config.n_timesteps else 128 + interrupt.asked
+
+
+def report(run: Run, job: Job) -> None:
+    """The table, the melodies and the learning curve."""
+    from agents import curve
+    from agents.evaluate import KL, as_json, compare, sample_many, table
+    from agents.kl import verdict
+    from agents.run import write_atomic
+    from agents.sheets import write_pieces
+
+    config, task, prior, reward, mask, model = job
+    agent = model.policy.as_prior()  # type: ignore[operator]
+    drawn = config.eval_pieces, config.seed + 1
+    columns = compare(agent, prior, task, *drawn, mask=mask, reward=reward)
+    text = table(columns, config.eval_pieces, task)
+    print("\n" + text)
+    facts: dict[str, Any] = {"pieces": config.eval_pieces, "steps": model.num_timesteps}
+    missed = verdict(columns["agent"][KL], config.kl_budget) if config.kl_budget else ""
+    if missed:
+        print(f"\nwarning: {missed}")
+        facts["kl_budget"] = missed
+    write_atomic(run.path / "report.txt", text + "\n")
+    curve.draw(run.read_metrics(), run.path / "learning_curve.png")
+    if config.samples:
+        run.samples.mkdir(exist_ok=True)
+        score = sample_many(agent, task, config.samples, config.seed, mask=mask)
+        write_pieces(score, run.samples, reward)
+    write_atomic(run.path / "report.json", as_json(facts, columns))  # says that the run is done
+    print(f"\n{run.path}: policy, learning curve and {config.samples} melodies")
+
+
+def check_resumable(run: Run, config: TrainConfig) -> None:
+    """Raise ValueError if the settings are not those of a run that goes on."""
+    before = run.config
+    for name in ("algo", "env", "task", "vary", "mask", "reward", "prior"):
+        if getattr(config, name) != getattr(before, name):
+            raise ValueError(
+                f"{run.path} was begun with another {name}: {getattr(before, name)!r}; "
+                f"start a new run from its policy with --prior {run.path}"
+            )
+
+
+def train(config: TrainConfig, resume: Path | None = None) -> int:
+    """The main job. Returns the exit status: 130 or 143 if it was stopped before the end."""
+    from agents.run import Run, only_one
+
+    config = for_budget(config)
+    with ExitStack() as held:
+        if resume is None:
+            Run.check_free(config)  # before the work
+            job = prepare(config)
+            run = Run.create(config)
+            held.enter_context(only_one(run.path))
+        else:
+            run = Run(resume)
+            held.enter_context(only_one(run.path))
+            check_resumable(run, config)
+            job = prepare(config)
+        return _carry_out(run, job)
+
+
+def _carry_out(run: Run, job: Job) -> int:
+    """Begin or go on, learn, report."""
+    from agents.run import write_atomic
+    from agents.trust import code_of
+    from pretrained.checkpoint import locate
+
+    config, model = job.config, job.model
+    run.check_provenance(locate(config.prior), job.reward)
+    generators = run.restore(model)
+    run.restore_reward(job.reward)
+    if run.reported >= model.num_timesteps >= config.n_timesteps:
+        raise ValueError(
+            f"{run.path} has done its {model.num_timesteps:,} steps; give a larger -n to go on"
+        )
+    if config != run.config:
+        write_atomic(run.config_file, to_toml(config))  # it may run longer now
+    if not run.provenance_file.is_file():
+        run.write_provenance(locate(config.prior), job.reward)
+    print(f"{run.path}: {config.algo} on {config.env}, {config.n_timesteps:,} steps", flush=True)
+    if model.num_timesteps < config.n_timesteps and (status := learn(run, job, generators)):
+        trust = " --trust" if code_of(config) else ""
         print(
             f"\nstopped at {model.num_timesteps:,} of {config.n_timesteps:,} steps, all saved; "
-            f"go on with: python -m agents.train --resume {run.path}"
+            f"go on with: python -m agents.train --resume {run.path}{trust}"
         )
-        return 130
-    report(run, config, model, prior, reward, task, mask)
+        return status
+    report(run, job)
     return 0
 
 

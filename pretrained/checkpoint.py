@@ -19,6 +19,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from envs.codec import Codec
+from pretrained.files import write_atomic
 from pretrained.prior import RecurrentPrior
 from pretrained.rnn import NetShape, RecurrentNet
 
@@ -47,6 +48,9 @@ def save(
         codec: meaning of its tokens.
         notes: anything JSON can hold, for people: figures, data, command.
         extra: further tensors; names must not begin with 'net.'.
+
+    Raises:
+        OSError: it cannot be written; what the file held before stays.
     """
     header = {
         "format": FORMAT,
@@ -56,13 +60,7 @@ def save(
     }
     tensors = {_NET + name: t.detach().contiguous() for name, t in net.state_dict().items()}
     tensors |= {name: t.detach().contiguous() for name, t in (extra or {}).items()}
-    target = Path(path)
-    part = target.with_name(target.name + ".part")
-    try:
-        part.write_bytes(to_bytes(tensors, metadata={HEADER: json.dumps(header)}))
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    write_atomic(Path(path), to_bytes(tensors, metadata={HEADER: json.dumps(header)}))
 
 
 def locate(name_or_path: str | os.PathLike[str]) -> Path:

@@ -17,17 +17,10 @@ def tiny_prior():
     """A prior of 16 units with random weights; where in the bar a cell is matters to it too."""
     import torch
 
-    from envs.codec import Codec
-    from pretrained.prior import RecurrentPrior
-    from pretrained.rnn import NetShape, RecurrentNet
+    from tests.helpers import small_prior
 
     torch.set_num_threads(1)
-    net = RecurrentNet(NetShape(Codec().vocab, hidden=16, embed=8, lookback=1))
-    rng = torch.Generator().manual_seed(7)
-    with torch.no_grad():
-        for weight in net.parameters():  # tables of places and of looking back too, zero at first
-            weight.normal_(0.0, 0.7, generator=rng)
-    return RecurrentPrior(net, Codec())
+    return small_prior()
 
 
 @pytest.fixture(scope="session")

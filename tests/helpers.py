@@ -27,3 +27,19 @@ def step_through(reward, finished):
             for name, value in reward.newest(score).items():
                 out[name][:, voice, time] = value
     return out
+
+
+def small_prior():
+    """A prior of 16 units with random weights; where in the bar a cell is matters to it too."""
+    import torch
+
+    from envs.codec import Codec
+    from pretrained.prior import RecurrentPrior
+    from pretrained.rnn import NetShape, RecurrentNet
+
+    net = RecurrentNet(NetShape(Codec().vocab, hidden=16, embed=8, lookback=1))
+    rng = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for weight in net.parameters():  # tables of places and of looking back too, zero at first
+            weight.normal_(0.0, 0.7, generator=rng)
+    return RecurrentPrior(net, Codec())

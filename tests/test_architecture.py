@@ -87,7 +87,14 @@ def test_no_drawer_for_odds_and_ends_and_no_pickle(path):
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             module = getattr(node, "module", None) or ""
             names = {alias.name for alias in node.names} | {module}
-            assert not names & {"pickle", "cloudpickle", "joblib", "dill"}
+            assert not names & {"pickle", "cloudpickle", "joblib", "dill", "shelve", "marshal"}
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            called, keywords = ast.unparse(node.func), {k.arg for k in node.keywords}
+            assert called not in ("torch.load", "th.load", "torch.save", "np.save")
+            assert node.func.attr not in ("set_parameters", "load_from_zip_file")  # SB3's archives
+            assert called != "np.load" or "allow_pickle" in keywords, "say allow_pickle=False"
+        if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
+            assert ast.unparse(node.value) == "False"
         if isinstance(node, ast.Assert):
             pytest.fail(f"line {node.lineno}: an assert vanishes under python -O; raise an error")
 

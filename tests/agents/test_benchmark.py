@@ -18,9 +18,9 @@ import pytest
 
 from agents import benchmark, matrix, report
 from agents.algorithms import ALGORITHMS
-from agents.benchmark import BenchmarkConfig, choose, make_cell, only_one, open_folder
+from agents.benchmark import BenchmarkConfig, choose, make_cell, open_folder
 from agents.matrix import Bench, best_of_n_kl, find_method
-from agents.run import Run
+from agents.run import Run, only_one
 from envs.score import Score
 from pretrained import checkpoint
 from rewards.metrics import PUBLISHED, table_rows
@@ -250,10 +250,11 @@ def test_a_folder_that_is_no_benchmark_is_refused(tiny_checkpoint, tmp_path):
         open_folder(Bench(settings.settings, tmp_path), [], 1)
 
 
-def test_two_benchmarks_do_not_share_a_folder(made):
+def test_two_benchmarks_do_not_share_a_folder(made, tiny_checkpoint):
     told = pytest.raises(ValueError, match="another benchmark is at work")
-    with only_one(made.out), told, only_one(made.out):
-        pass
+    settings = config(tiny_checkpoint, made.out)
+    with only_one(made.out / "settings", "benchmark"), told:
+        benchmark.benchmark(settings)
 
 
 @pytest.mark.parametrize(

@@ -42,9 +42,9 @@ def test_the_budget_is_come_to_from_below():
 def test_a_budget_out_of_reach_stays_bounded_and_is_told():
     history, c = simulate(5.0, lambda c: min(1.0, 0.5 / c), updates=2000)
     assert c == kl.LOWEST
-    assert "budget of 5 nats per token was not met: the policy ended at 1.000" in kl.verdict(
-        history[-1], 5.0
-    )
+    told = kl.verdict(history[-1], 5.0)
+    assert "budget of 5 nats per token was not met: the policy ended at 1.000" in told
+    assert told.endswith("or a smaller budget")
 
 
 @pytest.mark.parametrize(("measured", "met"), [(0.271, True), (0.329, True), (0.26, False)])
@@ -84,13 +84,30 @@ def test_log_p_is_of_the_prior_that_the_run_starts_from():
 class Table:
     """The log of a run that was stopped."""
 
+    def __init__(self, rows):
+        self.rows = rows
+
     def read_metrics(self):
-        return {"kl": [0.1, 0.25], "c": [3.0, 2.0]}
+        return {name: [float(f"{row[name]:.6g}") for row in self.rows] for name in ("c", "kl")}
+
+
+def turned(kls, rows):
+    """c behind each rollout, of a controller that begins with the log of those before."""
+    metrics, buffer = SimpleNamespace(row={}, run=Table(rows)), SimpleNamespace(c=1.0)
+    controller = kl.KLController(metrics, 0.3)
+    controller.model = SimpleNamespace(rollout_buffer=buffer)
+    controller._on_training_start()
+    for measured in kls:
+        metrics.row = {"kl": measured, "c": buffer.c}
+        rows.append(metrics.row)
+        controller._on_rollout_end()
+    return buffer.c
 
 
 def test_a_resumed_run_goes_on_with_its_c():
-    metrics = SimpleNamespace(row={"kl": 0.0}, run=Table())
-    controller = kl.KLController(metrics, 0.3)
-    controller.model = SimpleNamespace(rollout_buffer=SimpleNamespace(c=1.0))
-    controller._on_training_start()
-    assert controller.model.rollout_buffer.c == 2.0
+    kls = [0.0, 0.1234567891, 0.25, 0.4, 0.35, 0.31]
+    rows = []
+    whole = turned(kls, rows)
+    assert len({row["c"] for row in rows}) == len(rows)
+    for stopped in range(len(kls)):
+        assert turned(kls[stopped:], rows[:stopped]) == whole

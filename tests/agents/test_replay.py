@@ -56,6 +56,35 @@ def test_what_is_remembered_is_what_was_added(log_p):
     ]
 
 
+@pytest.mark.parametrize("added", [3, 5, 7, 12])
+def test_a_memory_that_is_saved_goes_on_as_it_was(added):
+    first, second = (PieceMemory(5 * 4, 2, 2, 11, 10) for _ in range(2))
+    first.add(**batch(range(added)))
+    second.restore({n: c.copy() for n, c in first.columns().items()}, first.next)
+    for memory in (first, second):
+        memory.add(**batch(range(20, 22)))
+    assert len(first) == len(second) == min(5, added + 2)
+    every = np.arange(len(first))
+    for one, other in zip(first.take(every)[:5], second.take(every)[:5], strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("added", [3, 5, 7])
+@pytest.mark.parametrize("pieces", [2, 4, 9])
+def test_a_memory_of_another_size_takes_the_newest(added, pieces):
+    first, second = (PieceMemory(n * 4, 2, 2, 11, 10) for n in (5, pieces))
+    first.add(**batch(range(added)))
+    second.restore(first.columns(), first.next)
+    kept = min(5, added, pieces)
+
+    def held():
+        return sorted(second.take(np.arange(len(second))).context[:, 0].tolist())
+
+    assert held() == list(range(added - kept, added))
+    second.add(**batch([99]))
+    assert held() == [*range(added + 1 - min(pieces, kept + 1), added), 99]
+
+
 def test_a_minibatch_is_different_pieces_drawn_evenly():
     memory = PieceMemory(10 * 4, 2, 2, 11, 10)
     memory.add(**batch(range(10)))

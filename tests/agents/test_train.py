@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load as from_bytes
 
 from agents import algorithms
 from agents import train as training
@@ -25,7 +26,7 @@ from tests.agents.helpers import UPDATE, strict, tiny, trained
 
 FILES = {
     *("config.toml", "provenance.json", "metrics.csv", "policy.safetensors", "state.zip"),
-    *("samples", "learning_curve.png", "report.json", "report.txt"),
+    *("samples", "learning_curve.png", "report.json", "report.txt", ".lock"),
 }
 
 
@@ -145,7 +146,10 @@ def test_provenance_names_what_the_run_was_made_with(run, tiny_checkpoint):
 
 def test_a_state_holds_no_pickles(run):
     with zipfile.ZipFile(run.path / "state.zip") as archive:
-        assert json.loads(archive.read("data")) == {"num_timesteps": 3 * UPDATE}
+        assert set(archive.namelist()) == {"state.json", "tensors.safetensors"}
+        assert json.loads(archive.read("state.json"))["num_timesteps"] == 3 * UPDATE
+        weights = from_bytes(archive.read("tensors.safetensors"))
+    assert "policy.value.weight" in weights
 
 
 def test_the_settings_reach_the_algorithm(tiny_checkpoint, tmp_path):

@@ -1,0 +1,178 @@
+"""What a run needs to go on as if it had never stopped: the contents of its state.zip.
+
+Networks, optimiser, steps done, the memory of Q-learning, and every random generator, as they
+were at the beginning of a rollout. On the same machine and versions a run that goes on from there
+equals one that was not stopped, bit by bit.
+
+The archive holds JSON and safetensors, and nothing that is unpickled. It is for resuming one's own
+run and no format of exchange: that is policy.safetensors.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as from_bytes
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+
+FORMAT = 1
+FACTS, TENSORS = "state.json", "tensors.safetensors"
+POLICY, OPTIMISER, MEMORY = "policy.", "optimiser.", "memory."
+MOST_MEMORY = 256 * 2**20  # bytes of pieces remembered; a larger memory fills anew
+DAMAGED = (zipfile.BadZipFile, SafetensorError, KeyError, TypeError, ValueError, RuntimeError)
+
+
+# -- random generators -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Generators:
+    """States of everything that draws while a run learns, as JSON can hold them."""
+
+    python: list[Any]
+    numpy: dict[str, Any]
+    torch: list[int]
+    cuda: list[int] | None  # of the model's device
+    envs: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, model: BaseAlgorithm) -> Generators:
+        """As they are now."""
+        version, words, gauss = random.getstate()
+        drawn: Any = np.random.get_state(legacy=False)
+        key = drawn["state"]["key"].tolist()
+        cuda = model.device.type == "cuda"
+        return cls(
+            [version, list(words), gauss],
+            {**drawn, "state": {**drawn["state"], "key": key}},
+            torch.get_rng_state().tolist(),
+            torch.cuda.get_rng_state(model.device).tolist() if cuda else None,
+            [env.np_random.bit_generator.state for env in _environments(model)],
+        )
+
+    def restore(self, model: BaseAlgorithm) -> None:
+        """Have everything draw again what it drew after this."""
+        version, words, gauss = self.python
+        random.setstate((version, tuple(words), gauss))
+        key = np.asarray(self.numpy["state"]["key"], np.uint32)
+        np.random.set_state({**self.numpy, "state": {**self.numpy["state"], "key": key}})
+        torch.set_rng_state(torch.tensor(self.torch, dtype=torch.uint8))
+        if self.cuda is not None and model.device.type == "cuda":
+            torch.cuda.set_rng_state(torch.tensor(self.cuda, dtype=torch.uint8), model.device)
+        for env, state in zip(_environments(model), self.envs, strict=True):
+            env.np_random.bit_generator.state = state
+
+
+def _environments(model: BaseAlgorithm) -> list[Any]:
+    """Those a model plays in: one, or the tasks it learns on."""
+    return [env.env for env in getattr(model, "envs_drawn", None) or [model.env]]
+
+
+# -- the archive -----------------------------------------------------------------------------------
+
+
+def pack(model: BaseAlgorithm, generators: Generators | None = None) -> bytes:
+    """The state of a model at the beginning of a rollout, as the bytes of an archive.
+
+    Args:
+        model: whose networks, optimiser, steps and memory are kept.
+        generators: as they were there; as they are now if None.
+    """
+    tensors = {POLICY + name: value for name, value in model.policy.state_dict().items()}
+    for number, values in model.policy.optimizer.state_dict()["state"].items():
+        tensors |= {f"{OPTIMISER}{number}.{name}": value for name, value in values.items()}
+    facts: dict[str, Any] = {
+        "format": FORMAT,
+        "num_timesteps": model.num_timesteps,
+        "n_updates": model._n_updates,
+        "generators": vars(generators or Generators.of(model)),
+    }
+    memory = getattr(model, "memory", None)
+    if memory is not None:
+        facts["owed"], facts["next"] = model._owed, memory.next  # type: ignore[attr-defined]
+        facts["remembered"] = memory.bytes <= MOST_MEMORY
+        if facts["remembered"]:
+            kept = {MEMORY + name: torch.from_numpy(v) for name, v in memory.columns().items()}
+            tensors |= kept
+    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:  # its checksums tell what is damaged
+        for name, part in ((FACTS, json.dumps(facts).encode()), (TENSORS, to_bytes(plain))):
+            archive.writestr(zipfile.ZipInfo(name), part)  # dated 1980: the same state, same bytes
+    return data.getvalue()
+
+
+class Saved:
+    """A state that was saved.
+
+    Args:
+        file: the archive.
+
+    Raises:
+        ValueError: it is damaged, or was saved by another version.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        try:
+            with zipfile.ZipFile(file) as archive:
+                if FACTS not in archive.namelist():
+                    raise ValueError("it was saved by an earlier version")
+                self.facts: dict[str, Any] = json.loads(archive.read(FACTS))
+                self.tensors = from_bytes(archive.read(TENSORS))
+            if self.facts["format"] != FORMAT:
+                raise ValueError(f"it has format {self.facts['format']}, expected {FORMAT}")
+            self.steps = int(self.facts["num_timesteps"])
+            self.generators = Generators(**self.facts["generators"])
+        except DAMAGED as error:
+            raise self._unusable(error) from error
+
+    def restore(self, model: BaseAlgorithm) -> None:
+        """Put networks, optimiser, steps and memory into a model; the generators are for later.
+
+        Raises:
+            ValueError: the state is that of another model.
+        """
+        try:
+            model.policy.load_state_dict(self._named(POLICY))
+            values: dict[int, dict[str, Tensor]] = {}
+            for name, value in self._named(OPTIMISER).items():
+                number, _, kind = name.partition(".")
+                values.setdefault(int(number), {})[kind] = value
+            optimiser = model.policy.optimizer
+            groups = optimiser.state_dict()["param_groups"]  # as the settings have them
+            optimiser.load_state_dict({"state": values, "param_groups": groups})
+            model._n_updates = int(self.facts["n_updates"])
+            memory = getattr(model, "memory", None)
+            if memory is not None and self.facts["remembered"]:
+                model._owed = float(self.facts["owed"])  # type: ignore[attr-defined]
+                arrays = {name: value.numpy() for name, value in self._named(MEMORY).items()}
+                memory.restore(arrays, int(self.facts["next"]))
+        except DAMAGED as error:
+            raise self._unusable(error) from error
+        model.num_timesteps = self.steps
+
+    def _named(self, prefix: str) -> Mapping[str, Tensor]:
+        found = self.tensors.items()
+        return {k.removeprefix(prefix): v for k, v in found if k.startswith(prefix)}
+
+    def _unusable(self, error: Exception) -> ValueError:
+        told = " ".join(str(error).split())[:300]
+        return ValueError(
+            f"{self.file} cannot be resumed from ({told}); start a new run from the policy with "
+            f"--prior {self.file.parent}"
+        )
