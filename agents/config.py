@@ -56,7 +56,8 @@ class TrainConfig:
             meter=3/4|4/4|6/8 bars=4|8; the task itself is what the run is evaluated on.
         env: id of the environment.
         task: its arguments as name=value: bars=8 meter=3/4 low=C4
-        prior: name or path of the checkpoint to start from and to measure the KL against.
+        prior: name or path of the checkpoint to measure the KL against, and to start from.
+        start: name or path of a checkpoint to start from in its place, such as a run's.
         name: of the run directory under --runs; made up from env and algo if empty.
         runs: folder of the run directories.
         seed: of everything drawn.
@@ -119,6 +120,7 @@ class TrainConfig:
     env: str = "composition/RLTuner-v0"
     task: tuple[str, ...] = ()
     prior: str = "folk"
+    start: str = ""
     name: str = ""
     runs: Path = Path("runs")
     seed: int = 0

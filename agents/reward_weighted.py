@@ -15,8 +15,8 @@ largest b up to 1 that leaves a share of the pieces effective; as the policy com
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from typing import Any, cast
 
 import numpy as np
@@ -114,6 +114,22 @@ class RewardWeighted(OnPolicyAlgorithm):
         if len(self.lessons) >= self.rollouts:
             self._fit()
             self.lessons = []
+
+    def notebook(self) -> dict[str, torch.Tensor]:
+        """The lessons so far as tensors by name, for a run that is to go on."""
+        return {
+            f"{number}.{name}": value
+            for number, lessons in enumerate(self.lessons)
+            for name, value in vars(lessons).items()
+        }
+
+    def take_up(self, notebook: Mapping[str, torch.Tensor]) -> None:
+        """Go on with what another model gave as its `notebook`."""
+        count = len({name.partition(".")[0] for name in notebook})
+        self.lessons = [
+            _Lessons(**{field.name: notebook[f"{n}.{field.name}"] for field in fields(_Lessons)})
+            for n in range(count)
+        ]
 
     def _worth_imitating(self, buffer: EpisodeBuffer) -> tuple[float, _Lessons]:
         returns = buffer.rewards.reshape(buffer.episodes, buffer.steps, -1).sum(axis=1).reshape(-1)

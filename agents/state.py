@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 FACTS, TENSORS = "state.json", "tensors.safetensors"
-POLICY, OPTIMISER, MEMORY = "policy.", "optimiser.", "memory."
+POLICY, OPTIMISER, MEMORY, NOTEBOOK = "policy.", "optimiser.", "memory.", "notebook."
 MOST_MEMORY = 256 * 2**20  # bytes of pieces remembered; a larger memory fills anew
 DAMAGED = (zipfile.BadZipFile, SafetensorError, KeyError, TypeError, ValueError, RuntimeError)
 
@@ -108,6 +108,8 @@ def pack(model: BaseAlgorithm, generators: Generators | None = None) -> bytes:
         if facts["remembered"]:
             kept = {MEMORY + name: torch.from_numpy(v) for name, v in memory.columns().items()}
             tensors |= kept
+    if hasattr(model, "notebook"):
+        tensors |= {NOTEBOOK + name: value for name, value in model.notebook().items()}
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as archive:  # its checksums tell what is damaged
@@ -162,6 +164,8 @@ class Saved:
                 model._owed = float(self.facts["owed"])  # type: ignore[attr-defined]
                 arrays = {name: value.numpy() for name, value in self._named(MEMORY).items()}
                 memory.restore(arrays, int(self.facts["next"]))
+            if hasattr(model, "take_up"):
+                model.take_up(self._named(NOTEBOOK))
         except DAMAGED as error:
             raise self._unusable(error) from error
         model.num_timesteps = self.steps

@@ -67,7 +67,8 @@ def prepare(config: TrainConfig) -> Job:
     task = env.env.task
     prior = load(config.prior, task)
     reward.prepare(task)
-    model = algorithms.make(config, env, prior, reward)
+    start = load(config.start, task) if config.start else prior
+    model = algorithms.make(config, env, start, reward)
     tasks = varied(config) if config.vary else []
     for each in tasks:
         prior.require(each.env.task)
@@ -97,14 +98,7 @@ def learn(run: Run, job: Job, generators: Generators | None = None) -> int:
     """
     from stable_baselines3.common.logger import configure
 
-    from agents.callbacks import (
-        Anneal,
-        DivergedError,
-        Interrupt,
-        PieceMetrics,
-        ProgressBar,
-        Saver,
-    )
+    from agents.callbacks import Anneal, DivergedError, Interrupt, PieceMetrics, ProgressBar, Saver
     from agents.kl import KLController
     from agents.monitor import Diagnostics, Evaluator, find_judge
     from rewards.learning import Lessons
@@ -176,7 +170,7 @@ def report(run: Run, job: Job) -> None:
 def check_resumable(run: Run, config: TrainConfig) -> None:
     """Raise ValueError if the settings are not those of a run that goes on."""
     before = run.config
-    for name in ("algo", "env", "task", "vary", "mask", "reward", "prior"):
+    for name in ("algo", "env", "task", "vary", "mask", "reward", "prior", "start"):
         if getattr(config, name) != getattr(before, name):
             raise ValueError(
                 f"{run.path} was begun with another {name}: {getattr(before, name)!r}; "
