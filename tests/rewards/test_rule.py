@@ -75,6 +75,9 @@ def test_leap_recovery_marks_the_note_after_a_leap(line, marked):
         ("D4 F4 B4 C5", "D dorian", []),
         ("D4 F4 Bb4 C5", "D dorian", [8]),
         ("A4 G#4 A4 r", "A minor", [4]),
+        ("A4 G#4 F4 E4", "A harmonic minor", []),
+        ("A4 B4 C5 Eb5", "A blues", [4]),
+        ("r C#4 r F#4", "D major", []),
     ],
 )
 def test_in_key_marks_foreign_notes(line, key, marked):
