@@ -354,6 +354,7 @@ def test_words_for_the_line_so_far():
     says = "{first} {lowest} {highest} {start} {turn} {leap} {interval}"
     assert describe(score, 0, 0, 16, says) == "E4 C4 G4 C4 G4 fourth major second"
     assert describe(score, 0, 0, 12, says) == "E4 C4 G4 C4 G4 major second fourth"
+    assert describe(score, 0, 0, 8, says) == "E4 C4 E4 E4 C4 major third major second"
     assert describe(score, 0, 0, 0, says) == "E4 E4 E4 E4 E4 unison unison"
     rest = score_from_text("r E4")
     assert describe(rest, 0, 0, 0, says) == "silence " * 5 + "unison unison"
