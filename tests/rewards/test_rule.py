@@ -23,6 +23,7 @@ from rewards.rule import (
 )
 from rewards.total import build
 from tests.helpers import random_pieces
+from tests.rewards.lines import piece
 
 KEYS = ("C major", "Db major", "D major", "Eb major", "E major", "F major", "F# major")
 # Rests and holds count as the numbers 0 and 1 in the autocorrelation, so moving the pitches
@@ -109,6 +110,12 @@ def test_places_are_counted_as_musicians_do():
     assert place(score, 14) == "bar 2, beat 1.5"
     compound = score_from_text("C4 D4 E4", meter="6/8")
     assert place(compound, 6) == "bar 1, beat 2"
+    late = piece("G4 C5:12", meter="3/4", bars=2, pickup=4)
+    assert [place(late, cell) for cell in (0, 4, 22)] == [
+        "bar 0, beat 3",
+        "bar 1, beat 1",
+        "bar 2, beat 2.5",
+    ]
 
 
 def test_remarks_follow_the_sign_of_the_weight():
