@@ -52,13 +52,6 @@ def test_an_answer_is_paid_and_a_copy_beyond_its_length_is_not():
     assert answer[0, 0, 28:] == pytest.approx([0, 1 / 8, 2 / 8, 3 / 8])  # its holds
 
 
-@pytest.mark.parametrize("wrong", [{"full": 0}, {"longest": 0}])
-def test_an_echo_that_cannot_be(wrong):
-    with pytest.raises(ValueError, match="expected at least 1 cell"):
-        bar_echo(piece("C4 D4 E4 F4"), **wrong)
-    assert bar_echo(piece("C4:32"), full=1, longest=1).any()
-
-
 def test_whole_autocorrelation_is_the_reference_s_statistic():
     score = random_pieces(Task(), 30)
     paid = whole_autocorrelation(score)

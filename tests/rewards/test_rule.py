@@ -51,6 +51,21 @@ def test_violations_lie_between_0_and_1(name):
 
 
 @pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("bar_echo", {"full": 0}),
+        ("bar_echo", {"longest": 0}),
+        ("rhythmic_variety", {"least": 0}),
+        ("rhythmic_variety", {"least": 6}),
+        ("rhythmic_variety", {"least": 3, "most": 2}),
+    ],
+)
+def test_parameters_that_make_no_sense(name, wrong):
+    with pytest.raises(ValueError, match="expected"):
+        REGISTRY[name](piece("C4 D4"), **wrong)
+
+
+@pytest.mark.parametrize(
     ("line", "marked"),
     [
         ("C4 A4 G4 E4", []),  # a sixth up, a step back
