@@ -58,7 +58,8 @@ def _extremes(score: Score) -> tuple[Array, ...]:
 
 
 @rule(
-    source="von Hippel (2000), Redefining pitch proximity: tessitura and mobility",
+    source="von Hippel (2000), Redefining pitch proximity: tessitura and mobility; a tenth: Open "
+    "Music Theory, composing a cantus firmus",
     says="{note} widens the line, {lowest} to {highest}, beyond {widest} semitones",
 )
 def tessitura(score: Score, *, widest: int = 16) -> Array:
@@ -75,7 +76,10 @@ def tessitura(score: Score, *, widest: int = 16) -> Array:
     return (widens & (compass > widest)).astype(np.float32)
 
 
-@rule(source=KOSTKA_PAYNE, says="the highest note, {highest}, sounds more than once")
+@rule(
+    source=f"{KOSTKA_PAYNE}: a single focal point; Open Music Theory, composing a cantus firmus",
+    says="the highest note, {highest}, sounds more than once",
+)
 def unique_climax(score: Score) -> Array:
     """The highest note sounds once in the whole line; judged at the last cell.
 
@@ -88,7 +92,7 @@ def unique_climax(score: Score) -> Array:
 
 
 @rule(
-    source="Toch, The Shaping Forces in Music (1948): the wave line",
+    source="Toch, The Shaping Forces in Music (1948): a long way up, a short way down",
     says="the highest note, {highest}, comes too early, or not before the last note",
 )
 def late_climax(score: Score, *, earliest: float = 0.4) -> Array:
@@ -161,7 +165,7 @@ def _count_moves(state: tuple[Array, ...], here: Score) -> Any:
 
 
 @rule(
-    source=KOSTKA_PAYNE,
+    source=f"{KOSTKA_PAYNE}: mostly steps; the bounds have room for Fux's cantus firmi",
     says="too few or too many steps: {least:.0%} to {most:.0%} of the moves should be steps",
 )
 def step_leap_balance(
@@ -170,7 +174,7 @@ def step_leap_balance(
     """Most moves are steps and some are not; judged at the last cell.
 
     0 while the share of steps lies in `least`..`most`, growing evenly to 1 for a line without
-    steps or with nothing else. The default has room for Fux's cantus firmi (0.38 to 0.73).
+    steps or with nothing else. Fux's cantus firmi have shares of 0.38 to 0.73.
 
     least, most: share of the moves that are one or two semitones; repeated notes are no moves.
     fewest: moves from which a line is judged.

@@ -32,7 +32,7 @@ def _follow_echo(state: tuple[Array, ...], here: Score) -> Any:
     return (run, here.tokens, *bar[:-1]), (run,)
 
 
-@term(source="Caplin, Classical Form (1998), ch. 3: the basic idea is repeated at once")
+@term(source="Caplin, Classical Form (1998): the sentence repeats its basic idea at once")
 def bar_echo(score: Score, *, full: int = 8, longest: int = 12) -> Array:
     """A share for each cell of a run that repeats the bar before, 1 from the `full`-th cell on.
 
@@ -222,7 +222,8 @@ def _first_of_letters(plan: Sequence[Phrase], before: int) -> list[Phrase]:
 
 
 @rule(
-    source="Lerdahl and Jackendoff, A Generative Theory of Tonal Music (1983), ch. 3: parallelism",
+    source="Lerdahl and Jackendoff, A Generative Theory of Tonal Music (1983), grouping "
+    "preference rule 6: parallelism",
     says="the phrase does not begin like the one that it is a variant of",
 )
 def phrase_parallelism(score: Score, *, part: float = 0.5, most: float = 0.25) -> Array:
@@ -250,7 +251,7 @@ def phrase_parallelism(score: Score, *, part: float = 0.5, most: float = 0.25) -
 
 
 @rule(
-    source="Caplin, Classical Form (1998), ch. 6: the contrasting middle of the small ternary",
+    source="Schoenberg, Fundamentals of Musical Composition (1967): the contrasting middle section",
     says="the phrase is too much like one that it should contrast with",
 )
 def phrase_contrast(score: Score, *, most: float = 0.75) -> Array:

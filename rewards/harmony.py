@@ -17,7 +17,7 @@ from rewards.rhythm import sounding
 from rewards.rule import rule
 
 TONIC, DOMINANT = 0, 7  # semitones above the tonic
-PISTON = "Piston, Harmony (1941): nonharmonic tones"
+PISTON = "Piston, Harmony (1941), nonharmonic tones"
 
 
 @rule(source=PISTON, says="{note} falls on a strong place and is foreign to its chord")
@@ -105,7 +105,7 @@ def cadence_lost(
 
 
 @rule(
-    source="Caplin, Classical Form (1998), ch. 4: the cadences of the period",
+    source="Caplin, Classical Form (1998): the period, half cadence first and authentic last",
     says="the phrase ends on {note}: no degree of {key} to close on, or no strong place",
     lost=cadence_lost,
 )

@@ -16,12 +16,15 @@ OCTAVE = 12  # semitones
 TRITONE = 6
 MAJOR_TRIAD, MINOR_TRIAD = (0, 4, 7), (0, 3, 7)
 LEADING = 11  # semitones above the tonic
-FUX = "Fux, Gradus ad Parnassum (1725), book II"
-JEPPESEN = "Jeppesen, Counterpoint (1931)"
-KOSTKA_PAYNE = "Kostka and Payne, Tonal Harmony, ch. 5: the melodic line"
+FUX = "Fux, Gradus ad Parnassum (1725)"
+KOSTKA_PAYNE = "Kostka and Payne, Tonal Harmony, ch. 5, the melodic line"
 
 
-@rule(source="definition of a key", says="{note} is not in {key}")
+@rule(
+    source="Krumhansl and Kessler (1982), Tracing the dynamic changes in perceived tonal "
+    "organization: tones of the scale fit a key best",
+    says="{note} is not in {key}",
+)
 def in_key(score: Score) -> Array:
     """Notes belong to the scale of the key.
 
@@ -36,7 +39,12 @@ def in_key(score: Score) -> Array:
 # -- leaps -----------------------------------------------------------------------------------------
 
 
-@rule(source=FUX, says="{note} does not step back after the leap {before}-{previous}")
+@rule(
+    source=f"{KOSTKA_PAYNE}: a leap beyond a fourth is left the other way; Open Music Theory, "
+    "composing a cantus firmus: by step, from a fourth on. Real melodies turn back as their "
+    "compass is narrow, say von Hippel and Huron (2000) on why skips precede reversals",
+    says="{note} does not step back after the leap {before}-{previous}",
+)
 def leap_recovery(score: Score, *, min_leap: int = 5) -> Array:
     """A leap is followed by a step the other way.
 
@@ -52,7 +60,10 @@ def leap_recovery(score: Score, *, min_leap: int = 5) -> Array:
     return (score.onset & (np.abs(leap) >= min_leap) & ~step_back).astype(np.float32)
 
 
-@rule(source=FUX, says="the leap {previous}-{note} is larger than {largest} semitones")
+@rule(
+    source=f"{KOSTKA_PAYNE}: none beyond the octave",
+    says="the leap {previous}-{note} is larger than {largest} semitones",
+)
 def leap_size(score: Score, *, largest: int = OCTAVE) -> Array:
     """No leap is too large: a twelfth of a violation for each semitone beyond, at most one.
 
@@ -71,7 +82,10 @@ def leap_size(score: Score, *, largest: int = OCTAVE) -> Array:
 DISSONANT = np.isin(np.arange(OCTAVE + 2), (TRITONE, 10, 11, OCTAVE + 1))
 
 
-@rule(source=JEPPESEN, says="the leap {previous}-{note} is dissonant: {interval}")
+@rule(
+    source=f"{KOSTKA_PAYNE}: no augmented intervals, no sevenths, none beyond the octave",
+    says="the leap {previous}-{note} is dissonant: {interval}",
+)
 def dissonant_leap(score: Score) -> Array:
     """No leap is a tritone or a seventh, and none exceeds an octave.
 
@@ -103,7 +117,7 @@ TRIADS = np.array([[_outlines_triad(a, b) for b in MOVES] for a in MOVES])
 
 
 @rule(
-    source=KOSTKA_PAYNE,
+    source=f"{KOSTKA_PAYNE}: leaps the same way outline a triad",
     says="{before}-{previous}-{note}: two leaps the same way that outline no triad",
 )
 def two_leaps(score: Score, *, min_leap: int = 3) -> Array:
@@ -151,7 +165,11 @@ def _runs(score: Score) -> tuple[Array, ...]:
     return score.scan(_follow_runs, (np.int16(-1), np.int16(-1), np.int16(0)))
 
 
-@rule(source=JEPPESEN, says="from {start} to {turn} the line outlines a tritone")
+@rule(
+    source=f"{FUX}, first species, in Mann's edition, The Study of Counterpoint: no tritone even "
+    "by steps, unless the line goes on the same way",
+    says="from {start} to {turn} the line outlines a tritone",
+)
 def tritone_outline(score: Score) -> Array:
     """Between two turning points the line does not span a tritone.
 
@@ -179,7 +197,8 @@ def _augmented_seconds(key: Key) -> Array:
 
 
 @rule(
-    source="Aldwell and Schachter, Harmony and Voice Leading",
+    source=f"{KOSTKA_PAYNE}: no augmented intervals; Aldwell and Schachter, Harmony and Voice "
+    "Leading",
     says="{previous}-{note} is an augmented second",
 )
 def augmented_second(score: Score) -> Array:
@@ -198,7 +217,7 @@ def augmented_second(score: Score) -> Array:
 
 
 @rule(
-    source=KOSTKA_PAYNE,
+    source=f"{KOSTKA_PAYNE}: the seventh degree rises, but in a descent from the tonic by step",
     says="the leading note {previous} moves to {note} and not up to the tonic",
 )
 def leading_note(score: Score) -> Array:
@@ -218,7 +237,10 @@ def leading_note(score: Score) -> Array:
     return (leading & (move != 0) & (move != 1) & ~descends).astype(np.float32)
 
 
-@rule(source=f"{FUX}: a mode's final", says="the line ends on {note}, not on the tonic of {key}")
+@rule(
+    source=f"{FUX}: each cantus firmus ends on the final of its mode",
+    says="the line ends on {note}, not on the tonic of {key}",
+)
 def final_tonic(score: Score) -> Array:
     """The last note is the tonic, in any octave; judged at the last cell.
 

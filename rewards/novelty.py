@@ -86,16 +86,20 @@ class Novelty:
 
     @property
     def message(self) -> str:
-        """The figures in a line, for people."""
+        """Both figures in a line, for people."""
         if self.notes < 2:
             return "a single note" if self.notes else "no notes"
         of = f"of {self.notes} notes" + (f" of voice {self.voice + 1}" if self.voice else "")
         if self.tune is None:
-            return f"no two {of} as in any tune"
-        text = f"{self.run} {of} as in {credit(self.tune)}, {_bars(*self.bars)}"
-        if self.share_tune is not None and self.share_tune is not self.tune:
-            text += f"; {self.share:.0%} of the runs of {GRAM + 1} as in {credit(self.share_tune)}"
-        return text
+            text = f"no two {of} as in any tune"
+        else:
+            text = f"{self.run} {of} as in {credit(self.tune)}, {_bars(*self.bars)}"
+        if self.share is None:
+            return f"{text}; no run of {GRAM + 1} to compare"
+        text += f"; {self.share:.0%} of the runs of {GRAM + 1} "
+        if self.share_tune is None:
+            return text + "as in any tune"
+        return text + ("there" if self.share_tune is self.tune else f"in {credit(self.share_tune)}")
 
 
 def credit(tune: Tune) -> str:

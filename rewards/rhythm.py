@@ -56,8 +56,8 @@ def sounding(score: Score) -> tuple[Array, ...]:
 
 
 @rule(
-    source="Lerdahl and Jackendoff, A Generative Theory of Tonal Music (1983), ch. 4: strong "
-    "beats coincide with the beginnings of notes",
+    source="Lerdahl and Jackendoff, A Generative Theory of Tonal Music (1983), metrical "
+    "preference rule 3: strong beats coincide with the beginnings of notes",
     says="no note begins on the first beat of this bar",
 )
 def downbeat(score: Score, *, late_entry: bool = True) -> Array:

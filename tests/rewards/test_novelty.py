@@ -239,8 +239,9 @@ def test_silence_one_note_and_two():
         assert not any(found.near_copy for found in (silent, one, two, leap))
     assert silent.message == "no notes"
     assert one.message == "a single note"
-    assert two.message == "2 of 2 notes as in 'Test' (James Aird), bar 1"
-    assert leap.message == "no two of 2 notes as in any tune"
+    none = "no run of 13 to compare"
+    assert two.message == f"2 of 2 notes as in 'Test' (James Aird), bar 1; {none}"
+    assert leap.message == f"no two of 2 notes as in any tune; {none}"
 
 
 def test_one_note_repeated_is_nobodys_tune():
@@ -264,7 +265,9 @@ def test_voices_are_compared_each_alone():
     tokens[1, 0, ::4], tokens[1, 1, ::4] = (melody(known)[0] - LOW).reshape(4, 2).T
     first, second = novelty(Score(tokens, task), index=TuneIndex([known]))
     assert (first.voice, first.run, first.notes) == (1, 8, 8)
-    assert first.message == "8 of 8 notes of voice 2 as in 'Test' (James Aird), bar 1"
+    assert first.message == (
+        "8 of 8 notes of voice 2 as in 'Test' (James Aird), bar 1; no run of 13 to compare"
+    )
     assert second.run < 4  # as every other note it is another tune
 
 
@@ -293,15 +296,19 @@ def test_message_names_the_tune_of_the_share_if_it_is_another():
     assert (found.run, found.start) == (16, 0)
     assert found.share == 4 / 33
     assert found.share_tune is index.tunes[0]
-    assert found.message == "16 of 45 notes as in 'A' (James Aird), the pickup to bar 2"
+    assert found.message == (
+        "16 of 45 notes as in 'A' (James Aird), the pickup to bar 2; 12% of the runs of 13 there"
+    )
     piece = [*a[:15], 90, *b[:14], 91, *b[15:29]]
     found = TuneIndex([tune(a, title="A"), tune(b, title="B")]).find(
         np.array(piece), np.arange(len(piece))
     )
     assert found.message == (
-        "15 of 45 notes as in 'A' (James Aird), bars 1-2; 12% of the runs of 13 as in 'B' "
-        "(James Aird)"
+        "15 of 45 notes as in 'A' (James Aird), bars 1-2; 12% of the runs of 13 in 'B' (James Aird)"
     )
+    leaps = [60, 99] * 7 + [60, 98]
+    found = TuneIndex([tune(a, title="A")]).find(np.array(leaps), np.arange(len(leaps)))
+    assert found.message == "no two of 16 notes as in any tune; 0% of the runs of 13 as in any tune"
 
 
 def test_near_copy_by_run_or_by_share():

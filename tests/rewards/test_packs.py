@@ -51,6 +51,65 @@ def test_real_tunes_are_worth_more_than_what_is_no_music(tunes, name, piece):
     assert np.median(real) > worth + 3
 
 
+# -- held-out tunes and pieces of the same task ----------------------------------------------------
+
+
+def degenerate(task):
+    """Pieces that are no music, by name: tokens (T,) of the task."""
+    tonic, beat = task.tonic_pitch, task.beat_cells
+    scale = [tonic + step for step in (*task.key.steps, 12)]
+    rng = np.random.default_rng(0)
+
+    def line(pitches, size):
+        notes = [[task.codec.token(pitch)] + [1] * (size - 1) for pitch in pitches]
+        return np.resize(np.concatenate(notes), task.cells)
+
+    found = {
+        "all rest": np.zeros(task.cells, int),
+        "all hold": np.ones(task.cells, int),
+        "one note held": np.array([task.codec.token(tonic)] + [1] * (task.cells - 1)),
+    }
+    for size in (1, 2, beat):
+        found |= {
+            f"one note, each of {size}": line([tonic], size),
+            f"a bare scale, each of {size}": line([*scale, *scale[::-1]], size),
+            f"a trill, each of {size}": line([scale[1], scale[0]], size),
+        }
+    return found | {
+        f"random tokens {n}": rng.integers(0, task.codec.vocab, task.cells) for n in range(3)
+    }
+
+
+@pytest.fixture(scope="module")
+def above():
+    """Kind of piece -> for each task with ten or more held-out tunes, how many are worth more."""
+    corpus = load_corpus()
+    held_out = scores([*corpus.select("valid"), *corpus.select("test")])
+    pack, found = build("common_practice"), {}
+    for score in [score for score in held_out if score.batch >= 10]:
+        pieces = degenerate(score.task)
+        real = pack(score).sum(axis=(1, 2))
+        worth = pack(Score(np.stack(list(pieces.values()))[:, None], score.task)).sum(axis=(1, 2))
+        for name, value in zip(pieces, worth, strict=True):
+            name = name.replace(f"of {score.task.beat_cells}", "of a beat")
+            found.setdefault(name, []).append(real > value)
+    return found
+
+
+@pytest.mark.parametrize(
+    "kind", ["all rest", "all hold", "one note", "a bare scale", "a trill", "random tokens"]
+)
+def test_held_out_tunes_are_worth_more_than_what_is_no_music_on_their_task(above, kind):
+    pieces = [name for name in above if name.startswith(kind)]
+    assert pieces
+    for name in pieces:
+        tasks = above[name]
+        assert sum(len(worth_more) for worth_more in tasks) >= 30
+        assert np.concatenate(tasks).mean() > 0.95, name
+        for worth_more in tasks:  # on no task more than one tune in ten is worth less
+            assert worth_more.mean() >= 0.9, name
+
+
 def test_a_pack_can_be_told_of_every_key_and_metre():
     for name in pack_names():
         pack = build(name)

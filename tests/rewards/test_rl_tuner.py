@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from envs.score import Score
 from envs.task import Task
 from rewards.metrics import collect, distinct, format_table, table_rows
-from rewards.rl_tuner import autocorrelation
+from rewards.rl_tuner import autocorrelation, motif_pitches
 from rewards.total import build, read_pack, total
 from tests.rewards import slow_rl_tuner
 
@@ -96,6 +96,27 @@ def test_repeated_motifs_are_found_far_apart_and_never_overlapping():
     assert values[0, 31] == 1 + 0.25 * 5  # eight pitches
     assert np.flatnonzero(values[0])[0] == 31
     assert np.flatnonzero(values[1])[0] == 15  # the window of 8 closes again at the 16th token
+
+
+def test_a_piece_without_notes_has_no_lowest_one():
+    silence = np.array([[[0] * 32], [[0] + [1] * 31], [[1] * 31 + [0]]])
+    paid = build({"high_low_unique": 1.0})(Score(silence, Task()))
+    assert paid.sum(axis=(1, 2)).tolist() == [0, 0, 0]
+    once = build({"high_low_unique": 1.0})(Score(np.array([[[14] + [1] * 31]]), Task()))
+    assert once.sum() == 2
+
+
+def test_motifs_count_pitches_of_every_register():
+    """Of more than 64 pitches too, which stand in a second word of bits."""
+    task = Task(bars=3, low=12, high=115)
+    some = [0, 1, 2, 3, 64, 65, 66, 67, 105]
+    tokens = np.random.default_rng(4).choice(some, (40, 1, task.cells))
+    for pitches, found in ((3, motif_pitches(Score(tokens, task))), (5, None)):
+        found = motif_pitches(Score(tokens, task), pitches=pitches) if found is None else found
+        for row, line in enumerate(tokens[:, 0].tolist()):
+            sizes = [len({t for t in line[max(0, i - 7) : i + 1] if t >= 2}) for i in range(48)]
+            expected = [n if i >= 7 and n >= pitches else 0 for i, n in enumerate(sizes)]
+            assert found[row, 0].tolist() == expected
 
 
 def test_long_and_short_pieces_find_the_same_repeats(monkeypatch):

@@ -24,6 +24,7 @@ from rewards.rule import (
 )
 from rewards.total import build
 from tests.helpers import random_pieces
+from tests.rewards.lines import piece
 
 KEYS = ("C major", "Db major", "D major", "Eb major", "E major", "F major", "F# major")
 # Rests and holds count as the numbers 0 and 1 in the autocorrelation, so moving the pitches
@@ -48,6 +49,21 @@ def test_violations_lie_between_0_and_1(name):
     values = REGISTRY[name](random_pieces(Task(bars=4), 100, seed=1))
     assert values.min() >= 0
     assert values.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("bar_echo", {"full": 0}),
+        ("bar_echo", {"longest": 0}),
+        ("rhythmic_variety", {"least": 0}),
+        ("rhythmic_variety", {"least": 6}),
+        ("rhythmic_variety", {"least": 3, "most": 2}),
+    ],
+)
+def test_parameters_that_make_no_sense(name, wrong):
+    with pytest.raises(ValueError, match="expected"):
+        REGISTRY[name](piece("C4 D4"), **wrong)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +92,9 @@ def test_leap_recovery_marks_the_note_after_a_leap(line, marked):
         ("D4 F4 B4 C5", "D dorian", []),
         ("D4 F4 Bb4 C5", "D dorian", [8]),
         ("A4 G#4 A4 r", "A minor", [4]),
+        ("A4 G#4 F4 E4", "A harmonic minor", []),
+        ("A4 B4 C5 Eb5", "A blues", [4]),
+        ("r C#4 r F#4", "D major", []),
     ],
 )
 def test_in_key_marks_foreign_notes(line, key, marked):
@@ -107,6 +126,12 @@ def test_places_are_counted_as_musicians_do():
     assert place(score, 14) == "bar 2, beat 1.5"
     compound = score_from_text("C4 D4 E4", meter="6/8")
     assert place(compound, 6) == "bar 1, beat 2"
+    late = piece("G4 C5:12", meter="3/4", bars=2, pickup=4)
+    assert [place(late, cell) for cell in (0, 4, 22)] == [
+        "bar 0, beat 3",
+        "bar 1, beat 1",
+        "bar 2, beat 2.5",
+    ]
 
 
 def test_remarks_follow_the_sign_of_the_weight():
