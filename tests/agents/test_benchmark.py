@@ -252,9 +252,8 @@ def test_a_folder_that_is_no_benchmark_is_refused(tiny_checkpoint, tmp_path):
 
 def test_two_benchmarks_do_not_share_a_folder(made, tiny_checkpoint):
     told = pytest.raises(ValueError, match="another benchmark is at work")
-    settings = config(tiny_checkpoint, made.out)
     with only_one(made.out / "settings", "benchmark"), told:
-        benchmark.benchmark(settings)
+        benchmark.benchmark(config(tiny_checkpoint, made.out))
 
 
 @pytest.mark.parametrize(

@@ -195,7 +195,8 @@ def main():
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("-n", type=int, default=50, help="runs in all")
     words.add_argument("--seed", type=int, default=0)
-    words.add_argument("--commands", action="store_true")
+    words.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
+    words.add_argument("--commands", action="store_true", help="start what a person would")
     chosen = words.parse_args()
     rng, start = np.random.default_rng(chosen.seed), Starter(chosen.commands)
     print(f"{'':16}" + "".join(f"{head:>17}" for head in HEADS), flush=True)
@@ -203,8 +204,8 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder, prior = Path(name), small_prior()
         checkpoint.save(folder / "prior.safetensors", prior.net, prior.codec)
-        for place, kind in enumerate(KINDS):
-            count = len(range(place, chosen.n, len(KINDS)))
+        for place, kind in enumerate(chosen.kinds):
+            count = len(range(place, chosen.n, len(chosen.kinds)))
             found = Counter()
             if count:
                 trial = Trial(kind, start, folder / "prior.safetensors", folder / str(place))
