@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agents.page import MARKED
 from docstrings import listed
+
+from agents.page import MARKED
 from envs.contract import RewardFunction
 from envs.musicxml import Marks, musicxml, svg
 from envs.notation import score_from_text

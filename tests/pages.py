@@ -13,7 +13,7 @@ from pathlib import Path
 from unittest import mock
 
 ROOT = Path(__file__).parent.parent
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
 FILE_NAME = re.compile(r"# ([\w/]+\.\w+)\n")  # a block that begins so is saved under that name
 
@@ -23,7 +23,6 @@ SHORT = {
     "--eval-pieces 8 --eval-freq -1 --save-freq -1 --no-judge --no-progress",
     "agents.evaluate": "-n 20",
     "agents.compose": "-n 2 --width 8 --best-of 4",
-    "pretrained.train": "--epochs 1 --hidden 8 --embed 8",
 }
 RESUMED = "-n 512 --no-progress"  # of what was trained so briefly
 
@@ -32,6 +31,7 @@ NOT_RUN = {
     "pip install": "asks the network; .ci/run installs all of it",
     "pytest": "is what is running",
     "python -m agents.benchmark": "minutes at least; tests/agents/test_benchmark.py runs it small",
+    "python -m pretrained.train": "minutes; tests/pretrained/test_prior.py trains on a few tunes",
 }
 
 
@@ -83,10 +83,12 @@ def run_command(command: str) -> str:
         contextlib.redirect_stdout(said),
         contextlib.redirect_stderr(wrong),
     ):
+        status: object = 0
         try:
             importlib.import_module(module).main()
         except SystemExit as ended:
-            assert not ended.code, f"{command}\n{ended.code}\n{wrong.getvalue()}"
+            status = ended.code
+    assert not status, f"{command}\n{status}\n{wrong.getvalue()}"
     return said.getvalue()
 
 
@@ -117,7 +119,7 @@ def follow(page: Path) -> None:
 
 
 def anchors(text: str) -> set[str]:
-    """What a link may point to on a page: its headings as GitHub names them, and names set by hand."""
+    """What a link may point to on a page: headings as GitHub names them, and names set by hand."""
     plain = FENCE.sub("", text)
     headings = re.findall(r"^#+ (.+)$", plain, re.MULTILINE)
     slugs = {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in headings}
