@@ -360,7 +360,7 @@ def quantile_huber_loss(quantiles: Tensor, targets: Tensor) -> Tensor:
     """Quantile regression's Huber loss of width 1, summed over quantiles, a scalar.
 
     Dabney et al. (2018), equation 10: the error of each quantile against each target, weighed by
-    |tau_i - 1(error < 0)| at the midpoints tau_i; as sb3-contrib's function of the same name.
+    `abs(tau_i - 1(error < 0))` at the midpoints tau_i; as sb3-contrib's function of the same name.
 
     Args:
         quantiles: (N, n) predicted.

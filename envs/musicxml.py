@@ -254,4 +254,16 @@ def svg(document: str, width: int = 800) -> str:
     # With both a size and a view box, a page may show it as it is or scale it; on white paper,
     # because the ink is black whatever the page's colour.
     sized = r'<svg width="\1" height="\2" viewBox="0 0 \1 \2" style="background: white"'
-    return re.sub(r'<svg viewBox="0 0 (\d+) (\d+)"', sized, toolkit.renderToSVG(1), count=1)
+    drawn = re.sub(r'<svg viewBox="0 0 (\d+) (\d+)"', sized, toolkit.renderToSVG(1), count=1)
+    return _colour_whole_rests(drawn, document)
+
+
+def _colour_whole_rests(drawn: str, document: str) -> str:
+    """The picture with the colours of rests that fill a bar, which verovio leaves out."""
+
+    def colour(rest: re.Match[str]) -> str:
+        found = re.search(rf'<note\b[^>]*\bid="{rest[1]}"[^>]*>', document)
+        named = found and re.search(r'\bcolor="(#[0-9A-Fa-f]{6})"', found[0])
+        return f'{rest[0]} color="{named[1]}" fill="{named[1]}"' if named else rest[0]
+
+    return re.sub(r'<g id="(mark-\d+-\d+)" class="mRest"', colour, drawn)

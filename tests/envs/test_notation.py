@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from envs.codec import HOLD, Note
 from envs.measures import bars_of, notes_of, written_key
+from envs.musicxml import Marks
 from envs.notation import (
     abc,
     midi_bytes,
@@ -316,3 +317,12 @@ def test_write_midi_writes_a_row(tmp_path):
     tokens[:, 0, 0] = (14, 16)
     write_midi(Score(tokens, task), 1, tmp_path / "b.midi")
     assert read_notes(tmp_path / "b.midi") == [Note(0, 16, 62)]
+
+
+@pytest.mark.parametrize("line", ["C4:16 r:16 C4:16", "C4:16 r:4 C4:12 C4:16"])
+def test_a_marked_rest_is_coloured_also_where_it_fills_a_bar(line):
+    marks = Marks(colours={(0, 17): "#c2185b"})
+    picture = svg(musicxml(score_from_text(line), marks=marks))
+    (symbol,) = [line for line in picture.splitlines() if 'id="mark-' in line]
+    assert 'id="mark-0-16"' in symbol
+    assert 'fill="#C2185B"' in symbol

@@ -1,0 +1,139 @@
+"""The catalogue of rules with notated examples, written from the registry when Sphinx builds.
+
+A rule's docstring holds doctests: `explain(rule, notes)` prints nothing where the rule is kept and
+a message where it is broken. Here the same notes are engraved, with what is marked in colour.
+"""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import inspect
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from docstrings import listed
+
+from agents.page import MARKED
+from envs.contract import RewardFunction
+from envs.musicxml import Marks, musicxml, svg
+from envs.notation import score_from_text
+from envs.score import Score
+from rewards.rule import REGISTRY, Remark, remarks
+from rewards.total import pack_names, read_pack
+
+PIXELS, LEAST, MOST = 20, 320, 760  # of a picture: for each cell, and in all
+INTRODUCTION = """# The rules, with examples
+
+Every rule and reward that ships, under the name by which `--reward`, `--must` and `--mask` know it.
+A rule is a violation from 0 to 1 in each cell, and its weight is taken off; the other terms may
+have any sign. The examples are those of the rules' own tests, and coloured is the note or rest that
+sounds where a rule is broken. How often real melodies break each rule stands in
+[a table of its own](../rules.md).
+"""
+
+
+@dataclass(frozen=True)
+class Example:
+    """Notes of a rule's docstring, and what the rule says of them."""
+
+    score: Score
+    remarks: tuple[Remark, ...]
+
+
+def plain(fn: RewardFunction) -> Any:
+    """The function that was written, within whatever a decorator put around it."""
+    return inspect.unwrap(fn)
+
+
+def examples(fn: RewardFunction) -> list[Example]:
+    """The calls of `explain` in the doctests of a rule, in order.
+
+    Raises:
+        ValueError: the rule does not say what its docstring has.
+    """
+    names = dict(vars(sys.modules[plain(fn).__module__]))
+    found = []
+    for test in doctest.DocTestParser().get_examples(inspect.getdoc(plain(fn)) or ""):
+        call = ast.parse(test.source).body[0]
+        value = call.value if isinstance(call, ast.Expr) else None
+        if not (isinstance(value, ast.Call) and ast.unparse(value.func) == "explain"):
+            exec(test.source, names)
+            continue
+        value.func = ast.Name("_given", ast.Load())
+        names["_given"] = lambda rule, notes, **where: (rule, notes, where)
+        call = ast.fix_missing_locations(ast.Expression(value))
+        rule, notes, where = eval(compile(call, "<example>", "eval"), names)
+        score = score_from_text(notes, **where) if isinstance(notes, str) else notes
+        told = remarks(rule, score)
+        if [str(remark) for remark in told] != test.want.splitlines():
+            raise ValueError(f"{test.source.strip()} says {told}, its docstring {test.want!r}")
+        found.append(Example(score, tuple(told)))
+    return found
+
+
+def picture(example: Example) -> str:
+    """The notes as SVG, in colour where a rule is broken."""
+    at = {(remark.voice, remark.cell): MARKED for remark in example.remarks}
+    width = min(max(LEAST, PIXELS * example.score.task.cells), MOST)
+    return svg(musicxml(example.score, marks=Marks(colours=at)), width)
+
+
+def said(fn: RewardFunction) -> str:
+    """A docstring without its examples, as Markdown."""
+    text = (inspect.getdoc(plain(fn)) or "").split(">>>")[0].strip()
+    return "\n".join(listed(text.splitlines(), getattr(fn, "defaults", {})))
+
+
+def entry(name: str, packs: dict[str, list[str]], folder: Path) -> Iterator[str]:
+    """The lines of the catalogue about one term; its pictures are written to a folder."""
+    fn = REGISTRY[name]
+    yield f"### {name}\n\n{said(fn)}\n"
+    facts = [f"Source: {getattr(fn, 'source', '')}."]
+    if name in packs:
+        facts.append("In the packs " + ", ".join(f"`{pack}`" for pack in packs[name]) + ".")
+    yield " ".join(facts) + "\n"
+    for number, example in enumerate(examples(fn), 1):
+        file = f"{name}-{number}.svg"
+        (folder / file).write_text(picture(example))
+        what = "; ".join(str(remark) for remark in example.remarks)
+        task, word = example.score.task, "Broken" if what else "Kept"
+        asked = {"key": str(task.key), "chords": task.chords, "phrases": task.phrases}
+        given = ", ".join(f"{kind} `{value}`" for kind, value in asked.items() if value)
+        yield f"{word}, {given}{': ' if what else ''}{what}.\n"
+        yield f"![{name}: {word.lower()}]({file})\n"
+
+
+def page(folder: Path) -> str:
+    """The catalogue as Markdown; its pictures are written to a folder."""
+    packs = defaultdict(list)
+    for pack in pack_names():
+        for name in read_pack(pack):
+            packs[name].append(pack)
+    modules = defaultdict(list)
+    for name, fn in REGISTRY.items():
+        modules[plain(fn).__module__].append(name)
+    parts = [INTRODUCTION]
+    for module, names in modules.items():
+        title, _, more = (inspect.getdoc(sys.modules[module]) or module).partition(".")
+        parts.append(f"## {title}\n\n{more.strip()}\n")
+        parts += [line for name in names for line in entry(name, packs, folder)]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(parts))
+
+
+def write(app: Any) -> None:
+    """Write the page and its pictures where Sphinx finds them."""
+    folder = Path(app.srcdir) / "generated"
+    folder.mkdir(exist_ok=True)
+    (folder / "catalogue.md").write_text(page(folder))
+
+
+def setup(app: Any) -> dict[str, Any]:
+    """Sphinx's way in."""
+    app.connect("builder-inited", write)
+    return {"parallel_read_safe": True}

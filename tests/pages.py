@@ -1,0 +1,133 @@
+"""Pages of Markdown as a reader follows them: code run from top to bottom, links looked up."""
+
+import contextlib
+import doctest
+import importlib
+import io
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+ROOT = Path(__file__).parent.parent
+FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
+FILE_NAME = re.compile(r"# ([\w/]+\.\w+)\n")  # a block that begins so is saved under that name
+
+# What is added to a command, so that it takes a second. The last of two equal flags counts.
+SHORT = {
+    "agents.train": "-n 256 --n-envs 8 --batch-size 256 --n-epochs 1 --group-size 8 --samples 2 "
+    "--eval-pieces 8 --eval-freq -1 --save-freq -1 --no-judge --no-progress",
+    "agents.evaluate": "-n 20",
+    "agents.compose": "-n 2 --width 8 --best-of 4",
+}
+RESUMED = "-n 512 --no-progress"  # of what was trained so briefly
+
+# How a command begins that no test runs here, and why.
+NOT_RUN = {
+    "pip install": "asks the network; .ci/run installs all of it",
+    "pytest": "is what is running",
+    "python -m agents.benchmark": "minutes at least; tests/agents/test_benchmark.py runs it small",
+    "python -m pretrained.train": "minutes; tests/pretrained/test_prior.py trains on a few tunes",
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of code: its language, its text, and the line where it begins."""
+
+    kind: str
+    code: str
+    line: int
+
+
+def blocks(text: str) -> list[Block]:
+    """The fenced blocks of a page, in order."""
+    return [
+        Block(found[1], found[2], text[: found.start()].count("\n") + 1)
+        for found in FENCE.finditer(text)
+    ]
+
+
+def commands(code: str) -> Iterator[str]:
+    """The commands of a block of bash, one by one."""
+    for line in code.replace("\\\n", " ").splitlines():
+        if line.strip() and not line.startswith("#"):
+            yield from (part.strip() for part in line.split(" && "))
+
+
+def why_not(command: str) -> str:
+    """Why a command is not run; empty if it is."""
+    return next((why for begins, why in NOT_RUN.items() if command.startswith(begins)), "")
+
+
+def shortened(module: str, words: list[str]) -> list[str]:
+    """The arguments of a command with those that make it short."""
+    return words + shlex.split(RESUMED if "--resume" in words else SHORT.get(module, ""))
+
+
+def run_command(command: str) -> str:
+    """Run a command where we are and return what it prints; ours are run in this process."""
+    words = shlex.split(command)
+    if words[:2] != ["python", "-m"]:
+        done = subprocess.run(["bash", "-ec", command], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        return done.stdout
+    module, arguments = words[2], shortened(words[2], words[3:])
+    said, wrong = io.StringIO(), io.StringIO()
+    with (
+        mock.patch("sys.argv", [module, *arguments]),
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(wrong),
+    ):
+        status: object = 0
+        try:
+            importlib.import_module(module).main()
+        except SystemExit as ended:
+            status = ended.code
+    assert not status, f"{command}\n{status}\n{wrong.getvalue()}"
+    return said.getvalue()
+
+
+def follow(page: Path) -> None:
+    """Do what a page says, here, from top to bottom.
+
+    Python is run in one namespace, bash in the working directory; a block that begins with a
+    comment that is a file name is saved there. A block of text says what was printed just before,
+    with `...` for what it leaves out.
+    """
+    names: dict[str, object] = {"__name__": page.stem}
+    printed = ""
+    for block in blocks(page.read_text()):
+        where = f"{page.name}:{block.line}"
+        named = FILE_NAME.match(block.code)
+        if named:
+            Path(named[1]).write_text(block.code)
+        elif block.kind == "python":
+            said = io.StringIO()
+            with contextlib.redirect_stdout(said):
+                exec(compile(block.code, where, "exec"), names)
+            printed = said.getvalue()
+        elif block.kind == "bash":
+            printed = "".join(run_command(c) for c in commands(block.code) if not why_not(c))
+        elif block.kind == "text":
+            same = doctest.OutputChecker().check_output(block.code, printed, doctest.ELLIPSIS)
+            assert same, f"{where} is not what was printed:\n{printed}"
+
+
+def anchors(text: str) -> set[str]:
+    """What a link may point to on a page: headings as GitHub names them, and names set by hand."""
+    plain = FENCE.sub("", text)
+    headings = re.findall(r"^#+ (.+)$", plain, re.MULTILINE)
+    slugs = {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in headings}
+    return slugs | set(re.findall(r"^\(([\w-]+)\)=$", plain, re.MULTILINE))
+
+
+def links(page: Path) -> list[str]:
+    """The links of a page that do not lead to the network."""
+    found = LINK.findall(FENCE.sub("", page.read_text()))
+    every = [first or second for first, second in found]
+    return [link for link in every if not re.match(r"[a-z]+:", link)]
