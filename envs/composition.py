@@ -276,9 +276,8 @@ class CompositionEnv(gymnasium.Env[Observation, Any]):
     `low`, `high`, `grid`, `voices`, `given`, `pickup`, `chords`, `phrases`; see `envs.task.Task`.
 
     ## Version History
-    * v0: initial version. Since 0.3.0 of this package `context` has `home`, since 0.4.0
-      it ends with the phrase ends, and
-      `composition/Melody-v0` pays `common_practice`.
+    * v0: initial version. Since 0.3.0 of this package `context` has `home` and
+      `composition/Melody-v0` pays `common_practice`; since 0.4.0 `context` has the phrase ends.
 
     Raises:
         TypeError, ValueError: an unknown or impossible argument, or an unknown reward.
