@@ -272,7 +272,7 @@ def read_demands(words: Sequence[str], reward: RewardSum) -> dict[str, Term]:
     """
     terms = dict(read_masks(words, reward).terms) if words else {}
     for name, term in terms.items():
-        if term.factor > 0 and not getattr(term.fn, "violation", False):
+        if term.factor > 0:
             raise ValueError(
                 f"{name} pays and cannot be broken, so it is nothing to demand; expected a rule, "
                 "such as in_key, or what has a negative weight"
@@ -304,7 +304,7 @@ def make_search(
     if config.method == "masked":
         rules = read_masks(config.mask, reward)
         return lambda page: masked(network, page, rules, seed, temperature, reward)
-    if config.must or config.in_words:
+    if config.must or (config.in_words and config.method != "best-of-n"):
         demands = read_masks(settings.mask, reward).terms if settings.mask and policy else {}
         demands = {**demands, **read_demands(config.must, reward)}
         draw = config.candidates, seed, temperature

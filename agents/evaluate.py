@@ -213,7 +213,8 @@ def evaluate(config: EvaluateConfig) -> None:
     mask = read_masks(settings.mask, reward) if settings.mask else None
     columns = compare(agent, prior, task, config.n, config.seed, config.temperature, mask, reward)
     print(table(columns, config.n, task))
-    facts = {"pieces": config.n, "seed": config.seed}
+    facts: dict[str, Any] = {"pieces": config.n, "seed": config.seed}
+    facts |= {"temperature": config.temperature, "task": dict(settings.task_arguments)}
     write_atomic(run.path / "evaluation.json", as_json(facts, columns))
 
 

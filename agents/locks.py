@@ -85,7 +85,15 @@ def _given(score: Any, task: Task, locked: np.ndarray) -> list[int]:
     page = np.full(task.cells, HOLD, np.int64)
     known = min(task.cells, score.task.cells)
     page[:known] = score.tokens[0, 0, :known]
-    page = np.where(page >= FIRST_PITCH, page + score.task.codec.low - task.codec.low, page)
+    pitches = page + (score.task.codec.low - FIRST_PITCH)
+    beyond = locked & (page >= FIRST_PITCH) & ((pitches < task.low) | (pitches > task.high))
+    if beyond.any():
+        pitch = task.key.pitch_name(int(pitches[beyond][0]))
+        raise ValueError(
+            f"{pitch} is in a bar that is kept and outside the range; expected "
+            f"{task.key.pitch_name(task.low)} to {task.key.pitch_name(task.high)}"
+        )
+    page = np.where(page >= FIRST_PITCH, pitches + FIRST_PITCH - task.codec.low, page)
     sounding = -1  # cell at which the sounding note began
     begun = False  # whether a note that is kept began before
     for cell, token in enumerate(page.tolist()):

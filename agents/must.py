@@ -109,6 +109,11 @@ def keep(
     if n < 1 or budget < 1 or not temperature > 0 or page.finished or page.batch != 1:
         raise ValueError("expected n and budget from 1, a temperature above 0, a page to write on")
     for name, term in demands.items():
+        if not term.cellwise:
+            raise ValueError(
+                f"{name} cannot be demanded: expected a function marked cellwise, as one of the "
+                "whole piece says nothing about the next cell"
+            )
         if page.n_written and np.broadcast_to(breaks(term, page), page.tokens.shape).any():
             raise ValueError(f"the primer breaks {name} already; change it, or leave {name} out")
     rng, meter = torch.Generator().manual_seed(seed), Meter()
@@ -121,12 +126,12 @@ def keep(
         draw = _Draw(network, page.take(np.zeros(size, int)), demands, rng, temperature, found)
         draw.finish(meter)
         found.begun += size
-        if found.at_given == found.begun > ENOUGH:
-            break  # what is given breaks the demand, whatever is drawn
         if len(draw.weight):
-            good = _judged(draw, demands, found)
-            kept.append(draw.score.tokens[good])
-            weights.append(draw.weight[good])
+            tokens, weight = _judged(draw, demands, found)
+            kept.append(tokens)
+            weights.append(weight)
+        if found.at_given > ENOUGH and not any(map(len, kept)):
+            break  # what is given breaks the demand, whatever is drawn
     if any(map(len, kept)):
         best = _heaviest(np.concatenate(weights), n, rng)
         found.pieces = Score(np.concatenate(kept)[best], page.task)
@@ -253,19 +258,24 @@ def _heaviest(weight: Array, n: int, rng: torch.Generator) -> Array:
     return np.sort(np.argsort(np.log(noise) - weight, kind="stable")[:n])
 
 
-def _judged(draw: _Draw, demands: Demands, found: Kept) -> Array:
-    """Numbers of the finished pieces that keep every demand; of those written alike one."""
+def _judged(draw: _Draw, demands: Demands, found: Kept) -> tuple[Array, Array]:
+    """Tokens and weights of the finished pieces that keep every demand.
+
+    Pieces that went on from one beginning and were written alike are one, of all their weight.
+    """
     score, good = draw.score, np.ones(draw.score.batch, bool)
     for name, term in demands.items():
         broken = np.broadcast_to(breaks(term, score), score.tokens.shape).any(axis=(1, 2))
         found.broken[name] += int((good & broken).sum())
         good &= ~broken
     found.broken = +found.broken
-    rows = np.flatnonzero(good)
-    if draw.shared and len(rows):
-        _, first = np.unique(score.tokens[rows], axis=0, return_index=True)
-        rows = rows[np.sort(first)]
-    return rows
+    tokens, weight = score.tokens[good], draw.weight[good]
+    if not draw.shared or not len(tokens):
+        return tokens, weight
+    tokens, same = np.unique(tokens, axis=0, return_inverse=True)
+    together = np.full(len(tokens), -np.inf)
+    np.logaddexp.at(together, same.reshape(-1), weight)
+    return tokens, together
 
 
 def best_kept(

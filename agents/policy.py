@@ -21,6 +21,7 @@ from pretrained.prior import ILLEGAL, RecurrentPrior, draw, moved, moved_back, o
 from pretrained.rnn import Hidden
 
 CELL, VOICE, VOICES = (CONTEXT.index(name) for name in ("cell", "voice", "voices"))
+PLAN = [n for n, name in enumerate(CONTEXT) if name not in ("cell", "cell_in_bar", "voice")]
 WHERE = [CONTEXT.index(name) for name in ("home", "low", "high")]
 
 Observation = Mapping[str, Tensor]
@@ -31,6 +32,7 @@ class _Memory:
     """Where acting has got to: the recurrent state of each voice and the page it has read."""
 
     step: int  # cells written, all voices
+    plan: Tensor  # what of the context is the same in all cells of a piece
     tokens: Tensor  # (B, V, T) the page then
     places: Tensor  # (B or 1, T, 6)
     hidden: list[Hidden]  # a state for each voice, before its next cell
@@ -129,7 +131,9 @@ class PriorPolicy(BasePolicy):
         if (context != context[0]).any():  # pieces at different cells: read each one anew
             self._memory = None
             return self._encode(obs)
-        memory = self._memory
+        memory, plan = self._memory, context[0, PLAN]
+        if memory is not None and not torch.equal(plan, memory.plan):
+            memory = None  # another task
         if memory is not None and step == memory.step and torch.equal(tokens, memory.tokens):
             return memory.logits, memory.features
         if memory is None or not self._follows(memory, tokens, step):
@@ -144,7 +148,7 @@ class PriorPolicy(BasePolicy):
             previous = moved(tokens[:, voice, time - 1], own) if time else start
             logits, features, hidden[voice] = self.net.step(previous, place[:, time], hidden[voice])
         logits = moved_back(logits, own, self.codec.vocab)
-        self._memory = _Memory(step, tokens.clone(), place, hidden, features, logits)
+        self._memory = _Memory(step, plan.clone(), tokens.clone(), place, hidden, features, logits)
         return logits, features
 
     def _follows(self, memory: _Memory, tokens: Tensor, step: int) -> bool:

@@ -105,6 +105,14 @@ class RewardWeighted(OnPolicyAlgorithm):
         self.lessons: list[_Lessons] = []
         self._n_updates = 0
 
+    def learn(self, *arguments: Any, **settings: Any) -> Any:
+        """As SB3; at the very end the policy is fitted to what is left over."""
+        super().learn(*arguments, **settings)
+        if self.lessons and self.num_timesteps >= self._total_timesteps:
+            self._fit()
+            self.lessons = []
+        return self
+
     def train(self) -> None:
         """Keep what is worth imitating of the rollout; fit the policy when there is enough."""
         buffer = cast(EpisodeBuffer, self.rollout_buffer)

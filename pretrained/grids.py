@@ -98,6 +98,11 @@ class OnGrid:
         self.require(task)
         # An upbeat that is no whole number of 16ths gets a longer one, silent at first.
         pickup = -(-task.pickup * 4 // self.grid)
+        if pickup * self.grid >= task.bar_cells * 4:
+            raise ValueError(
+                f"pickup={task.pickup}: the prior thinks in 16ths, so it has to be shorter than a "
+                f"bar of {task.bar_cells} cells by a 16th"
+            )
         in_16ths = replace(task, grid=4, given=(), chords="", pickup=pickup)
         logits, inner = self.prior.step(None, self.prior.start(in_16ths, batch))
         zeros = torch.zeros(batch, dtype=torch.int64)
@@ -170,7 +175,7 @@ class OnGrid:
                 hurried = event if place == 3 else hurried & ~event
             elif place in (4, 8):
                 division = torch.where(event, 3, division)
-            elif place == TRIPLETS - 1:
+            if self._place(replace(state, cell=state.cell + 1)) == 0:
                 division, hurried = torch.zeros_like(division), torch.zeros_like(hurried)
         started = state.started | (token > HOLD)
         cell = state.cell + 1

@@ -98,7 +98,10 @@ def cadence_lost(
     final: Sequence[int] = (TONIC,),
     strong: int = 1,
 ) -> Array:
-    """Whether a phrase would close badly and has no strong place left to begin a note on."""
+    """Whether a phrase would close badly and has no strong place left to begin a note on.
+
+    Given cells, and a range without the degrees, are not looked at: there may be less hope.
+    """
     hopeless = ~_strong_to_come(score.task, strong)[score.cell]
     lost: Array = hopeless & score.written & (_close(score, degrees, final, strong) > 0)
     return lost

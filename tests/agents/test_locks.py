@@ -107,6 +107,7 @@ def test_locked_cells_come_back_through_every_file(theme, tiny_checkpoint, tmp_p
         ("1", {"meter": "3/4"}, "cannot be kept in another metre"),
         ("1", {"range": "C4-A4"}, "outside the range"),
         ("1-4", {"bars": 2}, "the piece has bars 1 to 2"),
+        ("1-4", {"range": "A4-D6"}, "G4 is in a bar that is kept and outside the range"),
         (
             "1",
             {"grid": 12},

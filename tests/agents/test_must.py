@@ -15,6 +15,7 @@ from agents.search import masked_nats
 from agents.wishes import merged, wished
 from envs.codec import Codec
 from envs.composition import primed
+from envs.contract import per_piece
 from envs.notation import read_notes
 from envs.score import Score
 from envs.task import Task
@@ -115,6 +116,14 @@ def test_what_pays_cannot_be_demanded(tiny_checkpoint, tmp_path):
     wish = {"reward": ("rl_tuner=1",), "must": ("motif",)}
     with pytest.raises(ValueError, match="motif pays and cannot be broken"):
         compose.compose(small(tmp_path / "a", prior=str(tiny_checkpoint), **wish))
+
+
+def test_what_judges_whole_pieces_cannot_be_demanded(tiny_prior):
+    ends_low = build({per_piece(lambda notes: float(len(notes) > 3)): -1.0})
+    with pytest.raises(ValueError, match="cannot be demanded: expected a function marked cellwise"):
+        keep(tiny_prior, page_of(NARROW), ends_low.terms, 1)
+    with pytest.raises(ValueError, match="in_key pays and cannot be broken"):
+        compose.read_demands(["in_key=-1"], IN_KEY)
 
 
 def test_a_run_with_a_mask_keeps_demands_too(tiny_checkpoint, tmp_path):

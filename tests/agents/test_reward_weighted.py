@@ -80,10 +80,11 @@ def test_the_policy_becomes_the_prior_times_exp_of_the_reward(tiny_prior):
 def test_nothing_is_fitted_before_all_rollouts_are_drawn(tiny_prior):
     model, task = model_of(tiny_prior, 1.0, n_epochs=1)
     before = [weight.clone() for weight in model.policy.net.parameters()]
-    model.learn(2000 * task.cells)
+    steps = 2000 * task.cells
+    model.learn(9 * steps, callback=lambda *_: model.num_timesteps <= steps)  # stopped in the next
     assert len(model.lessons) == 1
     assert all(map(torch.equal, before, model.policy.net.parameters()))
-    model.learn(2000 * task.cells, reset_num_timesteps=False)
+    model.learn(steps)  # to its end: what is left over is learned too
     assert not model.lessons
     assert not all(map(torch.equal, before, model.policy.net.parameters()))
 

@@ -116,3 +116,23 @@ def test_other_grids_are_refused(tiny_prior):
     assert OnGrid(tiny_prior, 2).codec == Codec(grid=2)
     with pytest.raises(ValueError, match="grid=12: expected 2"):
         OnGrid(tiny_prior, 2).start(TRIPLET, 1)
+
+
+def test_a_bar_of_half_quarters_leaves_nothing_to_the_next(tiny_prior):
+    task = Task(bars=2, meter="3/8", grid=12)  # a bar ends half-way through a quarter
+    prior = on_grid(tiny_prior, task)
+    line = [14, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 16, 1, 1, 1, 18, 1]  # a third in its last half
+    state, last = prior.start(task, 1), None
+    for token in [*line, *[1] * 6]:
+        _, state = prior.step(last, state)
+        last = torch.tensor([token])
+    logits, state = prior.step(last, state)  # place 6 of the second bar
+    torch.testing.assert_close(
+        events(logits, state.started), events(state.chance.log(), state.started)
+    )
+
+
+def test_a_pickup_of_nearly_a_bar_is_refused(tiny_prior):
+    task = Task(meter="2/4", grid=12, pickup=23)
+    with pytest.raises(ValueError, match="pickup=23: .* shorter than a bar of 24 cells by a 16th"):
+        on_grid(tiny_prior, task).start(task, 1)
