@@ -1,6 +1,6 @@
 """Sheet music through music21: its notes, and what it says of itself.
 
-A file comes from anywhere, so its text is bounded and made harmless before music21 sees it.
+A file comes from anywhere, so its text is bounded and made harmless before it comes here.
 """
 
 from __future__ import annotations
@@ -26,38 +26,9 @@ from envs.sounds import (
 )
 from envs.theory import Key, Meter
 
-MAX_TAGS = 250_000  # of an XML document; music21 needs minutes for more
-MAX_MEASURES = 2_000  # of all parts together
-MAX_PARTS = 64
+MAX_MEASURES = 2_000  # of a part
 # What programs write where there is no title; music21 takes a file's name.
 UNTITLED = re.compile(r"Music21 Fragment|Untitled|.*\.(mxl|xml|musicxml|abc|midi?|krn)")
-
-
-# -- text ------------------------------------------------------------------------------------------
-
-
-def xml_text(data: bytes) -> str:
-    """The document as text, harmless: no entities, no more than music21 reads in seconds."""
-    utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
-    try:
-        text = data.decode("utf-16" if utf16 else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise broken("MusicXML", error) from None
-    doctype = re.search(r"<!DOCTYPE[^>\[]*\[", text)
-    if doctype or "<!ENTITY" in text:
-        raise RefusedError("it defines XML entities, which music does not need; export it anew")
-    if text.count("<") > MAX_TAGS:
-        raise RefusedError(
-            f"it has {text.count('<')} XML tags; expected one piece, {MAX_TAGS} at most"
-        )
-    if re.search(r"<beat(s|-type)\b[^>]*>\s*\d{3}", text):  # music21 would count them for hours
-        raise RefusedError("its metre has hundreds of beats; expected such as 4/4 or 6/8")
-    bound_notes(len(re.findall(r"<note\b", text)))
-    for tag, most in (("measure", MAX_MEASURES), ("part", MAX_PARTS)):
-        count = len(re.findall(rf"<{tag}\b(?!-)", text))
-        if count > most:
-            raise RefusedError(f"it has {count} {tag}s; expected one piece of at most {most}")
-    return text
 
 
 # -- what music21 has read -------------------------------------------------------------------------

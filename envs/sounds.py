@@ -157,6 +157,8 @@ def on_grid(sounds: list[Sound], grid: int) -> list[Note]:
     for sound in sounds:
         if sound.end <= sound.start:
             raise RefusedError(f"{sound} has no length; expected at least one cell")
+        if sound.start < 0:
+            raise RefusedError(f"{sound} starts before the piece does; write the file anew")
         if sound.end * grid > MAX_CELLS:
             raise RefusedError(
                 f"{sound} ends after {float(sound.end * grid):.6g} cells; expected {MAX_CELLS} at "
