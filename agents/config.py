@@ -33,6 +33,7 @@ RANGES = {
     "max_grad_norm": (1e-9, 1e9),
 }
 EXPLORATIONS = ("boltzmann", "egreedy")
+MAX_TERM = 10_000  # characters
 PRESETS = Path(__file__).parent / "presets"
 # Of the default reward only: its weights were found along these.
 ANNEALED = {"entropy": 0.53, "entropy_end": 0.87}
@@ -237,7 +238,7 @@ def parse_assignment(text: str) -> tuple[str, Any]:
 def parse_term(text: str) -> tuple[str, Any]:
     """Name and setting of 'name', 'name=weight' or 'name=weight,parameter=value,...'."""
     name, equals, rest = text.partition("=")
-    if not name or (equals and not rest):
+    if not name or (equals and not rest) or len(text) > MAX_TERM:
         raise ValueError(f"{quoted(text)}: expected name=weight, such as in_key=2")
     weight, *params = re.split(r",(?=\w+=)", rest) if rest else ["1"]
     value = parse_value(weight)

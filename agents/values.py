@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from typing import Any
 
 from envs.theory import DIGITS, quoted
 
 MAX_TOML = 100_000  # characters; a given page of the largest task fits
+MAX_DOTS = 32  # in a word
 MAX_DEPTH = 8  # of lists and tables in each other
 
 
@@ -19,6 +21,9 @@ def parse_toml(text: str) -> dict[str, Any]:
     """
     if len(text) > MAX_TOML:
         raise ValueError(f"{len(text)} characters; expected at most {MAX_TOML}")
+    words = re.sub(r"[ \t]+", " ", text).replace(" .", ".").replace(". ", ".")
+    if any(word.count(".") > MAX_DOTS for word in re.split(r"[\s=\[\]{},]+", words)):
+        raise ValueError(f"a name of more than {MAX_DOTS} parts")  # tomllib takes their square
     try:
         found = tomllib.loads(text)
     except (ValueError, RecursionError) as error:

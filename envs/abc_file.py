@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from envs.sounds import RefusedError, bound_notes, broken, changed_meter
+from envs.sounds import MAX_PARTS, RefusedError, bound_notes, broken, changed_meter
 from envs.task import MAX_BARS
 from envs.theory import Key, line_of_fifths_name
 
@@ -100,6 +100,8 @@ def _by_voice(text: str) -> str:
     start = re.sub(r"(?m)^V:.*\n", "", text[: head.end()])
     sung = {name: lines for name, lines in voices.items() if any(map(_is_music, lines))}
     start += "".join(f"{line}\n" for line in voices[""] if "" not in sung)
+    if len(sung) > MAX_PARTS:
+        raise RefusedError(f"it has {len(sung)} voices; expected {MAX_PARTS} at most")
     if len(sung) < 2:
         return start + "\n".join(line for lines in sung.values() for line in lines)
     parts = [f"V:{number}\n" + "\n".join(lines) for number, lines in enumerate(sung.values(), 1)]

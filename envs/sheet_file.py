@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from fractions import Fraction
+from io import StringIO
 from itertools import pairwise
 from typing import Any
 
@@ -45,7 +46,8 @@ def parsed(text: str, form: str, kind: str) -> Any:
     try:
         # parseData, as parse() takes a short text for a file name or an address to fetch, and
         # keeps pickles of what it read.
-        with warnings.catch_warnings():
+        # It prints what it cannot read, which may hold anything.
+        with warnings.catch_warnings(), redirect_stderr(StringIO()):
             warnings.simplefilter("ignore")
             # It goes on without the bar that it failed at; a bar that is missing is no reading.
             warnings.filterwarnings("error", message="The following exception")
@@ -268,6 +270,10 @@ def _sounds(part: Any, voice: int) -> Iterator[Sound]:
         if isinstance(element, harmony.Harmony) or element.duration.isGrace:
             continue
         start = exact(element.offset)
+        if any(not 0 <= pitch.ps <= 127 for pitch in element.pitches):
+            raise RefusedError(
+                f"the note at quarter {float(start):g} of voice {voice + 1} is beyond C-1 to G9"
+            )
         if isinstance(element, chord.Chord) and element.pitches:
             raise RefusedError(
                 f"a chord at quarter {float(start):g} of voice {voice + 1}; expected one note at "

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from xml.parsers import expat
 
-from envs.sounds import MAX_NOTES, RefusedError, bound_notes, broken
+from envs.sounds import MAX_NOTES, MAX_PARTS, RefusedError, bound_notes, broken
 from envs.theory import quoted
 
 MAX_TAGS = 250_000  # of a document
@@ -22,7 +22,7 @@ MAX_EVENTS = 2 * MAX_NOTES  # in all measures: notes, and what stands between th
 MAX_TEXT = 64  # characters of a number or word
 TITLES = ("work-title", "movement-title")
 LISTS = ("score-partwise", "part-list", "part", "measure")
-MOST = {"measure": 2_000, "part": 64, "score-part": 64}  # of a document
+MOST = {"measure": 2_000, "part": MAX_PARTS, "score-part": MAX_PARTS}  # of a document
 
 # What stands in what, as far as it tells notes, bars, key, metre and tempo.
 _CHILDREN = {
@@ -119,6 +119,8 @@ class _Pruning:
         given = {key: value for key, value in attributes.items() if key in ATTRIBUTES}
         for key, value in given.items():
             self._bound(key, value, 4 * MAX_TEXT)
+        if name == "ending" and re.search(r"\d{3}", given.get("number", "")):
+            raise RefusedError("an ending of it is for hundreds of repeats; export it anew")
         element = ET.Element(name, given)
         if self.open:
             self._count(name, self.open[-1])

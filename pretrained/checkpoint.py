@@ -140,6 +140,8 @@ def load(name_or_path: str | os.PathLike[str] = "folk", task: Task | None = None
     try:
         shape, theirs = NetShape(**header["shape"]), Codec(**header["codec"])
         weights = {k.removeprefix(_NET): v for k, v in tensors.items() if k.startswith(_NET)}
+        if theirs.high - theirs.low < 11:
+            raise ValueError(f"codec {theirs.fingerprint!r} has less than an octave")
         _check_sizes(shape, weights)
         net = RecurrentNet(shape)
         net.load_state_dict(weights)

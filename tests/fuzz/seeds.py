@@ -66,13 +66,16 @@ def xml() -> list[bytes]:
     """MusicXML documents."""
     packed = [zipfile.ZipFile(corpus() / name) for name in SMALL_FILES]
     members = [next(n for n in file.namelist() if not n.startswith("META")) for file in packed]
-    foreign = [file.read(member) for file, member in zip(packed, members, strict=True)]
+    whole = [file.read(member) for file, member in zip(packed, members, strict=True)]
+    # Of each part the first three bars: small inputs are changed where it matters.
+    later = re.compile(rb'<measure number="(?:[4-9]|\d\d)".*?</measure>', re.DOTALL)
+    foreign = [later.sub(b"", document) for document in whole]
     return [*(musicxml(score, title="Ein Lied").encode() for score in scores()), *foreign]
 
 
 def mxl() -> list[bytes]:
     """Compressed MusicXML."""
-    own = [packed_score(document) for document in xml()[:2]]
+    own = [CONTAINER.format("s.xml").encode() + b"\x00" + xml()[0], packed_score(xml()[1])]
     return [*own, *((corpus() / name).read_bytes() for name in SMALL_FILES)]
 
 
@@ -109,8 +112,8 @@ def checkpoints() -> list[bytes]:
     torch.manual_seed(0)
     made = []
     for shape, codec in (
-        (NetShape(5, hidden=2, embed=2), Codec(60, 62)),
-        (NetShape(5, hidden=2, embed=2, lookback=1, places=6), Codec(60, 62, 2)),
+        (NetShape(14, hidden=2, embed=2), Codec(60, 71)),
+        (NetShape(14, hidden=2, embed=2, lookback=1, places=6), Codec(60, 71, 2)),
     ):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "x.safetensors"
@@ -140,8 +143,8 @@ leap_recovery = { weight = 2.0, min_leap = 7 }
 LINES = {
     "key": ["C", "A minor", "F# dorian", "Bb blues", "C 0,2,3,7,8", "G natural minor"],
     "meter": ["4/4", "6/8", "3+2+2/8", "7/8", "12/16", "2/2"],
-    "range": ["C3-B5", "C-1-G9", "F#3-Bb5", "60-72"],
-    "chords": ["i VII i v", "C | F G7 | C", "Dm7 G7/B Cmaj7 F#dim", "bVII V7 viio64 I#5"],
+    "range": ["C3-B5", "C-1-G9", "F#3-Bb5", "C4", "bb-1"],
+    "chords": ["i VII i v", "C | F G7 | C", "Dm7 G7/B Cmaj7 F#dim", "bVII V7 vii I7"],
     "phrases": ["AABA", "4+4", "A4 A4 B8", "AA'BA''", "16"],
     "notes": ["C4 A4:2 r:4 G4", "C4:2 r E4 ; F#3:6 Bb5", "C-1:1 G9 r", "c4:12 r:999999"],
     "term": ["rl_tuner=0.5", "leap_recovery=0.5,min_leap=7", "a.py:f=-1e3,x=[1,2]", "key", "c=nan"],
