@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_WORDS, LONGEST = 256, 16  # chords of a line, letters of one
+MAX_LINE = 4096  # characters
 _ROMAN = re.compile(r"[b#]*(?:[iv]+|[IV]+)(?![a-z])")
 # Root, quality, number, alterations, bass: music21 itself passes over what it does not know.
 _SYMBOL = re.compile(
@@ -55,6 +56,8 @@ def parse_chords(text: str, key: Key, bars: int) -> tuple[tuple[Chord, ...], ...
     Raises:
         ValueError: a word that is no chord, an empty bar, or more bars than there are.
     """
+    if len(text) > MAX_LINE:
+        raise ValueError(f"chords of {len(text)} characters, expected at most {MAX_LINE}")
     rows = [row.split() for row in text.strip().strip("|").split("|")]
     if len(rows) == 1:
         rows = [[word] for word in rows[0]]
@@ -106,6 +109,10 @@ def parse_phrases(text: str, bars: int) -> tuple[Phrase, ...]:
     Raises:
         ValueError: no plan, or one that does not fill the piece's bars.
     """
+    if len(text) > MAX_LINE:
+        raise ValueError(
+            f"phrases {quoted(text)}: {len(text)} characters, expected {MAX_LINE} at most"
+        )
     numbered = re.search(r"\d", text)
     words = text.replace("+", " ").split() if numbered else re.findall(r"\S'*", text)
     form = r"([A-Za-z]?)'{0,2}(\d{1,2})" if numbered else r"([A-Za-z])'{0,2}()"

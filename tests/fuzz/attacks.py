@@ -128,7 +128,7 @@ XML = {
     "octave 999999999": (lambda: document("<octave>4", "<octave>999999999"), "."),
     "a duration of 1e300": (lambda: document("<duration>", "<duration>1e300"), "not readable|bar"),
     "a duration that is none": (lambda: document("<duration>", "<duration>nan"), "not readable"),
-    "a tempo that is none": (lambda: document("<note>", '<sound tempo="nan"/><note>'), "not readable"),
+    "a tempo of nan": (lambda: document("<note>", '<sound tempo="nan"/><note>'), "not readable"),
     "99999999 repeats": (
         lambda: document("</measure>", '<barline><repeat direction="backward" times="99999999"/>'
                          "</barline></measure>"), ""
