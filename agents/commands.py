@@ -15,6 +15,7 @@ from envs.contract import RewardError
 T = TypeVar("T")
 
 # What a person can cause and mend; anything else is a fault of ours and shows its traceback.
+LONGEST = 1000  # characters of an error; it may quote what was given
 EXPECTED = (ValueError, TypeError, OSError, RewardError, gymnasium.error.Error)
 
 
@@ -36,6 +37,7 @@ def run(action: Callable[[], int | None]) -> None:
 
 
 def _fail(message: str) -> int:
+    message = message if len(message) <= LONGEST else message[: LONGEST - 1] + "…"
     print(f"error: {message}", file=sys.stderr)
     return 2
 

@@ -12,7 +12,8 @@ from typing import Annotated, Any, get_type_hints
 
 import tyro
 
-from envs.theory import did_you_mean
+from agents.values import MAX_TOML, parse_toml, parse_value
+from envs.theory import did_you_mean, quoted
 
 RANGES = {
     "learning_rate": (1e-12, 1.0),
@@ -32,6 +33,7 @@ RANGES = {
     "max_grad_norm": (1e-9, 1e9),
 }
 EXPLORATIONS = ("boltzmann", "egreedy")
+MAX_TERM = 10_000  # characters
 PRESETS = Path(__file__).parent / "presets"
 # Of the default reward only: its weights were found along these.
 ANNEALED = {"entropy": 0.53, "entropy_end": 0.87}
@@ -223,14 +225,6 @@ def for_budget(config: TrainConfig) -> TrainConfig:
     return replace(config, reward=reward, entropy=1.0, entropy_end=-1.0)
 
 
-def parse_value(text: str) -> Any:
-    """A TOML value if it is one ('0.5', 'true', '"a"'), else the text itself."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
 def parse_assignment(text: str) -> tuple[str, Any]:
     """Name and value of 'name=value'.
 
@@ -239,15 +233,15 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     """
     name, equals, value = text.partition("=")
     if not equals or not name or not value:
-        raise ValueError(f"{text!r}: expected name=value, such as bars=8")
+        raise ValueError(f"{quoted(text)}: expected name=value, such as bars=8")
     return name, parse_value(value)
 
 
 def parse_term(text: str) -> tuple[str, Any]:
     """Name and setting of 'name', 'name=weight' or 'name=weight,parameter=value,...'."""
     name, equals, rest = text.partition("=")
-    if not name or (equals and not rest):
-        raise ValueError(f"{text!r}: expected name=weight, such as in_key=2")
+    if not name or (equals and not rest) or len(text) > MAX_TERM:
+        raise ValueError(f"{quoted(text)}: expected name=weight, such as in_key=2")
     weight, *params = re.split(r",(?=\w+=)", rest) if rest else ["1"]
     value = parse_value(weight)
     if not params:
@@ -275,7 +269,7 @@ def _unique(entries: Iterable[tuple[str, Any]], table: str) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for name, value in entries:
         if name in result:
-            raise ValueError(f"{table} {name!r} is given twice; expected it once")
+            raise ValueError(f"{table} {quoted(name)} is given twice; expected it once")
         result[name] = value
     return result
 
@@ -341,20 +335,24 @@ def from_mapping(values: Mapping[str, Any], source: str) -> TrainConfig:
     settings: dict[str, Any] = {}
     for name, value in values.items():
         if name not in known:
-            raise ValueError(f"{source}: unknown setting {name!r}.{did_you_mean(name, known)}")
+            raise ValueError(
+                f"{source}: unknown setting {quoted(name)}.{did_you_mean(name, known)}"
+            )
         kind = hints[name]
         if name in TABLES:
             if not isinstance(value, Mapping):
                 raise ValueError(f"{source}: [{name}] must be a table of names and values")
             value = tuple(_as_text(key, item) for key, item in value.items())
-        elif name in ("mask", "vary") and isinstance(value, list):
-            value = tuple(str(item) for item in value)
+        elif name in ("mask", "vary"):
+            if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+                raise ValueError(f"{source}: {name} = {quoted(value)}, expected a list of words")
+            value = tuple(value)
         elif kind is Path and isinstance(value, str):
             value = Path(value)
         elif kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         elif not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise ValueError(f"{source}: {name} = {value!r}, expected {kind.__name__}")
+            raise ValueError(f"{source}: {name} = {quoted(value)}, expected {kind.__name__}")
         settings[name] = value
     return TrainConfig(**settings)
 
@@ -365,8 +363,12 @@ def read_toml(path: Path) -> TrainConfig:
     Raises:
         ValueError: not TOML, or as `from_mapping`.
     """
+    if not path.is_file():  # a pipe could block for ever
+        raise ValueError(f"there is no file {quoted(str(path))}; expected settings in TOML")
+    with path.open("rb") as file:
+        data = file.read(MAX_TOML + 1)
     try:
-        with path.open("rb") as file:
-            return from_mapping(tomllib.load(file), str(path))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not TOML: {error}") from error
+        values = parse_toml(data.decode())
+    except ValueError as error:
+        raise ValueError(f"{path} is not TOML for settings: {error}") from None
+    return from_mapping(values, str(path))

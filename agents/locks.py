@@ -14,7 +14,7 @@ from agents.config import parse_assignment
 from envs.codec import FIRST_PITCH, HOLD, REST, UNWRITTEN
 from envs.reading import read_piece
 from envs.task import Task
-from envs.theory import parse_range
+from envs.theory import parse_range, quoted
 
 TAKEN = ("key", "meter", "bars", "pickup", "chords", "phrases")
 
@@ -26,13 +26,15 @@ def parse_bars(text: str) -> tuple[Path, set[int]]:
         ValueError: no file or no numbers.
     """
     name, _, bars = text.rpartition(":")
-    if not name or not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", bars):
-        raise ValueError(f"{text!r}: expected a file and bars of it, such as theme.musicxml:1-2,5")
+    if not name or not re.fullmatch(r"\d{1,9}(-\d{1,9})?(,\d{1,9}(-\d{1,9})?)*", bars):
+        raise ValueError(
+            f"{quoted(text)}: expected a file and bars of it, such as theme.musicxml:1-2,5"
+        )
     numbers: set[int] = set()
     for part in bars.split(","):
         first, _, last = part.partition("-")
         if int(last or first) > 9999 or int(last or first) < int(first):
-            raise ValueError(f"{text!r}: bars {part} are none")
+            raise ValueError(f"{quoted(text)}: bars {part} are none")
         numbers |= set(range(int(first), int(last or first) + 1))
     return Path(name), numbers
 
@@ -73,7 +75,7 @@ def with_locks(text: str, keep: bool, wishes: Mapping[str, Any]) -> Task:
     named = [number + (not task.pickup) for number in range(len(lines) - 1)]
     there = [name for name, line in zip(named, lines, strict=False) if line < piece.task.cells]
     if numbers - set(there):
-        raise ValueError(f"{text!r}: the piece has bars {there[0]} to {there[-1]}")
+        raise ValueError(f"{quoted(text)}: the piece has bars {there[0]} to {there[-1]}")
     chosen = [number in numbers if keep else number not in numbers for number in named]
     locked = np.repeat(chosen, np.diff(lines))
     locked[piece.task.cells :] = False  # bars that the file does not have

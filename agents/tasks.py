@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
+from math import prod
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -13,6 +14,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from agents.config import parse_assignment
 from agents.rollout import EpisodeBuffer
 from agents.vec_env import CompositionVecEnv, make_env
+from envs.theory import quoted
 
 if TYPE_CHECKING:
     from agents.config import TrainConfig
@@ -33,10 +35,10 @@ def variants(vary: Sequence[str]) -> list[tuple[str, ...]]:
         if name in named:
             raise ValueError(f"vary: {name} is given twice; expected name=value|value|...")
         named[name] = [f"{name}={value}" for value in values.split("|")]
-    found = list(product(*named.values()))
-    if len(found) > MOST:
-        raise ValueError(f"vary: {len(found)} tasks, expected at most {MOST}")
-    return found
+    count = prod(map(len, named.values()))
+    if count > MOST:
+        raise ValueError(f"vary: {quoted(count)} tasks, expected at most {MOST}")
+    return list(product(*named.values()))
 
 
 def varied(config: TrainConfig) -> list[CompositionVecEnv]:

@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from envs.sounds import RefusedError, bound_notes, broken, changed_meter
+from envs.sounds import MAX_PARTS, RefusedError, bound_notes, broken, changed_meter
 from envs.task import MAX_BARS
 from envs.theory import Key, line_of_fifths_name
 
 MAX_ABC = 40_000  # characters; the time music21 takes grows with the square
 MAX_ABC_BARS = 1_000
 MAX_LONG = 20  # notes of a thousand units and more
+MAX_FIELDS = 1_000  # of the music, each of which music21 makes an object of
 MODES = {
     "": "major",
     "m": "minor",
@@ -29,9 +30,9 @@ MODES = {
 COMMON = {"C": "4/4", "C|": "2/2", "none": ""}
 
 _FIELD = re.compile(r"[A-Za-z]:(?![|:])|%")
-_INLINE = re.compile(r"\[([A-Za-z]):([^\]]*)\]")
+_INLINE = re.compile(r"\[([A-Za-z]):([^\[\]]*)\]")
 _NOTE = r"((?:[\^_=]{0,2}[A-Ga-g][,']*|z))(\d*)(/*)(\d*)"
-_BROKEN = re.compile(rf"{_NOTE}\s*(-?)\s*(<+|>+)\s*(-?)\s*{_NOTE}")
+_BROKEN = re.compile(rf"{_NOTE} ?(-?) ?(<+|>+) ?(-?) ?{_NOTE}")
 
 
 def abc_text(data: bytes) -> str:
@@ -43,11 +44,16 @@ def abc_text(data: bytes) -> str:
     if len(text) > MAX_ABC:
         raise RefusedError(f"it has {len(text)} characters; expected one tune, {MAX_ABC} at most")
     music = re.sub(r"(?m)^(?:[A-Za-z]:|%).*$", "", text)
-    bound_notes(len(re.findall("[A-Ga-g]", music)))
+    bound_notes(len(re.findall("[A-Ga-gxzXZ]", music)))
+    fields = len(re.findall(r"(?m)^[A-Za-z]:|\[[A-Za-z]:", text))
+    if fields > MAX_FIELDS:
+        raise RefusedError(f"it has {fields} fields; expected one tune, {MAX_FIELDS} at most")
     if music.count("|") > MAX_ABC_BARS:
         raise RefusedError(f"it has {music.count('|')} bar lines; expected {MAX_ABC_BARS} at most")
     if any(re.search(r"\d{3}", value) for value in _values(text, "M")):
         raise RefusedError("its metre has hundreds of beats; expected such as 4/4 or 6/8")
+    if re.search("/{9}", music):
+        raise RefusedError("its notes are shorter than any grid; write the file anew")
     if re.search(r"[\^_=]{9}", music):
         raise RefusedError("it has an accidental of nine signs; write the file anew")
     if re.search(r"\d{8}", music) or len(re.findall(r"\d{4}", music)) > MAX_LONG:
@@ -72,6 +78,8 @@ def standard_abc(text: str) -> str:
     # It lowers a tune by two octaves for a bass clef behind K:, and misses some modes.
     text = re.sub(r"(?m)^(K:.*?)[ \t]+(?:clef=)?bass\b", r"\1", text)
     text = re.sub(r"(?mi)^K:[ \t]*([A-G][#b]?)[ \t]*(loc|lyd)[a-z]*", _as_major, text)
+    if len(text) > 2 * MAX_ABC:
+        raise RefusedError("its rests of whole bars are longer than any piece; write it anew")
     # It lets an accidental hold to the end of the bar only in a file that names its version.
     return text if text.startswith("%abc-") else "%abc-2.1\n" + text
 
@@ -92,6 +100,8 @@ def _by_voice(text: str) -> str:
     start = re.sub(r"(?m)^V:.*\n", "", text[: head.end()])
     sung = {name: lines for name, lines in voices.items() if any(map(_is_music, lines))}
     start += "".join(f"{line}\n" for line in voices[""] if "" not in sung)
+    if len(sung) > MAX_PARTS:
+        raise RefusedError(f"it has {len(sung)} voices; expected {MAX_PARTS} at most")
     if len(sung) < 2:
         return start + "\n".join(line for lines in sung.values() for line in lines)
     parts = [f"V:{number}\n" + "\n".join(lines) for number, lines in enumerate(sung.values(), 1)]
@@ -121,7 +131,8 @@ def _music(line: str, bar: Fraction | None) -> str:
 def _notes(music: str, bar: Fraction | None) -> str:
     if "&" in music:
         raise RefusedError("it writes voices over each other with '&'; expected a V: field each")
-    music = re.sub(r"![^!]*!|\+[a-z]+\+|\{[^}]*\}|y\d*|[H-WYh-w~.`]", "", music)
+    music = re.sub(r"![^!]*!|\+[a-z]+\+|\{[^{}]*\}|y\d*|[H-WYh-w~.`]", "", music)
+    music = re.sub(r"\s+", " ", music)
     music = re.sub(r"\((?!\d)|\)", "", music).replace("x", "z").replace("X", "Z")
     music = re.sub(r"Z(\d*)", lambda found: _whole_bars(found, bar), music)
     # Endings in one spelling, apart from the bar line: it knows [1 and [2 only.

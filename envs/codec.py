@@ -46,6 +46,10 @@ class Codec:
     grid: int = 4
 
     def __post_init__(self) -> None:
+        if not all(
+            isinstance(each, (int, np.integer)) for each in (self.low, self.high, self.grid)
+        ):
+            raise TypeError(f"{self}: expected whole numbers")
         if not 0 <= self.low <= self.high <= 127:
             raise ValueError(f"pitches {self.low}..{self.high}: expected 0 <= low <= high <= 127")
         if not 1 <= self.grid <= MAX_GRID:

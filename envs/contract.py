@@ -24,7 +24,7 @@ import numpy.typing as npt
 from envs.codec import Note
 from envs.score import Score
 from envs.task import Task
-from envs.theory import did_you_mean
+from envs.theory import did_you_mean, quoted
 
 # Found when an environment is made, as Gymnasium finds entry points: `envs` imports no rewards.
 BUILDER = "rewards.total:build"
@@ -218,12 +218,15 @@ def resolve(spec: str) -> Any:
     """
     place, colon, attribute = spec.rpartition(":")
     if not colon or not place or not attribute:
-        raise ValueError(f"{spec!r}: expected 'module:function' or 'path/to/file.py:function'")
+        raise ValueError(
+            f"{quoted(spec)}: expected 'module:function' or 'path/to/file.py:function'"
+        )
     module = _load_file(Path(place), spec) if place.endswith(".py") else _load_module(place, spec)
     if not hasattr(module, attribute):
         names = [name for name in vars(module) if not name.startswith("_")]
         raise ValueError(
-            f"{spec!r}: {place} has no attribute {attribute!r}.{did_you_mean(attribute, names)}"
+            f"{quoted(spec)}: {place} has no attribute {quoted(attribute)}."
+            f"{did_you_mean(attribute, names)}"
         )
     return getattr(module, attribute)
 
@@ -233,7 +236,7 @@ def _load_module(name: str, spec: str) -> ModuleType:
         return importlib.import_module(name)
     except ImportError as error:
         raise ValueError(
-            f"{spec!r}: module {name!r} cannot be imported ({error}); a file is written "
+            f"{quoted(spec)}: module {name!r} cannot be imported ({error}); a file is written "
             f"'{name.replace('.', '/')}.py:function'"
         ) from error
 
@@ -241,7 +244,7 @@ def _load_module(name: str, spec: str) -> ModuleType:
 def _load_file(path: Path, spec: str) -> ModuleType:
     """Import a file under a name of its own; edited, it is another module."""
     if not path.is_file():
-        raise ValueError(f"{spec!r}: no file {str(path)!r} in {Path.cwd()}")
+        raise ValueError(f"{quoted(spec)}: no file {str(path)!r} in {Path.cwd()}")
     source = path.read_bytes()
     digest = hashlib.sha256(str(path.resolve()).encode() + source).hexdigest()[:12]
     name = f"reward_file_{digest}"
@@ -249,14 +252,16 @@ def _load_file(path: Path, spec: str) -> ModuleType:
         return sys.modules[name]
     found = importlib.util.spec_from_file_location(name, path)
     if found is None or found.loader is None:
-        raise ValueError(f"{spec!r}: {str(path)!r} cannot be loaded as Python")
+        raise ValueError(f"{quoted(spec)}: {str(path)!r} cannot be loaded as Python")
     module = importlib.util.module_from_spec(found)
     sys.modules[name] = module
     try:
         found.loader.exec_module(module)
     except Exception as error:  # whatever the user's file raises, it is that file's message
         del sys.modules[name]
-        raise ValueError(f"{spec!r}: {path} failed: {type(error).__name__}: {error}") from error
+        raise ValueError(
+            f"{quoted(spec)}: {path} failed: {type(error).__name__}: {error}"
+        ) from error
     return module
 
 

@@ -10,6 +10,8 @@ from envs.barlines import Layout
 from envs.sounds import Facts, RefusedError, Sound, bound_notes, broken, changed_meter, read_meter
 from envs.theory import Key, Meter, line_of_fifths_name
 
+MAX_CHANGES = 10_000  # of metre, key or tempo
+
 
 class MidiFile:
     """A MIDI file.
@@ -32,6 +34,11 @@ class MidiFile:
         if self.quarter < 1:
             raise RefusedError("it counts frames, not quarter notes; export it with musical time")
         bound_notes(self.score.note_num())
+        for told in ("time_signatures", "key_signatures", "tempos"):
+            count = len(getattr(self.score, told))
+            if count > MAX_CHANGES:
+                told = told.replace("_", " ")
+                raise RefusedError(f"it has {count} {told}; expected {MAX_CHANGES} at most")
 
     def sounds(self, part: int | None = None) -> Iterator[Sound]:
         """The notes; each track that has any is a voice.

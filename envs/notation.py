@@ -20,8 +20,8 @@ from envs.measures import beat_quarters, notes_of, written_key
 from envs.musicxml import musicxml, svg
 from envs.reading import read_notes
 from envs.score import Score
-from envs.task import MAX_VOICES, Task
-from envs.theory import Key, Meter, parse_pitch
+from envs.task import MAX_CELLS, MAX_VOICES, Task
+from envs.theory import Key, Meter, parse_pitch, quoted
 
 __all__ = [
     "abc",
@@ -116,20 +116,29 @@ def parse_voices(line: str, beat_cells: int) -> tuple[list[list[Note]], int]:
     """Notes of each voice, parted by ';', and the cell at which the longest voice ends.
 
     Raises:
-        ValueError: a word that is no note or rest.
+        ValueError: a word that is no note or rest, or more words or voices than any piece has.
     """
     voices: list[list[Note]] = []
     longest = 0
+    if line.count(";") >= MAX_VOICES:
+        raise ValueError(
+            f"the line has {line.count(';') + 1} voices; expected at most {MAX_VOICES}"
+        )
     for voice, part in enumerate(line.split(";")):
         end = 0
         voices.append([])
-        for number, word in enumerate(part.split()):
+        words = part.split()
+        if len(words) > MAX_CELLS:
+            raise ValueError(
+                f"voice {voice + 1} has {len(words)} words; expected {MAX_CELLS} at most"
+            )
+        for number, word in enumerate(words):
             match = _WORD.fullmatch(word)
             cells = (int(match[2]) if match[2] else beat_cells) if match else 0
             if match is None or cells < 1:
                 raise ValueError(
-                    f"word {number + 1}, {word!r}: expected a note or rest and perhaps its length "
-                    "in cells, such as 'C4', 'F#4:2' or 'r:4'"
+                    f"word {number + 1}, {quoted(word)}: expected a note or rest and perhaps "
+                    "its length in cells, such as 'C4', 'F#4:2' or 'r:4'"
                 )
             if match[1] not in ("r", "R"):
                 try:
@@ -183,8 +192,6 @@ def score_from_text(
     voices, cells = parse_voices(line, meter.beat_cells(grid))
     if cells == 0:
         raise ValueError("the line is empty; expected notes such as 'C4 A4:2 r G4'")
-    if len(voices) > MAX_VOICES:
-        raise ValueError(f"the line has {len(voices)} voices; expected at most {MAX_VOICES}")
     pitches = [note.pitch for voice in voices for note in voice]
     task = Task(
         key=Key.parse(key),

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from envs.theory import Key
+from envs.theory import Key, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_WORDS, LONGEST = 256, 16  # chords of a line, letters of one
+MAX_LINE = 4096  # characters
 _ROMAN = re.compile(r"[b#]*(?:[iv]+|[IV]+)(?![a-z])")
 # Root, quality, number, alterations, bass: music21 itself passes over what it does not know.
 _SYMBOL = re.compile(
@@ -55,15 +56,19 @@ def parse_chords(text: str, key: Key, bars: int) -> tuple[tuple[Chord, ...], ...
     Raises:
         ValueError: a word that is no chord, an empty bar, or more bars than there are.
     """
+    if len(text) > MAX_LINE:
+        raise ValueError(f"chords of {len(text)} characters, expected at most {MAX_LINE}")
     rows = [row.split() for row in text.strip().strip("|").split("|")]
     if len(rows) == 1:
         rows = [[word] for word in rows[0]]
     if not rows or not all(rows):
-        raise ValueError(f"chords {text!r}: expected words such as 'I IV V I' or 'C | F G7 | C'")
+        raise ValueError(
+            f"chords {quoted(text)}: expected words such as 'I IV V I' or 'C | F G7 | C'"
+        )
     if sum(map(len, rows)) > MAX_WORDS:
         raise ValueError(f"chords: {sum(map(len, rows))} of them, expected at most {MAX_WORDS}")
     if len(rows) > bars:
-        raise ValueError(f"chords {text!r} fill {len(rows)} bars; the piece has {bars}")
+        raise ValueError(f"chords {quoted(text)} fill {len(rows)} bars; the piece has {bars}")
     read = [tuple(parse_chord(word, key) for word in row) for row in rows]
     return tuple(read[bar % len(read)] for bar in range(bars))
 
@@ -93,7 +98,8 @@ def parse_chord(word: str, key: Key) -> Chord:
         return Chord(word, found.root().pitchClass, pitches)
     except Exception:  # music21 raises whatever its code runs into
         raise ValueError(
-            f"chord {word!r}: expected a roman numeral such as 'V7' or a symbol such as 'Bbm7'"
+            f"chord {quoted(word)}: expected a roman numeral such as 'V7' or a symbol "
+            "such as 'Bbm7'"
         ) from None
 
 
@@ -103,23 +109,27 @@ def parse_phrases(text: str, bars: int) -> tuple[Phrase, ...]:
     Raises:
         ValueError: no plan, or one that does not fill the piece's bars.
     """
+    if len(text) > MAX_LINE:
+        raise ValueError(
+            f"phrases {quoted(text)}: {len(text)} characters, expected {MAX_LINE} at most"
+        )
     numbered = re.search(r"\d", text)
     words = text.replace("+", " ").split() if numbered else re.findall(r"\S'*", text)
     form = r"([A-Za-z]?)'{0,2}(\d{1,2})" if numbered else r"([A-Za-z])'{0,2}()"
     found = [re.fullmatch(form, word) for word in words]
     if not words or not all(found):
-        raise ValueError(f"phrases {text!r}: expected a plan such as AABA, 4+4 or 'A4 A4 B8'")
+        raise ValueError(f"phrases {quoted(text)}: expected a plan such as AABA, 4+4 or 'A4 A4 B8'")
     letters = [match[1] for match in found if match]
     lengths = [int(match[2] or 0) for match in found if match]
     if not any(lengths):
         if bars % len(words):
             raise ValueError(
-                f"phrases {text!r}: {bars} bars do not fall into {len(words)} equal phrases; say "
-                "how many each has, such as 'A4 B5'"
+                f"phrases {quoted(text)}: {bars} bars do not fall into {len(words)} equal "
+                "phrases; say how many each has, such as 'A4 B5'"
             )
         lengths = [bars // len(words)] * len(words)
     if not all(lengths) or sum(lengths) != bars:
-        raise ValueError(f"phrases {text!r} have {sum(lengths)} bars, the piece has {bars}")
+        raise ValueError(f"phrases {quoted(text)} have {sum(lengths)} bars, the piece has {bars}")
     return tuple(_laid_out(letters, lengths))
 
 

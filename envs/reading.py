@@ -16,9 +16,10 @@ from envs.abc_file import AbcFields, abc_text, standard_abc
 from envs.codec import Codec, Note
 from envs.midi_file import MidiFile
 from envs.piece import Piece, make_piece
-from envs.sheet_file import Sheet, parsed, xml_text
+from envs.sheet_file import Sheet, parsed
 from envs.sounds import RefusedError, broken, on_grid
 from envs.theory import Key, Meter
+from envs.xml_file import CONTAINER, elements, music_text
 
 if TYPE_CHECKING:
     from music21.stream import Stream
@@ -176,19 +177,17 @@ def _bytes(path: Path) -> bytes:
 
 
 def _xml(data: bytes) -> Sheet:
-    return Sheet(parsed(xml_text(data), "musicxml", "MusicXML"), "MusicXML")
+    return Sheet(parsed(music_text(data), "musicxml", "MusicXML"), "MusicXML")
 
 
 def _mxl(data: bytes) -> Sheet:
     """A zip archive whose META-INF/container.xml names the score."""
-    import xml.etree.ElementTree as ET
-
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             if len(archive.infolist()) > MAX_MEMBERS:
                 raise RefusedError(f"it packs more than {MAX_MEMBERS} files; expected one score")
-            container = ET.fromstring(xml_text(_member(archive, "META-INF/container.xml")))
-            root = container.find(".//{*}rootfile")
+            packed = _member(archive, "META-INF/container.xml")
+            root = elements(packed, CONTAINER, "a container").find(".//rootfile")
             if root is None:
                 raise RefusedError("its container.xml names no score; export it anew")
             score = _member(archive, root.get("full-path", ""))

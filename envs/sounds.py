@@ -13,6 +13,8 @@ from envs.theory import Key, Meter
 
 MAX_NOTES = 10_000
 MAX_CELLS = 20_000
+MAX_PARTS = 64
+LONGEST = 500  # characters of a refusal
 # What a piece is laid on if nobody says otherwise, the first that fits: four cells are what the
 # prior and the rules that count cells are made for, the others follow from coarse to fine.
 GRIDS = (4, 2, 3, 6, 8, 12)
@@ -21,7 +23,14 @@ _PLAIN = Key("C")
 
 
 class RefusedError(ValueError):
-    """What is wrong with a file, to be told together with its name."""
+    """What is wrong with a file, to be told together with its name.
+
+    Args:
+        told: may quote the file; what cannot be printed is left out, and what is long is cut.
+    """
+
+    def __init__(self, told: str) -> None:
+        super().__init__("".join(c for c in told[:LONGEST] if c.isprintable()))
 
 
 @dataclass(frozen=True, order=True)
@@ -157,6 +166,8 @@ def on_grid(sounds: list[Sound], grid: int) -> list[Note]:
     for sound in sounds:
         if sound.end <= sound.start:
             raise RefusedError(f"{sound} has no length; expected at least one cell")
+        if sound.start < 0:
+            raise RefusedError(f"{sound} starts before the piece does; write the file anew")
         if sound.end * grid > MAX_CELLS:
             raise RefusedError(
                 f"{sound} ends after {float(sound.end * grid):.6g} cells; expected {MAX_CELLS} at "

@@ -12,7 +12,7 @@ from envs.codec import FIRST_PITCH, HOLD, MAX_GRID, UNWRITTEN, Codec
 from envs.plan import Chord, Phrase, parse_chords, parse_phrases
 from envs.score import Score
 from envs.tape import freeze
-from envs.theory import Key, Meter, parse_pitch
+from envs.theory import Key, Meter, parse_pitch, quoted
 
 MAX_BARS = 64
 MAX_CELLS = 4096  # of one voice
@@ -76,9 +76,9 @@ class Task:
         for name, most in (("bars", MAX_BARS), ("voices", MAX_VOICES), ("grid", MAX_GRID)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-                raise TypeError(f"{name}: expected a whole number, got {value!r}")
+                raise TypeError(f"{name}: expected a whole number, got {quoted(value)}")
             if not 1 <= value <= most:
-                raise ValueError(f"{name}={value}: expected 1..{most}")
+                raise ValueError(f"{name}={quoted(value)}: expected 1..{most}")
         if self.low > self.high:
             low, high = (self.key.pitch_name(pitch) for pitch in (self.low, self.high))
             raise ValueError(f"range: the lowest pitch {low} is above the highest, {high}")
@@ -86,7 +86,8 @@ class Task:
             raise ValueError(f"the piece has {self.cells} cells, expected at most {MAX_CELLS}")
         if not 0 <= self.pickup < self.bar_cells:
             raise ValueError(
-                f"pickup={self.pickup}: expected 0 to {self.bar_cells - 1} cells, less than a bar"
+                f"pickup={quoted(self.pickup)}: expected 0 to {self.bar_cells - 1} cells, "
+                "less than a bar"
             )
         _ = self.phrase_plan, self.harmony  # read once, so that nonsense is refused here
         if len(self.given):

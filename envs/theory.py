@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+import reprlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -78,13 +79,25 @@ INTERVAL_NAMES = (
     "octave",
 )
 
-_NOTE = re.compile(r"([A-Ga-g])(##|bb|#|b|♯|♭)?(-?\d+)")
+_NOTE = re.compile(r"([A-Ga-g])(##|bb|#|b|♯|♭)?(-?\d{1,4})")
 _FIFTHS_ORDER = "FCGDAEB"
 
 
-def did_you_mean(word: str, known: object) -> str:
-    """' Did you mean ...?' for the nearest of `known` (any iterable of words), else ''."""
-    near = difflib.get_close_matches(word, list(known), n=1)  # type: ignore[call-overload]
+DIGITS = 80  # of a whole number that is printed
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = _short.maxlong = DIGITS + 1
+
+
+def quoted(value: object) -> str:
+    """Somebody's input in a message: its repr, what is long or deep cut short."""
+    if isinstance(value, int) and abs(value) >= 10**DIGITS:
+        return f"a number of more than {DIGITS} digits"  # Python prints none of thousands
+    return _short.repr(value)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """' Did you mean ...?' for the nearest of `known`, else ''."""
+    near = difflib.get_close_matches(word[:80], list(known), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
@@ -97,15 +110,17 @@ def parse_pitch(name: str | int) -> int:
     if isinstance(name, str):
         match = _NOTE.fullmatch(name.strip())
         if match is None:
-            raise ValueError(f"{name!r} is not a pitch; expected a note and octave such as 'C4'")
+            raise ValueError(
+                f"{quoted(name)} is not a pitch; expected a note and octave such as 'C4'"
+            )
         letter, accidental, octave = match.groups()
         pitch = 12 * (int(octave) + 1) + LETTERS[letter.upper()] + ACCIDENTALS[accidental or ""]
     elif isinstance(name, bool) or not hasattr(name, "__index__"):
-        raise TypeError(f"a pitch is a name such as 'C4' or a MIDI number, got {name!r}")
+        raise TypeError(f"a pitch is a name such as 'C4' or a MIDI number, got {quoted(name)}")
     else:
         pitch = name.__index__()
     if not 0 <= pitch <= 127:
-        raise ValueError(f"pitch {name!r} is MIDI {pitch}; expected 0..127 (C-1 to G9)")
+        raise ValueError(f"pitch {quoted(name)} is MIDI {pitch}; expected 0..127 (C-1 to G9)")
     return pitch
 
 
@@ -113,7 +128,7 @@ def parse_range(text: str) -> tuple[int, int]:
     """Lowest and highest MIDI pitch of a range such as 'C3-B5'."""
     low, dash, high = text.strip().rpartition("-")
     if not dash:
-        raise ValueError(f"{text!r} is not a range; expected lowest-highest, such as 'C3-B5'")
+        raise ValueError(f"{quoted(text)} is not a range; expected lowest-highest, such as 'C3-B5'")
     return parse_pitch(low), parse_pitch(high)
 
 
@@ -143,19 +158,21 @@ class Key:
         if isinstance(text, Key):
             return text
         if not isinstance(text, str):
-            raise TypeError(f"key {text!r}: expected words such as 'C major'")
+            raise TypeError(f"key {quoted(text)}: expected words such as 'C major'")
         tonic, _, mode = text.strip().partition(" ")
         mode = mode.strip().lower() or "major"
         tonic = tonic[:1].upper() + tonic[1:]
         if tonic[:1] not in LETTERS or tonic[1:] not in ("", "#", "b"):
-            raise ValueError(f"key {text!r}: {tonic!r} is no tonic; expected such as 'C' or 'F#'")
+            raise ValueError(
+                f"key {quoted(text)}: {quoted(tonic)} is no tonic; expected such as 'C' or 'F#'"
+            )
         mode = MODE_NAMES.get(mode, mode)
         if mode[:1].isdecimal():
             return Key(tonic, _read_scale(text, mode))
         if mode not in SCALES:
             near = did_you_mean(mode, [*SCALES, *MODE_NAMES])
             known = f"{near} Known: {', '.join(SCALES)}, or semitones such as 0,2,3,7,8"
-            raise ValueError(f"key {text!r}: unknown mode {mode!r}.{known}")
+            raise ValueError(f"key {quoted(text)}: unknown mode {quoted(mode)}.{known}")
         return Key(tonic, mode)
 
     def __str__(self) -> str:
@@ -222,8 +239,8 @@ def _read_scale(text: str, numbers: str) -> str:
     steps = [int(word) if re.fullmatch(r"[0-9]{1,2}", word) else -1 for word in words]
     if steps != sorted(set(steps)) or steps[0] != 0 or steps[-1] > 11 or len(steps) < 2:
         raise ValueError(
-            f"key {text!r}: a scale is its semitones above the tonic, rising from 0 to 11 at most, "
-            "such as 0,2,3,7,8"
+            f"key {quoted(text)}: a scale is its semitones above the tonic, rising from 0 to 11 "
+            "at most, such as 0,2,3,7,8"
         )
     return ",".join(map(str, steps))
 
@@ -253,17 +270,19 @@ class Meter:
         if isinstance(text, Meter):
             return text
         if not isinstance(text, str):
-            raise TypeError(f"metre {text!r}: expected words such as '4/4'")
+            raise TypeError(f"metre {quoted(text)}: expected words such as '4/4'")
         match = re.fullmatch(r"\s*(\d{1,2}(?:\+\d{1,2})*)/(\d{1,2})\s*", text)
         parts = [int(part) for part in match[1].split("+")] if match else [0]
         unit = int(match[2]) if match else 0
         if not 1 <= sum(parts) <= 99 or unit not in (1, 2, 4, 8, 16):
-            raise ValueError(f"metre {text!r}: expected beats/unit such as '4/4', '6/8', '2+2+3/8'")
+            raise ValueError(
+                f"metre {quoted(text)}: expected beats/unit such as '4/4', '6/8', '2+2+3/8'"
+            )
         if len(parts) == 1:
             irregular = unit >= 8 or sum(parts) in (5, 7)
             return Meter(parts[0], unit, GROUPS.get(parts[0], ()) if irregular else ())
         if min(parts) < 2:
-            raise ValueError(f"metre {text!r}: a group has at least 2 units")
+            raise ValueError(f"metre {quoted(text)}: a group has at least 2 units")
         return Meter(sum(parts), unit, tuple(parts))
 
     def __str__(self) -> str:

@@ -20,11 +20,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.sounds import MAX_CELLS
+
 REST, HOLD, FIRST_PITCH = 0, 1, 2
 LOWEST_MIDI, HIGHEST_MIDI = 48, 83
 CENTRE_MIDI = 66
 MAX_OFF_GRID, MAX_LOST, MAX_WRONG_BARS, MAX_OUT_OF_KEY = 0.15, 0.10, 0.20, 0.20
 MIN_NOTES = 8
+MAX_TEXT = 20_000  # characters of a tune; those of the corpus have 2,500 at most
 
 # Tonic pitch class of each mode once the tune has neither sharps nor flats.
 MODE_TONIC = {
@@ -89,13 +92,13 @@ def fields(text: str, letter: str) -> list[str]:
 def read_meter(text: str) -> tuple[int, int]:
     """Metre of the tune from its M: fields, which must agree, inline [M:] included."""
     named = {"C": "4/4", "c": "4/4", "C|": "2/2", "c|": "2/2"}
-    values: list[str] = fields(text, "M") + re.findall(r"\[M:\s*([^\]]*?)\s*\]", text)
-    meters = {named.get(value, value) for value in values}
+    values: list[str] = fields(text, "M") + re.findall(r"\[M:([^\[\]]*)\]", text)
+    meters = {named.get(value.strip(), value.strip()) for value in values}
     if not meters:
         raise TuneError("no metre")
     if len(meters) > 1:
         raise TuneError("metre changes")
-    match = re.fullmatch(r"(\d+)\s*/\s*(1|2|4|8|16)", meters.pop())
+    match = re.fullmatch(r"(\d{1,2})\s*/\s*(1|2|4|8|16)", meters.pop())
     if not match or not int(match[1]):
         raise TuneError("no metre")
     return int(match[1]), int(match[2])
@@ -127,7 +130,7 @@ def clean_line(line: str) -> str:
     # Some files went through quoted-printable e-mail: =20 is a space, =3D an equals sign.
     line = re.sub(r"=20\b|=\s*$", "", line).replace("=3D", "=")
     line = re.sub(r'"[^"]*"', "", line).split("%")[0]
-    line = re.sub(r"![\w.():]+!|\+[a-z]+\+|\[[A-Za-z]:[^\]]*\]|\{[^}]*\}", "", line)
+    line = re.sub(r"![\w.():]+!|\+[a-z]+\+|\[[A-Za-z]:[^\[\]]*\]|\{[^{}]*\}", "", line)
     line = line.replace("[|]", "|")
     line = re.sub(r"y\d*|[^A-Ga-gxzZ\d\s|:\[\](<>/,'^=_-]", "", line)
     # Z stands for z in these files; x is a rest where it has a length, else an editor's mark.
@@ -150,7 +153,7 @@ def clean_tune(text: str) -> str:
     if not key:
         raise TuneError("no key")
     out = [f"M:{value}" for value in fields(head, "M")] + [f"L:{v}" for v in fields(head, "L")]
-    body = re.sub(r"\[([KL]:[^\]]*)\]", r"\n\1\n", body)
+    body = re.sub(r"\[([KL]:[^\[\]]*)\]", r"\n\1\n", body)
     # Music ends at the first empty line; what follows are remarks.
     lines = re.split(r"\n[ \t]*\n", "K:" + body)[0].split("\n")
     voice = "1"
@@ -162,6 +165,8 @@ def clean_tune(text: str) -> str:
         if is_field and is_field[1] in "KLM":
             out.append(line.split("%")[0].strip())
         elif not is_field and voice == "1":
+            if re.search(r"\d{6}|/{9}", line.split("%")[0]):
+                raise TuneError("rhythm off the 16th grid")
             out.append(clean_line(line))
     return "\n".join(out) + "\n"
 
@@ -285,6 +290,8 @@ def lay_out(bars: list[Bar], bar_cells: int) -> tuple[list[int | None], list[int
     starts, wrong = bar_starts(bars, bar_cells)
     if wrong > MAX_WRONG_BARS * len(bars):
         raise TuneError("bars do not fit the metre")
+    if sum(bar.length for bar in bars) > MAX_CELLS:
+        raise TuneError("longer than any tune")
     grid: list[int | None] = []
     position: list[int] = []
     off_grid = lost = 0
@@ -323,7 +330,7 @@ def read_key(cleaned: str) -> tuple[int, int]:
     """Sharps (negative: flats) of the first K: field, and the tonic once they are gone."""
     from music21 import abcFormat
 
-    value = fields(cleaned, "K")[0]
+    value = next(iter(fields(cleaned, "K")), "")
     meta = abcFormat.ABCMetadata(f"K:{value}")
     meta.preParse()
     sharps, mode = meta.getKeySignatureParameters()
@@ -353,15 +360,22 @@ def read_tune(text: str) -> GridTune:
     """Convert one ABC tune (from its X: field on) to the grid.
 
     Raises:
-        TuneError: the tune has no usable metre, key, rhythm, bars or range.
+        TuneError: the tune has no usable metre, key, rhythm, bars or range, or is none.
     """
+    if len(text) > MAX_TEXT:
+        raise TuneError("longer than any tune")
     meter = read_meter(text)
     bar_cells, rest = divmod(16 * meter[0], meter[1])
     if rest:
         raise TuneError("rhythm off the 16th grid")
     cleaned = clean_tune(text)
-    sharps, tonic = read_key(cleaned)
-    grid, position = lay_out(read_bars(cleaned), bar_cells)
+    try:
+        (sharps, tonic), bars = read_key(cleaned), read_bars(cleaned)
+    except TuneError:
+        raise
+    except Exception:  # music21 raises whatever its code runs into
+        raise TuneError("not readable as ABC") from None
+    grid, position = lay_out(bars, bar_cells)
     pitches = [cell for cell in grid if cell is not None and cell >= 0]
     tokens = to_tokens(grid, choose_shift(pitches, sharps))
     outside = ~np.isin((tokens[tokens >= FIRST_PITCH] - FIRST_PITCH) % 12, WHITE_KEYS)

@@ -19,6 +19,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from envs.codec import Codec
+from envs.theory import quoted
 from pretrained.files import write_atomic
 from pretrained.prior import RecurrentPrior
 from pretrained.rnn import NetShape, RecurrentNet
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 HEADER = "composition-gym"  # one entry: the order of several is not kept, and bytes would differ
 FORMAT = "recurrent/1"
 MAX_BYTES = 512 * 2**20
+MAX_HEADER = 2**20  # bytes
 SHIPPED = Path(__file__).parent / "checkpoints"
 _NET = "net."
 
@@ -92,6 +94,12 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise ValueError(f"checkpoint '{path}' has {size:,} bytes, expected at most {MAX_BYTES:,}")
+    with path.open("rb") as start:
+        length = int.from_bytes(start.read(8), "little")
+    if MAX_HEADER < length < size:
+        raise ValueError(
+            f"checkpoint '{path}' has a header of {length:,} bytes, expected {MAX_HEADER:,} at most"
+        )
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(HEADER, "{}")
@@ -108,7 +116,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     found = header.get("format") if isinstance(header, dict) else None
     if found != FORMAT:
         raise ValueError(
-            f"checkpoint '{path}' has format {found!r}, expected {FORMAT!r}; "
+            f"checkpoint '{path}' has format {quoted(found)}, expected {FORMAT!r}; "
             "write one with python -m pretrained.train"
         )
     return header, tensors
@@ -128,9 +136,12 @@ def load(name_or_path: str | os.PathLike[str] = "folk", task: Task | None = None
     path = locate(name_or_path)
     header, tensors = read(path)
     try:
-        net = RecurrentNet(NetShape(**header["shape"]))
-        theirs = Codec(**header["codec"])
+        shape, theirs = NetShape(**header["shape"]), Codec(**header["codec"])
         weights = {k.removeprefix(_NET): v for k, v in tensors.items() if k.startswith(_NET)}
+        if theirs.high - theirs.low < 11:
+            raise ValueError(f"codec {theirs.fingerprint!r} has less than an octave")
+        _check_sizes(shape, weights)
+        net = RecurrentNet(shape)
         net.load_state_dict(weights)
         bad = [name for name, t in weights.items() if not torch.isfinite(t).all()]
         prior = RecurrentPrior(net, theirs)
@@ -145,6 +156,23 @@ def load(name_or_path: str | os.PathLike[str] = "folk", task: Task | None = None
         except ValueError as error:
             raise ValueError(f"checkpoint '{path}': {error}") from None
     return prior
+
+
+def _check_sizes(shape: NetShape, weights: Mapping[str, Tensor]) -> None:
+    """Raise ValueError unless a network of that shape has these weights; takes no memory."""
+    with torch.device("meta"):
+        expected = RecurrentNet(shape).state_dict()
+    if expected.keys() != weights.keys():
+        name = min(expected.keys() ^ weights.keys())
+        raise ValueError(
+            f"weights {quoted(name)} are {'missing' if name in expected else 'too many'}"
+        )
+    for name, tensor in weights.items():
+        if tensor.shape != expected[name].shape or tensor.dtype != torch.float32:
+            raise ValueError(
+                f"{name} is {tensor.dtype} of shape {tuple(tensor.shape)}, expected torch.float32 "
+                f"of shape {tuple(expected[name].shape)}"
+            )
 
 
 def notes(name_or_path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from envs.theory import quoted
+
 # What is known of a cell's place. Bars left are those after the cell's own; the mode is the tonic's
 # pitch class where the key signature is that of C.
 PLACE = ("cell_in_bar", "bar_cells", "beat_cells", "mode", "phrase_bars_left", "piece_bars_left")
@@ -62,7 +64,9 @@ class NetShape:
         for name, most in (bounds | {"lookback": 8, "places": len(PLACE)}).items():
             value, low = getattr(self, name), least.get(name, 1)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= most:
-                raise ValueError(f"network {name}={value!r}: expected a whole number {low}..{most}")
+                raise ValueError(
+                    f"network {name}={quoted(value)}: expected a whole number {low}..{most}"
+                )
 
 
 class RecurrentNet(nn.Module):

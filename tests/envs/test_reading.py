@@ -97,6 +97,7 @@ def test_compressed_musicxml(tmp_path):
 BOMB = '<!DOCTYPE score-partwise [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]>' + xml(
     "&b;", note("C", 12)
 )
+BEATS = xml("<attributes><time><beats>{}</beats></time></attributes>", note("C", 12))
 TRUNCATED = midi_bytes(score_from_text("C4 A4 G4"))[:70]
 FRAMES = b"MThd" + struct.pack(">IHHH", 6, 0, 1, 0xE728) + b"MTrk" + struct.pack(">I", 4)
 FRAMES += b"\x00\xff\x2f\x00"
@@ -130,10 +131,11 @@ FRAMES += b"\x00\xff\x2f\x00"
         ("a.mxl", mxl("", BOMB), "XML entities"),
         ("a.mxl", mxl("", "<container/>"), "names no score"),
         ("a.xml", xml("<note/>" * 10_001), "10001 notes"),
-        ("a.xml", xml("<a>" * 250_001), "XML tags"),
+        ("a.xml", xml("<a/>" * 250_001), "XML tags"),
         ("a.xml", xml("</measure><measure>" * 2_000), "2001 measures"),
         ("a.xml", xml('</measure></part><part id="P1"><measure>' * 64), "65 parts"),
-        ("a.xml", "<a><b>", "not readable as MusicXML"),
+        ("a.xml", "<score-partwise><b>", "not readable as MusicXML"),
+        ("a.xml", "<score-timewise/>", "root is 'score-timewise'; expected 'score-partwise'"),
         ("a.xml", xml(), "holds no notes"),
         ("a.xml", xml(note("C", 10**9)), "expected 20000 at most"),
         ("a.xml", xml(note("C", 12), note("E", 12, "<chord/>")), "chord at quarter 0"),
@@ -143,7 +145,11 @@ FRAMES += b"\x00\xff\x2f\x00"
             "E4 at quarter 1 of voice 1 starts while C4 still sounds",
         ),
         ("a.xml", xml(note("C", 12), note("E", 4)), r"note 2, E4 .* ends 0.33 .*grid 3 would fit"),
-        ("a.xml", xml("<time><beats>999999</beats></time>", note("C", 12)), "hundreds of beats"),
+        ("a.xml", BEATS.format("999999"), "hundreds of beats"),
+        ("a.xml", BEATS.format("<![CDATA[999999]]>"), "hundreds of beats"),
+        ("a.xml", BEATS.format("&#57;99999"), "hundreds of beats"),
+        ("a.xml", BEATS.format("99<!-- -->9999"), "hundreds of beats"),
+        ("a.xml", BEATS.format("+".join(["99"] * 3000)), "8999 characters"),
         ("a.xml", xml(note("C", 12)).replace(">12</div", ">0</div"), "The following exception"),
         ("a.abc", "X:1\nM:99999/4\nL:1/4\nK:C\nC|\n", "hundreds of beats"),
         ("a.abc", "X:1\nL:1/4\nK:C\nC99999999999|D|\n", "longer than any piece"),
