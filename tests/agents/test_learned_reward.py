@@ -36,10 +36,10 @@ def test_it_learns_once_for_each_rollout_after_that_was_paid(config):
 def test_other_verbs_and_a_resumed_run_know_what_was_learned(config, tmp_path):
     run = trained(config)
     keen.paid = 1.0  # a new process knows nothing
-    evaluate.evaluate(EvaluateConfig(run.path, n=8))
+    evaluate.evaluate(EvaluateConfig(run.path, n=8, trust=True))
     assert keen.paid == 4.0
     keen.paid = 1.0
-    compose.compose(ComposeConfig(run.path, n=1, out=tmp_path / "out"))
+    compose.compose(ComposeConfig(run.path, n=1, out=tmp_path / "out", trust=True))
     assert keen.paid == 4.0
     assert run.reward_file.is_file()
     keen.paid = 1.0
