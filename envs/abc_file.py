@@ -14,7 +14,7 @@ from fractions import Fraction
 
 from envs.sounds import MAX_PARTS, RefusedError, bound_notes, broken, changed_meter
 from envs.task import MAX_BARS
-from envs.theory import Key, line_of_fifths_name
+from envs.theory import Key, line_of_fifths_name, quoted
 
 MAX_ABC = 40_000  # characters; the time music21 takes grows with the square
 MAX_ABC_BARS = 1_000
@@ -52,6 +52,9 @@ def abc_text(data: bytes) -> str:
         raise RefusedError(f"it has {music.count('|')} bar lines; expected {MAX_ABC_BARS} at most")
     if any(re.search(r"\d{3}", value) for value in _values(text, "M")):
         raise RefusedError("its metre has hundreds of beats; expected such as 4/4 or 6/8")
+    for value in _values(text, "M"):
+        if value not in COMMON and not re.fullmatch(r"[\d+() ]{0,20}(/ *\d{1,2})?", value):
+            raise RefusedError(f"its metre is {quoted(value)}; expected such as 4/4 or 6/8")
     if re.search("/{9}", music):
         raise RefusedError("its notes are shorter than any grid; write the file anew")
     if re.search(r"[\^_=]{9}", music):

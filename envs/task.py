@@ -186,7 +186,8 @@ class Task:
         """(voices, cells): whether a cell is not given."""
         if not self.given:
             return np.ones((self.voices, self.cells), bool)
-        return np.array(self.given) == UNWRITTEN
+        free: npt.NDArray[np.bool_] = np.array(self.given) == UNWRITTEN
+        return free
 
     @cached_property
     def tonic_pitch(self) -> int:

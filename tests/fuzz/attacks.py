@@ -214,6 +214,7 @@ ABC = {
     "a unit by 0": (lambda: tune("CDEF|", "M:4/4\nL:1/0\n"), "|."),
     "a metre of digits": (lambda: tune("C|", "M:" + "9" * 30_000 + "/4\nL:1/4\n"), "hundreds"),
     "a metre of brackets": (lambda: tune("C|", "M:" + "(" * 30_000 + "2/4\nL:1/4\n"), "metre"),
+    "a metre of notes": (lambda: tune("C|", "M:2 | (GABc) (d2{ed}c>3/4\nL:1/4\n"), "its metre is"),
     "a metre by 0": (lambda: tune("CDEF|", "M:4/0\nL:1/4\n"), "."),
     "voices": (lambda: tune("".join(f"V:{n}\nC|\n" for n in range(900))), "900 voices"),
     "more voices": (lambda: tune("".join(f"V:{n}\n" for n in range(5500))), "5504 fields"),
