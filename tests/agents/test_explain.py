@@ -349,7 +349,7 @@ def test_the_samples_of_a_run_are_explained(run, tmp_path, capsys):
     [
         ("a.mid", b"", (), "the file is empty; expected a piece of music"),
         ("a.mid", b"MThd nonsense", (), "not readable as MIDI"),
-        ("a.xml", b"<a><b>", (), "not readable as MusicXML"),
+        ("a.xml", b"<score-partwise><b>", (), "not readable as MusicXML"),
         ("a.xml", b'<!DOCTYPE a [<!ENTITY b "b">]><a>&b;</a>', (), "XML entities"),
         ("a.txt", b"C D E", (), "cannot read '.txt' files; expected .mid"),
         ("a.abc", None, ("--reward", "in_kay"), "unknown reward 'in_kay'. Did you mean 'in_key'?"),
