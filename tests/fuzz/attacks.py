@@ -223,6 +223,7 @@ ABC = {
     "keys": (lambda: tune("[K:G]" * 7000 + "C"), "fields; expected one tune"),
     "whole rests": (lambda: tune("Z" * 30_000 + "C"), "30001 notes"),
     "rests of many bars": (lambda: tune("Z64|" * 900 + "C"), "longer than any piece"),
+    "beams": (lambda: tune("CDEF|[M:3/4]" * 260), "250 at most"),
     "spaces": (lambda: tune("C" + " " * 39_000 + "D"), "|"),
     "spaces between notes": (lambda: tune(("C" + " " * 90) * 300), "|."),
     "braces that stay open": (lambda: tune("{" * 39_000), "."),
