@@ -307,7 +307,8 @@ def make_cell(out: Path, name: str, seed: int) -> None:
 
     from agents.matrix import Bench, find_method, measure
     from agents.results import write_arrays
-    from agents.run import Run, write_atomic
+    from agents.run import Run
+    from pretrained.files import write_atomic
 
     torch.set_num_threads(1)
     bench, method = Bench(Run(out / "settings").config, out), find_method(name)

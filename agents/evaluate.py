@@ -196,10 +196,11 @@ def evaluate(config: EvaluateConfig) -> None:
     import torch
 
     from agents.compose import read_masks
-    from agents.run import Run, write_atomic
+    from agents.run import Run
     from agents.trust import require_trust
     from agents.vec_env import make_task
     from pretrained.checkpoint import load
+    from pretrained.files import write_atomic
     from rewards.total import build
 
     torch.set_num_threads(config.threads)

@@ -186,7 +186,7 @@ def as_json(value: object) -> str:
 
 def write(written: Mapping[str, Mapping[str, str | bytes]], out: Path) -> None:
     """Files by name, in the folder itself or in folders by name."""
-    from agents.run import write_atomic
+    from pretrained.files import write_atomic
 
     folder = commands.new_directory(out)
     for name, files in written.items():

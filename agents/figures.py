@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from agents.results import GOALS, HELD, Results, Stat
-from agents.run import write_atomic
+from pretrained.files import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -23,12 +23,13 @@ from agents.evaluate import BATCH, sample_many
 from agents.monitor import find_judge
 from agents.q_policy import KINDS
 from agents.results import write_arrays
-from agents.run import Run, write_atomic
+from agents.run import Run
 from agents.search import beam, masked, masked_nats
 from agents.vec_env import make_task
 from envs.score import Score
 from envs.theory import did_you_mean
 from pretrained.checkpoint import load
+from pretrained.files import write_atomic
 from pretrained.prior import RecurrentPrior
 from rewards.diversity import diversity
 from rewards.hacking import held_out_rules, rule_means

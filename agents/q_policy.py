@@ -91,8 +91,8 @@ class QPolicy(PriorPolicy):
 
     def __init__(
         self,
-        observation_space: spaces.Space,
-        action_space: spaces.Space,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
         lr_schedule: Schedule,
         use_sde: bool = False,
         *,

@@ -20,8 +20,8 @@ from agents.results import (
     stat,
     write_csv,
 )
-from agents.run import write_atomic
 from envs.task import Task
+from pretrained.files import write_atomic
 from rewards.hacking import SHARE
 from rewards.metrics import PUBLISHED, PUBLISHED_MODELS
 

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.config import TrainConfig
-from agents.run import Run, write_atomic
+from agents.run import Run
+from pretrained.files import write_atomic
 
 Row = dict[str, float]
 Array = npt.NDArray[np.float64]

@@ -50,8 +50,8 @@ class EpisodeBuffer(RolloutBuffer):
     def __init__(
         self,
         buffer_size: int,
-        observation_space: spaces.Space,
-        action_space: spaces.Space,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
         device: torch.device | str = "auto",
         gae_lambda: float = 1.0,
         gamma: float = 1.0,

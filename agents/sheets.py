@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents.run import write_atomic
 from envs.abc import abc
 from envs.musicxml import musicxml, svg
 from envs.notation import midi_bytes, text
 from envs.roll import roll_svg
 from envs.score import Score
 from envs.synth import wav_bytes
+from pretrained.files import write_atomic
 from rewards.novelty import novelty
 from rewards.rule import remarks
 from rewards.total import RewardSum

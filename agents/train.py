@@ -143,8 +143,8 @@ def report(run: Run, job: Job) -> None:
     from agents import curve
     from agents.evaluate import KL, as_json, compare, sample_many, table
     from agents.kl import verdict
-    from agents.run import write_atomic
     from agents.sheets import write_pieces
+    from pretrained.files import write_atomic
 
     config, task, prior, reward, mask, model = job
     agent = model.policy.as_prior()  # type: ignore[operator]
@@ -199,9 +199,9 @@ def train(config: TrainConfig, resume: Path | None = None) -> int:
 
 def _carry_out(run: Run, job: Job) -> int:
     """Begin or go on, learn, report."""
-    from agents.run import write_atomic
     from agents.trust import code_of
     from pretrained.checkpoint import locate
+    from pretrained.files import write_atomic
 
     config, model = job.config, job.model
     run.check_provenance(locate(config.prior), job.reward)

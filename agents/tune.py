@@ -178,7 +178,7 @@ def tune(config: TuneConfig) -> None:
         raise ValueError("the search needs Optuna: pip install 'composition-gym[tune]'") from None
 
     from agents.callbacks import DivergedError
-    from agents.run import write_atomic
+    from pretrained.files import write_atomic
 
     config.out.mkdir(parents=True, exist_ok=True)
     space = SPACES[config.algo]

@@ -14,10 +14,11 @@ from fractions import Fraction
 
 from envs.sounds import MAX_PARTS, RefusedError, bound_notes, broken, changed_meter
 from envs.task import MAX_BARS
-from envs.theory import Key, line_of_fifths_name
+from envs.theory import Key, line_of_fifths_name, quoted
 
 MAX_ABC = 40_000  # characters; the time music21 takes grows with the square
 MAX_ABC_BARS = 1_000
+MAX_VOICE_BARS = 250  # of one voice; music21 makes beams in the square of their number
 MAX_LONG = 20  # notes of a thousand units and more
 MAX_FIELDS = 1_000  # of the music, each of which music21 makes an object of
 MODES = {
@@ -43,6 +44,9 @@ def abc_text(data: bytes) -> str:
         raise broken("ABC", error) from None
     if len(text) > MAX_ABC:
         raise RefusedError(f"it has {len(text)} characters; expected one tune, {MAX_ABC} at most")
+    tunes = len(re.findall("(?m)^X:", text))
+    if tunes > 1:
+        raise RefusedError(f"it holds {tunes} tunes; expected one: split it")
     music = re.sub(r"(?m)^(?:[A-Za-z]:|%).*$", "", text)
     bound_notes(len(re.findall("[A-Ga-gxzXZ]", music)))
     fields = len(re.findall(r"(?m)^[A-Za-z]:|\[[A-Za-z]:", text))
@@ -52,6 +56,9 @@ def abc_text(data: bytes) -> str:
         raise RefusedError(f"it has {music.count('|')} bar lines; expected {MAX_ABC_BARS} at most")
     if any(re.search(r"\d{3}", value) for value in _values(text, "M")):
         raise RefusedError("its metre has hundreds of beats; expected such as 4/4 or 6/8")
+    for value in _values(text, "M"):
+        if value not in COMMON and not re.fullmatch(r"[\d+() ]{0,20}(/ *\d{1,2})?", value):
+            raise RefusedError(f"its metre is {quoted(value)}; expected such as 4/4 or 6/8")
     if re.search("/{9}", music):
         raise RefusedError("its notes are shorter than any grid; write the file anew")
     if re.search(r"[\^_=]{9}", music):
@@ -80,6 +87,10 @@ def standard_abc(text: str) -> str:
     text = re.sub(r"(?mi)^K:[ \t]*([A-G][#b]?)[ \t]*(loc|lyd)[a-z]*", _as_major, text)
     if len(text) > 2 * MAX_ABC:
         raise RefusedError("its rests of whole bars are longer than any piece; write it anew")
+    for voice in re.split("(?m)^V:", text):
+        bars = len(re.findall(r"\|+", voice))
+        if bars > MAX_VOICE_BARS:
+            raise RefusedError(f"a voice has {bars} bar lines; expected {MAX_VOICE_BARS} at most")
     # It lets an accidental hold to the end of the bar only in a file that names its version.
     return text if text.startswith("%abc-") else "%abc-2.1\n" + text
 
@@ -87,7 +98,7 @@ def standard_abc(text: str) -> str:
 def _by_voice(text: str) -> str:
     """The tune voice after voice: music21 takes each V: field for a part of its own."""
     head = re.search(r"(?m)^K:.*\n", text)
-    if head is None or len(re.findall("(?m)^X:", text)) > 1:
+    if head is None:
         return text
     voices: dict[str, list[str]] = {"": []}
     name = ""

@@ -158,7 +158,7 @@ def examine(
 
 
 def _paid(total: RewardFunction, score: Score) -> Array:
-    return total(score).sum(axis=(1, 2), dtype=np.float64)
+    return np.asarray(total(score).sum(axis=(1, 2), dtype=np.float64))
 
 
 def _notes(term: RewardTerm, task: Task, voices: bool) -> list[str]:

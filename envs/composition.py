@@ -332,7 +332,8 @@ class CompositionEnv(gymnasium.Env[Observation, Any]):
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
         """(vocab,): which tokens may be written next, as MaskablePPO asks for it."""
-        return self._batch.action_masks()[0]
+        mask: npt.NDArray[np.bool_] = self._batch.action_masks()[0]
+        return mask
 
     def render(self) -> Any:
         """The piece as text ('ansi') or as a piano roll (height, width, 3) ('rgb_array')."""

@@ -168,7 +168,7 @@ def _words(text: str) -> Any:
 
 
 def _quarters(cells: int, grid: int) -> Any:
-    from music21.duration import opFrac
+    from music21.common import opFrac
 
     return opFrac(cells / grid)
 

@@ -79,7 +79,7 @@ class Trial:
 
 def same(a: Any, b: Any) -> Array:
     """Where two values are equal but for rounding."""
-    return np.isclose(a, b, rtol=TOLERANCE, atol=TOLERANCE)
+    return np.asarray(np.isclose(a, b, rtol=TOLERANCE, atol=TOLERANCE))
 
 
 def answers(trial: Trial) -> str:

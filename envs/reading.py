@@ -10,7 +10,7 @@ import io
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from envs.abc_file import AbcFields, abc_text, standard_abc
 from envs.codec import Codec, Note
@@ -28,6 +28,7 @@ MAX_BYTES = 10_000_000
 MAX_MEMBERS = 64  # files in an .mxl archive
 
 Opened = MidiFile | Sheet
+T = TypeVar("T")
 
 
 def read_notes(path: str | Path, grid: int = 4) -> list[Note]:
@@ -147,7 +148,7 @@ class _Known:
 # -- files -----------------------------------------------------------------------------------------
 
 
-def _with_name(path: str | Path, read: Callable[[Opened], Any]) -> Any:
+def _with_name(path: str | Path, read: Callable[[Opened], T]) -> T:
     """What `read` makes of a file; whatever is wrong with it is told with its name."""
     path = Path(path)
     opener = OPENERS.get(path.suffix.lower())

@@ -118,7 +118,7 @@ class Score(Facts):
     @property
     def batch(self) -> int:
         """Number of pieces B."""
-        return self._store.tokens.shape[1]
+        return int(self._store.tokens.shape[1])
 
     @property
     def finished(self) -> bool:
@@ -202,7 +202,8 @@ class Score(Facts):
                 tape = tape.copy()
                 tape[self.n_written :] = 0
             return freeze(tape.reshape(self.task.cells, self.task.voices, -1).transpose(2, 1, 0))
-        return tape[self._at, np.arange(self.batch)[:, None, None]]
+        values: npt.NDArray[Any] = tape[self._at, np.arange(self.batch)[:, None, None]]
+        return values
 
     # -- scans -----------------------------------------------------------------------------------
 

@@ -111,7 +111,8 @@ def _tone(pitch: int, length: int, rate: int) -> Samples:
     rise = max(1, min(int(ATTACK * rate), held))
     tone[:rise] *= 0.5 - 0.5 * np.cos(np.pi * np.arange(rise) / rise)
     tone[held:] *= 0.5 + 0.5 * np.cos(np.pi * np.arange(release) / release)
-    return tone.astype(np.float32)
+    result: npt.NDArray[np.float32] = tone.astype(np.float32)
+    return result
 
 
 def _wav(samples: Samples, rate: int) -> bytes:
@@ -169,7 +170,8 @@ def _read_wav(path: Path) -> Samples:
         data: Any = file.readframes(file.getnframes())
     if width != 2 or not data:
         raise ValueError(f"FluidSynth wrote {8 * width} bit and {len(data)} bytes; expected 16 bit")
-    return np.frombuffer(data, "<i2").reshape(-1, channels).mean(axis=1).astype(np.float32)
+    mono: npt.NDArray[np.floating] = np.frombuffer(data, "<i2").reshape(-1, channels).mean(axis=1)
+    return mono.astype(np.float32)
 
 
 def _scaled(samples: Samples) -> Samples:

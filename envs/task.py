@@ -187,7 +187,8 @@ class Task:
         """(voices, cells): whether a cell is not given."""
         if not self.given:
             return freeze(np.ones((self.voices, self.cells), bool))
-        return freeze(np.array(self.given) == UNWRITTEN)
+        free: npt.NDArray[np.bool_] = np.array(self.given) == UNWRITTEN
+        return freeze(free)
 
     @cached_property
     def tonic_pitch(self) -> int:

@@ -166,7 +166,8 @@ class GramTable:
             count = _look_up(grams, counts, gram)
             known = total > 0
             chance[known] = witten_bell(count[known], total[known], kind[known], chance[known])
-        return np.log(chance)[place].reshape(pieces, length)
+        nats: npt.NDArray[np.float64] = np.log(chance)[place].reshape(pieces, length)
+        return nats
 
 
 def _look_up(keys: Ints, values: Ints, wanted: Ints) -> Ints:

@@ -144,7 +144,8 @@ def moved_back(outputs: Tensor, own: Tensor, vocab: int) -> Tensor:
     each = outputs.unflatten(-1, (vocab, -1))
     inner, n = each.shape[1:-2], each.shape[-1]
     index = own.reshape(len(own), *(1,) * len(inner), -1, 1).expand(len(each), *inner, -1, n)
-    return each.gather(-2, index.clamp(min=0)).masked_fill(index < 0, ILLEGAL).flatten(-2)
+    found: Tensor = each.gather(-2, index.clamp(min=0)).masked_fill(index < 0, ILLEGAL)
+    return found.flatten(-2)
 
 
 def has_started(tokens: Tensor) -> Tensor:

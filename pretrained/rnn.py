@@ -108,7 +108,7 @@ class RecurrentNet(nn.Module):
         Places may have fewer rows than tokens and are broadcast. `back` (..., 2 * lookback) are
         rows of the table of what is seen in looking back.
         """
-        x = self.token(token)
+        x: Tensor = self.token(token)
         if self.shape.lookback:
             seen = functional.embedding_bag(back.flatten(0, -2), self.back.weight, mode="sum")
             x = x + seen.view(x.shape)

@@ -186,7 +186,7 @@ def warm_cosine(progress: float, warm: float = 0.05) -> float:
     """Learning rate over its peak, for progress 0..1: a linear warm-up, then half a cosine."""
     if progress < warm:
         return (progress + 0.002) / (warm + 0.002)
-    return 0.5 * (1 + np.cos(np.pi * (progress - warm) / (1 - warm)))
+    return float(0.5 * (1 + np.cos(np.pi * (progress - warm) / (1 - warm))))
 
 
 def fit(config: PriorConfig, train: list[Tune], valid: list[Tune], codec: Codec) -> RecurrentNet:

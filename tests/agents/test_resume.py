@@ -15,9 +15,10 @@ from agents import algorithms
 from agents import train as training
 from agents.arguments import parse_arguments
 from agents.config import to_toml
-from agents.run import Run, write_atomic
+from agents.run import Run
 from agents.vec_env import CompositionVecEnv, make_env
 from pretrained import checkpoint
+from pretrained.files import write_atomic
 from rewards.total import build
 from tests.agents.helpers import UPDATE, strict, tiny, trained
 

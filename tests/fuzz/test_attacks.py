@@ -1,5 +1,6 @@
 """Attacks by hand are refused by name, soon and in little memory."""
 
+import json
 import os
 import random
 import re
@@ -80,3 +81,16 @@ def test_times_that_wrap_around_give_no_notes_before_the_piece(tmp_path):
     path.write_bytes(midi_file([(FAR + b"\x90\x3c\x50" + FAR + b"\x3c\x00") * 5 + END], 0, 1))
     with pytest.raises(ValueError, match="starts before the piece does"):
         read_notes(path)
+
+
+@pytest.mark.parametrize("kind", ["float64", "int32", "bool", "complex64", "float8_e5m2"])
+def test_weights_of_another_type_are_refused(tmp_path, tiny_checkpoint, kind):
+    import torch
+    from safetensors.torch import save_file
+
+    header, tensors = checkpoint.read(tiny_checkpoint)
+    tensors["net.head.bias"] = tensors["net.head.bias"].to(getattr(torch, kind))
+    path = tmp_path / "a.safetensors"
+    save_file(tensors, path, {checkpoint.HEADER: json.dumps(header)})
+    with pytest.raises(ValueError, match=f"head.bias is torch.{kind} of .*expected .*float32"):
+        checkpoint.load(path)
