@@ -2,8 +2,9 @@
 
 python -m tests.fuzz midi --seconds 600
 
-Each kind of failure is written once, with its input, to --out; the exit status is 1 if there are
-any. `pip install atheris` for guidance; then what a library prints goes to a file beside them.
+Each kind of failure is written once, with its input, to --out, and so is the slowest input; the
+exit status is 1 if there are any. `pip install atheris` for guidance: the code then runs several
+times slower, so inputs may take longer. `--replay FILE...` reads such inputs again, unguided.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class Session:
         """Read an input; what it finds is kept once for each place in the code."""
         self.tried += 1
         (self.out / "last").write_bytes(data)  # what a crash of the process itself leaves
+        slowest = self.watch.slowest
         try:
             self.watch.check(self.reader.read, data)
         except FindingError as finding:
@@ -68,6 +70,8 @@ class Session:
                 name = sha256(key.encode()).hexdigest()[:12]
                 (self.out / name).write_bytes(data)
                 print(f"\nFOUND {name}: {finding}\n  {' '.join(place)}", flush=True)
+        if self.watch.slowest > slowest:
+            (self.out / "slowest").write_bytes(data)
 
     @property
     def over(self) -> bool:
@@ -118,12 +122,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=600, help="of CPU time")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="folder of the findings; a new one if not given")
+    parser.add_argument("--replay", type=Path, nargs="+", metavar="FILE", help="these inputs only")
     parser.add_argument("--random", action="store_true", help="even where atheris is installed")
     options = parser.parse_args()
     out = options.out or Path(tempfile.mkdtemp(prefix=f"fuzz-{options.reader}-"))
     out.mkdir(parents=True, exist_ok=True)
     atheris = None
-    if not options.random:
+    if not options.random and not options.replay:
         with suppress(ImportError):
             atheris = importlib.import_module("atheris")
     # All that is to be guided is first imported here.
@@ -138,7 +143,7 @@ def main() -> None:
             with suppress(Exception):
                 reader.read(data)
     session = Session(reader, options.seconds, out)
-    for data in seeds:
+    for data in [path.read_bytes() for path in options.replay or ()] or seeds:
         session.try_one(data)
     session.watch.seconds = SECONDS if atheris is None else 3 * SECONDS  # instrumented code is slow
 
@@ -154,7 +159,7 @@ def main() -> None:
         guided(session, options.seed, corpus, finish)
     fence()
     rng = random.Random(options.seed)
-    while not session.over:
+    while not session.over and not options.replay:
         session.try_one(mutated(rng, seeds, reader.words))
     finish()
 
