@@ -22,7 +22,7 @@ import tyro
 from agents import commands
 from agents.config import TrainConfig, parse_term
 from agents.locks import as_words, with_locks
-from agents.wishes import AGENT, MELODY, PRIOR, RANGE, STYLE, WISHES, merged, wished
+from agents.wishes import AGENT, MELODY, PRIOR, RANGE, STYLE, WISHES, asked, merged, wished
 from envs.theory import did_you_mean
 
 if TYPE_CHECKING:
@@ -104,10 +104,10 @@ class ComposeConfig:
     mask: tuple[str, ...] = ()
     key: str = ""
     meter: str = ""
-    bars: int = 0
-    grid: int = 0
+    bars: int | None = None
+    grid: int | None = None
     range: str = ""
-    pickup: int = 0
+    pickup: int | None = None
     chords: str = ""
     phrases: str = ""
     lock: str = ""
@@ -125,12 +125,18 @@ class ComposeConfig:
             raise ValueError(f"n={self.n}: expected 1 to 10,000 melodies")
         if not 10 <= self.tempo <= 400:
             raise ValueError(f"tempo={self.tempo}: expected 10 to 400 beats per minute")
+        if self.candidates < 1:
+            raise ValueError(f"candidates={self.candidates}: expected at least 1")
+        if self.best_of < 1:
+            raise ValueError(f"best_of={self.best_of}: expected at least 1 draw")
+        if not self.temperature > 0:
+            raise ValueError(f"temperature={self.temperature}: expected a number above 0")
 
     @property
     def in_words(self) -> bool:
         """Whether a melody is asked for in words, rather than a piece of a run's task."""
         words = (*WISHES, "lock", "rewrite")
-        return self.env == MELODY or any(getattr(self, name) for name in words)
+        return self.env == MELODY or any(map(asked, (getattr(self, name) for name in words)))
 
     @property
     def policy(self) -> str:
@@ -219,12 +225,6 @@ def check_method(config: ComposeConfig) -> None:
         raise ValueError("--lock and --rewrite take the task from the file; leave --task out")
     if config.lock and config.rewrite:
         raise ValueError("--lock and --rewrite both say what stays; leave one out")
-    if config.candidates < 1:
-        raise ValueError(f"candidates={config.candidates}: expected at least 1")
-    if config.best_of < 1:
-        raise ValueError(f"best_of={config.best_of}: expected at least 1 draw")
-    if not config.temperature > 0:
-        raise ValueError(f"temperature={config.temperature}: expected a number above 0")
 
 
 def read_masks(words: Sequence[str], reward: RewardSum) -> RewardSum:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from agents.config import parse_assignment
+from agents.wishes import asked
 from envs.codec import FIRST_PITCH, HOLD, REST, UNWRITTEN
 from envs.reading import read_piece
 from envs.task import Task
@@ -57,17 +58,17 @@ def with_locks(text: str, keep: bool, wishes: Mapping[str, Any]) -> Task:
     piece = read_piece(path)
     if piece.voices > 1:
         raise ValueError(f"{path} has {piece.voices} voices; expected a melody of one")
-    asked = {name: wishes[name] for name in TAKEN if wishes[name]}
+    changed = {name: wishes[name] for name in TAKEN if asked(wishes[name])}
     if wishes["range"]:
-        asked["low"], asked["high"] = parse_range(wishes["range"])
-    task = replace(piece.task, **asked)
+        changed["low"], changed["high"] = parse_range(wishes["range"])
+    task = replace(piece.task, **changed)
     if (task.meter, task.pickup) != (piece.task.meter, piece.task.pickup):
         raise ValueError(
             f"{path} is in {piece.meter} with a pickup of {piece.pickup} cells; its bars cannot be "
             "kept in another metre, so leave --meter and --pickup out"
         )
     lines = [*task.bar_lines, task.cells]
-    if wishes["grid"] and wishes["grid"] != task.grid:
+    if asked(wishes["grid"]) and wishes["grid"] != task.grid:
         raise ValueError(
             f"{path} has {task.grid} cells per quarter note; its bars cannot be kept on a grid of "
             f"{wishes['grid']}, so leave --grid out"
@@ -79,6 +80,8 @@ def with_locks(text: str, keep: bool, wishes: Mapping[str, Any]) -> Task:
     chosen = [number in numbers if keep else number not in numbers for number in named]
     locked = np.repeat(chosen, np.diff(lines))
     locked[piece.task.cells :] = False  # bars that the file does not have
+    if locked.all():
+        raise ValueError(f"{quoted(text)}: every bar stays, nothing is left to write")
     return replace(task, given=(tuple(_given(piece.score(), task, locked)),))
 
 

@@ -37,6 +37,7 @@ Demands = Mapping[str, Term]
 
 FEWEST = 32  # pieces begun in a round
 ENOUGH = 1000  # pieces, all stopped at given cells, after which to give up
+HOPELESS = 5000  # pieces, none of which keeps the demands, after which to give up
 MOST_CELLS = 2**18  # of pieces begun together: bounds memory
 SPARE = 2  # pieces that keep all demands for each one wanted
 FEW = 0.25  # of the pieces begun: with fewer effective ones, others go on in their place
@@ -91,6 +92,8 @@ def keep(
 ) -> Kept:
     """Draw until `n` pieces keep all demands, or `budget` pieces have been begun.
 
+    It is given up earlier when none of the first thousands does.
+
     Args:
         network: draws the pieces.
         page: an unfinished score of one piece.
@@ -130,8 +133,8 @@ def keep(
             tokens, weight = _judged(draw, demands, found)
             kept.append(tokens)
             weights.append(weight)
-        if found.at_given > ENOUGH and not any(map(len, kept)):
-            break  # what is given breaks the demand, whatever is drawn
+        if not any(map(len, kept)) and (found.at_given > ENOUGH or found.begun >= HOPELESS):
+            break  # what is given breaks the demand, whatever is drawn; or nothing keeps it
     if any(map(len, kept)):
         best = _heaviest(np.concatenate(weights), n, rng)
         found.pieces = Score(np.concatenate(kept)[best], page.task)

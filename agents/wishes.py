@@ -18,12 +18,17 @@ RANGE = ("low=C4", "high=A5")  # of a melody, if nothing is said
 WISHES = ("key", "meter", "bars", "grid", "range", "pickup", "chords", "phrases")
 
 
+def asked(value: object) -> bool:
+    """Whether a wish was spoken: words that are not empty, or any number."""
+    return value not in ("", None)
+
+
 def wished(wishes: Mapping[str, Any]) -> tuple[str, ...]:
     """Wishes as task arguments, name=value each.
 
     Args:
-        wishes: those named in WISHES, among other settings; empty
-            or 0 where nothing is asked for.
+        wishes: those named in WISHES, among other settings; empty or None where nothing is asked
+            for.
 
     Raises:
         ValueError: a range that is none.
@@ -32,7 +37,7 @@ def wished(wishes: Mapping[str, Any]) -> tuple[str, ...]:
     if wishes["range"]:
         found["low"], found["high"] = parse_range(wishes["range"])
     found |= {name: wishes[name] for name in ("bars", "grid", "pickup")}
-    return tuple(f"{name}={_quoted(value)}" for name, value in found.items() if value)
+    return tuple(f"{name}={_quoted(value)}" for name, value in found.items() if asked(value))
 
 
 def _quoted(value: object) -> str:

@@ -17,6 +17,7 @@ from envs.measures import (
     Symbol,
     bars_of,
     beat_quarters,
+    chord_changes,
     low_voice,
     signature,
     spelled,
@@ -71,7 +72,10 @@ def abc(
         if task.voices > 1 or low:
             # The clef stands here, for behind K: some readers take it for a transposition.
             lines.append(f"V:{voice + 1}" + (" clef=bass" if low else ""))
-        bars = [_bar(symbols, key, unit) for symbols in bars_of(score, row, voice)]
+        bars = [
+            _bar(symbols, key, unit, chord_changes(task, index) if voice == 0 else [])
+            for index, symbols in enumerate(bars_of(score, row, voice))
+        ]
         for first in range(0, len(bars), BARS_PER_LINE):
             last = first + BARS_PER_LINE >= len(bars)
             line = " | ".join(bars[first : first + BARS_PER_LINE])
@@ -85,14 +89,26 @@ def _one_line(words: str) -> str:
     return " ".join(words.split()).replace("%", r"\%")
 
 
-def _bar(symbols: list[Symbol], key: Key, unit: Fraction) -> str:
-    """A bar; what stands without a space between is beamed."""
+def _bar(symbols: list[Symbol], key: Key, unit: Fraction, chords: Sequence[tuple[int, str]]) -> str:
+    """A bar; what stands without a space between is beamed.
+
+    A chord stands before the note that sounds where it begins: ABC has no other place for it.
+    """
+    named = {
+        symbol.start: "".join(
+            f'"{name}"' for cell, name in chords if 0 <= cell - symbol.start < symbol.cells
+        )
+        for symbol in symbols
+    }
     plain = signature(key)
     signed: set[str] = set()  # letters that carry an accidental earlier in the bar
     beats: list[str] = []
     for _, group in groupby(symbols, key=lambda symbol: symbol.tuplet or symbol.beat):
         beat = list(group)
-        beats.append(_opening(beat) + "".join(_symbol(s, key, unit, plain, signed) for s in beat))
+        beats.append(
+            _opening(beat)
+            + "".join(named[s.start] + _symbol(s, key, unit, plain, signed) for s in beat)
+        )
     return " ".join(beats)
 
 

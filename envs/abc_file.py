@@ -59,6 +59,10 @@ def abc_text(data: bytes) -> str:
     for value in _values(text, "M"):
         if value not in COMMON and not re.fullmatch(r"[\d+() ]{0,20}(/ *\d{1,2})?", value):
             raise RefusedError(f"its metre is {quoted(value)}; expected such as 4/4 or 6/8")
+    for value in _values(text, "L"):
+        unit = re.fullmatch(r"(\d{1,3})(?:/([1-9]\d{0,2}))?", value)
+        if value and (unit is None or not 0 < int(unit[1]) <= int(unit[2] or 1)):
+            raise RefusedError(f"its unit note is {quoted(value)}; expected such as 1/8")
     if re.search("/{9}", music):
         raise RefusedError("its notes are shorter than any grid; write the file anew")
     if re.search(r"[\^_=]{9}", music):

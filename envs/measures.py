@@ -122,6 +122,22 @@ def bars_of(score: Score, row: int, voice: int) -> list[list[Symbol]]:
     return [[_with_ties(symbol, tied) for symbol in bar] for bar in written]
 
 
+def chord_changes(task: Task, bar: int) -> list[tuple[int, str]]:
+    """Cell and symbol of each chord that begins in a bar and is not the one before.
+
+    Args:
+        task: what the piece was asked to be.
+        bar: index into its bar lines, the pickup's included.
+    """
+    first, after = (*task.bar_lines, task.cells)[bar : bar + 2]
+    starts = task.chord_starts
+    return [
+        (cell, chord.symbol)
+        for number, (cell, chord) in enumerate(starts)
+        if first <= cell < after and (number == 0 or chord.symbol != starts[number - 1][1].symbol)
+    ]
+
+
 def _with_ties(symbol: Symbol, tied: set[int]) -> Symbol:
     if symbol.pitch is None:
         return symbol

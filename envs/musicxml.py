@@ -13,11 +13,13 @@ from envs.measures import (
     Symbol,
     bars_of,
     beat_quarters,
+    chord_changes,
     low_voice,
     notes_of,
     spelled,
     written_key,
 )
+from envs.plan import SYMBOL, chord_symbol
 
 if TYPE_CHECKING:
     import xml.etree.ElementTree as ET
@@ -118,6 +120,8 @@ def _part(score: Score, row: int, voice: int, tempo: float, marks: Marks) -> Any
             if said:
                 measure.insert(offset, _words("; ".join(said)))
         _bracket_tuplets(measure, symbols)
+        for cell, chord in chord_changes(task, index) if voice == 0 else ():
+            measure.insert(_quarters(cell - first, task.grid), _chord(chord))
         part.append(measure)
     measure.rightBarline = bar.Barline("final")
     if task.pickup:
@@ -156,6 +160,17 @@ def _colours(score: Score, row: int, voice: int, marks: Marks) -> dict[int, str]
             marked = [found[cell] for cell in inside if cell in found]
             found.update(dict.fromkeys(inside, marked[0]) if marked else {})
     return found
+
+
+def _chord(symbol: str) -> Any:
+    """A chord symbol; words above the staff where music21 knows no such symbol."""
+    from music21.expressions import TextExpression
+
+    if SYMBOL.fullmatch(symbol):
+        return chord_symbol(symbol)
+    words: Any = TextExpression(symbol)
+    words.placement = "above"
+    return words
 
 
 def _words(text: str) -> Any:

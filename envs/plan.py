@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 MAX_WORDS, LONGEST = 256, 16  # chords of a line, letters of one
 MAX_LINE = 4096  # characters
-_ROMAN = re.compile(r"[b#]*(?:[iv]+|[IV]+)(?![a-z])")
+_ROMAN = re.compile(r"[b#]*(?:[iv]+|[IV]+)o?(?![a-z])")
 # Root, quality, number, alterations, bass: music21 itself passes over what it does not know.
-_SYMBOL = re.compile(
+SYMBOL = re.compile(
     r"[A-G][b#]?(?:maj|M|min|m|dim|aug|o|ø|\+)?(?:maj)?(?:2|4|5|6|7|9|11|13)?"
     r"(?:sus[24]?|(?:add|[b#])(?:2|4|5|6|9|11|13)){0,3}(?:/[A-G][b#]?)?"
 )
@@ -24,11 +24,19 @@ _SYMBOL = re.compile(
 
 @dataclass(frozen=True)
 class Chord:
-    """A chord as it was written, and its pitch classes."""
+    """A chord.
+
+    Attributes:
+        name: as it was written, 'V7' or 'Bb7'.
+        root: pitch class.
+        pitch_classes: of all its notes.
+        symbol: as lead sheets have it, 'Bb7' for both; the name where there is no such symbol.
+    """
 
     name: str
     root: int
     pitch_classes: frozenset[int]
+    symbol: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ def parse_chords(text: str, key: Key, bars: int) -> tuple[tuple[Chord, ...], ...
     if len(text) > MAX_LINE:
         raise ValueError(f"chords of {len(text)} characters, expected at most {MAX_LINE}")
     rows = [row.split() for row in text.strip().strip("|").split("|")]
-    if len(rows) == 1:
+    if "|" not in text:
         rows = [[word] for word in rows[0]]
     if not rows or not all(rows):
         raise ValueError(
@@ -87,20 +95,36 @@ def parse_chord(word: str, key: Key) -> Chord:
         if _ROMAN.match(word) and len(word) <= LONGEST:
             where = keys.Key(key.tonic.replace("b", "-"), key.written_mode)
             found: Any = roman.RomanNumeral(word, where)
-        elif _SYMBOL.fullmatch(word):
-            # music21 writes a flat as a minus, after the letter of root and bass
-            found = harmony.ChordSymbol(re.sub(r"(^|/)([A-G])b", r"\1\2-", word))
+        elif SYMBOL.fullmatch(word):
+            found = chord_symbol(word)
         else:
             raise ValueError(word)
         pitches = frozenset(pitch.pitchClass for pitch in found.pitches)
         if len(pitches) < 2:
             raise ValueError(word)
-        return Chord(word, found.root().pitchClass, pitches)
+        symbol = word
+        if not isinstance(found, harmony.ChordSymbol):
+            named = _flats(harmony.chordSymbolFigureFromChord(found), "-", "b")
+            named = named.replace("o", "dim")  # music21's sign of diminished chords
+            symbol = named if SYMBOL.fullmatch(named) else word
+        return Chord(word, found.root().pitchClass, pitches, symbol)
     except Exception:  # music21 raises whatever its code runs into
         raise ValueError(
             f"chord {quoted(word)}: expected a roman numeral such as 'V7' or a symbol "
             "such as 'Bbm7'"
         ) from None
+
+
+def chord_symbol(word: str) -> Any:
+    """A symbol such as 'Bbm7' as music21's, which writes a flat as a minus."""
+    from music21 import harmony
+
+    return harmony.ChordSymbol(_flats(word, "b", "-"))
+
+
+def _flats(symbol: str, old: str, new: str) -> str:
+    """A chord symbol with the flats of root and bass written otherwise."""
+    return re.sub(rf"(^|/)([A-G]){old}", rf"\1\2{new}", symbol)
 
 
 def parse_phrases(text: str, bars: int) -> tuple[Phrase, ...]:

@@ -162,19 +162,27 @@ class Task:
         return parse_chords(self.chords, self.key, self.bars) if self.chords else ()
 
     @cached_property
+    def chord_starts(self) -> tuple[tuple[int, Chord], ...]:
+        """The cell where each chord begins, and the chord; () if none are asked for.
+
+        Chords of one bar share its cells evenly, the first ones the rest.
+        """
+        places = (
+            (self.pickup + bar * self.bar_cells + -(-self.bar_cells * number // len(chords)), chord)
+            for bar, chords in enumerate(self.harmony)
+            for number, chord in enumerate(chords)
+        )
+        return tuple(place for place in places if place[0] < self.cells)  # the last bar is shorter
+
+    @cached_property
     def chord_tones(self) -> npt.NDArray[np.bool_]:
         """(cells, 12): which pitch classes belong to the chord of a cell; all where there is none.
 
-        A pickup has no chord. Chords of one bar share its cells evenly, the first ones the rest.
+        A pickup has no chord.
         """
         tones = np.ones((self.cells, 12), bool)
-        for bar, chords in enumerate(self.harmony):
-            for number, chord in enumerate(chords):
-                start, stop = (
-                    self.pickup + bar * self.bar_cells + -(-self.bar_cells * n // len(chords))
-                    for n in (number, number + 1)
-                )
-                tones[start:stop] = [pc in chord.pitch_classes for pc in range(12)]
+        for start, chord in self.chord_starts:
+            tones[start:] = [pc in chord.pitch_classes for pc in range(12)]
         return freeze(tones)
 
     @cached_property

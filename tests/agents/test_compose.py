@@ -179,6 +179,7 @@ def test_masks_by_name():
 WRONG = {
     "method": ({"method": "bam"}, "unknown method 'bam'. Did you mean 'beam'.*Known: sample, "),
     "no run": ({}, "--method sample needs a policy: name a run directory; or ask in words"),
+    "no bars": ({"bars": 0}, "bars=0: expected 1..64"),
     "no guide": ({"method": "guided-beam"}, "--method guided-beam needs a policy"),
     "width": ({"method": "beam", "n": 5, "width": 4}, "width=4: expected at least n=5"),
     "draws": ({"method": "best-of-n", "best_of": 0}, "best_of=0: expected at least 1 draw"),
@@ -194,9 +195,8 @@ def test_a_method_that_cannot_be_used_is_named(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text("def f(score):\n    return score.tokens[:, 0, 0] * 0.0\n")
-    config = ComposeConfig(prior=str(tiny_checkpoint), **arguments)
     with pytest.raises(ValueError, match=message):
-        compose.compose(config)
+        compose.compose(ComposeConfig(prior=str(tiny_checkpoint), **arguments))
     assert not (tmp_path / "melodies").exists()
 
 

@@ -14,7 +14,7 @@ from envs.score import Score
 from envs.task import Task
 
 NOTHING: dict[str, object] = dict.fromkeys(("key", "meter", "range", "chords", "phrases"), "")
-NOTHING |= {"bars": 0, "pickup": 0, "grid": 0}
+NOTHING |= {"bars": None, "pickup": None, "grid": None}
 TUNE = "B4 B4 C5 D5 D5 C5 B4 A4 G4 G4 A4 B4 B4:6 A4:2 A4:8"
 
 
@@ -42,6 +42,11 @@ def test_locked_bars_are_given_and_the_others_free(theme):
     assert free.any(axis=1).tolist() == [False, True, False, True]
     other = with_locks(f"{theme}:2,4", False, NOTHING)
     assert other.given == task.given
+
+
+def test_a_piece_of_which_everything_stays_is_refused(theme):
+    with pytest.raises(ValueError, match="every bar stays, nothing is left to write"):
+        with_locks(f"{theme}:1-4", True, NOTHING)
 
 
 def test_more_bars_than_the_file_has_are_free(theme):
@@ -107,7 +112,7 @@ def test_locked_cells_come_back_through_every_file(theme, tiny_checkpoint, tmp_p
         ("1", {"meter": "3/4"}, "cannot be kept in another metre"),
         ("1", {"range": "C4-A4"}, "outside the range"),
         ("1-4", {"bars": 2}, "the piece has bars 1 to 2"),
-        ("1-4", {"range": "A4-D6"}, "G4 is in a bar that is kept and outside the range"),
+        ("1-3", {"range": "A4-D6"}, "G4 is in a bar that is kept and outside the range"),
         (
             "1",
             {"grid": 12},

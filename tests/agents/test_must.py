@@ -185,9 +185,9 @@ def test_wishes_take_the_place_of_the_tasks_words():
         "key": "F# dorian",
         "meter": "6/8",
         "bars": 8,
-        "grid": 0,
+        "grid": None,
         "range": "D4-G5",
-        "pickup": 0,
+        "pickup": None,
     }
     words = wished(asked | {"chords": "i VII", "phrases": ""})
     assert words == (
@@ -196,6 +196,8 @@ def test_wishes_take_the_place_of_the_tasks_words():
     assert merged(("bars=4", "grid=4"), ("bars=8",)) == ("grid=4", "bars=8")
     with pytest.raises(ValueError, match="expected lowest-highest"):
         wished(asked | {"chords": "", "phrases": "", "range": "D4"})
+    spoken = wished(asked | {"chords": "", "phrases": "", "bars": 0, "pickup": 0})
+    assert {"bars=0", "pickup=0"} <= set(spoken)  # a wrong number is told of, not passed over
 
 
 def small(out, **more):

@@ -1,5 +1,6 @@
 """Reading back what was written, with music21 and verovio as second opinion."""
 
+import re
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -243,6 +244,36 @@ def test_midi_has_tempo_metre_key_and_names():
     assert {m.ratioString for m in found.getElementsByClass(meter.TimeSignature)} == {"6/8"}
     assert {(k.sharps, k.mode) for k in found.getElementsByClass(key.Key)} == {(1, "minor")}
     assert {t.getQuarterBPM() for t in found.getElementsByClass(tempo.MetronomeMark)} == {90.0}
+
+
+def test_chords_stand_above_the_first_voice_where_they_change():
+    from music21 import converter
+    from music21.harmony import ChordSymbol
+
+    score = score_from_text("C4 E4 G4 E4 C4:8 B3:8 C4:16 ; C3:16 C3:16 C3:16")
+    score = Score(score.tokens, replace(score.task, chords="C | I G7/B | Cm7"))
+    parts = converter.parseData(musicxml(score), format="musicxml").parts
+    found = [list(part.recurse().getElementsByClass(ChordSymbol)) for part in parts]
+    assert [(c.getOffsetInHierarchy(parts[0]), c.figure) for c in found[0]] == [
+        (0, "C"),
+        (6, "G7/B"),  # I is C again, which is not written twice
+        (8, "Cm7"),
+    ]
+    assert [sorted(c.pitchClasses) for c in found[0]] == [
+        sorted(chord.pitch_classes) for _, chord in score.task.chord_starts if chord.name != "I"
+    ]
+    assert found[1] == []
+    first, second = abc(score).split("V:2")
+    assert '"C"C4 E4 G4 E4 | C8 "G7/B"B,8 | "Cm7"C16 |]' in first
+    assert '"' not in second
+    assert "G7/B" in re.sub(r"<[^>]*>|\s", "", svg(musicxml(score)))
+
+
+def test_a_chord_stands_before_the_note_that_sounds_where_it_begins():
+    notes = score_from_text("C4:4 C4:12").tokens
+    tune = abc(Score(notes, Task("C minor", bars=1, pickup=4, chords="viio7 V9 |")))
+    assert 'C4 | "Bdim7""V9"C12 |]' in tune  # this ninth is no chord of lead sheets
+    assert 'C4 | "C""F"C12 |]' in abc(Score(notes, Task(bars=1, pickup=4, chords="| C F |")))
 
 
 @settings(quick, max_examples=15)

@@ -146,7 +146,7 @@ def read_locked(data: bytes) -> None:
 
     bars, _, tune = data.partition(b"\n")
     path = as_file(".abc", tune)
-    wishes = dict.fromkeys(WISHES, "") | {"bars": 0, "grid": 0, "pickup": 0}
+    wishes = dict.fromkeys(WISHES, "")
     as_words(with_locks(f"{path}:{text_of(bars)}", bool(crc32(data) % 2), wishes))
 
 
@@ -234,7 +234,7 @@ READERS: dict[str, Reader] = {
     "explain": Reader(read_explained, seeds.tunes, ABC_WORDS),
     "lock": Reader(
         read_locked,
-        lambda: [b"1-2,5\n" + tune for tune in seeds.tunes()],
+        lambda: [b"1\n" + tune for tune in seeds.tunes()],
         (*ABC_WORDS, *words("0~ 1-99~ 1,1~ 9999~ -1~ 2-1~ 1-2~")),
     ),
     "checkpoint": Reader(read_checkpoint, seeds.checkpoints, SAFETENSORS_WORDS),
