@@ -144,6 +144,52 @@ def test_bach_s_sopranos_are_read_with_key_metre_and_pickup():
     assert second.task != task
 
 
+def choir(names, lowest="E3"):
+    """A chorale of two bars; who sings what has a pitch of its own."""
+    from music21 import key, meter, note, stream
+
+    document = stream.Score()
+    for name, first in zip(names, ("C5", "A4", "F4", lowest), strict=False):
+        part = stream.Part()
+        part.partName = name
+        part.append([meter.TimeSignature("4/4"), key.KeySignature(0)])
+        part.append([note.Note(pitch, quarterLength=4) for pitch in ("D5", first)])
+        document.insert(0, part)
+    return document
+
+
+@pytest.mark.parametrize(
+    ("names", "last"),
+    [
+        (["Soprano", "Alto", "Tenor", "Bass"], "C5"),
+        (["Alto", "Soprano 1", "Tenor", "Bass"], "A4"),  # by name, wherever it stands
+        (["", "", "", ""], "C5"),  # by its place
+        (["", "", ""], None),
+        (["Soprano", "Alto", "Tenor", "Continuo"], None),
+        (["Flute", "Alto", "Tenor", "Bass"], None),
+    ],
+)
+def test_the_soprano_of_a_choir_is_found_by_name_or_place(monkeypatch, names, last):
+    monkeypatch.setattr(calibrate, "_chorales", lambda every: [choir(names)])
+    found = chorale_sopranos()
+    if last is None:
+        assert found == []
+        return
+    (score,) = found
+    assert str(score.task.key) == "E phrygian"  # no sharps or flats, and the bass ends on E
+    assert [score.task.key.pitch_name(n.pitch) for n in notes_of(score, 0)] == ["D5", last]
+
+
+def test_chorales_of_one_task_are_one_batch(monkeypatch):
+    names = ["Soprano", "Alto", "Tenor", "Bass"]
+    choirs = [choir(names), choir(names, "A3"), choir(names)]
+    monkeypatch.setattr(calibrate, "_chorales", lambda every: choirs)
+    assert [(str(s.task.key), s.batch) for s in chorale_sopranos()] == [
+        ("E phrygian", 2),
+        ("A minor", 1),
+    ]
+
+
 def test_without_music21_s_corpus_the_books_remain(monkeypatch):
     from music21 import corpus
 
@@ -240,9 +286,42 @@ def test_the_page_lists_each_rule_with_its_source():
         assert f"### {name}\n" in text
 
 
+def test_the_command_prints_the_tables_and_writes_the_page(some, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(calibrate, "corpora", lambda: some)
+    monkeypatch.setattr("sys.argv", ["calibrate"])
+    calibrate.main()
+    rows, packs = capsys.readouterr().out.split(calibrate.STYLES)
+    assert rows == calibrate.table(some)
+    assert packs == calibrate.pack_tables(some) + "\n"
+    page = tmp_path / "rules.md"
+    monkeypatch.setattr("sys.argv", ["calibrate", str(page)])
+    calibrate.main()
+    assert page.read_text() == (
+        calibrate.INTRODUCTION + rows + calibrate.STYLES + packs[:-1]
+        + f"\n## The rules\n\n{calibrate.catalogue()}"
+    )  # fmt: skip
+    full = re.findall("^### (.*)$", packs, re.M)
+    assert full == [name for name in STYLED if set(style(name)[0]) <= some.keys()] != []
+    for pack in set(full) & {"common_practice"}:
+        told = packs.split(f"### {pack}\n")[1].split("###")[0]
+        shares = pack_rates(pack, some)
+        means = clearly_broken(shares)
+        for rule in read_pack(pack):
+            each = [percent(r and r.clear) for r in (of[rule] for of in shares.values())]
+            cells = [f"`{rule}`", setting(pack, rule), *each, percent(means[rule])]
+            assert f"| {' | '.join(cells)} |" in told
+
+
+def test_a_pack_is_not_shown_where_a_corpus_of_its_style_is_missing(some):
+    bare = {"Fux, cantus firmi": some["Fux, cantus firmi"]}
+    assert re.findall("### .*", calibrate.pack_tables(bare)) == ["### fux_line"]
+    assert calibrate.pack_tables({}) == ""
+
+
 def test_small_words():
     assert clearly_broken({}) == {}
     assert [percent(share) for share in (None, 12.4)] == ["-", "12%"]
     assert setting("pentatonic", "cadence") == "degrees=[0, 7], final=[0, 7, 9]"
     assert setting("fux_line", "in_key") == ""
+    assert "weight" not in setting("common_practice", "step_leap_balance")
     assert len(CANTUS_FIRMI) == 6
