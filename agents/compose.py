@@ -125,12 +125,6 @@ class ComposeConfig:
             raise ValueError(f"n={self.n}: expected 1 to 10,000 melodies")
         if not 10 <= self.tempo <= 400:
             raise ValueError(f"tempo={self.tempo}: expected 10 to 400 beats per minute")
-        if self.candidates < 1:
-            raise ValueError(f"candidates={self.candidates}: expected at least 1")
-        if self.best_of < 1:
-            raise ValueError(f"best_of={self.best_of}: expected at least 1 draw")
-        if not self.temperature > 0:
-            raise ValueError(f"temperature={self.temperature}: expected a number above 0")
 
     @property
     def in_words(self) -> bool:
@@ -203,6 +197,12 @@ def read_primer(line: str, task: Task) -> Score:
 
 def check_method(config: ComposeConfig) -> None:
     """Raise ValueError unless the method is known and has what it needs."""
+    if config.candidates < 1:
+        raise ValueError(f"candidates={config.candidates}: expected at least 1")
+    if config.best_of < 1:
+        raise ValueError(f"best_of={config.best_of}: expected at least 1 draw")
+    if not config.temperature > 0:
+        raise ValueError(f"temperature={config.temperature}: expected a number above 0")
     if config.method not in METHODS:
         raise ValueError(
             f"unknown method {config.method!r}.{did_you_mean(config.method, METHODS)} "

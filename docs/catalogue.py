@@ -1,7 +1,8 @@
 """The catalogue of rules with notated examples, written from the registry when Sphinx builds.
 
 A rule's docstring holds doctests: `explain(rule, notes)` prints nothing where the rule is kept and
-a message where it is broken. Here the same notes are engraved, with what is marked in colour.
+a message where it is broken, `paid(term, notes)` what a term gives for each note. Here the same
+notes are engraved, with what is marked in colour.
 """
 
 from __future__ import annotations
@@ -24,26 +25,40 @@ from envs.contract import RewardFunction
 from envs.musicxml import Marks, musicxml, svg
 from envs.notation import score_from_text
 from envs.score import Score
-from rewards.rule import REGISTRY, Remark, remarks
+from rewards.rule import REGISTRY, Remark, payments, remarks
 from rewards.total import pack_names, read_pack
 
+PAID = "#1f5fbf"  # colour of what a term gives something for
+CALLS = {"explain": remarks, "paid": payments}
 PIXELS, LEAST, MOST = 20, 320, 760  # of a picture: for each cell, and in all
 INTRODUCTION = """# The rules, with examples
 
 Every rule and reward that ships, under the name by which `--reward`, `--must` and `--mask` know it.
 A rule is a violation from 0 to 1 in each cell, and its weight is taken off; the other terms may
-have any sign. The examples are those of the rules' own tests, and coloured is the note or rest that
-sounds where a rule is broken. How often real melodies break each rule stands in
-[a table of its own](../rules.md).
+have any sign. The examples are those of the rules' own tests. Red is the note or rest that sounds
+where a rule is broken; blue are those that a term gives something for, with the sum beneath. How
+often real melodies break each rule stands in [a table of its own](../rules.md).
 """
 
 
 @dataclass(frozen=True)
 class Example:
-    """Notes of a rule's docstring, and what the rule says of them."""
+    """Notes of a rule's docstring, and what the rule says of them.
 
+    Attributes:
+        call: 'explain' or 'paid'.
+        score: the notes.
+        remarks: what was said.
+    """
+
+    call: str
     score: Score
     remarks: tuple[Remark, ...]
+
+    @property
+    def heading(self) -> str:
+        """'Kept', 'Broken' or 'Paid'."""
+        return "Paid" if self.call == "paid" else "Broken" if self.remarks else "Kept"
 
 
 def plain(fn: RewardFunction) -> Any:
@@ -52,7 +67,7 @@ def plain(fn: RewardFunction) -> Any:
 
 
 def examples(fn: RewardFunction) -> list[Example]:
-    """The calls of `explain` in the doctests of a rule, in order.
+    """The calls of `explain` and `paid` in the doctests of a rule, in order.
 
     Raises:
         ValueError: the rule does not say what its docstring has.
@@ -62,7 +77,8 @@ def examples(fn: RewardFunction) -> list[Example]:
     for test in doctest.DocTestParser().get_examples(inspect.getdoc(plain(fn)) or ""):
         call = ast.parse(test.source).body[0]
         value = call.value if isinstance(call, ast.Expr) else None
-        if not (isinstance(value, ast.Call) and ast.unparse(value.func) == "explain"):
+        called = ast.unparse(value.func) if isinstance(value, ast.Call) else ""
+        if not isinstance(value, ast.Call) or called not in CALLS:
             exec(test.source, names)
             continue
         value.func = ast.Name("_given", ast.Load())
@@ -70,18 +86,20 @@ def examples(fn: RewardFunction) -> list[Example]:
         call = ast.fix_missing_locations(ast.Expression(value))
         rule, notes, where = eval(compile(call, "<example>", "eval"), names)
         score = score_from_text(notes, **where) if isinstance(notes, str) else notes
-        told = remarks(rule, score)
+        told = CALLS[called](rule, score)
         if [str(remark) for remark in told] != test.want.splitlines():
             raise ValueError(f"{test.source.strip()} says {told}, its docstring {test.want!r}")
-        found.append(Example(score, tuple(told)))
+        found.append(Example(called, score, tuple(told)))
     return found
 
 
 def picture(example: Example) -> str:
-    """The notes as SVG, in colour where a rule is broken."""
-    at = {(remark.voice, remark.cell): MARKED for remark in example.remarks}
+    """The notes as SVG, in colour where a rule is broken or a term gives something."""
+    colour = PAID if example.call == "paid" else MARKED
+    at = {(remark.voice, remark.cell): colour for remark in example.remarks}
+    sums = {(r.voice, r.cell): f"{r.value:+.3g}" for r in example.remarks if colour == PAID}
     width = min(max(LEAST, PIXELS * example.score.task.cells), MOST)
-    return svg(musicxml(example.score, marks=Marks(colours=at)), width)
+    return svg(musicxml(example.score, marks=Marks(words=sums, colours=at)), width)
 
 
 def said(fn: RewardFunction) -> str:
@@ -102,7 +120,7 @@ def entry(name: str, packs: dict[str, list[str]], folder: Path) -> Iterator[str]
         file = f"{name}-{number}.svg"
         (folder / file).write_text(picture(example))
         what = "; ".join(str(remark) for remark in example.remarks)
-        task, word = example.score.task, "Broken" if what else "Kept"
+        task, word = example.score.task, example.heading
         asked = {"key": str(task.key), "chords": task.chords, "phrases": task.phrases}
         given = ", ".join(f"{kind} `{value}`" for kind, value in asked.items() if value)
         yield f"{word}, {given}{': ' if what else ''}{what}.\n"

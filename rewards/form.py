@@ -38,10 +38,12 @@ def bar_echo(score: Score, *, full: int = 8, longest: int = 12) -> Array:
 
     A run longer than `longest` cells earns nothing for what is beyond: an answer, not a copy.
 
-    >>> from envs.notation import score_from_text
-    >>> piece = score_from_text("C4 D4 E4 G4 C4 D4 E4 F4", meter="4/4")
-    >>> (8 * bar_echo(piece)[0, 0, 16:25]).astype(int).tolist()
-    [1, 2, 3, 4, 5, 6, 7, 8, 8]
+    >>> from rewards.rule import paid
+    >>> paid(bar_echo, "C4 D4 E4 G4 C4 D4 E4 F4")  # an eighth, two eighths, and so on
+    bar 2, beat 1: C4 +1.25
+    bar 2, beat 2: D4 +3.25
+    bar 2, beat 3: E4 +4
+    bar 2, beat 4: F4 +0.75
     """
     if full < 1 or longest < 1:
         raise ValueError(f"full={full}, longest={longest}: expected at least 1 cell of each")
@@ -55,6 +57,10 @@ def whole_autocorrelation(score: Score) -> Array:
     """At the last cell the sum of the absolute autocorrelations at lags 1, 2, 3 of all tokens.
 
     `penalize_autocorrelation` looks at every beginning of a piece, and only beyond a threshold.
+
+    >>> from rewards.rule import paid
+    >>> paid(whole_autocorrelation, "C4 D4 E4 F4 C4 D4 E4 F4")
+    bar 2, beat 4: F4 +0.941
     """
     sizes = [np.nan_to_num(np.abs(coefficient)) for coefficient in autocorrelation(score)]
     return np.where(score.is_last, sum(sizes), 0).astype(np.float32)

@@ -37,7 +37,12 @@ def _is_tonic(score: Score) -> Array:
 
 @term(source=SOURCE, says="{note} is not in {key}")
 def key(score: Score) -> Array:
-    """1 where a note is outside the key."""
+    """1 where a note is outside the key.
+
+    >>> from rewards.rule import paid
+    >>> paid(key, "C4 F#4 G4 C4")
+    bar 1, beat 2: F#4 +1
+    """
     return in_key(score)
 
 
@@ -47,6 +52,13 @@ def tonic(score: Score) -> Array:
 
     The tonic itself at the first cell and the fourth from the end, then a hold, then holds or
     rests. Other octaves than middle C's do not count.
+
+    >>> from rewards.rule import paid
+    >>> paid(tonic, "C4 E4 D4 C4")
+    bar 1, beat 1: C4 +1
+    bar 1, beat 4: C4 +4
+    >>> paid(tonic, "D4 E4 D4 C5")
+    bar 1, beat 4: C5 +3
     """
     cell, final = score.cell, score.task.cells - FINAL
     framing = ((cell == 0) | (cell == final)) & _is_tonic(score)
@@ -80,6 +92,11 @@ def penalize_repeating(score: Score) -> Array:
     """1 at a token repeated too often.
 
     The third rest; the sixth equal pitch or hold, the eighth if a rest or hold stood among them.
+
+    >>> from rewards.rule import paid
+    >>> paid(penalize_repeating, "C4:1 C4:1 C4:1 C4:1 C4:1 C4:1 D4:2 E4:8")
+    bar 1, beat 2.25: C4 +1
+    bar 1, beat 3: E4 +2
     """
     init = (np.int16(-1), np.int16(0), np.False_, np.int16(0), np.int16(0))
     return score.scan(_count_repeats, init)[0].astype(np.float32)
@@ -119,7 +136,15 @@ def autocorrelation(score: Score) -> tuple[Array, ...]:
 
 @term(source=SOURCE)
 def penalize_autocorrelation(score: Score, *, threshold: float = 0.15) -> Array:
-    """Sum of the absolute autocorrelations at lags 1, 2, 3 that exceed `threshold`."""
+    """Sum of the absolute autocorrelations at lags 1, 2, 3 that exceed `threshold`.
+
+    >>> from rewards.rule import paid
+    >>> paid(penalize_autocorrelation, "C4:1 G4:1 D4:1 A4:1 F4:12")
+    bar 1, beat 1.25: G4 +0.5
+    bar 1, beat 1.5: D4 +0.615
+    bar 1, beat 1.75: A4 +1.35
+    bar 1, beat 2: F4 +13.2
+    """
     sizes = (np.abs(coefficient) for coefficient in autocorrelation(score))
     first, second, third = (np.where(size > threshold, size, 0.0) for size in sizes)
     return (first + second + third).astype(np.float32)
@@ -158,14 +183,26 @@ def _spell_window(state: tuple[Array, ...], here: Score) -> Any:
 
 @term(source=SOURCE)
 def motif(score: Score, *, pitches: int = 3, extra: float = 0.1) -> Array:
-    """1 where the last eight tokens hold `pitches` different pitches, more for each further."""
+    """1 where the last eight tokens hold `pitches` different pitches, more for each further.
+
+    >>> from rewards.rule import paid
+    >>> paid(motif, "C4:2 D4:2 E4:2 F4:2 C4:8")
+    bar 1, beat 2.5: F4 +1.1
+    bar 1, beat 3: C4 +4.2
+    >>> paid(motif, "C4 E4 C4:8")
+    """
     count = motif_pitches(score, pitches=pitches)
     return np.where(count > 0, 1 + extra * (count - np.float32(pitches)), 0).astype(np.float32)
 
 
 @term(source=SOURCE)
 def repeated_motif(score: Score, *, pitches: int = 3, extra: float = 0.25) -> Array:
-    """1 where the motif of the last eight tokens stood before, more for each further pitch."""
+    """1 where the motif of the last eight tokens stood before, more for each further pitch.
+
+    >>> from rewards.rule import paid
+    >>> paid(repeated_motif, "C4:2 D4:2 E4:2 F4:2 C4:2 D4:2 E4:2 F4:2")
+    bar 1, beat 4.5: F4 +1.25
+    """
     count = motif_pitches(score, pitches=pitches)
     # No token is 255, so a window that is not full yet equals no full one.
     again = score.seen_before(_spell_window, (np.uint64(2**64 - 1),), gap=WINDOW)
@@ -193,7 +230,17 @@ def interval_code(score: Score) -> Array:
 
 @term(source=SOURCE, says="{note} after {previous}: {interval}, an awkward move")
 def preferred_intervals(score: Score) -> Array:
-    """Points for the interval from the last note: see POINTS."""
+    """Points for the interval from the last note: see POINTS.
+
+    >>> from rewards.rule import paid
+    >>> paid(preferred_intervals, "C4:1 E4:1 B4:1 A4:1 G4:1 A5:1 r:10")
+    bar 1, beat 1.25: E4 +0.15
+    bar 1, beat 1.5: B4 +0.02
+    bar 1, beat 1.75: A4 +0.08
+    bar 1, beat 2: G4 +0.08
+    bar 1, beat 2.25: A5 -1
+    bar 1, beat 2.5: silence +0.725
+    """
     return POINTS[interval_code(score)]
 
 
@@ -225,6 +272,12 @@ def leap_up_back(score: Score, *, patience: int = 6) -> Array:
 
     It is resolved by coming back to its first note or beyond, or by a leap the other way more
     than `patience` tokens after the last leap.
+
+    >>> from rewards.rule import paid
+    >>> paid(leap_up_back, "C4 G4 E4 C4")
+    bar 1, beat 4: C4 +1
+    >>> paid(leap_up_back, "C4 G4 D5 C4")
+    bar 1, beat 3: D5 -1
     """
     init = (np.int16(0), np.int16(-1), np.int16(0))
     return score.scan(_follow_leaps, init, patience=patience)[0].astype(np.float32)
@@ -251,6 +304,13 @@ def unique_extremes(score: Score) -> tuple[Array, Array]:
 
 @term(source=SOURCE)
 def high_low_unique(score: Score) -> Array:
-    """At the last cell 1 for a unique highest token and 1 for a unique lowest pitch."""
+    """At the last cell 1 for a unique highest token and 1 for a unique lowest pitch.
+
+    >>> from rewards.rule import paid
+    >>> paid(high_low_unique, "D4 C4 G4 E4")
+    bar 1, beat 4: E4 +2
+    >>> paid(high_low_unique, "C4 G4 E4 C4")
+    bar 1, beat 4: C4 +1
+    """
     high, low = unique_extremes(score)
     return high.astype(np.float32) + low

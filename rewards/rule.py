@@ -270,3 +270,40 @@ def explain(fn: RewardFunction, piece: str | Score, **where: Any) -> None:
     sign = -1.0 if getattr(fn, "violation", False) else 1.0
     for remark in remarks(fn, score, sign=sign):
         print(remark)
+
+
+def payments(fn: RewardFunction, score: Score, name: str = "") -> list[Remark]:
+    """What a term gives while each note sounds, or a silence lasts, where that is not 0.
+
+    Args:
+        fn: a rule or reward function that gives one number per cell.
+        score: any batch.
+        name: of the term, its own by default.
+    """
+    name = name or getattr(fn, "__name__", type(fn).__name__)
+    values = np.broadcast_to(np.asarray(fn(score)) * 1.0, score.tokens.shape)
+    found = []
+    for b, v in np.ndindex(score.tokens.shape[:2]):
+        begins = score.onset[b, v] | score.rest[b, v]
+        begins[0] = True
+        starts = np.flatnonzero(begins)
+        for t, value in zip(starts.tolist(), np.add.reduceat(values[b, v], starts), strict=True):
+            pitch = int(score.pitch[b, v, t])
+            said = score.task.key.pitch_name(pitch) if score.onset[b, v, t] else "silence"
+            text = f"{said} {value:+.3g}"
+            if value:
+                found.append(Remark(name, b, v, t, place(score, t), text, float(value)))
+    return sorted(found, key=lambda payment: (payment.piece, payment.cell, payment.voice))
+
+
+def paid(fn: RewardFunction, piece: str | Score, **where: Any) -> None:
+    """Print what a term gives for each note of a score, or of notes written in a line.
+
+    >>> from rewards.rl_tuner import motif
+    >>> paid(motif, "C4:2 D4:2 E4:2 F4:2")  # the last eight tokens, and four pitches in them
+    bar 1, beat 2.5: F4 +1.1
+    bar 1, beat 3: silence +2
+    """
+    score = score_from_text(piece, **where) if isinstance(piece, str) else piece
+    for payment in payments(fn, score):
+        print(payment)

@@ -35,6 +35,19 @@ def test_each_rule_is_shown_kept_and_broken(catalogue, tmp_path):
     assert page.count(".svg)") == len(list(tmp_path.iterdir()))
 
 
+def test_each_term_that_is_no_rule_shows_what_it_pays(catalogue, tmp_path):
+    terms = sorted(REGISTRY.keys() - set(RULES))
+    catalogue.page(tmp_path)
+    for name in terms:
+        pictures = [path.read_text() for path in sorted(tmp_path.glob(f"{name}-*.svg"))]
+        assert any(catalogue.PAID.upper() in picture for picture in pictures), name
+    (first, *_) = catalogue.examples(REGISTRY["preferred_intervals"])
+    assert [remark.text for remark in first.remarks][-2:] == ["A5 -1", "silence +0.725"]
+    drawn = catalogue.picture(first)
+    assert drawn.count(catalogue.PAID.upper()) >= len(first.remarks)
+    assert "+0.725" in drawn
+
+
 def test_the_note_that_breaks_a_rule_is_the_one_in_colour(catalogue):
     kept, broken = catalogue.examples(REGISTRY["leap_recovery"])  # "C4 A4 B4 C5": B4, at cell 8
     assert [remark.cell for remark in broken.remarks] == [8]
