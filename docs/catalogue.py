@@ -98,7 +98,8 @@ def picture(example: Example) -> str:
     colour = PAID if example.call == "paid" else MARKED
     at = {(remark.voice, remark.cell): colour for remark in example.remarks}
     sums = {(r.voice, r.cell): f"{r.value:+.3g}" for r in example.remarks if colour == PAID}
-    width = min(max(LEAST, PIXELS * example.score.task.cells), MOST)
+    pixels = PIXELS * (2 if sums else 1)  # sums take room
+    width = min(max(LEAST, pixels * example.score.task.cells), MOST)
     return svg(musicxml(example.score, marks=Marks(words=sums, colours=at)), width)
 
 

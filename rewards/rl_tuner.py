@@ -94,9 +94,10 @@ def penalize_repeating(score: Score) -> Array:
     The third rest; the sixth equal pitch or hold, the eighth if a rest or hold stood among them.
 
     >>> from rewards.rule import paid
-    >>> paid(penalize_repeating, "C4:1 C4:1 C4:1 C4:1 C4:1 C4:1 D4:2 E4:8")
-    bar 1, beat 2.25: C4 +1
-    bar 1, beat 3: E4 +2
+    >>> paid(penalize_repeating, "C4:2 C4:2 C4:2 C4:2 C4:2 C4:2 C4:2 C4:2 D4:8 F4:8")
+    bar 1, beat 4.5: C4 +1
+    bar 2, beat 1: D4 +2
+    bar 2, beat 3: F4 +2
     """
     init = (np.int16(-1), np.int16(0), np.False_, np.int16(0), np.int16(0))
     return score.scan(_count_repeats, init)[0].astype(np.float32)
@@ -139,11 +140,12 @@ def penalize_autocorrelation(score: Score, *, threshold: float = 0.15) -> Array:
     """Sum of the absolute autocorrelations at lags 1, 2, 3 that exceed `threshold`.
 
     >>> from rewards.rule import paid
-    >>> paid(penalize_autocorrelation, "C4:1 G4:1 D4:1 A4:1 F4:12")
-    bar 1, beat 1.25: G4 +0.5
-    bar 1, beat 1.5: D4 +0.615
-    bar 1, beat 1.75: A4 +1.35
-    bar 1, beat 2: F4 +13.2
+    >>> paid(penalize_autocorrelation, "C4:2 G4:2 D4:2 A4:2 F4:8")
+    bar 1, beat 1: C4 +0.5
+    bar 1, beat 1.5: G4 +1.79
+    bar 1, beat 2: D4 +3.63
+    bar 1, beat 2.5: A4 +3.94
+    bar 1, beat 3: F4 +14.7
     """
     sizes = (np.abs(coefficient) for coefficient in autocorrelation(score))
     first, second, third = (np.where(size > threshold, size, 0.0) for size in sizes)
@@ -233,13 +235,14 @@ def preferred_intervals(score: Score) -> Array:
     """Points for the interval from the last note: see POINTS.
 
     >>> from rewards.rule import paid
-    >>> paid(preferred_intervals, "C4:1 E4:1 B4:1 A4:1 G4:1 A5:1 r:10")
-    bar 1, beat 1.25: E4 +0.15
-    bar 1, beat 1.5: B4 +0.02
-    bar 1, beat 1.75: A4 +0.08
-    bar 1, beat 2: G4 +0.08
-    bar 1, beat 2.25: A5 -1
-    bar 1, beat 2.5: silence +0.725
+    >>> paid(preferred_intervals, "C4 E4 B4 A4 G4 A5 r:8")  # the cells that hold a note count too
+    bar 1, beat 1: C4 +0.9
+    bar 1, beat 2: E4 +0.375
+    bar 1, beat 3: B4 +0.245
+    bar 1, beat 4: A4 +0.305
+    bar 2, beat 1: G4 +0.98
+    bar 2, beat 2: A5 -0.775
+    bar 2, beat 3: silence +0.575
     """
     return POINTS[interval_code(score)]
 

@@ -42,10 +42,10 @@ def test_each_term_that_is_no_rule_shows_what_it_pays(catalogue, tmp_path):
         pictures = [path.read_text() for path in sorted(tmp_path.glob(f"{name}-*.svg"))]
         assert any(catalogue.PAID.upper() in picture for picture in pictures), name
     (first, *_) = catalogue.examples(REGISTRY["preferred_intervals"])
-    assert [remark.text for remark in first.remarks][-2:] == ["A5 -1", "silence +0.725"]
+    assert [remark.text for remark in first.remarks][-2:] == ["A5 -0.775", "silence +0.575"]
     drawn = catalogue.picture(first)
     assert drawn.count(catalogue.PAID.upper()) >= len(first.remarks)
-    assert "+0.725" in drawn
+    assert "+0.575" in drawn
 
 
 def test_the_note_that_breaks_a_rule_is_the_one_in_colour(catalogue):
