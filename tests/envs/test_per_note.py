@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from envs.check import check_reward
-from envs.contract import RewardError, per_note, per_piece
+from envs.contract import RewardError, per_note, per_piece, resolve
 from envs.notation import score_from_text
 from envs.panel import noise
 from envs.score import Score
@@ -97,3 +97,9 @@ def test_parameters_are_those_of_the_function():
 def test_a_duration_is_not_known_at_the_onset():
     with pytest.raises(RewardError, match=r"not known when it begins; ask previous.duration"):
         build(asks_too_early)(score_from_text("C4 E4 A4 C4"))
+
+
+@pytest.mark.parametrize("name", ["mine.py:", ":mine", ":", "mine", ""])
+def test_a_name_that_names_nothing_is_told_what_a_name_is(name):
+    with pytest.raises(ValueError, match=r"expected 'module:function' or 'path/to/file.py:func"):
+        resolve(name)

@@ -287,6 +287,8 @@ def test_steps_alone_and_together_give_the_same(task):
         ("late_climax", {}, "C4 E4 D4 A4 F4 G4 E4 C4", {31: 1 / 16}),
         ("late_climax", {"earliest": 0.75}, "C4 E4 D4 A4 F4 G4 E4 C4", {31: 0.5}),
         ("late_climax", {"earliest": 0.0}, "A4 E4 D4 C4", {}),
+        ("late_climax", {"earliest": 1.0}, "C4 E4 A4 C4", {15: 0.5}),
+        ("step_leap_balance", {"fewest": 1}, "C4:8 D4:8", {15: 1}),
         ("contour_arch", {"rise": 3.0}, "C4 F4 E4 D4", {15: 1 / 6}),
         ("pitch_entropy", {"least": 2.5}, "C4 D4 E4 F4", {15: 0.2}),
         ("pitch_entropy", {"least": 0.0, "most": 1.0}, "C4 D4 E4 F4", {15: BITS}),
