@@ -16,7 +16,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from envs.codec import HOLD, UNWRITTEN
-from envs.composition import spaces
+from envs.composition import primed, spaces
 from envs.score import Score
 from envs.tape import Array
 from envs.task import CONTEXT, Task
@@ -31,6 +31,15 @@ class EnvironmentFault(Exception):  # noqa: N818 (EnvironmentError is taken)
 def _require(holds: Any, said: str) -> None:
     if not holds:
         raise EnvironmentFault(said)
+
+
+def _parts(answer: Any, method: str, names: str) -> tuple[Any, ...]:
+    """What a method returned, if that is a tuple of as many parts as have names."""
+    wanted = len(names.split(", "))
+    if not isinstance(answer, tuple) or len(answer) != wanted:
+        got = f"a tuple of {len(answer)}" if isinstance(answer, tuple) else type(answer).__name__
+        raise EnvironmentFault(f"{method} returned {got}; expected a tuple ({names})")
+    return answer
 
 
 class _Batched:
@@ -61,8 +70,12 @@ class _Batched:
 
     def reset(self, **how: Any) -> dict[str, Array]:
         """First observations."""
-        observation, _ = self.env.reset(**how)
+        observation, _ = _parts(self.env.reset(**how), "reset()", "observation, info")
         return observation if self.vector else {k: v[None] for k, v in observation.items()}
+
+    def _answer(self, action: Any) -> tuple[Any, ...]:
+        names = "observation, reward, terminated, truncated, info"
+        return _parts(self.env.step(action), "step()", names)
 
     def masks(self) -> Array:
         """(B, vocab) of `action_masks()`."""
@@ -74,11 +87,11 @@ class _Batched:
     ) -> tuple[dict[str, Array], Array, Array, Array, dict[str, Array]]:
         """Observation of the piece that was written on, reward, ends, and the reward's terms."""
         if not self.vector:
-            observation, reward, ended, cut, info = self.env.step(int(actions[0]))
+            observation, reward, ended, cut, info = self._answer(int(actions[0]))
             terms = {name: np.array([v]) for name, v in info.get("reward_terms", {}).items()}
             shown = {name: value[None] for name, value in observation.items()}
             return shown, np.array([reward]), np.array([ended]), np.array([cut]), terms
-        observation, reward, ended, cut, info = self.env.step(actions)
+        observation, reward, ended, cut, info = self._answer(actions)
         if "final_obs" in info:  # the pieces of the next episode are shown already
             rows = info["final_obs"]
             observation = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
@@ -250,12 +263,23 @@ def check_composition_env(env: gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any
         "the same seed and actions gave another piece or other rewards; an episode depends on "
         "its actions and on reset(seed=...) alone",
     )
+    _begins_with_a_primer(batched)
     batched.reset()
     for _ in range(min(3, batched.task.steps - 1)):  # a reset begins anew from here too
         batched.step(np.full(batched.batch, batched.task.codec.token(batched.task.low)))
     _play(batched, 1, wild=0.5)
     if getattr(env, "autoreset_mode", AutoresetMode.DISABLED) is AutoresetMode.DISABLED:
         _ends(batched)
+
+
+def _begins_with_a_primer(env: _Batched) -> None:
+    """`reset(options={"primer": tokens})` begins behind these tokens."""
+    task = env.task
+    if task.given or task.cells < 3:
+        return
+    primer = np.tile([task.codec.token(task.low), HOLD], (task.voices, 1))
+    page = primed(Score.page(task, env.batch), primer)
+    _shows(env, env.reset(seed=0, options={"primer": primer}), page, "after reset() with a primer")
 
 
 def _ends(env: _Batched) -> None:

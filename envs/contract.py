@@ -257,7 +257,7 @@ def _load_file(path: Path, spec: str) -> ModuleType:
     sys.modules[name] = module
     try:
         found.loader.exec_module(module)
-    except Exception as error:  # whatever the user's file raises, it is that file's message
+    except (Exception, SystemExit) as error:  # whatever the file raises is that file's message
         del sys.modules[name]
         raise ValueError(
             f"{quoted(spec)}: {path} failed: {type(error).__name__}: {error}"

@@ -6,11 +6,15 @@ message, '' if the promise holds. Messages end with what to do.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from multiprocessing.reduction import ForkingPickler
+from threading import current_thread, main_thread
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -24,7 +28,9 @@ from envs.task import Task
 from envs.theory import LETTERS, Key
 
 PIECES = 6  # of noise in a trial
-CUTS = 5  # places at which pieces are cut in two
+MOST_CELLS = 2**17  # of pieces that are cut in two, at every cell where these suffice
+BATCH = 256  # pieces asked about together
+PATIENCE = 60  # seconds for a probe
 HOLDS = 12.0  # weight of a hold in the noise: a note lasts four cells
 KINDS = ((2, HOLDS), (3, 2.0))  # seed and weight of a hold
 TOLERANCE = 1e-4  # relative and absolute: a batched float32 product rounds otherwise than a single
@@ -33,10 +39,11 @@ FOURTH = 5  # semitones by which pieces are moved
 
 @dataclass(frozen=True)
 class Trial:
-    """A term and the pieces it is tried on."""
+    """A term and the pieces it is tried on; at most `cells` are written to look for look-ahead."""
 
     term: RewardTerm
     task: Task
+    cells: int = MOST_CELLS
 
     @cached_property
     def tokens(self) -> Array:
@@ -60,12 +67,21 @@ class Trial:
         Raises:
             RewardError: see `Term.raw`.
         """
-        return self.term.raw(Score(tokens, self.task, written)).astype(np.float64)
+        score = Score(tokens, replace(self.task), written)
+        value = self.term.raw(score).astype(np.float64)
+        if score.task != self.task:
+            raise RewardError(
+                f"reward term {self.term.name!r} writes into the task: it is {score.task} after "
+                f"the call, expected {self.task}. Others read the same task: change a copy, "
+                "dataclasses.replace(score.task, ...)"
+            )
+        return value
 
     def cuts(self) -> list[int]:
         """Counts of written cells at which the pieces are cut, none of them 0 or all."""
         steps = self.task.steps
-        return sorted({*np.linspace(1, steps - 1, CUTS).astype(int).tolist()} - {0, steps})
+        most = max(1, self.cells // (PIECES * steps))
+        return sorted({*np.linspace(1, steps - 1, most).astype(int).tolist()} - {0, steps})
 
     def in_order(self, value: Array) -> Array:
         """(B, V, T) as (B, cells in writing order)."""
@@ -101,13 +117,13 @@ def repeats(trial: Trial) -> str:
     values = [trial.value, *(trial.ask(trial.tokens) for _ in range(3))]
     trial.ask(trial.others)
     values.append(trial.ask(trial.tokens))
-    stays = [bool(same(a, b).all()) for a, b in pairwise(values)]
+    stays = [np.array_equal(a, b) for a, b in pairwise(values)]
     if all(stays):
         return ""
     at = next(i for i, stay in enumerate(stays) if not stay)
     a, b = values[at], values[at + 1]
-    where = tuple(np.argwhere(~same(a, b))[0])
-    got = f"expected {a[where]:g} for piece {where[0]} again, got {b[where]:g}"
+    where = tuple(np.argwhere(a != b)[0]) if a.shape == b.shape else (0,)
+    got = f"expected {a[where]!s} for piece {where[0]} again, got {b[where]!s}"
     if stays[2]:  # asked twice in a row it settled: this is memory, and no chance
         return (
             f"keeps state: it remembers pieces it has seen; {got}. A value may depend on the "
@@ -148,27 +164,35 @@ def looks_back_only(trial: Trial) -> str:
     """A value at a cell depends on the cells up to it, and on no later one."""
     if trial.value.ndim == 1:
         return ""  # asked about finished pieces only
-    return _is_causal(trial) or _reads_only_written(trial)
+    return is_causal(trial) or _reads_only_written(trial)
 
 
-def _is_causal(trial: Trial) -> str:
+def is_causal(trial: Trial) -> str:
     """No value at a cell changes when later cells are written otherwise."""
+    cuts, steps = trial.cuts(), trial.task.steps
+    if not cuts:
+        return ""
     page, other = trial.in_order(trial.tokens), trial.in_order(trial.others)
     before = trial.in_order(trial.value)
-    for cut in trial.cuts():
-        rewritten = np.concatenate([page[:, :cut], other[:, cut:]], axis=1)
-        tokens = rewritten.reshape(PIECES, trial.task.cells, -1).swapaxes(1, 2)
-        after = trial.in_order(trial.ask(tokens))
-        changed = np.argwhere(~same(before, after)[:, :cut])
-        if len(changed):
-            row, cell = changed[0]
-            return (
-                f"is not causal: its value at {trial.place(cell)} of piece {row} was "
-                f"{before[row, cell]:g} and became {after[row, cell]:g} when {trial.place(cut)} "
-                "and those behind it were written otherwise. Pay it at the end (score.is_last), "
-                "at the later cell, or return one number per piece"
-            )
-    return ""
+    kept = np.arange(steps) < np.reshape(cuts, (-1, 1, 1))
+    rewritten = np.where(kept, page, other).reshape(-1, trial.task.cells, trial.task.voices)
+    after = np.concatenate([trial.ask(each) for each in _batches(rewritten.swapaxes(1, 2))])
+    after = trial.in_order(after).reshape(len(cuts), PIECES, steps)
+    changed = np.argwhere(kept & ~same(before, after))
+    if not len(changed):
+        return ""
+    cut, row, cell = changed[0]
+    return (
+        f"is not causal: its value at {trial.place(cell)} of piece {row} was "
+        f"{before[row, cell]:g} and became {after[cut, row, cell]:g} when "
+        f"{trial.place(cuts[cut])} and those behind it were written otherwise. Pay it at the end "
+        "(score.is_last), at the later cell, or return one number per piece"
+    )
+
+
+def _batches(tokens: Array) -> list[Array]:
+    """Pages in batches that fit into memory whatever a term makes of them."""
+    return np.array_split(tokens, -(-len(tokens) // BATCH))
 
 
 def _reads_only_written(trial: Trial) -> str:
@@ -270,11 +294,12 @@ REST: tuple[Callable[[Trial], str], ...] = (
 
 def broken_promises(term: RewardTerm, task: Task) -> list[str]:
     """Messages on every promise that a term breaks on a task, each naming the term."""
-    trial = Trial(term, task)
+    trial = Trial(term, replace(task))  # what a term does to the task stays here
     found = []
     for probe in (*FIRST, *REST):
         try:
-            said = probe(trial)
+            with patience(PATIENCE):
+                said = probe(trial)
         except RewardError as error:
             said = f"{error}. It valued other pieces of this task"
         if said:
@@ -283,6 +308,25 @@ def broken_promises(term: RewardTerm, task: Task) -> list[str]:
             if probe in FIRST:
                 break
     return found
+
+
+@contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in what runs longer, where that can be done: in a main thread on Unix."""
+
+    def late(signum: int, frame: FrameType | None) -> None:
+        raise TimeoutError(f"no answer after {seconds:g} s; expected one in milliseconds")
+
+    if not hasattr(signal, "SIGALRM") or current_thread() is not main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def transposition(term: RewardTerm, task: Task) -> str:

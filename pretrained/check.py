@@ -54,7 +54,10 @@ class Trial:
 
     def ask(self, tokens: Array) -> Array:
         """Teacher-forced log-probabilities (B, V, T), as float64."""
-        return np.asarray(self.prior.log_prob(Score(tokens, self.task)), np.float64)
+        nats = self.prior.log_prob(Score(tokens, self.task))
+        if type(nats) is not np.ndarray:
+            raise TypeError(f"log_prob returned {type(nats).__name__}, expected a numpy array")
+        return nats.astype(np.float64)
 
     def walk(self, rows: Array) -> Array:
         """Nats (PIECES, V, T), asked step by step; from half-way on with the pieces `rows`."""
@@ -147,15 +150,15 @@ def is_alone(trial: Trial) -> str:
 
 def is_causal(trial: Trial) -> str:
     """The nats of a token do not change when later ones of its voice do."""
-    cut = trial.task.cells // 2
     other = noise(trial.task, 2, PIECES, HOLDS).tokens
-    mixed = np.concatenate([trial.tokens[..., :cut], other[..., cut:]], axis=2)
-    gap = _gap(trial.ask(mixed)[..., :cut], trial.nats[..., :cut])
-    if gap > TOLERANCE:
-        return (
-            f"log_prob of cells before {cut} changed by up to {gap:.3g} nats when {cut} and those "
-            "behind it were written otherwise; a token may depend on earlier ones only"
-        )
+    for cut in range(1, trial.task.cells):
+        mixed = np.concatenate([trial.tokens[..., :cut], other[..., cut:]], axis=2)
+        gap = _gap(trial.ask(mixed)[..., :cut], trial.nats[..., :cut])
+        if gap > TOLERANCE:
+            return (
+                f"log_prob of cells before {cut} changed by up to {gap:.3g} nats when {cut} and "
+                "those behind it were written otherwise; a token may depend on earlier ones only"
+            )
     return ""
 
 
@@ -254,19 +257,25 @@ def check_prior(prior: Any, task: Task | None = None) -> None:
         PriorError: every promise that is broken on a task, a line each.
     """
     name = type(prior).__name__
-    missing = [part for part in ("codec", "require", "log_prob") if not hasattr(prior, part)]
-    if missing or not isinstance(prior.codec, Codec):
+    try:
+        missing = [part for part in ("codec", "require", "log_prob") if not hasattr(prior, part)]
+        codec = None if missing else prior.codec
+    except Exception as error:
+        raise PriorError(
+            f"prior {name}: its codec raised {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(codec, Codec):
         raise PriorError(
             f"prior {name} has no {missing[0] if missing else 'envs.codec.Codec as its codec'}; "
             "expected codec, require(task) and log_prob(score), see pretrained.prior.Prior"
         )
     stepped = hasattr(prior, "start") and hasattr(prior, "step")
-    for each in tasks_of(prior.codec) if task is None else (task,):
+    for each in tasks_of(codec) if task is None else (task,):
         trial, broken = Trial(prior, each), []
         for probe in ALWAYS + (STEPPED if stepped else ()):
             try:
                 said = probe(trial)
-            except Exception as error:  # whatever a plugged-in prior raises is told beside its name
+            except (Exception, SystemExit) as error:  # what it raises is told beside its name
                 said = f"raised {type(error).__name__} in {probe.__name__}: {error}"
             if said:
                 broken.append(f"prior {name}: {said}")

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from envs.contract import RewardError, RewardFunction, RewardSpec, resolve
 from envs.panel import noise
+from envs.probes import Trial, is_causal
 from envs.score import Score
 from envs.task import Task
 from envs.theory import did_you_mean
@@ -36,6 +37,7 @@ PACKS = Path(__file__).parent / "packs"
 # Cell-wise terms are scored a column of pieces at a time: enough pieces to be worth a numpy call,
 # few enough for a column to stay in cache and the whole in memory.
 CHUNK_PIECES, CHUNK_CELLS = 4096, 2**21
+PROBED_CELLS = 2**13  # written anew to look for look-ahead before a run
 PRIOR = "prior"  # name of the likelihood term
 FACTORIES: Mapping[str, Callable[..., RewardFunction]] = {PRIOR: Likelihood}
 
@@ -66,10 +68,10 @@ class Term:
         """
         try:
             value = self.fn(score)
-        except Exception as error:  # whatever a plugged-in function raises, name the term
+        except (Exception, SystemExit) as error:  # whatever it raises, name the term
             raise RewardError(f"reward term {self.name!r} {_told(error)}") from error
         shape = score.tokens.shape
-        if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
+        if type(value) is not np.ndarray or value.dtype.kind not in "biuf":
             dtype = f" of {value.dtype}" if isinstance(value, np.ndarray) else ""
             raise RewardError(
                 f"reward term {self.name!r} returned {type(value).__name__}{dtype}, expected a "
@@ -89,6 +91,12 @@ class Term:
             )
         return value
 
+    @property
+    def _ships(self) -> bool:
+        """Whether it is one of ours, which the tests have tried."""
+        inner = self.fn.func if isinstance(self.fn, functools.partial) else self.fn
+        return inner in REGISTRY.values() or isinstance(inner, Likelihood)
+
     @functools.cached_property
     def _kinds(self) -> dict[Task, bool]:
         return {}
@@ -100,28 +108,17 @@ class Term:
             RewardError: it failed, or its value at a cell depends on cells written later.
         """
         if task not in self._kinds:
-            piece, other = (noise(task, seed) for seed in (0, 1))
-            value = self.raw(piece)
+            value = self.raw(noise(task, 0))
             self._kinds[task] = value.ndim == 1
             if value.ndim == 1 and self.cellwise:
                 raise RewardError(
                     f"reward term {self.name!r} is marked cellwise but returned one number per "
                     "piece; leave the mark out"
                 )
-            later = task.cells // 2
-            if value.ndim == 3 and later:
-                tokens = np.concatenate(
-                    [piece.tokens[..., :later], other.tokens[..., later:]], axis=2
-                )
-                again = self.raw(Score(tokens, task))
-                changed = np.argwhere(~np.isclose(value, again, atol=1e-4)[..., :later])
-                if len(changed):
-                    raise RewardError(
-                        f"reward term {self.name!r} is not causal: its value at cell "
-                        f"{changed[0][2]} changed when cell {later} and those behind it were "
-                        "written otherwise. Pay it at the end (score.is_last) or return one "
-                        "number per piece."
-                    )
+            if value.ndim == 3 and not self._ships:
+                said = is_causal(Trial(self, task, PROBED_CELLS))
+                if said:
+                    raise RewardError(f"reward term {self.name!r} {said}")
         return self._kinds[task]
 
     def _weigh(self, value: npt.NDArray[Any]) -> Values:
@@ -161,7 +158,7 @@ class Term:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     """What a function did that raised, and where."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"({Path(last.filename).name}:{last.lineno})"

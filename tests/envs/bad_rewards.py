@@ -1,6 +1,8 @@
 """Rewards that each break one promise of the contract, and some that keep all of them."""
 
 import itertools
+import sys
+import time
 
 import numpy as np
 
@@ -19,6 +21,18 @@ def peeks_ahead(score):
 def knows_the_end(score):
     """Paid at the beginning for what stands at the end."""
     return (score.cell == 0) * (score.degree[:, :, -1:] == 0) * np.ones(score.tokens.shape)
+
+
+def peeks_near_the_end(score):
+    """One cell ahead, at one cell only."""
+    paid = np.zeros(score.tokens.shape)
+    paid[:, :, -4] = score.onset[:, :, -3]
+    return paid
+
+
+def peeks_for_one_pitch(score):
+    """Paid before a C, and nowhere else."""
+    return 1.0 * (np.roll(score.onset & (score.degree == 0), -1, axis=2))
 
 
 def uses_the_batch_mean(score):
@@ -65,6 +79,27 @@ def counts_its_calls(score):
 
 def draws(score):
     return np.random.default_rng().random(score.batch)
+
+
+def draws_a_little(score):
+    return 5 + 1e-5 * np.random.default_rng().random(score.batch)
+
+
+def tells_the_time(score):
+    return np.full(score.batch, time.time())
+
+
+def gives_masked_arrays(score):
+    return np.ma.masked_invalid(np.zeros(score.batch))
+
+
+def changes_the_task(score):
+    score.task.__dict__["bars"] = 7
+    return np.zeros(score.batch)
+
+
+def leaves(score):
+    sys.exit(0)
 
 
 def gives_lists(score):

@@ -11,7 +11,7 @@ from envs.check import PANEL_TASK, RewardWarning, check_reward, examine
 from envs.contract import RewardError
 from envs.cost import measure
 from envs.panel import degenerate, noise, rank
-from envs.probes import Trial, is_alone
+from envs.probes import Trial, broken_promises, is_alone
 from envs.task import Task
 from pretrained.pieces import real_melodies
 from rewards.likelihood import Likelihood
@@ -22,6 +22,8 @@ from tests.envs import bad_rewards as bad
 # The reward, and what its message must say: what is wrong, and what to do about it.
 BROKEN = {
     bad.peeks_ahead: ("is not causal", "Pay it at the end"),
+    bad.peeks_near_the_end: ("is not causal: its value at cell 28", "when cell 29 and those"),
+    bad.peeks_for_one_pitch: ("is not causal", "Pay it at the end"),
     bad.knows_the_end: ("is not causal: its value at cell 0", "Pay it at the end"),
     bad.uses_the_batch_mean: ("depends on the other pieces of the batch", "never over axis 0"),
     bad.uses_the_row: ("depends on the other pieces of the batch", "never over axis 0"),
@@ -32,6 +34,11 @@ BROKEN = {
     bad.echoes_the_call_before: ("keeps state", "keep nothing between calls"),
     bad.counts_its_calls: ("differs per call", "counts its calls"),
     bad.draws: ("differs per call", "draws random numbers"),
+    bad.draws_a_little: ("differs per call", "draws random numbers"),
+    bad.tells_the_time: ("differs per call", "reads the clock"),
+    bad.gives_masked_arrays: ("returned MaskedArray", "expected a numpy array"),
+    bad.changes_the_task: ("writes into the task", "bars=7"),
+    bad.leaves: ("raised SystemExit: 0", "bad_rewards.py:"),
     bad.gives_lists: ("returned list, expected a numpy array", "or (6,) per piece"),
     bad.gives_complex: ("returned ndarray of complex128", "real numbers"),
     bad.gives_words: ("returned ndarray of <U4", "real numbers"),
@@ -76,6 +83,23 @@ def test_the_order_of_the_batch_is_tried_too():
 
     term = build(favours).terms["favours"]
     assert "depends on the order of the batch" in is_alone(Trial(term, Task()))
+
+
+def test_a_reward_that_never_answers_is_not_waited_for(monkeypatch):
+    def loops(score):
+        while True:
+            score.batch  # noqa: B018
+
+    monkeypatch.setattr("envs.probes.PATIENCE", 0.2)
+    (said,) = broken_promises(build(loops).terms["loops"], Task())
+    assert "raised TimeoutError: no answer after 0.2 s" in said
+    assert "test_check.py:" in said
+
+
+def test_a_file_that_leaves_python_is_told_of(tmp_path):
+    (tmp_path / "mine.py").write_text("raise SystemExit(0)\n")
+    with pytest.raises(ValueError, match=r"mine.py failed: SystemExit: 0"):
+        check_reward(f"{tmp_path}/mine.py:f")
 
 
 def test_a_network_passes(tiny_prior):

@@ -173,7 +173,26 @@ class PlaysOn(Env):
         return self.last
 
 
+class ResetsToOne(Env):
+    def reset(self, **how):
+        return super().reset(**how)[0]
+
+
+class StepsInFour(Env):
+    def step(self, action):
+        observation, reward, ended, _, info = super().step(action)
+        return observation, reward, ended, info
+
+
+class NoPrimer(Env):
+    def reset(self, *, seed=None, options=None):
+        return super().reset(seed=seed)
+
+
 BROKEN = {
+    ResetsToOne: r"reset\(\) returned dict; expected a tuple \(observation, info\)",
+    StepsInFour: r"step\(\) returned a tuple of 4; expected a tuple \(observation, reward, term",
+    NoPrimer: r"after reset\(\) with a primer: cell 0 of voice 0 shows -1, expected 2",
     Stale: "after step 1 of 16: action .* left token -1 in cell 0 of voice 0; expected the action",
     AllAllowed: r"after reset\(\): action_mask allows token 1, expected what codec.allowed",
     OtherMasks: r"action_masks\(\) differs from observation",

@@ -139,14 +139,42 @@ class Fails(Even):
         raise RuntimeError("out of memory")
 
 
+class Lists(Even):
+    def log_prob(self, score):
+        return super().log_prob(score).tolist()
+
+
+class Tensors(Even):
+    def log_prob(self, score):
+        return torch.from_numpy(super().log_prob(score))
+
+
+class Leaves(Even):
+    def log_prob(self, score):
+        raise SystemExit(0)
+
+
+class LooksOneAhead(Even):
+    """At one cell only."""
+
+    def log_prob(self, score):
+        nats = super().log_prob(score).copy()
+        nats[..., 4] -= 0.1 * (score.tokens[..., 5] != HOLD)
+        return nats
+
+
 BROKEN = {
+    Lists: "log_prob returned list, expected a numpy array",
+    Tensors: "log_prob returned Tensor, expected a numpy array",
+    Leaves: "raised SystemExit in gives_nats",
+    LooksOneAhead: "log_prob of cells before 5 changed by up to 0.1 nats",
     Unnormalised: "the probabilities of the 38 tokens at cell 0 sum to 13.98, expected 1",
     Positive: "log_prob gave 1 nats; expected 0 or less",
     Infinite: "log_prob gave -inf for a piece within the grammar",
     PerPiece: r"log_prob has shape \(4,\) for pieces \(4, 1, 16\)",
     Dropout: r"other nats for the same pieces .* net.eval\(\)",
     BatchNorm: "depends on the others of its batch, by up to .* no batch norm",
-    LooksAhead: "log_prob of cells before 8 changed by up to 0.1 nats",
+    LooksAhead: "log_prob of cells before 1 changed by up to 0.1 nats",
     AnyGrid: "accepts a task in 'grid20/C3-B5'.*let require",
     NoGrid: "speaks codec .* refuses a task in 'grid16/C3-B5': I know no task",
     Narrow: r"step gave logits \(4, 37\), expected \(4, 38\)",
@@ -187,6 +215,16 @@ def test_a_judge_is_a_prior_that_is_not_asked_token_by_token():
     rng = np.random.default_rng(0)
     model = NGram(3, codec.vocab).fit(rng.integers(0, codec.vocab, (20, 64)).tolist())
     check_prior(Judge(GramTable.of(model), codec))
+
+
+def test_a_codec_that_raises_is_told_with_the_name_of_its_prior():
+    class Codecless(Even):
+        @property
+        def codec(self):
+            raise RuntimeError("not loaded")
+
+    with pytest.raises(PriorError, match="prior Codecless: its codec raised RuntimeError: not lo"):
+        check_prior(Codecless())
 
 
 def test_an_object_that_is_no_prior_is_told_what_it_lacks():
