@@ -238,12 +238,17 @@ def parse_assignment(text: str) -> tuple[str, Any]:
 
 
 def parse_term(text: str) -> tuple[str, Any]:
-    """Name and setting of 'name', 'name=weight' or 'name=weight,parameter=value,...'."""
-    name, equals, rest = text.partition("=")
-    if not name or (equals and not rest) or len(text) > MAX_TERM:
+    """Name and setting of 'name', 'name=weight' or 'name=weight,parameter=value,...'.
+
+    A weight that is left out is 1.
+    """
+    if len(text) > MAX_TERM:
         raise ValueError(f"{quoted(text)}: expected name=weight, such as in_key=2")
-    weight, *params = re.split(r",(?=\w+=)", rest) if rest else ["1"]
-    value = parse_value(weight)
+    head, *params = re.split(r",(?=\w+=)", text)
+    name, equals, weight = head.partition("=")
+    if not name or (equals and not weight):
+        raise ValueError(f"{quoted(text)}: expected name=weight, such as in_key=2")
+    value = parse_value(weight or "1")
     if not params:
         return name, value
     return name, {"weight": value} | dict(parse_assignment(param) for param in params)

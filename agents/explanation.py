@@ -15,7 +15,7 @@ from envs.measures import notes_of
 from envs.notation import score_of
 from envs.piece import Piece, roomy_range
 from envs.score import Score
-from rewards.rule import REGISTRY, Remark, remarks
+from rewards.rule import REGISTRY, Remark, has_to_judge, remarks
 from rewards.total import RewardSum, Term, build
 
 if TYPE_CHECKING:
@@ -163,9 +163,12 @@ def explain(
     found: list[tuple[Remark, Term]] = []
     paid: dict[str, float] = {}
     judged: list[str] = []
+    idle: list[str] = []  # what has nothing to judge here
     for term in reward.terms.values():
         try:
-            if speaks(term) and term.raw(score).ndim == 3:
+            if not has_to_judge(term.fn, score.task):
+                idle.append(term.name)
+            elif speaks(term) and term.raw(score).ndim == 3:
                 found += [(remark, term) for remark in _remarks(term, score)]
                 judged.append(term.name)
             else:
@@ -174,6 +177,8 @@ def explain(
             if not lenient:
                 raise
             notices.append(f"rule {term.name} is left out: {error}")
+    if idle:
+        notices.append(f"not asked, as no chords or phrases are given: {', '.join(idle)}")
     surprise = None
     if prior is not None:
         try:
@@ -287,7 +292,8 @@ def as_text(explanation: Explanation) -> str:
     lines += [f"({notice})" for notice in explanation.notices]
     lines += ["", *map(str, explanation.messages)]
     if not explanation.messages:
-        lines.append(f"no rule is broken; {len(explanation.table)} were asked")
+        count = len(explanation.table)
+        lines.append(f"no rule is broken; {count} {'was' if count == 1 else 'were'} asked")
     lines += ["", *_summary(explanation)]
     return "\n".join(lines).rstrip() + "\n"
 

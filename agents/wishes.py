@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agents.config import parse_assignment
+from envs.plan import chord_bars
 from envs.theory import parse_range
 
 MELODY = "composition/Melody-v0"  # the environment that takes wishes
@@ -24,7 +25,7 @@ def asked(value: object) -> bool:
 
 
 def wished(wishes: Mapping[str, Any]) -> tuple[str, ...]:
-    """Wishes as task arguments, name=value each.
+    """Wishes as task arguments, name=value each; as many bars as there are of chords if unsaid.
 
     Args:
         wishes: those named in WISHES, among other settings; empty or None where nothing is asked
@@ -37,6 +38,8 @@ def wished(wishes: Mapping[str, Any]) -> tuple[str, ...]:
     if wishes["range"]:
         found["low"], found["high"] = parse_range(wishes["range"])
     found |= {name: wishes[name] for name in ("bars", "grid", "pickup")}
+    if found["chords"] and not asked(found["bars"]) and chord_bars(found["chords"]) > 1:
+        found["bars"] = chord_bars(found["chords"])  # one chord says nothing of the length
     return tuple(f"{name}={_quoted(value)}" for name, value in found.items() if asked(value))
 
 

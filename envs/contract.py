@@ -11,12 +11,16 @@ import functools
 import hashlib
 import importlib
 import importlib.util
+import inspect
+import os
 import sys
+import sysconfig
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +35,15 @@ BUILDER = "rewards.total:build"
 
 RewardFunction = Callable[[Score], npt.NDArray[Any]]
 RewardSpec = str | RewardFunction | Mapping[str, Any]
+OfNotes = Callable[..., float]
+
+_ROOT = Path(__file__).resolve().parents[1]
+# How the file names of code begin that is no user's: ours, Python's and what is installed.
+NOT_THEIRS = (
+    *(str(_ROOT / name) + os.sep for name in ("envs", "pretrained", "rewards", "agents")),
+    *(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")),
+    "<",
+)
 
 
 class RewardError(Exception):
@@ -96,17 +109,34 @@ class RewardTerm(Protocol):
         ...
 
 
-def cellwise(fn: RewardFunction) -> RewardFunction:
+@overload
+def cellwise(fn: RewardFunction) -> RewardFunction: ...
+@overload
+def cellwise(fn: None = None) -> Callable[[RewardFunction], RewardFunction]: ...
+def cellwise(fn: RewardFunction | None = None) -> Any:
     """Promise that a reward function works through the Score's facts and scans alone.
 
     It may then be asked at the newest cell only, seeing facts (B, 1, 1), which makes a step cost
     the same however long the piece is. Without the promise it gets the whole piece so far.
     """
+    if fn is None:  # @cellwise()
+        return cellwise
     fn.cellwise = True  # type: ignore[attr-defined]
     return fn
 
 
-def per_piece(fn: Callable[..., float]) -> RewardFunction:
+def _number(paid: Any, what: str) -> float:
+    """What a function of notes returned, if it is a number."""
+    if paid is None:
+        raise TypeError(f"returned None for {what}; expected a number: is a return missing?")
+    return float(paid)
+
+
+@overload
+def per_piece(fn: OfNotes) -> RewardFunction: ...
+@overload
+def per_piece(fn: None = None) -> Callable[[OfNotes], RewardFunction]: ...
+def per_piece(fn: OfNotes | None = None) -> Any:
     """Turn a function of one finished piece's notes into a reward function.
 
     Keyword arguments of the function are parameters of the reward.
@@ -116,16 +146,16 @@ def per_piece(fn: Callable[..., float]) -> RewardFunction:
     ...     return float(len(notes))
     """
 
+    if fn is None:  # @per_piece()
+        return per_piece
+
     @functools.wraps(fn)
     def reward(score: Score, **parameters: Any) -> npt.NDArray[np.float32]:
         decode = score.task.codec.decode
-        values = [
-            fn(
-                sorted(note for v, voice in enumerate(piece) for note in decode(voice, v)),
-                **parameters,
-            )
-            for piece in score.tokens
-        ]
+        values = []
+        for row, piece in enumerate(score.tokens):
+            notes = sorted(note for v, voice in enumerate(piece) for note in decode(voice, v))
+            values.append(_number(fn(notes, **parameters), f"piece {row}"))
         return np.asarray(values, np.float32)
 
     return reward
@@ -164,7 +194,11 @@ class Onset:
         )
 
 
-def per_note(fn: Callable[..., float]) -> RewardFunction:
+@overload
+def per_note(fn: OfNotes) -> RewardFunction: ...
+@overload
+def per_note(fn: None = None) -> Callable[[OfNotes], RewardFunction]: ...
+def per_note(fn: OfNotes | None = None) -> Any:
     """Turn a function of a note and the one before it into a reward function.
 
     `fn(note, previous)` is asked once for each note of a voice, and what it gives is paid in the
@@ -177,6 +211,8 @@ def per_note(fn: Callable[..., float]) -> RewardFunction:
     ... def steps(note, previous):
     ...     return float(previous is not None and 1 <= abs(note.pitch - previous.pitch) <= 2)
     """
+    if fn is None:  # @per_note()
+        return per_note
 
     @functools.wraps(fn)
     def reward(score: Score, **parameters: Any) -> npt.NDArray[np.float32]:
@@ -193,7 +229,8 @@ def per_note(fn: Callable[..., float]) -> RewardFunction:
             note = Onset(*facts)
             length = (note.start if ended < 0 else ended) - begun
             previous = Note(begun, length, pitch, note.voice) if begun >= 0 else None
-            paid.append(fn(note, previous, **parameters))
+            given = fn(note, previous, **parameters)
+            paid.append(_number(given, f"the note at cell {note.start}"))
         value[onset] = paid
         return value
 
@@ -206,6 +243,22 @@ def _follow_stops(state: tuple[Any, ...], here: Score) -> tuple[tuple[Any, ...],
     ended = here.rest & (here.previous_onset >= 0) & (stop < 0)
     after = np.where(here.onset, np.int16(-1), np.where(ended, here.cell.astype(np.int16), stop))
     return (after,), (stop,)
+
+
+def place_of(error: BaseException, fn: Any = None) -> str:
+    """'(file.py:line)' of what raised: the last line that is neither ours nor a library's.
+
+    Args:
+        error: what was raised.
+        fn: the function that was called, whose first line it is if none of its own was reached.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [each for each in frames if not each.filename.startswith(NOT_THEIRS)]
+    code = getattr(inspect.unwrap(fn), "__code__", None) if callable(fn) else None
+    if not theirs and code is not None:
+        return f"({Path(code.co_filename).name}:{code.co_firstlineno})"
+    last = (theirs or frames)[-1]
+    return f"({Path(last.filename).name}:{last.lineno})"
 
 
 def resolve(spec: str) -> Any:
@@ -260,7 +313,7 @@ def _load_file(path: Path, spec: str) -> ModuleType:
     except (Exception, SystemExit) as error:  # whatever the file raises is that file's message
         del sys.modules[name]
         raise ValueError(
-            f"{quoted(spec)}: {path} failed: {type(error).__name__}: {error}"
+            f"{quoted(spec)}: {path} failed: {type(error).__name__}: {error} {place_of(error)}"
         ) from error
     return module
 

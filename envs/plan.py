@@ -64,11 +64,7 @@ def parse_chords(text: str, key: Key, bars: int) -> tuple[tuple[Chord, ...], ...
     Raises:
         ValueError: a word that is no chord, an empty bar, or more bars than there are.
     """
-    if len(text) > MAX_LINE:
-        raise ValueError(f"chords of {len(text)} characters, expected at most {MAX_LINE}")
-    rows = [row.split() for row in text.strip().strip("|").split("|")]
-    if "|" not in text:
-        rows = [[word] for word in rows[0]]
+    rows = _bars_of(text)
     if not rows or not all(rows):
         raise ValueError(
             f"chords {quoted(text)}: expected words such as 'I IV V I' or 'C | F G7 | C'"
@@ -76,9 +72,26 @@ def parse_chords(text: str, key: Key, bars: int) -> tuple[tuple[Chord, ...], ...
     if sum(map(len, rows)) > MAX_WORDS:
         raise ValueError(f"chords: {sum(map(len, rows))} of them, expected at most {MAX_WORDS}")
     if len(rows) > bars:
-        raise ValueError(f"chords {quoted(text)} fill {len(rows)} bars; the piece has {bars}")
+        raise ValueError(
+            f"chords {quoted(text)} fill {len(rows)} bars and the piece has {bars}; expected as "
+            "many at most: ask for more bars"
+        )
     read = [tuple(parse_chord(word, key) for word in row) for row in rows]
     return tuple(read[bar % len(read)] for bar in range(bars))
+
+
+def _bars_of(text: str) -> list[list[str]]:
+    """The words of each bar."""
+    if len(text) > MAX_LINE:
+        raise ValueError(f"chords of {len(text)} characters, expected at most {MAX_LINE}")
+    if "|" not in text:
+        return [[word] for word in text.split()]
+    return [row.split() for row in text.strip().strip("|").split("|")]
+
+
+def chord_bars(text: str) -> int:
+    """How many bars a line of chords fills."""
+    return len(_bars_of(text))
 
 
 @lru_cache(maxsize=512)

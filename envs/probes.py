@@ -273,6 +273,20 @@ def is_pure(trial: Trial) -> str:
     return ""
 
 
+def is_a_violation(trial: Trial) -> str:
+    """A rule gives violations, from 0 to 1."""
+    value = trial.value
+    if not getattr(trial.term.fn, "violation", False) or not value.size:
+        return ""
+    worst = float(value.max() if value.max() > 1 else value.min())
+    if 0 <= worst <= 1:
+        return ""
+    return (
+        f"is a rule and gave {worst:g}, expected a violation from 0 to 1. Let the weight say how "
+        "much it costs; a function that pays is no rule"
+    )
+
+
 def is_picklable(trial: Trial) -> str:
     """It can be sent to a worker process. It is written only, and never read back."""
     try:
@@ -288,7 +302,7 @@ def is_picklable(trial: Trial) -> str:
 # In this order; what fails a promise of FIRST is not tried further.
 FIRST: tuple[Callable[[Trial], str], ...] = (answers, repeats)
 REST: tuple[Callable[[Trial], str], ...] = (
-    *(is_alone, looks_back_only, keeps_cellwise, is_pure, is_picklable),
+    *(is_alone, looks_back_only, keeps_cellwise, is_pure, is_a_violation, is_picklable),
 )
 
 

@@ -36,7 +36,7 @@ from pretrained.abc_reader import GridTune, TuneError, read_tune
 from pretrained.corpus import COLLECTIONS, collection_files, load_corpus, split_tunes
 from pretrained.judge import with_its_mode
 from pretrained.pieces import scores
-from rewards.rule import REGISTRY
+from rewards.rule import REGISTRY, has_to_judge
 from rewards.total import PACKS, build, pack_names, read_pack
 
 ESSEN = "essenFolksong"
@@ -49,13 +49,6 @@ VERDICTS = {
     *("final_tonic", "unique_climax", "late_climax", "contour_arch", "step_leap_balance"),
     *("pitch_entropy", "pitch_variety", "rhythmic_variety", "rhythmic_coherence", "rest_share"),
     *("motif_return", "cadence"),
-}
-# What a task needs before a rule has anything to say.
-NEEDS = {
-    "chord_tones": "chords",
-    "non_chord_resolution": "chords",
-    "phrase_parallelism": "phrases",
-    "phrase_contrast": "phrases",
 }
 # The cantus firmi of Fux, Gradus ad Parnassum (1725), by mode.
 CANTUS_FIRMI = {
@@ -193,7 +186,7 @@ def rates(
     for score in pieces:
         notes = score.onset.sum(axis=(1, 2))
         for name, fn in fns.items():
-            if name in NEEDS and not getattr(score.task, NEEDS[name]):
+            if not has_to_judge(fn, score.task):
                 continue
             value = np.broadcast_to(np.asarray(fn(score), np.float64), score.tokens.shape)
             sums[name].append(value.sum(axis=(1, 2)))

@@ -231,6 +231,7 @@ def _first_of_letters(plan: Sequence[Phrase], before: int) -> list[Phrase]:
     source="Lerdahl and Jackendoff, A Generative Theory of Tonal Music (1983), grouping "
     "preference rule 6: parallelism",
     says="the phrase does not begin like the one that it is a variant of",
+    needs="phrases",
 )
 def phrase_parallelism(score: Score, *, part: float = 0.5, most: float = 0.25) -> Array:
     """Phrases of one letter begin alike; each is judged at its last cell against the first.
@@ -259,6 +260,7 @@ def phrase_parallelism(score: Score, *, part: float = 0.5, most: float = 0.25) -
 @rule(
     source="Schoenberg, Fundamentals of Musical Composition (1967): the contrasting middle section",
     says="the phrase is too much like one that it should contrast with",
+    needs="phrases",
 )
 def phrase_contrast(score: Score, *, most: float = 0.75) -> Array:
     """Phrases of different letters differ; each is judged at its last cell.

@@ -20,7 +20,11 @@ TONIC, DOMINANT = 0, 7  # semitones above the tonic
 PISTON = "Piston, Harmony (1941), nonharmonic tones"
 
 
-@rule(source=PISTON, says="{note} falls on a strong place and is foreign to its chord")
+@rule(
+    source=PISTON,
+    says="{note} falls on a strong place and is foreign to its chord",
+    needs="chords",
+)
 def chord_tones(score: Score, *, strong: int = 1) -> Array:
     """A note that begins on a strong place belongs to the chord that the task has there.
 
@@ -38,7 +42,11 @@ def chord_tones(score: Score, *, strong: int = 1) -> Array:
     return (~score.in_chord & (score.level <= strong)).astype(np.float32)
 
 
-@rule(source=PISTON, says="{previous}-{note}: a note foreign to its chord does not move on by step")
+@rule(
+    source=PISTON,
+    says="{previous}-{note}: a note foreign to its chord does not move on by step",
+    needs="chords",
+)
 def non_chord_resolution(score: Score, *, largest: int = 2) -> Array:
     """A note foreign to its chord moves on by step, either way; marked is the note after it.
 

@@ -19,42 +19,79 @@ from envs.contract import RewardFunction, cellwise
 from envs.notation import score_from_text
 from envs.score import Score
 from envs.tape import Array
+from envs.task import Task
 from envs.theory import interval_name
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 REGISTRY: dict[str, RewardFunction] = {}
 
+MARK = (
+    "If it asks facts of the score alone, cell by cell, put @cellwise of envs.contract above it; "
+    "what is judged on the whole piece says nothing about the next cell"
+)
 NOTE_NAMES = ("note", "previous", "before", "first", "lowest", "highest", "start", "turn")
 CHILDREN_PIECES, CHILDREN_CELLS = 2**13, 2**20  # looked at together: bounds memory
 
 
-def term(*, source: str, says: str = "") -> Callable[[F], F]:
+def term(*bare: Any, source: str = "", says: str = "", needs: str = "") -> Callable[[F], F]:
     """Register a cell-wise reward function under its own name.
 
     Args:
+        bare: nothing; a function here was decorated without parentheses.
         source: where the formula or rule comes from.
         says: what to tell a person where it costs; may hold what `describe` fills in, and the
             function's parameters by name, such as {min_leap}.
+        needs: 'chords' or 'phrases' if it has nothing to judge in a task without.
+
+    Raises:
+        TypeError: no source, as without parentheses.
+        ValueError: words that `says` does not know, or the name of a term that ships.
     """
+    if bare or not source:
+        raise TypeError(
+            "expected a source: write @rule(source='where it comes from', says='what is wrong') "
+            "above the function"
+        )
 
     def register(fn: F) -> F:
         marked: Any = cellwise(fn)
-        marked.source, marked.says = source, says
+        marked.source, marked.says, marked.needs = source, says, needs
         parameters = inspect.signature(fn).parameters.values()
         marked.defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
         marked.violation = getattr(fn, "violation", False)
+        _check_words(fn.__name__, says, marked.defaults)
+        ships = getattr(REGISTRY.get(fn.__name__), "__module__", fn.__module__)
+        if ships != fn.__module__ and ships.startswith("rewards."):
+            raise ValueError(
+                f"{fn.__name__!r} is the name of a term that ships ({ships}); give yours another"
+            )
         REGISTRY[fn.__name__] = fn
         return fn
 
     return register
 
 
-def rule(*, source: str, says: str = "", lost: RewardFunction | None = None) -> Callable[[F], F]:
+def _check_words(name: str, says: str, parameters: Mapping[str, object]) -> None:
+    """Raise ValueError unless a message can be filled in."""
+    known = [*NOTE_NAMES, "interval", "leap", "key", *parameters]
+    try:
+        says.format(**{**dict.fromkeys(known, ""), **parameters})
+    except (LookupError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f"rule {name!r}: its message {says!r} cannot be filled in ({error}); expected words "
+            f"among {', '.join(f'{{{word}}}' for word in known)}"
+        ) from None
+
+
+def rule(
+    *bare: Any, source: str = "", says: str = "", needs: str = "",
+    lost: RewardFunction | None = None,
+) -> Callable[[F], F]:  # fmt: skip
     """Register a rule: a function whose value is a violation in [0, 1].
 
     Args:
-        source, says: as `term`.
+        bare, source, says, needs: as `term`.
         lost: for a rule that is judged later than it is broken: says of each cell, with the rule's
             own parameters, whether the rule can no longer be kept, whatever is written behind it.
             Without, that is known where the rule itself is broken.
@@ -63,9 +100,16 @@ def rule(*, source: str, says: str = "", lost: RewardFunction | None = None) -> 
     def register(fn: F) -> F:
         marked: Any = fn
         marked.violation, marked.lost = True, lost
-        return term(source=source, says=says)(fn)
+        return register_term(fn)
 
+    register_term = term(*bare, source=source, says=says, needs=needs)
     return register
+
+
+def has_to_judge(fn: RewardFunction, task: Task) -> bool:
+    """Whether a task has what a rule judges: chords or phrases, where it needs them."""
+    needs = getattr(fn, "needs", "")
+    return not needs or bool(getattr(task, needs))
 
 
 @dataclass(frozen=True)
@@ -228,7 +272,7 @@ def forbids(fn: RewardFunction, score: Score, sign: float = -1.0) -> Array:
     if not getattr(fn, "cellwise", False):
         raise ValueError(
             f"{getattr(fn, '__name__', fn)!r} cannot be a mask: expected a function marked "
-            "cellwise, as one of the whole piece says nothing about the next cell"
+            f"cellwise. {MARK}"
         )
     allowed = score.task.codec.allowed(score)
     forbidden = np.zeros_like(allowed)

@@ -11,7 +11,6 @@ import functools
 import inspect
 import math
 import tomllib
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from envs.contract import RewardError, RewardFunction, RewardSpec, resolve
+from envs.contract import RewardError, RewardFunction, RewardSpec, place_of, resolve
 from envs.panel import noise
 from envs.probes import Trial, is_causal
 from envs.score import Score
@@ -69,7 +68,7 @@ class Term:
         try:
             value = self.fn(score)
         except (Exception, SystemExit) as error:  # whatever it raises, name the term
-            raise RewardError(f"reward term {self.name!r} {_told(error)}") from error
+            raise RewardError(f"reward term {self.name!r} {_told(error, self.fn)}") from error
         shape = score.tokens.shape
         if type(value) is not np.ndarray or value.dtype.kind not in "biuf":
             dtype = f" of {value.dtype}" if isinstance(value, np.ndarray) else ""
@@ -158,10 +157,9 @@ class Term:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _told(error: BaseException) -> str:
+def _told(error: BaseException, fn: Any) -> str:
     """What a function did that raised, and where."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"({Path(last.filename).name}:{last.lineno})"
+    where = place_of(error, fn)
     if isinstance(error, ValueError) and "read-only" in str(error):
         return (
             f"writes into the score {where}, which others read too: its arrays are read-only. "
@@ -268,6 +266,8 @@ def find(spec: str) -> RewardFunction:
     """
     if spec in REGISTRY:
         return REGISTRY[spec]
+    if spec.endswith(".py"):
+        raise ValueError(f"reward {spec!r} names a file; expected {spec}:function")
     if ":" not in spec:
         known = [*REGISTRY, *FACTORIES, *pack_names()]
         raise ValueError(
@@ -276,6 +276,11 @@ def find(spec: str) -> RewardFunction:
             f"Built in: {', '.join(known)}"
         )
     fn = resolve(spec)
+    if isinstance(fn, type):
+        raise ValueError(
+            f"reward {spec!r} is a class; expected an instance of it, such as one that the file "
+            f"makes by mine = {fn.__name__}()"
+        )
     if not callable(fn):
         raise ValueError(f"reward {spec!r} is {type(fn).__name__}, expected a function of a Score")
     return fn
@@ -344,6 +349,13 @@ def _check_parameters(name: str, fn: Callable[..., Any], params: dict[str, Any])
             raise ValueError(
                 f"reward {name!r} has no parameter {param!r}.{did_you_mean(param, known)} "
                 f"Beside its weight {takes}"
+            )
+    for other in others:
+        value, default = params.get(other.name, other.default), other.default
+        number = isinstance(default, (int, float)) and not isinstance(default, bool)
+        if number and (not isinstance(value, (int, float)) or isinstance(value, bool)):
+            raise ValueError(
+                f"reward {name!r}: {other.name}={value!r}, expected a number such as {default!r}"
             )
 
 

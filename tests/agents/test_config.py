@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.arguments import parse_arguments
-from agents.config import TrainConfig, from_mapping, read_toml, to_toml
+from agents.config import TrainConfig, from_mapping, parse_term, read_toml, to_toml
 
 
 def reread(config):
@@ -20,6 +20,17 @@ def reread(config):
 
 def parse(*words):
     return parse_arguments(list(words))[0]
+
+
+def test_a_weight_that_is_left_out_is_1():
+    assert parse_term("in_key") == ("in_key", 1)
+    assert parse_term("a,b.py:f,least=2,names=[1,2]") == (
+        "a,b.py:f",
+        {"weight": 1, "least": 2, "names": [1, 2]},
+    )
+    for wrong in ("in_key=", "=2", ""):
+        with pytest.raises(ValueError, match="expected name=weight"):
+            parse_term(wrong)
 
 
 # -- there and back --------------------------------------------------------------------------------

@@ -196,6 +196,10 @@ def test_wishes_take_the_place_of_the_tasks_words():
     assert merged(("bars=4", "grid=4"), ("bars=8",)) == ("grid=4", "bars=8")
     with pytest.raises(ValueError, match="expected lowest-highest"):
         wished(asked | {"chords": "", "phrases": "", "range": "D4"})
+    harmony = {"phrases": "", "bars": None}
+    assert "bars=3" in wished(asked | harmony | {"chords": "C | F G7 | C"})
+    assert "bars=8" in wished(asked | harmony | {"chords": "C | F G7 | C", "bars": 8})
+    assert not any("bars" in word for word in wished(asked | harmony | {"chords": "C"}))
     spoken = wished(asked | {"chords": "", "phrases": "", "bars": 0, "pickup": 0})
     assert {"bars=0", "pickup=0"} <= set(spoken)  # a wrong number is told of, not passed over
 

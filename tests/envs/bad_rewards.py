@@ -162,6 +162,14 @@ def cellwise_per_piece(score):
     return score.onset.sum(axis=(1, 2)) * 1.0
 
 
+def too_strict(score):
+    """Marked as a rule, as `rewards.rule.rule` does it."""
+    return score.onset * 5.0
+
+
+too_strict.violation = True  # type: ignore[attr-defined]
+
+
 def pays_for_silence(score):
     return score.rest * 1.0
 

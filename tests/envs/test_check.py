@@ -36,6 +36,7 @@ BROKEN = {
     bad.draws: ("differs per call", "draws random numbers"),
     bad.draws_a_little: ("differs per call", "draws random numbers"),
     bad.tells_the_time: ("differs per call", "reads the clock"),
+    bad.too_strict: ("is a rule and gave 5", "from 0 to 1"),
     bad.gives_masked_arrays: ("returned MaskedArray", "expected a numpy array"),
     bad.changes_the_task: ("writes into the task", "bars=7"),
     bad.leaves: ("raised SystemExit: 0", "bad_rewards.py:"),

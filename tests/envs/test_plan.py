@@ -48,7 +48,7 @@ def test_chords_have_the_tones_that_textbooks_give_them(word, key, root, tones):
     [
         ("H7", "chord 'H7': expected a roman numeral"),
         ("I | | V", "expected words such as"),
-        ("I II III IV V", "fill 5 bars; the piece has 4"),
+        ("I II III IV V", "fill 5 bars and the piece has 4; .* more bars"),
         ("| " + "I " * 300 + "| V", "301 of them, expected at most 256"),
         ("xyz", "chord 'xyz'"),
         ("C%s" % ("9" * 200), "expected a roman numeral"),

@@ -16,7 +16,6 @@ from pretrained.corpus import COLLECTIONS
 from rewards.calibrate import (
     CANTUS_FIRMI,
     MOST,
-    NEEDS,
     VERDICTS,
     Rate,
     chorale_sopranos,
@@ -34,6 +33,11 @@ from rewards.melody import in_key, leap_recovery
 from rewards.total import build, pack_names, read_pack
 from tests.rewards.lines import noise, piece
 
+# Which rules have nothing to say without chords or a plan of phrases.
+NEEDS = {
+    **dict.fromkeys(("chord_tones", "non_chord_resolution"), "chords"),
+    **dict.fromkeys(("phrase_parallelism", "phrase_contrast"), "phrases"),
+}
 PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
 STYLED = [name for name in pack_names() if style(name)[0]]
 
@@ -104,6 +108,7 @@ def test_verdicts_and_needs_are_those_that_the_rules_show():
                 early |= {name} if value[..., :-1].any() else set()
                 ever |= {name} if value.any() else set()
     assert fns.keys() - ever == NEEDS.keys()
+    assert {name: fn.needs for name, fn in fns.items() if fn.needs} == NEEDS
     assert ever - early == VERDICTS
     full = noise(Task(bars=4, chords="I IV V I", phrases="ABAB"), 60, **spread)
     copied = Score(np.tile(full.tokens[..., :16], 4), full.task)

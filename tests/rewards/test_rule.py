@@ -143,6 +143,33 @@ def test_remarks_follow_the_sign_of_the_weight():
     assert "a further leap" in str(costs[0])
 
 
+def test_a_rule_without_a_source_says_how_a_rule_is_written():
+    with pytest.raises(TypeError, match=r"write @rule\(source='where it comes from'"):
+        rule(lambda score: score.onset * 0.0)
+    with pytest.raises(TypeError, match=r"write @rule\(source='where it comes from'"):
+        rule()
+
+
+@pytest.mark.parametrize("says", ["{note} is {bad}", "{note:d}", "{", "{most} {0}"])
+def test_a_message_that_cannot_be_filled_in_is_refused_at_once(says):
+    def loud(score, *, most=3):
+        return score.onset * 0.0
+
+    with pytest.raises(ValueError, match=r"message .* cannot be filled in .*\{note\}, .*\{most\}"):
+        rule(source="me", says=says)(loud)
+    assert "loud" not in REGISTRY
+
+
+def test_a_rule_of_one_s_own_does_not_take_the_name_of_one_that_ships():
+    def in_key(score):
+        return score.onset * 1.0
+
+    before = REGISTRY["in_key"]
+    with pytest.raises(ValueError, match=r"name of a term that ships \(rewards.melody\)"):
+        rule(source="me", says="{note}")(in_key)
+    assert REGISTRY["in_key"] is before
+
+
 def test_words_for_the_notes_around_a_cell():
     score = score_from_text("C4 G4 E4")
     says = "{before} {previous} {note} {interval} {key}"

@@ -153,6 +153,9 @@ def test_a_reward_survives_pickling():
         ({"in_key": {"weight": 1, "min_leap": 3}}, "no parameter 'min_leap'"),
         ({"leap_recovery": {"min_leep": 3}}, "Did you mean 'min_leap'"),
         ({"rl_tuner": {"weight": 1.0, "depth": 2}}, "takes a weight only"),
+        ({"leap_recovery": {"min_leap": "high"}}, "min_leap='high', expected a number such as 5"),
+        ("mine.py", "names a file; expected mine.py:function"),
+        ("rewards.likelihood:Likelihood", "is a class; expected an instance of it"),
         ({"nowhere.py:f": 1.0}, "no file 'nowhere.py'"),
         ({"no_such_module:f": 1.0}, "cannot be imported"),
         ({"rewards.melody:in_kee": 1.0}, "Did you mean 'in_key'"),
@@ -162,6 +165,34 @@ def test_a_reward_survives_pickling():
 def test_a_wrong_spec_says_what_to_do(spec, message):
     with pytest.raises(ValueError, match=message):
         build(spec)
+
+
+def test_marks_may_have_parentheses(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from envs.contract import cellwise, per_note, per_piece\n"
+        "@cellwise()\ndef a(score):\n    return score.onset * 1.0\n"
+        "@per_piece()\ndef b(notes):\n    return len(notes)\n"
+        "@per_note()\ndef c(note, previous):\n    return 1.0\n"
+    )
+    reward = build({f"{tmp_path}/mine.py:{name}": 1.0 for name in "abc"})
+    paid = reward.breakdown(score_from_text("C4 D4 E4 F4"))
+    assert [values.sum() for values in paid.values()] == [4, 4, 4]
+
+
+NOTHING = {
+    "per_piece": ("@per_piece\ndef f(notes):\n    pass\n", r"None for piece 0.*\(mine.py:3\)"),
+    "per_note": ("@per_note\ndef f(a, b):\n    pass\n", r"None for the note at cell 0"),
+    "argument": ("def f(score, strength):\n    pass\n", r"'strength' \(mine.py:2\)"),
+    "inside": ("def f(score):\n    return np.ones(3) @ np.ones(4)\n", r"\(mine.py:3\)"),
+}
+
+
+@pytest.mark.parametrize(("code", "told"), NOTHING.values(), ids=NOTHING)
+def test_the_line_that_is_named_is_the_user_s(tmp_path, code, told):
+    path = tmp_path / "mine.py"
+    path.write_text(f"import numpy as np; from envs.contract import *\n{code}")
+    with pytest.raises(RewardError, match=told):
+        build(f"{path}:f").prepare(Task())
 
 
 def test_a_file_that_fails_is_named(tmp_path):
