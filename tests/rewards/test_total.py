@@ -180,7 +180,7 @@ def test_marks_may_have_parentheses(tmp_path):
 
 
 NOTHING = {
-    "per_piece": ("@per_piece\ndef f(notes):\n    pass\n", r"None for piece 0.*\(mine.py:3\)"),
+    "per_piece": ("@per_piece\ndef f(notes):\n    pass\n", r"None for piece 0.*\(mine.py:2\)"),
     "per_note": ("@per_note\ndef f(a, b):\n    pass\n", r"None for the note at cell 0"),
     "argument": ("def f(score, strength):\n    pass\n", r"'strength' \(mine.py:2\)"),
     "inside": ("def f(score):\n    return np.ones(3) @ np.ones(4)\n", r"\(mine.py:3\)"),
