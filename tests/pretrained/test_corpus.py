@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from fractions import Fraction
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -313,3 +316,51 @@ def test_beats(meter: tuple[int, int], bar: int, beat: int) -> None:
     empty = np.zeros(0, dtype=np.int16)
     tune = corpus.Tune(empty, empty, meter, 0, "", "airdsAirs", "train", 0)
     assert (tune.bar_cells, tune.beat_cells) == (bar, beat)
+
+
+@pytest.fixture
+def few(monkeypatch, tmp_path):
+    """The first tunes of each collection, as files of their own."""
+
+    def files(collection: str) -> list[Path]:
+        files = (corpus.split_tunes(file.read_text("utf-8")) for file in found(collection))
+        texts = islice((text for file in files for text in file), 25)
+        path = tmp_path / f"{collection}.abc"
+        path.write_text("".join(texts), "utf-8")
+        return [path]
+
+    found = corpus.collection_files
+    monkeypatch.setattr(corpus, "collection_files", files)
+    return corpus.parse_corpus(progress=False)
+
+
+def test_parsing_anew_gives_the_tunes_that_ship(few, shipped: corpus.Corpus) -> None:
+    known = {(t.collection, t.title, t.tokens.tobytes(), t.position.tobytes(), t.meter, t.tonic)
+             for t in shipped.tunes}  # fmt: skip
+    assert len(few.tunes) > 60
+    assert {t.collection for t in few.tunes} == corpus.COLLECTIONS.keys()
+    for tune in few.tunes:
+        position = tune.position.astype(np.int16).tobytes()
+        key = (tune.collection, tune.title, tune.tokens.astype(np.int16).tobytes())
+        assert (*key, position, tune.meter, tune.tonic) in known
+    for name, counts in few.report.items():
+        dropped = sum(count for reason, count in counts.items() if reason.startswith("dropped"))
+        assert counts["kept"] + dropped == counts["tunes"] == 25
+        assert counts["kept"] == sum(tune.collection == name for tune in few.tunes)
+        assert few.credits[name].keys() == {"transcribers", "books"}
+    assert any(few.credits[name]["books"] for name in few.credits)
+
+
+def test_the_command_rewrites_the_cache_and_counts(few, monkeypatch, tmp_path, capsys) -> None:
+    cache = tmp_path / "data" / "folk.npz"
+    monkeypatch.setattr(corpus, "CACHE", cache)
+    monkeypatch.setattr(corpus, "parse_corpus", lambda: few)
+    corpus.main()
+    said = capsys.readouterr().out
+    assert len(corpus.load_corpus(cache).tunes) == len(few.tunes)
+    total = said.split("\nall\n")[1]
+    assert int(re.search(r"kept +(\d+)", total)[1]) == len(few.tunes)
+    assert int(re.search(r"tunes +(\d+)", total)[1]) == 100
+    parts = [int(re.search(rf"{part} +(\d+)", total)[1]) for part in ("train", "valid", "test")]
+    assert sum(parts) == len(few.tunes)
+    assert "folk.npz: " in said
