@@ -6,9 +6,12 @@ import hashlib
 import inspect
 import platform
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from envs.contract import FILE_MODULE
 
 if TYPE_CHECKING:
     from rewards.total import RewardSum
@@ -61,9 +64,13 @@ def _commit() -> str:
 
 
 def _where(fn: Any) -> str:
+    """Module and name of a reward; of a file its name alone, as the folder may be moved."""
     fn = inspect.unwrap(fn)
     target = fn if hasattr(fn, "__qualname__") else type(fn)
-    return f"{target.__module__}:{target.__qualname__}"
+    place = target.__module__
+    if place.startswith(FILE_MODULE):
+        place = Path(str(sys.modules[place].__file__)).name
+    return f"{place}:{target.__qualname__}"
 
 
 def _source_hash(fn: Any) -> str:

@@ -32,6 +32,7 @@ from envs.theory import did_you_mean, quoted
 
 # Found when an environment is made, as Gymnasium finds entry points: `envs` imports no rewards.
 BUILDER = "rewards.total:build"
+FILE_MODULE = "reward_file_"  # how the module of a reward's file is named, before a hash
 
 RewardFunction = Callable[[Score], npt.NDArray[Any]]
 RewardSpec = str | RewardFunction | Mapping[str, Any]
@@ -300,7 +301,7 @@ def _load_file(path: Path, spec: str) -> ModuleType:
         raise ValueError(f"{quoted(spec)}: no file {str(path)!r} in {Path.cwd()}")
     source = path.read_bytes()
     digest = hashlib.sha256(str(path.resolve()).encode() + source).hexdigest()[:12]
-    name = f"reward_file_{digest}"
+    name = FILE_MODULE + digest
     if name in sys.modules:
         return sys.modules[name]
     found = importlib.util.spec_from_file_location(name, path)

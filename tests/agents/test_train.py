@@ -15,6 +15,7 @@ from safetensors.torch import load as from_bytes
 from agents import algorithms
 from agents import train as training
 from agents.arguments import parse_arguments
+from agents.provenance import made_with
 from agents.run import Run
 from agents.vec_env import CompositionVecEnv, make_env
 from envs.notation import notes_of, read_notes, score_from_text
@@ -131,6 +132,18 @@ def test_the_report_holds_prior_and_agent(run):
     for row in ("notes not in key", "starts on the tonic", "distinct pieces"):
         assert row in text
         assert row in report["columns"]["agent"]
+
+
+def test_a_reward_s_file_is_known_by_its_name_and_content_wherever_it_lies(tmp_path):
+    code = "def f(score):\n    return score.onset * 1.0\n"
+    found = []
+    for place in ("here", "there"):
+        file = tmp_path / place / "mine.py"
+        file.parent.mkdir()
+        file.write_text(code)
+        found.append(made_with(file, build(f"{file}:f"))["rewards"][f"{file}:f"])
+    assert found[0] == found[1]
+    assert found[0]["source"] == "mine.py:f"
 
 
 def test_provenance_names_what_the_run_was_made_with(run, tiny_checkpoint):
