@@ -44,6 +44,16 @@ def test_transposition_changes_nothing():
         np.testing.assert_array_equal(low[name], high[name])
 
 
+def test_a_batch_is_counted_piece_by_piece():
+    task = Task(bars=1)
+    lines = [score_of(parse_notes(line), task) for line in ("C4 E4 G4", "A4:2 B4:2 C5 D5", "r:16")]
+    both = histograms(Score(np.concatenate([line.tokens for line in lines]), task))
+    for name, wide in {"pitch class": 12, "interval": 25, "note length": 17}.items():
+        assert both[name].shape == (3, wide)
+        for row, line in enumerate(lines):
+            np.testing.assert_array_equal(both[name][row], histograms(line)[name][0])
+
+
 def test_overlap_of_what_is_alike_and_of_what_is_not():
     rng = np.random.default_rng(0)
     real, same = rng.dirichlet(np.ones(12), 150), rng.dirichlet(np.ones(12), 400)
@@ -79,6 +89,27 @@ def test_real_pieces_are_held_out_parts_that_end_at_home():
     assert (real.tokens[:, 0, 0] != 1).all()
     assert real_pieces(Task(meter="7/8", bars=8)) is None
     assert lk.likeness(Score.page(Task(meter="7/8"), 1)) == {}
+
+
+def test_real_pieces_of_every_tonic_are_those_of_the_mode():
+    minor = [real_pieces(Task(key=f"{tonic} minor", meter="6/8", bars=8)) for tonic in ("A", "C", "F#")]
+    assert str(minor[0].task.key) == "A minor"
+    for other in minor[1:]:
+        np.testing.assert_array_equal(other.tokens, minor[0].tokens)
+
+
+def test_likeness_is_told_in_per_cent():
+    real = real_pieces(Task(meter="6/8", bars=8))
+    same, half = lk.likeness(real), real[: real.batch // 2]
+    names = ("pitch class", "interval", "note length")
+    assert list(same) == [f"{n}, {what}" for what in ("overlap", "divergence") for n in names]
+    ours, theirs = histograms(half), histograms(real)
+    found = lk.likeness(half)
+    for name in names:
+        assert 90 < same[f"{name}, overlap"] <= 100
+        assert same[f"{name}, divergence"] == pytest.approx(0)
+        assert found[f"{name}, overlap"] == 100 * overlap(ours[name], theirs[name])
+        assert found[f"{name}, divergence"] == 100 * divergence(ours[name], theirs[name]) > 0
 
 
 def test_violations_are_counted_without_their_weights():
