@@ -236,9 +236,11 @@ def read_masks(words: Sequence[str], reward: RewardSum) -> RewardSum:
         reward: the terms of MASKS that it has, if there are no words.
 
     Raises:
-        ValueError: an unknown term, one named twice, or no words and none of MASKS.
+        ValueError: an unknown term, one that is not cell-wise, one named twice, or no words and
+            none of MASKS.
     """
-    from rewards.total import RewardSum, Term, find, make_term
+    from rewards.rule import require_cellwise
+    from rewards.total import RewardSum, find, make_term
 
     words = words or [name for name in MASKS if name in reward.terms]
     if not words:
@@ -248,14 +250,16 @@ def read_masks(words: Sequence[str], reward: RewardSum) -> RewardSum:
     terms = []
     for word in words:
         name, setting = parse_term(word)
-        if "=" in word:
+        if "=" in word.split(",")[0]:
             terms.append(make_term(name, setting))
-        elif name in reward.terms:
+        elif name in reward.terms and not isinstance(setting, dict):
             terms.append(reward.terms[name])
         else:
-            rule = find(name)
-            terms.append(Term(name, rule, 1.0 if getattr(rule, "violation", False) else -1.0))
+            weight = 1.0 if getattr(find(name), "violation", False) else -1.0
+            parameters = setting if isinstance(setting, dict) else {}
+            terms.append(make_term(name, {**parameters, "weight": weight}))
     for term in terms:
+        require_cellwise(term.fn)
         if not term.weight:
             raise ValueError(
                 f"mask {term.name!r} has weight 0 and would forbid nothing; give one, such as "

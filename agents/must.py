@@ -30,7 +30,7 @@ from envs.tape import Array
 from pretrained.prior import AutoregressivePrior, draw
 from rewards.likelihood import Likelihood
 from rewards.novelty import novelty
-from rewards.rule import children, refused
+from rewards.rule import MARK, children, refused
 from rewards.total import RewardSum, Term
 
 Demands = Mapping[str, Term]
@@ -114,8 +114,7 @@ def keep(
     for name, term in demands.items():
         if not term.cellwise:
             raise ValueError(
-                f"{name} cannot be demanded: expected a function marked cellwise, as one of the "
-                "whole piece says nothing about the next cell"
+                f"{name} cannot be demanded: expected a function marked cellwise. {MARK}"
             )
         if page.n_written and np.broadcast_to(breaks(term, page), page.tokens.shape).any():
             raise ValueError(f"the primer breaks {name} already; change it, or leave {name} out")

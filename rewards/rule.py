@@ -249,6 +249,15 @@ def refused(fn: RewardFunction, score: Score, sign: float = -1.0) -> Array:
     return broken | beyond_hope(fn, score) if sign < 0 else broken
 
 
+def require_cellwise(fn: RewardFunction) -> None:
+    """Raise ValueError unless a function can be a mask."""
+    if not getattr(fn, "cellwise", False):
+        raise ValueError(
+            f"{getattr(fn, '__name__', fn)!r} cannot be a mask: expected a function marked "
+            f"cellwise. {MARK}"
+        )
+
+
 def forbids(fn: RewardFunction, score: Score, sign: float = -1.0) -> Array:
     """Which tokens of the next cell a term would count against the piece, then or later.
 
@@ -269,11 +278,7 @@ def forbids(fn: RewardFunction, score: Score, sign: float = -1.0) -> Array:
     Raises:
         ValueError: the function is not cell-wise, or the score is finished.
     """
-    if not getattr(fn, "cellwise", False):
-        raise ValueError(
-            f"{getattr(fn, '__name__', fn)!r} cannot be a mask: expected a function marked "
-            f"cellwise. {MARK}"
-        )
+    require_cellwise(fn)
     allowed = score.task.codec.allowed(score)
     forbidden = np.zeros_like(allowed)
     if score.n_written:

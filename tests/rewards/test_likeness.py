@@ -92,7 +92,9 @@ def test_real_pieces_are_held_out_parts_that_end_at_home():
 
 
 def test_real_pieces_of_every_tonic_are_those_of_the_mode():
-    minor = [real_pieces(Task(key=f"{tonic} minor", meter="6/8", bars=8)) for tonic in ("A", "C", "F#")]
+    minor = [
+        real_pieces(Task(key=f"{tonic} minor", meter="6/8", bars=8)) for tonic in ("A", "C", "F#")
+    ]
     assert str(minor[0].task.key) == "A minor"
     for other in minor[1:]:
         np.testing.assert_array_equal(other.tokens, minor[0].tokens)
