@@ -278,6 +278,33 @@ def test_code_that_is_typed_is_meant(theirs):
     assert config.settings.reward == ("tonic=1",)
 
 
+@pytest.mark.parametrize("value", ["reward", "mask", "env", "--reward", "reward=1"])
+@pytest.mark.parametrize("flag", ["--name", "--runs", "--prior", "--start"])
+@pytest.mark.parametrize("source", ["--config", "--resume"])
+def test_a_value_spelled_like_a_setting_types_no_code(theirs, source, flag, value):
+    settings = replace(theirs.config, mask=("theirs.py:smooth=-1",), env="theirs:Melody-v0")
+    theirs.config_file.write_text(to_toml(settings))
+    words = [source, str(theirs.config_file if source == "--config" else theirs.path)]
+    told = "would run code: theirs.py:smooth, theirs:Melody-v0"
+    with pytest.raises(ValueError, match=told):
+        parse_arguments([*words, f"{flag}={value}"])
+    if not value.startswith("--"):
+        with pytest.raises(ValueError, match=told):
+            parse_arguments([*words, flag, value])
+
+
+@pytest.mark.parametrize("name", ["reward", "mask", "env"])
+def test_a_name_of_a_setting_vouches_for_none(theirs, name):
+    code = {"reward": ("theirs.py:smooth=1",), "mask": ("theirs.py:smooth=-1",), "env": "theirs:M"}
+    settings = replace(theirs.config, **{"reward": ("tonic=1",), name: code[name]})
+    theirs.config_file.write_text(to_toml(settings))
+    with pytest.raises(ValueError, match="would run code: theirs"):
+        parse_arguments(["--config", str(theirs.config_file), "--name", name])
+    typed = code[name] if isinstance(code[name], str) else code[name][0]
+    words = ["--config", str(theirs.config_file), f"--{name}", typed]
+    assert getattr(parse_arguments(words)[0], name) == code[name]  # the same, but typed
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"mask": ("theirs.py:smooth=-1",)}, {"env": "theirs:Melody-v0"}, {"reward": ("os:system=1",)}],
