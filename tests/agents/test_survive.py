@@ -16,9 +16,10 @@ import pytest
 from agents import compose, evaluate, explain
 from agents import train as training
 from agents.algorithms import ALGORITHMS
+from agents.alone import BusyError, only_one
 from agents.arguments import parse_arguments
 from agents.config import TrainConfig, to_toml
-from agents.run import BusyError, Run, only_one
+from agents.run import Run
 from agents.state import Saved
 from tests.agents.helpers import UPDATE, tiny, trained
 from tests.benchmarks.kill_runs import COMPARED, KINDS, Starter, Trial, same
@@ -98,7 +99,7 @@ def test_a_run_stopped_before_its_first_save_begins_with_its_settings(
 ):
     alone = trained(tiny(tiny_checkpoint, tmp_path / "alone"))
 
-    def killed(self, model, generators=None):
+    def killed(self, model, *kept):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Run, "save", killed)
