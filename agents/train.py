@@ -60,6 +60,8 @@ def prepare(config: TrainConfig) -> Job:
     algorithms.check_settings(config)
     if config.device.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"--device {config.device}: torch finds no GPU here; use cpu or auto")
+    if config.device == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("--device mps: torch finds no such GPU here; use cpu or auto")
     torch.set_num_threads(config.threads)
     reward = build(config.reward_spec)
     mask = read_masks(config.mask, reward) if config.mask else None
