@@ -7,8 +7,8 @@ evaluations.csv      one row per evaluation on fresh pieces
 policy.safetensors   the policy; loads as a prior
 best.safetensors     the policy of the best evaluation
 warnings.txt         where the reward seems to be hacked; not there if nowhere
-state.zip            to resume one's own run only, see `agents.state`
-reward.safetensors   what terms that learn have learned; not there if none does
+state.zip            to resume one's own run only, see `agents.state`; policy and reward as well
+reward.safetensors   what terms that learn have learned, for others; not there if none does
 samples/             melodies as MIDI, MusicXML, ABC and score picture
 learning_curve.png   report.txt
 report.json          written last, when the run is done

@@ -1,7 +1,7 @@
 """What a run needs to go on as if it had never stopped: the contents of its state.zip.
 
-Networks, optimiser, steps done, the memory of Q-learning, and every random generator, as they
-were at the beginning of a rollout. On the same machine and versions a run that goes on from there
+Networks, optimiser, steps done, the memory of Q-learning, what the reward has learned, and every
+random generator, as they were at the beginning of a rollout. On the same machine and versions a run that goes on from there
 equals one that was not stopped, bit by bit.
 
 The archive holds JSON and safetensors, and nothing that is unpickled. It is for resuming one's own
