@@ -1,8 +1,8 @@
 """What a run needs to go on as if it had never stopped: the contents of its state.zip.
 
 Networks, optimiser, steps done, the memory of Q-learning, what the reward has learned, and every
-random generator, as they were at the beginning of a rollout. On the same machine and versions a run that goes on from there
-equals one that was not stopped, bit by bit.
+random generator, as they were at the beginning of a rollout. On the same machine and versions a run
+that goes on from there equals one that was not stopped, bit by bit.
 
 The archive holds JSON and safetensors, and nothing that is unpickled. It is for resuming one's own
 run and no format of exchange: that is policy.safetensors.
