@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +15,7 @@ from stable_baselines3.common.utils import get_device
 from agents.config import TrainConfig
 from agents.policy import PriorPolicy
 from agents.rollout import EpisodeBuffer
-from envs.theory import did_you_mean
+from envs.theory import did_you_mean, quoted
 from rewards.total import PRIOR
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ def check_name(name: str) -> None:
 def check_settings(config: TrainConfig) -> None:
     """Raise ValueError for settings the algorithm cannot follow."""
     check_name(config.algo)
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,2})?", config.device):
+        raise ValueError(f"unknown device {quoted(config.device)}; expected auto, cpu or cuda")
     if config.mask and config.algo not in WITH_MASK:
         raise ValueError(
             f"{config.algo} cannot act with the masks asked for ({', '.join(config.mask)}); "
@@ -209,10 +212,6 @@ def make(
     """
     check_settings(config)
     check_budget(config, reward)
-    try:
-        get_device(config.device)
-    except RuntimeError:
-        raise ValueError(f"unknown device {config.device!r}; expected auto, cpu or cuda") from None
     task = env.env.task
     prior.require(task)
     common = {

@@ -11,7 +11,7 @@ from pathlib import Path
 import tyro
 
 from agents.config import TrainConfig, from_mapping, read_preset, read_toml
-from agents.trust import require_trust
+from agents.trust import FIELDS, require_trust
 
 
 def _starting_point(chosen: argparse.Namespace) -> TrainConfig:
@@ -70,15 +70,18 @@ def parse_arguments(
         "--config FILE from a TOML file; --resume RUN goes on with a run. Code that such a file or "
         "run names is run only with --trust."
     )
-    config = tyro.cli(
-        TrainConfig,
-        args=rest,
-        default=base,
-        description=description + "\n\n" + note,
-        prog="python -m agents.train",
-    )
+
+    def parsed(default: TrainConfig) -> TrainConfig:
+        told = description + "\n\n" + note
+        prog = "python -m agents.train"
+        return tyro.cli(TrainConfig, args=rest, default=default, description=told, prog=prog)
+
+    config = parsed(base)
     source = chosen.config or (chosen.resume and chosen.resume / "config.toml")
     if source:
-        typed = [word.removeprefix("--") for word in given]
+        # What the same words make of settings without code was typed. The words themselves do not
+        # tell: a value may be spelled like a flag's name.
+        plain = parsed(replace(base, reward=(), mask=(), env=""))
+        typed = [name for name in FIELDS if getattr(plain, name) == getattr(config, name)]
         require_trust(config, source, chosen.trust, typed)
     return config, chosen.resume

@@ -33,6 +33,7 @@ import tyro
 
 from agents import commands
 from agents.config import TrainConfig, from_mapping, read_toml
+from pretrained.files import write_atomic
 
 if TYPE_CHECKING:
     from agents.matrix import Bench, Method
@@ -279,7 +280,7 @@ def _run_cell(out: Path, cell: Cell, folder: Path, end: int) -> str:
     if (folder / FINISHED).is_file():
         return ""
     with contextlib.suppress(OSError):  # the disk may be full
-        (folder / "error.txt").write_text(process.stderr)
+        write_atomic(folder / "error.txt", process.stderr)
     if process.returncode < 0:
         memory = " (out of memory?)" if process.returncode == -signal.SIGKILL else ""
         return f"killed by signal {-process.returncode}{memory}"
@@ -308,7 +309,6 @@ def make_cell(out: Path, name: str, seed: int) -> None:
     from agents.matrix import Bench, find_method, measure
     from agents.results import write_arrays
     from agents.run import Run
-    from pretrained.files import write_atomic
 
     torch.set_num_threads(1)
     bench, method = Bench(Run(out / "settings").config, out), find_method(name)
@@ -345,9 +345,9 @@ def benchmark(config: BenchmarkConfig) -> int:
     import torch
 
     from agents import report
+    from agents.alone import only_one
     from agents.matrix import Bench, default_methods
     from agents.monitor import find_judge
-    from agents.run import only_one
 
     torch.set_num_threads(1)
     bench = Bench(config.settings, config.out)

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from stable_baselines3.common.callbacks import BaseCallback
+from torch import Tensor
 from tqdm import tqdm
 
 from agents.monitor import Diagnostics
 from agents.rollout import EpisodeBuffer
-from agents.run import Run, logged
+from agents.run import Run, learned_by
 from agents.state import Generators
+from agents.tables import logged
 from pretrained.prior import RecurrentPrior
 from rewards.learning import Lessons
 from rewards.likelihood import Likelihood
@@ -85,7 +87,9 @@ class PieceMetrics(BaseCallback):
         }
         self.row |= {f"reward/{name}": value for name, value in parts.items()}
         if self.lessons is not None:
-            self.row |= self.lessons.update(score)  # the rollout is paid: it counts from the next
+            self.row |= self.lessons.update(
+                score, self.num_timesteps
+            )  # the rollout is paid: it counts from the next
         if self.diagnostics is not None:
             self.row |= self.diagnostics.measure(score) | {"distinct": self.row["distinct"]}
         learned = [name for name in self.row if not name.startswith("unrewarded/")]
@@ -179,6 +183,7 @@ class Saver(BaseCallback):
         self.last = -1  # steps at the last save; none yet
         self.steps = 0  # at the beginning of the rollout
         self.generators: Generators | None = None  # there
+        self.learned: dict[str, Tensor] = {}  # by the reward until there
         self.unmoved = False  # whether the weights are those of that moment
 
     def _on_training_start(self) -> None:
@@ -206,6 +211,7 @@ class Saver(BaseCallback):
     def _look(self) -> None:
         self.steps, self.unmoved = self.model.num_timesteps, True
         self.generators = Generators.of(self.model)
+        self.learned = learned_by(self.model)
 
     @property
     def told(self) -> str:
@@ -222,7 +228,7 @@ class Saver(BaseCallback):
         """
         if self.unmoved:
             self.model.num_timesteps = self.steps  # the cells of a broken rollout taught nothing
-            self.run.save(self.model, self.generators)
+            self.run.save(self.model, self.generators, self.learned)
             self.last = self.steps
 
 

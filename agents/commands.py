@@ -37,9 +37,15 @@ def run(action: Callable[[], int | None]) -> None:
 
 
 def _fail(message: str) -> int:
+    message = plain(message)
     message = message if len(message) <= LONGEST else message[: LONGEST - 1] + "…"
     print(f"error: {message}", file=sys.stderr)
     return 2
+
+
+def plain(words: str) -> str:
+    """Words as they can be shown: what a terminal would obey is spelled out, as \\x1b."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)
 
 
 def new_directory(path: Path) -> Path:

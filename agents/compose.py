@@ -324,8 +324,8 @@ def last_c(config: ComposeConfig, settings: TrainConfig) -> float:
     """c of the objective: the settings', or where the controller of a KL budget left it."""
     from agents.run import Run
 
-    turned = Run(config.run).read_metrics().get("c") if config.run and settings.kl_budget else None
-    return turned[-1] if turned else settings.c
+    turned = Run(config.run).turns() if config.run and settings.kl_budget else []
+    return turned[-1][0] if turned else settings.c
 
 
 def compose(config: ComposeConfig) -> None:

@@ -32,6 +32,21 @@ RANGES = {
     "vf_coef": (0.0, 1e6),
     "max_grad_norm": (1e-9, 1e9),
 }
+COUNTS = {  # what is far beyond any machine would end in a traceback, or take it down
+    "n_timesteps": (1, 10**15),
+    "n_envs": (2, 2**20),
+    "threads": (1, 1024),
+    "n_epochs": (1, 10**6),
+    "batch_size": (2, 10**9),
+    "eval_pieces": (1, 10**7),
+    "samples": (0, 10**5),
+    "seed": (0, 2**32 - 2),  # numpy's; evaluations take the next
+    "group_size": (2, 2**20),
+    "rollouts": (1, 10**6),
+    "buffer_size": (1, 10**10),
+    "eval_episodes": (1, 10**7),
+    "n_quantiles": (1, 10**4),
+}
 EXPLORATIONS = ("boltzmann", "egreedy")
 MAX_TERM = 10_000  # characters
 PRESETS = Path(__file__).parent / "presets"
@@ -162,12 +177,12 @@ class TrainConfig:
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
-        least = {"n_timesteps": 1, "n_envs": 2, "threads": 1, "n_epochs": 1, "batch_size": 2}
-        least |= {"eval_pieces": 1, "samples": 0, "seed": 0, "group_size": 2, "rollouts": 1}
-        least |= {"buffer_size": 1, "eval_episodes": 1, "n_quantiles": 1}
-        for name, value in least.items():
-            if getattr(self, name) < value:
-                raise ValueError(f"{name}={getattr(self, name)}: expected at least {value}")
+        for name, (least, most) in COUNTS.items():
+            value = getattr(self, name)
+            if value < least:
+                raise ValueError(f"{name}={quoted(value)}: expected at least {least}")
+            if value > most:
+                raise ValueError(f"{name}={quoted(value)}: expected at most {most:,}")
         if not (0 <= self.entropy_end <= 1e6 or self.entropy_end == -1):
             raise ValueError(f"entropy_end={self.entropy_end}: expected 0 or more, or -1")
         for name in ("eval_freq", "save_freq"):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pretrained.files import write_atomic
 
+PARTS = ("steps", "return", "rules", "prior", "kl", "entropy")  # columns
 SHARES = ("distinct", "edit_distance")  # from 0 to 1
 BESIDE = {"loc": "upper left", "bbox_to_anchor": (1, 1)}  # a legend's place
 
@@ -16,7 +17,7 @@ def draw(metrics: Mapping[str, Sequence[float]], path: Path) -> None:
     """Return and its parts, KL and entropy, the reward terms, and what is not rewarded.
 
     Args:
-        metrics: columns of metrics.csv.
+        metrics: columns of metrics.csv, PARTS at least.
         path: the picture to write; its ending says the format.
 
     Raises:

@@ -101,7 +101,7 @@ def read(config: ExplainConfig) -> Iterator[tuple[str, Piece, Score]]:
         yield from _samples(config, known)
     else:
         piece = read_piece(config.piece, **known)
-        yield config.piece.name, piece, _score(config, piece)
+        yield commands.plain(config.piece.name), piece, _score(config, piece)
 
 
 def _score(config: ExplainConfig, piece: Piece) -> Score:
@@ -129,7 +129,8 @@ def _samples(config: ExplainConfig, known: Mapping[str, Any]) -> Iterator[tuple[
         piece = read_piece(file, **known)
         fits = {name: known[name] for name in own} == own and piece.voices <= task.voices
         fits = fits and piece.bars <= task.bars and not config.chords and not config.phrases
-        yield file.name, piece, piece.score(task) if fits else _score(config, piece)
+        name = commands.plain(file.name)
+        yield name, piece, piece.score(task) if fits else _score(config, piece)
 
 
 def load_prior(config: ExplainConfig) -> Prior | None:
@@ -195,6 +196,18 @@ def write(written: Mapping[str, Mapping[str, str | bytes]], out: Path) -> None:
             write_atomic(folder / name / file, data)
 
 
+def _folder(name: str) -> str:
+    """The folder of what is written about a sample.
+
+    Raises:
+        ValueError: its name is that of a folder that is there already, such as the one above.
+    """
+    stem = Path(name).stem
+    if not stem.strip("."):
+        raise ValueError(f"{name!r}: nothing can be written under this name; rename the sample")
+    return stem
+
+
 def make_reward(config: ExplainConfig) -> RewardSum:
     """The rules to ask."""
     from agents.explanation import speaking_rules
@@ -210,14 +223,14 @@ def explain_all(config: ExplainConfig) -> None:
     if config.out is not None and config.out.exists():
         commands.new_directory(config.out)  # refuses one that is not empty, before the work
     pieces = list(read(config))
+    folders = [_folder(name) if config.piece.is_dir() else "." for name, _, _ in pieces]
     reward, lenient = make_reward(config), not config.reward
     prior = load_prior(config)
     found = [explain(piece, reward, prior, name, score, lenient) for name, piece, score in pieces]
     written = {}
     if config.out is not None:
-        for each in found:
+        for folder, each in zip(folders, found, strict=True):
             tempo = config.tempo or each.piece.tempo or TEMPO
-            folder = Path(each.name).stem if config.piece.is_dir() else "."
             written[folder] = files_of(each, tempo, config.soundfont)
     if config.json:
         told = [as_dict(each) for each in found]

@@ -7,7 +7,7 @@ import math
 from stable_baselines3.common.callbacks import BaseCallback
 
 from agents.callbacks import PieceMetrics
-from agents.run import logged
+from agents.tables import logged
 
 LOWEST, HIGHEST, FIRST = 1e-3, 1e3, 10.0  # of c
 TOLERANCE = 0.1  # a budget is met within this share of it
@@ -44,10 +44,10 @@ class KLController(BaseCallback):
         return True
 
     def _on_training_start(self) -> None:
-        buffer, earlier = self.model.rollout_buffer, self.metrics.run.read_metrics()  # type: ignore[attr-defined]
+        buffer = self.model.rollout_buffer  # type: ignore[attr-defined]
         # From the prior's side: a policy that has collapsed onto a piece does not come back.
         buffer.c = logged(buffer.c * FIRST)
-        for buffer.c, kl in zip(earlier.get("c", ()), earlier.get("kl", ()), strict=False):
+        for buffer.c, kl in self.metrics.run.turns():
             self._turn(kl)  # of a run that is resumed
 
     def _on_rollout_end(self) -> None:

@@ -124,7 +124,9 @@ class Evaluator(BaseCallback):
         super().__init__()
         self.run, self.task, self.reward = run, task, reward
         self.config, self.mask = config, mask
-        done = run.read_metrics(run.evaluations_file).get("steps", [])  # of a run that is resumed
+        done = run.read_metrics(run.evaluations_file, ("steps",)).get(
+            "steps", []
+        )  # of a run that is resumed
         self.last = int(done[-1]) if done else 0
         self.best = -float("inf")
         if run.best_file.is_file():

@@ -6,6 +6,7 @@ import copy
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from envs.codec import Codec
 from envs.task import CONTEXT
 from pretrained import checkpoint
+from pretrained.files import write_atomic
 from pretrained.prior import ILLEGAL, RecurrentPrior, draw, moved, moved_back, own_tokens, places
 from pretrained.rnn import Hidden
 
@@ -221,8 +223,12 @@ class PriorPolicy(BasePolicy):
 
     def export(self, path: str | os.PathLike[str], notes: Mapping[str, Any] | None = None) -> None:
         """Write network and value head as a checkpoint that loads as a prior."""
+        write_atomic(Path(path), self.packed(notes))
+
+    def packed(self, notes: Mapping[str, Any] | None = None) -> bytes:
+        """What `export` writes."""
         extra = {f"value.{name}": t for name, t in self.value.state_dict().items()}
-        checkpoint.save(path, self.net, self.codec, notes, extra)
+        return checkpoint.pack(self.net, self.codec, notes, extra)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         data = super()._get_constructor_parameters()

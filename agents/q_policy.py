@@ -223,9 +223,9 @@ class QPolicy(PriorPolicy):
         """A copy of the policy as a prior: it can be sampled, scored and fine-tuned again."""
         return RecurrentPrior(self.policy_net(), self.codec)
 
-    def export(self, path: str | os.PathLike[str], notes: Mapping[str, Any] | None = None) -> None:
-        """Write the softmax policy as a checkpoint that loads as a prior."""
-        checkpoint.save(path, self.policy_net(), self.codec, notes)
+    def packed(self, notes: Mapping[str, Any] | None = None) -> bytes:
+        """The softmax policy as the bytes of a checkpoint that loads as a prior."""
+        return checkpoint.pack(self.policy_net(), self.codec, notes)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         data = super()._get_constructor_parameters()

@@ -144,7 +144,11 @@ def read(out: Path, order: Sequence[str]) -> Results:
             facts = json.loads((folder / "result.json").read_text())
             clocks = json.loads((folder / "timing.json").read_text())
             numbers = {k: math.nan if v is None else v for k, v in facts["numbers"].items()}
-            curve = Run(folder / "run").read_metrics() if (folder / "run").is_dir() else {}
+            curve = (
+                Run(folder / "run").read_metrics(needed=("steps",))
+                if (folder / "run").is_dir()
+                else {}
+            )
             if curve:
                 numbers["steps"] = curve["steps"][-1]
             results.rows.setdefault(method, {})[seed] = numbers | clocks["seconds"]

@@ -7,8 +7,8 @@ evaluations.csv      one row per evaluation on fresh pieces
 policy.safetensors   the policy; loads as a prior
 best.safetensors     the policy of the best evaluation
 warnings.txt         where the reward seems to be hacked; not there if nowhere
-state.zip            to resume one's own run only, see `agents.state`
-reward.safetensors   what terms that learn have learned; not there if none does
+state.zip            to resume one's own run only, see `agents.state`; policy and reward as well
+reward.safetensors   what terms that learn have learned, for others; not there if none does
 samples/             melodies as MIDI, MusicXML, ABC and score picture
 learning_curve.png   report.txt
 report.json          written last, when the run is done
@@ -21,53 +21,34 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
-
+from agents import tables
+from agents.alone import LOCK, BusyError, only_one
 from agents.config import TrainConfig, read_toml, to_toml
 from agents.provenance import made_with
-from pretrained.files import append, not_written, write_atomic
+from pretrained.files import (
+    clear_parts,
+    not_written,
+    read_facts,
+    read_text,
+    refuse_link,
+    write_atomic,
+    write_together,
+)
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
+    from torch import Tensor
 
     from agents.state import Generators
     from rewards.total import RewardSum
 
-LOCK, CONFIG = ".lock", "config.toml"
-
-
-class BusyError(ValueError):
-    """Another process is at work in a folder."""
-
-
-@contextlib.contextmanager
-def only_one(folder: Path, kind: str = "process") -> Iterator[None]:
-    """Keep every other process that asks for this out of a folder.
-
-    The lock goes with the process, however it ends.
-
-    Raises:
-        BusyError: there is another one already.
-        OSError: the folder cannot be written.
-    """
-    lock = FileLock(folder / LOCK, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise BusyError(
-            f"another {kind} is at work in {folder}; wait for its end, or stop it"
-        ) from None
-    except OSError as error:
-        raise not_written(folder, error) from error
-    try:
-        yield
-    finally:
-        lock.release()
+CONFIG = "config.toml"
 
 
 class Run:
@@ -125,6 +106,7 @@ class Run:
                 raise not_written(path, error) from error
             with contextlib.suppress(BusyError), only_one(path):
                 if only_begun(path):  # still, as another process may have been quicker
+                    clear_parts(path)
                     write_atomic(path / CONFIG, settings)
                     return cls(path)
         cls.check_free(config)
@@ -174,14 +156,21 @@ class Run:
     def reported(self) -> int:
         """Steps of the training that the report is about, -1 if there is none."""
         try:
-            return int(json.loads((self.path / "report.json").read_text())["steps"])
-        except (OSError, ValueError, KeyError, TypeError):
+            return int(read_facts(self.path / "report.json")["steps"])
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
             return -1
 
     @property
     def samples(self) -> Path:
         """Folder of the melodies."""
         return self.path / "samples"
+
+    def check_samples(self) -> None:
+        """Raise OSError if the folder of the melodies is a link to a folder elsewhere."""
+        try:
+            refuse_link(self.samples)
+        except OSError as error:
+            raise not_written(self.samples, error) from error
 
     # -- provenance ------------------------------------------------------------------------------
 
@@ -199,11 +188,13 @@ class Run:
         """Raise ValueError if the prior or a reward of one's own is no longer what it was."""
         if not self.provenance_file.is_file():
             return
-        before, now = json.loads(self.provenance_file.read_text()), made_with(prior_file, reward)
+        before, now = read_facts(self.provenance_file), made_with(prior_file, reward)
+        known = before.get("rewards")
+        known = known if isinstance(known, dict) else {}
         changed = [] if before.get("prior") == now["prior"] else [f"the prior {prior_file}"]
         for name, facts in now["rewards"].items():
             ships = facts["source"].startswith("rewards.")  # and may be mended meanwhile
-            if not ships and before.get("rewards", {}).get(name) != facts:
+            if not ships and known.get(name) != facts:
                 changed.append(f"reward {name!r}")
         if changed:
             raise ValueError(
@@ -230,35 +221,41 @@ class Run:
 
     def append_metrics(self, row: Mapping[str, float], file: Path | None = None) -> None:
         """Add a row to metrics.csv or another table; the first one writes the head."""
-        file = file or self.metrics_file
-        heads = _whole_lines(file)[:1]
-        names = heads[0].split(",") if heads else list(row)  # of a run begun with other columns
-        values = (row.get(name, math.nan) for name in names)
-        line = ",".join(map(_digits, values))
-        append(file, line + "\n" if heads else ",".join(names) + f"\n{line}\n")
+        tables.add_row(file or self.metrics_file, row)
 
-    def read_metrics(self, file: Path | None = None) -> dict[str, list[float]]:
-        """Columns of metrics.csv or another table; none if it is not there."""
-        names, *rows = _whole_lines(file or self.metrics_file) or [""]
-        columns = zip(*(row.split(",") for row in rows), strict=True)
-        return {n: [float(v) for v in c] for n, c in zip(names.split(","), columns, strict=False)}
+    def read_metrics(
+        self, file: Path | None = None, needed: Sequence[str] = ()
+    ) -> dict[str, list[float]]:
+        """Columns of metrics.csv or another table, as `agents.tables.read_columns`."""
+        return tables.read_columns(file or self.metrics_file, needed)
+
+    def turns(self) -> list[tuple[float, float]]:
+        """c and KL of each update, of a run with a KL budget.
+
+        Raises:
+            ValueError: they are not in metrics.csv, or no numbers that a controller leaves.
+        """
+        columns = self.read_metrics(needed=("c", "kl"))
+        found = list(zip(columns.get("c", ()), columns.get("kl", ()), strict=True))
+        for c, kl in found:
+            if not (0 < c < math.inf and math.isfinite(kl)):
+                raise ValueError(
+                    f"{self.metrics_file}: c={c:g}, kl={kl:g}; expected c above 0 and a KL, both "
+                    "finite. It is damaged; start a new run from the policy with "
+                    f"--prior {self.path}"
+                )
+        return found
 
     def cut_metrics(self, steps: int) -> None:
         """Drop rows of both tables past `steps`, which a resumed run will write again."""
         for file in (self.metrics_file, self.evaluations_file):
-            lines = _whole_lines(file)
-            kept = [line for line in lines[1:] if float(line.partition(",")[0]) <= steps]
-            text = "\n".join([lines[0], *kept]) + "\n" if kept else ""
-            if not text:
-                file.unlink(missing_ok=True)
-            elif text != file.read_text(errors="replace"):
-                write_atomic(file, text)
+            tables.cut(file, steps)
 
     @property
     def warnings(self) -> list[str]:
         """Where the reward seemed to be hacked."""
         file = self.path / "warnings.txt"
-        return file.read_text().splitlines() if file.is_file() else []
+        return read_text(file).splitlines() if file.is_file() else []
 
     def write_warnings(self, lines: list[str]) -> None:
         """Say where the reward seems to be hacked; no file if nowhere."""
@@ -269,40 +266,46 @@ class Run:
 
     # -- state -----------------------------------------------------------------------------------
 
-    def save(self, model: BaseAlgorithm, generators: Generators | None = None) -> None:
-        """Policy, state and what the reward has learned, each in one atomic step.
+    def save(
+        self,
+        model: BaseAlgorithm,
+        generators: Generators | None = None,
+        learned: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """State, policy and what the reward has learned; on disk all before any is replaced.
+
+        A process that is killed between two of them leaves a whole state, which `restore` brings
+        the other two in line with.
 
         Args:
             model: at the beginning of a rollout.
             generators: as they were there; as they are now if None.
+            learned: what the reward had learned there, likewise.
 
         Raises:
             ValueError: weights that are not finite; the last good files stay.
             OSError: no room, or no right to write; the last good files stay.
         """
         from agents.state import pack
-        from rewards import learning
 
         if not all(weight.isfinite().all() for weight in model.policy.state_dict().values()):
             raise ValueError(
                 f"the weights are no finite numbers after {model.num_timesteps:,} steps; what "
                 f"{self.path} held before stays. Try a smaller --learning-rate"
             )
-        names = "state.part.zip", "policy.part.safetensors", "reward.part.safetensors"
-        parts = [self.path / name for name in names]
-        reward = getattr(getattr(model, "rollout_buffer", None), "reward", None)
-        try:
-            write_atomic(parts[0], pack(model, generators))
-            model.policy.export(parts[1], {"steps": model.num_timesteps})  # type: ignore[operator]
-            learned = reward is not None and learning.save(reward, parts[2])
-            parts[0].replace(self.state_file)  # only now: a full disk leaves all as they were
-            parts[1].replace(self.policy_file)
-            if learned:
-                parts[2].replace(self.reward_file)
-        finally:
-            for part in parts:
-                with contextlib.suppress(OSError):
-                    part.unlink(missing_ok=True)
+        learned = learned_by(model) if learned is None else learned
+        state = {self.state_file: pack(model, generators, learned)}
+        write_together(state | self._for_others(model, learned))
+
+    def _for_others(
+        self, model: BaseAlgorithm, learned: Mapping[str, Tensor]
+    ) -> dict[Path, str | bytes]:
+        """Files that other commands read, which follow from the state: policy and reward."""
+        from safetensors.torch import save as to_bytes
+
+        policy: Any = model.policy
+        files = {self.policy_file: policy.packed({"steps": model.num_timesteps})}
+        return files | ({self.reward_file: to_bytes(dict(learned))} if learned else {})
 
     @property
     def state_file(self) -> Path:
@@ -310,7 +313,10 @@ class Run:
         return self.path / "state.zip"
 
     def restore(self, model: BaseAlgorithm) -> Generators | None:
-        """Put what was saved into a model, and clear away what came after.
+        """Put what was saved into a model and its reward, and clear away what came after.
+
+        Of what was saved the state counts; the policy and what the reward has learned are written
+        from it anew where a process was killed before it came to them.
 
         Returns:
             The random generators' states, for when the first rollout begins; None for a run that
@@ -320,49 +326,54 @@ class Run:
             ValueError: there is no state although there was one, or it is damaged.
         """
         from agents.state import Saved
+        from rewards import learning
 
-        generators = None
+        generators, files = None, dict[Path, str | bytes]()
+        self.check_samples()
         if self.state_file.is_file():
             saved = Saved(self.state_file)
             saved.restore(model)
             generators = saved.generators
+            reward = reward_of(model)
+            if reward is not None and saved.learned is not None:
+                learning.restore(reward, saved.learned, self.state_file)
+            elif reward is not None:  # saved by an earlier version
+                self.restore_reward(reward)
+            files = self._for_others(model, learned_by(model))
         elif self.policy_file.is_file():
             raise ValueError(
                 f"{self.path} has no state.zip to resume from; start a new run from its policy "
                 f"with --prior {self.path}"
             )
-        for part in self.path.glob("*.part*"):
-            part.unlink()
+        write_together({path: data for path, data in files.items() if not _holds(path, data)})
+        for folder in (self.path, self.samples):
+            clear_parts(folder)
         self.cut_metrics(model.num_timesteps)
         return generators
 
 
-def logged(value: float) -> float:
-    """A number as the tables hold it, so that a run and a run resumed from them compute alike."""
-    return float(_digits(value))
+def reward_of(model: BaseAlgorithm) -> RewardSum | None:
+    """The reward that a model learns from, None if it is told by its environment."""
+    found: RewardSum | None = getattr(getattr(model, "rollout_buffer", None), "reward", None)
+    return found
 
 
-def _digits(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:.6g}"
+def learned_by(model: BaseAlgorithm) -> dict[str, Tensor]:
+    """What the reward of a model has learned until now."""
+    from rewards.learning import tensors
+
+    reward = reward_of(model)
+    return {} if reward is None else tensors(reward)
 
 
-def _whole_lines(file: Path) -> list[str]:
-    """Lines of a table; one that was cut off in the writing is none."""
-    if not file.exists():
-        return []
-    text = file.read_text(errors="replace")
-    head, *rows = text[: text.rfind("\n") + 1].splitlines() or [""]
-    whole = [row for row in rows if row.count(",") == head.count(",") and _numbers(row)]
-    return [head, *whole] if head else []
-
-
-def _numbers(row: str) -> bool:
-    try:
-        return bool([float(value) for value in row.split(",")])
-    except ValueError:
-        return False
+def _holds(path: Path, data: str | bytes) -> bool:
+    """Whether a file has these bytes already."""
+    return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
 
 
 def only_begun(path: Path) -> bool:
     """Whether a folder holds nothing but what a process leaves that ended before the settings."""
-    return path.is_dir() and {p.name for p in path.iterdir()} <= {LOCK, f"{CONFIG}.part"}
+    if not path.is_dir():
+        return False
+    begun = re.compile(rf"{re.escape(LOCK)}|{re.escape(CONFIG)}(\.\w+)?\.part")
+    return all(begun.fullmatch(file.name) for file in path.iterdir())

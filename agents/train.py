@@ -60,6 +60,8 @@ def prepare(config: TrainConfig) -> Job:
     algorithms.check_settings(config)
     if config.device.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"--device {config.device}: torch finds no GPU here; use cpu or auto")
+    if config.device == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("--device mps: torch finds no such GPU here; use cpu or auto")
     torch.set_num_threads(config.threads)
     reward = build(config.reward_spec)
     mask = read_masks(config.mask, reward) if config.mask else None
@@ -99,6 +101,7 @@ def learn(run: Run, job: Job, generators: Generators | None = None) -> int:
     from stable_baselines3.common.logger import configure
 
     from agents.callbacks import Anneal, DivergedError, Interrupt, PieceMetrics, ProgressBar, Saver
+    from agents.curve import PARTS
     from agents.kl import KLController
     from agents.monitor import Diagnostics, Evaluator, find_judge
     from rewards.learning import Lessons
@@ -107,7 +110,7 @@ def learn(run: Run, job: Job, generators: Generators | None = None) -> int:
     model.set_logger(configure(str(run.path), ["tensorboard"] if config.tensorboard else []))
     watch = Diagnostics(task, reward, find_judge(task)) if config.judge else None
     if watch is not None:
-        watch.remember(run.read_metrics(), run.warnings)  # of a run that is resumed
+        watch.remember(run.read_metrics(needed=PARTS), run.warnings)  # of a run that is resumed
         run.write_warnings(watch.warnings)
     lessons = Lessons(reward, config.seed)
     lessons.prepare(task)
@@ -158,8 +161,9 @@ def report(run: Run, job: Job) -> None:
         print(f"\nwarning: {missed}")
         facts["kl_budget"] = missed
     write_atomic(run.path / "report.txt", text + "\n")
-    curve.draw(run.read_metrics(), run.path / "learning_curve.png")
+    curve.draw(run.read_metrics(needed=curve.PARTS), run.path / "learning_curve.png")
     if config.samples:
+        run.check_samples()
         run.samples.mkdir(exist_ok=True)
         score = sample_many(agent, task, config.samples, config.seed, mask=mask)
         write_pieces(score, run.samples, reward)
@@ -180,7 +184,8 @@ def check_resumable(run: Run, config: TrainConfig) -> None:
 
 def train(config: TrainConfig, resume: Path | None = None) -> int:
     """The main job. Returns the exit status: 130 or 143 if it was stopped before the end."""
-    from agents.run import Run, only_one
+    from agents.alone import only_one
+    from agents.run import Run
 
     config = for_budget(config)
     with ExitStack() as held:
@@ -206,7 +211,6 @@ def _carry_out(run: Run, job: Job) -> int:
     config, model = job.config, job.model
     run.check_provenance(locate(config.prior), job.reward)
     generators = run.restore(model)
-    run.restore_reward(job.reward)
     if run.reported >= model.num_timesteps >= config.n_timesteps:
         raise ValueError(
             f"{run.path} has done its {model.num_timesteps:,} steps; give a larger -n to go on"

@@ -54,6 +54,16 @@ def save(
     Raises:
         OSError: it cannot be written; what the file held before stays.
     """
+    write_atomic(Path(path), pack(net, codec, notes, extra))
+
+
+def pack(
+    net: RecurrentNet,
+    codec: Codec,
+    notes: Mapping[str, Any] | None = None,
+    extra: Mapping[str, Tensor] | None = None,
+) -> bytes:
+    """What `save` writes."""
     header = {
         "format": FORMAT,
         "codec": asdict(codec),
@@ -62,7 +72,7 @@ def save(
     }
     tensors = {_NET + name: t.detach().contiguous() for name, t in net.state_dict().items()}
     tensors |= {name: t.detach().contiguous() for name, t in (extra or {}).items()}
-    write_atomic(Path(path), to_bytes(tensors, metadata={HEADER: json.dumps(header)}))
+    return to_bytes(tensors, metadata={HEADER: json.dumps(header)})
 
 
 def locate(name_or_path: str | os.PathLike[str]) -> Path:

@@ -8,17 +8,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from envs.contract import RewardError
 from envs.score import Score
 from envs.task import Task
+from pretrained.files import write_atomic
 from pretrained.pieces import real_melodies
 from rewards.total import RewardSum, Term
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 MOST = 100_000  # melodies to draw from: all there are
+MOST_BYTES = 512 * 2**20  # of a file
+LESSON = 1  # apart from other draws of the same seed and step
 
 
 def learners(reward: RewardSum) -> Iterator[tuple[Term, Any]]:
@@ -41,7 +47,7 @@ class Lessons:
 
     def __init__(self, reward: RewardSum, seed: int = 0) -> None:
         self.learners = list(learners(reward))
-        self._rng = np.random.default_rng(seed)
+        self.seed = seed
         self._real: dict[Task, Score] = {}
 
     def prepare(self, task: Task) -> None:
@@ -61,8 +67,15 @@ class Lessons:
             )
         self._real[task] = found
 
-    def update(self, generated: Score) -> dict[str, float]:
+    def update(self, generated: Score, steps: int) -> dict[str, float]:
         """Let each term learn from a rollout; its numbers, named <term>/<name>.
+
+        Which real melodies it is shown follows from the seed and the steps done, so that a run
+        that is resumed goes on with those it would have had.
+
+        Args:
+            generated: pieces of the rollout.
+            steps: of the whole training until then.
 
         Raises:
             RewardError: an update failed, or gave something else than finite numbers by name.
@@ -70,9 +83,10 @@ class Lessons:
         """
         self.prepare(generated.task)
         found: dict[str, float] = {}
+        drawn = np.random.default_rng((self.seed, steps, LESSON))
         for term, learner in self.learners:
             melodies = self._real[generated.task]
-            real = melodies.take(self._rng.integers(0, melodies.batch, generated.batch))
+            real = melodies.take(drawn.integers(0, melodies.batch, generated.batch))
             try:
                 told = learner.update(real, generated)
                 numbers = {f"{term.name}/{name}": float(value) for name, value in told.items()}
@@ -94,19 +108,48 @@ def _states(reward: RewardSum) -> Iterator[tuple[str, Any]]:
             yield f"{number}:{term.name}:", learner
 
 
-def save(reward: RewardSum, path: Path) -> bool:
-    """Write what the terms have learned; False, and no file, if none keeps a state."""
+def tensors(reward: RewardSum) -> dict[str, Tensor]:
+    """What the terms have learned until now, by name; nothing if none keeps a state."""
     import torch
-    from safetensors.torch import save_file
 
-    tensors = {
+    return {
         prefix + name: torch.as_tensor(value).detach().cpu().contiguous().clone()
         for prefix, learner in _states(reward)
         for name, value in learner.state_dict().items()
     }
-    if tensors:
-        save_file(tensors, path)
-    return bool(tensors)
+
+
+def restore(reward: RewardSum, kept: Mapping[str, Tensor], source: Path) -> None:
+    """Put back what `tensors` gave.
+
+    Args:
+        reward: of the same terms.
+        kept: the tensors.
+        source: the file they come from.
+
+    Raises:
+        ValueError: they are those of another reward; the message names the file.
+    """
+    for prefix, learner in _states(reward):
+        own = {k.removeprefix(prefix): v for k, v in kept.items() if k.startswith(prefix)}
+        try:
+            learner.load_state_dict(own)
+        except Exception as error:  # whatever a plugged-in reward raises
+            raise _not_learned(source, error) from error
+
+
+def save(reward: RewardSum, path: Path) -> bool:
+    """Write what the terms have learned; False, and no file, if none keeps a state.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    from safetensors.torch import save as to_bytes
+
+    found = tensors(reward)
+    if found:
+        write_atomic(path, to_bytes(found))
+    return bool(found)
 
 
 def load(reward: RewardSum, path: Path) -> None:
@@ -118,11 +161,15 @@ def load(reward: RewardSum, path: Path) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    if not path.is_file() or path.stat().st_size > MOST_BYTES:
+        raise ValueError(f"{path} is no file of at most {MOST_BYTES:,} bytes")
     try:
-        tensors: Mapping[str, Any] = load_file(path)
-        for prefix, learner in _states(reward):
-            own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-            learner.load_state_dict(own)
+        kept = load_file(path)
     except (SafetensorError, RuntimeError, KeyError) as error:
-        detail = " ".join(str(error).split())[:300]
-        raise ValueError(f"{path} is not what this reward has learned: {detail}") from error
+        raise _not_learned(path, error) from error
+    restore(reward, kept, path)
+
+
+def _not_learned(path: Path, error: Exception) -> ValueError:
+    detail = " ".join(str(error).split())[:300] or type(error).__name__
+    return ValueError(f"{path} is not what this reward has learned: {detail}")

@@ -101,7 +101,7 @@ def test_a_critic_learns_to_tell_noise_from_melodies(tmp_path):
     reward = build(kind())
     check_reward(reward, panel=False, cost=False)
     lessons = Lessons(reward)
-    told = [lessons.update(noise(Task(), seed, 64, 12.0)) for seed in range(8)]
+    told = [lessons.update(noise(Task(), seed, 64, 12.0), seed) for seed in range(8)]
     assert told[-1]["Critic/told_apart"] > 0.95
     assert told[-1]["Critic/loss"] < told[0]["Critic/loss"] / 2
     real, fresh = real_melodies(Task(), 100), noise(Task(), 99, 100, 12.0)

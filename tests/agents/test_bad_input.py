@@ -119,6 +119,8 @@ BEFORE_TRAINING = {
     "file with a typo": (["--reward", "typo.py:f=1"], "typo.py failed: SyntaxError"),
     "algorithm": (["--algo", "pp"], "unknown algorithm 'pp'. Did you mean 'ppo'?"),
     "device": (["--device", "gpu"], "unknown device 'gpu'; expected auto, cpu or cuda"),
+    "device of no memory": (["--device", "meta"], "unknown device 'meta'; expected auto, cpu"),
+    "device of no number": (["--device", "cuda:x"], "unknown device 'cuda:x'; expected"),
     "missing prior": (["--prior", "volk"], "no checkpoint 'volk': expected a .safetensors file"),
     "grid of the prior": (
         ["--task", "bars=1", "grid=2"],
@@ -345,6 +347,9 @@ def test_a_bad_temperature_is_named(run, command, main, temperature):
     ("error", "said"),
     [
         (ValueError("two\n  lines"), "error: two lines\n"),
+        (ValueError("\x1b]0;mine\x07\x9b2J"), "error: \\x1b]0;mine\\x07\\x9b2J\n"),
+        (ValueError("turned round: \u202e"), "error: turned round: \\u202e\n"),
+        (ValueError("not encoded: \udc80"), "error: not encoded: \\udc80\n"),
         (OSError(28, "No space left on device"), "error: [Errno 28] No space left on device\n"),
         (gymnasium.error.NameNotFound("no such id"), "error: no such id\n"),
         (TypeError(), "error: TypeError\n"),

@@ -18,9 +18,10 @@ import pytest
 
 from agents import benchmark, matrix, report
 from agents.algorithms import ALGORITHMS
+from agents.alone import only_one
 from agents.benchmark import BenchmarkConfig, choose, make_cell, open_folder
 from agents.matrix import Bench, best_of_n_kl, find_method
-from agents.run import Run, only_one
+from agents.run import Run
 from envs.score import Score
 from pretrained import checkpoint
 from rewards.metrics import PUBLISHED, table_rows

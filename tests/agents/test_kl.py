@@ -12,7 +12,7 @@ from rewards import build
 
 def simulate(budget, response, updates=150, lag=0.3):
     """KL after `updates` rollouts of a policy that moves a share `lag` towards response(c)."""
-    metrics = SimpleNamespace(row={"kl": 0.0}, run=SimpleNamespace(read_metrics=dict))
+    metrics = SimpleNamespace(row={"kl": 0.0}, run=SimpleNamespace(turns=list))
     controller = kl.KLController(metrics, budget)
     buffer = SimpleNamespace(c=1.0)
     controller.model = SimpleNamespace(rollout_buffer=buffer)
@@ -87,8 +87,8 @@ class Table:
     def __init__(self, rows):
         self.rows = rows
 
-    def read_metrics(self):
-        return {name: [float(f"{row[name]:.6g}") for row in self.rows] for name in ("c", "kl")}
+    def turns(self):
+        return [tuple(float(f"{row[name]:.6g}") for name in ("c", "kl")) for row in self.rows]
 
 
 def turned(kls, rows):

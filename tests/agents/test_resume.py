@@ -198,14 +198,11 @@ def test_a_full_disk_leaves_the_last_good_save(tiny_checkpoint, tmp_path, monkey
     before = {name: (run.path / name).read_bytes() for name in names}
     files = {p.name for p in run.path.iterdir()}
 
-    def full(path, data):
-        if path.name.startswith(victim):
-            path.write_bytes(b"half")
+    def full(file):
+        if Path(file.name).name.startswith(victim):
             raise OSError(28, "No space left on device")
-        write_atomic(path, data)
 
-    monkeypatch.setattr("agents.run.write_atomic", full)
-    monkeypatch.setattr("pretrained.checkpoint.write_atomic", full)
+    monkeypatch.setattr("pretrained.files.sync", full)
     with pytest.raises(OSError, match="No space left"):
         trained(replace(run.config, n_timesteps=6 * 256), run.path)
     monkeypatch.undo()

@@ -16,9 +16,10 @@ import pytest
 from agents import compose, evaluate, explain
 from agents import train as training
 from agents.algorithms import ALGORITHMS
+from agents.alone import BusyError, only_one
 from agents.arguments import parse_arguments
 from agents.config import TrainConfig, to_toml
-from agents.run import BusyError, Run, only_one
+from agents.run import Run
 from agents.state import Saved
 from tests.agents.helpers import UPDATE, tiny, trained
 from tests.benchmarks.kill_runs import COMPARED, KINDS, Starter, Trial, same
@@ -27,6 +28,7 @@ from tests.benchmarks.kill_runs import COMPARED, KINDS, Starter, Trial, same
 
 ALL_KINDS = {"group_size": 4, "buffer_size": 2048}
 RUNS = KINDS | {name: {"algo": name, **ALL_KINDS} for name in ALGORITHMS if name not in KINDS}
+del RUNS["ppo, learned reward"]  # runs code, and keeps what it learned in this process
 RUNS["rwr"] = RUNS["rwr"] | {"rollouts": 2}  # stopped with a lesson that is not learned yet
 RUNS["g"] = RUNS["g"] | {"reward": ("tonic=1", "prior=1")}
 
@@ -98,7 +100,7 @@ def test_a_run_stopped_before_its_first_save_begins_with_its_settings(
 ):
     alone = trained(tiny(tiny_checkpoint, tmp_path / "alone"))
 
-    def killed(self, model, generators=None):
+    def killed(self, model, *kept):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Run, "save", killed)
@@ -276,6 +278,33 @@ def test_code_that_is_typed_is_meant(theirs):
         parse_arguments([*words[:2], "--mask", "theirs.py:smooth"])
     config = compose.ComposeConfig(run=str(theirs.path), reward=("tonic=1",))
     assert config.settings.reward == ("tonic=1",)
+
+
+@pytest.mark.parametrize("value", ["reward", "mask", "env", "--reward", "reward=1"])
+@pytest.mark.parametrize("flag", ["--name", "--runs", "--prior", "--start"])
+@pytest.mark.parametrize("source", ["--config", "--resume"])
+def test_a_value_spelled_like_a_setting_types_no_code(theirs, source, flag, value):
+    settings = replace(theirs.config, mask=("theirs.py:smooth=-1",), env="theirs:Melody-v0")
+    theirs.config_file.write_text(to_toml(settings))
+    words = [source, str(theirs.config_file if source == "--config" else theirs.path)]
+    told = "would run code: theirs.py:smooth, theirs:Melody-v0"
+    with pytest.raises(ValueError, match=told):
+        parse_arguments([*words, f"{flag}={value}"])
+    if not value.startswith("--"):
+        with pytest.raises(ValueError, match=told):
+            parse_arguments([*words, flag, value])
+
+
+@pytest.mark.parametrize("name", ["reward", "mask", "env"])
+def test_a_name_of_a_setting_vouches_for_none(theirs, name):
+    code = {"reward": ("theirs.py:smooth=1",), "mask": ("theirs.py:smooth=-1",), "env": "theirs:M"}
+    settings = replace(theirs.config, **{"reward": ("tonic=1",), name: code[name]})
+    theirs.config_file.write_text(to_toml(settings))
+    with pytest.raises(ValueError, match="would run code: theirs"):
+        parse_arguments(["--config", str(theirs.config_file), "--name", name])
+    typed = code[name] if isinstance(code[name], str) else code[name][0]
+    words = ["--config", str(theirs.config_file), f"--{name}", typed]
+    assert getattr(parse_arguments(words)[0], name) == code[name]  # the same, but typed
 
 
 @pytest.mark.parametrize(

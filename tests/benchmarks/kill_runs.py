@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+KEEN = "tests.rewards.learners:teachable"  # what it pays is learned from the melodies shown
 KINDS = {
     "ppo": {},
     "ppo --vary": {
@@ -35,10 +36,11 @@ KINDS = {
     "rloo": {"algo": "rloo", "group_size": 4},
     "dqn": {"algo": "dqn", "buffer_size": 2048, "exploration": "egreedy"},
     "psi": {"algo": "psi", "buffer_size": 2048},
+    "ppo, learned reward": {"reward": (f"{KEEN}=0.1", "leap_size=1,normalize=true", "prior=1")},
 }
 COMPARED = (
     *("policy.safetensors", "best.safetensors", "state.zip", "metrics.csv", "evaluations.csv"),
-    *("report.json", "report.txt", "samples/melodies.txt"),
+    *("reward.safetensors", "report.json", "report.txt", "samples/melodies.txt"),
 )
 HEADS = ("kills", "before it began", "readable", "lost saves", "runs", "ended", "equal")
 MOST_KILLS = 3
@@ -199,7 +201,7 @@ def main():
     words.add_argument("--commands", action="store_true", help="start what a person would")
     chosen = words.parse_args()
     rng, start = np.random.default_rng(chosen.seed), Starter(chosen.commands)
-    print(f"{'':16}" + "".join(f"{head:>17}" for head in HEADS), flush=True)
+    print(f"{'':20}" + "".join(f"{head:>17}" for head in HEADS), flush=True)
     whole = Counter()
     with tempfile.TemporaryDirectory() as name:
         folder, prior = Path(name), small_prior()
@@ -211,9 +213,9 @@ def main():
                 trial = Trial(kind, start, folder / "prior.safetensors", folder / str(place))
                 for number in range(count):
                     found += trial.kill(f"run-{number}", rng)
-            print(f"{kind:16}" + "".join(f"{found[head]:17}" for head in HEADS), flush=True)
+            print(f"{kind:20}" + "".join(f"{found[head]:17}" for head in HEADS), flush=True)
             whole += found
-    print(f"{'all':16}" + "".join(f"{whole[head]:17}" for head in HEADS))
+    print(f"{'all':20}" + "".join(f"{whole[head]:17}" for head in HEADS))
     sound = whole["ended"] == whole["equal"] == whole["runs"] and not whole["lost saves"]
     sys.exit(not (sound and whole["readable"] + whole["before it began"] == whole["kills"]))
 

@@ -19,8 +19,8 @@ TASK = Task()
 def test_each_term_that_learns_is_told_of_real_and_generated_pieces():
     keen, generated = Keen(), noise(TASK, 0, 12)
     lessons = Lessons(build({keen: 1.0, "in_key": 1.0}), seed=1)
-    assert lessons.update(generated) == {"Keen/paid": 2.0}
-    assert lessons.update(generated) == {"Keen/paid": 3.0}
+    assert lessons.update(generated, 12) == {"Keen/paid": 2.0}
+    assert lessons.update(generated, 24) == {"Keen/paid": 3.0}
     (first, again), (second, _) = keen.seen
     assert again is generated
     assert first.batch == second.batch == 12
@@ -28,13 +28,17 @@ def test_each_term_that_learns_is_told_of_real_and_generated_pieces():
     corpus = {piece.tobytes() for piece in real_melodies(TASK, 10**6).tokens}
     assert {piece.tobytes() for piece in first.tokens} <= corpus
     assert not np.array_equal(first.tokens, second.tokens)
+    Lessons(build({keen: 1.0, "in_key": 1.0}), seed=1).update(generated, 24)  # a resumed run
+    np.testing.assert_array_equal(keen.seen[2][0].tokens, second.tokens)
+    Lessons(build(keen), seed=2).update(generated, 24)
+    assert not np.array_equal(keen.seen[3][0].tokens, second.tokens)
 
 
 def test_where_nothing_learns_nothing_is_looked_for():
     lessons = Lessons(build("in_key"))
     strange = Task(meter="7/8")
     lessons.prepare(strange)
-    assert lessons.update(noise(strange, 0)) == {}
+    assert lessons.update(noise(strange, 0), 0) == {}
 
 
 def test_without_real_melodies_it_says_so():
@@ -48,7 +52,7 @@ def test_without_real_melodies_it_says_so():
 )
 def test_a_bad_update_is_named(kind, message):
     with pytest.raises(RewardError, match=message):
-        Lessons(build(kind())).update(noise(TASK, 0))
+        Lessons(build(kind())).update(noise(TASK, 0), 0)
 
 
 def test_what_was_learned_is_kept_and_put_back(tmp_path):
@@ -58,12 +62,12 @@ def test_what_was_learned_is_kept_and_put_back(tmp_path):
     first, second, file = reward(), reward(), tmp_path / "reward.safetensors"
     lessons, generated = Lessons(first), noise(TASK, 0, 8)
     for _ in range(3):
-        lessons.update(generated)
+        lessons.update(generated, 0)
     assert save(first, file)
     assert not np.array_equal(first(generated), second(generated))
     load(second, file)
     np.testing.assert_array_equal(first(generated), second(generated))
-    Lessons(second).update(noise(TASK, 1, 8))  # and goes on from there
+    Lessons(second).update(noise(TASK, 1, 8), 0)  # and goes on from there
     assert next(fn for _, fn in learners(second)).paid == 5.0
 
 
@@ -91,7 +95,7 @@ def test_a_normalised_term_is_divided_by_the_spread_of_what_pieces_got():
     np.testing.assert_allclose(reward(rollouts[0]), 3 * plain(rollouts[0]))  # nothing seen yet
     lessons = Lessons(reward)
     for rollout in rollouts:
-        told = lessons.update(rollout)
+        told = lessons.update(rollout, 0)
     sums = np.concatenate([plain(rollout).sum(axis=(1, 2)) for rollout in rollouts])
     assert told["leap_size/scale"] == pytest.approx(sums.std(), rel=1e-3)
     np.testing.assert_allclose(
@@ -112,13 +116,13 @@ def test_a_term_that_pays_all_the_same_stays_as_it_is():
         return np.full(score.batch, 2.0)
 
     reward = build({same: {"weight": 1.0, "normalize": True}})
-    Lessons(reward).update(noise(TASK, 0, 8))
+    Lessons(reward).update(noise(TASK, 0, 8), 0)
     assert reward(score_from_text("C4 D4 E4 F4 G4 A4 B4 C5")).sum() == 2.0
 
 
 def test_a_term_that_learns_can_be_normalised_too():
     keen = Keen()
-    told = Lessons(build({keen: {"weight": 1.0, "normalize": True}})).update(noise(TASK, 0, 8))
+    told = Lessons(build({keen: {"weight": 1.0, "normalize": True}})).update(noise(TASK, 0, 8), 0)
     assert set(told) == {"Keen/scale", "Keen/paid"}
 
 
