@@ -31,6 +31,7 @@ from agents import tables
 from agents.alone import LOCK, BusyError, only_one
 from agents.config import TrainConfig, read_toml, to_toml
 from agents.provenance import made_with
+from envs.theory import quoted
 from pretrained.files import (
     clear_parts,
     not_written,
@@ -68,6 +69,11 @@ class Run:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.config_file = self.path / CONFIG
+        if self.path.suffix == ".safetensors":
+            raise ValueError(
+                f"{self.path} is a policy and no run directory; where a run is asked for, write "
+                f"--prior {self.path}, and with python -m agents.compose --method prior too"
+            )
         if not self.config_file.is_file():
             raise ValueError(
                 f"{self.path} is no run directory: it has no config.toml; "
@@ -77,6 +83,11 @@ class Run:
     @classmethod
     def check_free(cls, config: TrainConfig) -> None:
         """Raise ValueError if a new run cannot have the name it is given."""
+        if config.name and (Path(config.name).name != config.name or config.name == ".."):
+            raise ValueError(
+                f"name={quoted(config.name)}: expected the name of one folder, which is made "
+                "within --runs"
+            )
         path = config.runs / config.name
         if config.name and path.exists() and not only_begun(path):
             raise ValueError(
@@ -94,6 +105,7 @@ class Run:
             ValueError: a directory of the given name exists.
             OSError: it cannot be made.
         """
+        cls.check_free(config)
         settings = to_toml(config)
         stem = f"{config.env.rpartition('/')[2].lower()}-{config.algo}"
         for name in [config.name] if config.name else (f"{stem}-{n}" for n in count(1)):
@@ -195,7 +207,7 @@ class Run:
         for name, facts in now["rewards"].items():
             ships = facts["source"].startswith("rewards.")  # and may be mended meanwhile
             if not ships and known.get(name) != facts:
-                changed.append(f"reward {name!r}")
+                changed.append(f"reward {name!r} ({facts['source'].partition(':')[0]})")
         if changed:
             raise ValueError(
                 f"{self.path}: {changed[0]} is not what the run began with; start a new run, "

@@ -51,3 +51,15 @@ def test_weights_that_are_no_numbers_never_replace_good_ones(made):
     with pytest.raises(ValueError, match="no finite numbers after 8 steps"):
         made.save(SimpleNamespace(policy=layer, num_timesteps=8))
     assert made.policy_file.read_bytes() == b"good"
+
+
+@pytest.mark.parametrize("name", ["/tmp/x", "../x", "a/b", "..", "."])
+def test_a_name_that_is_no_folder_s_makes_nothing(tmp_path, name):
+    with pytest.raises(ValueError, match="expected the name of one folder"):
+        Run.create(TrainConfig(runs=tmp_path / "runs", name=name))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_policy_where_a_run_is_expected_is_told_how_to_use_it(tmp_path):
+    with pytest.raises(ValueError, match=r"is a policy and no run directory; .* --prior "):
+        Run(tmp_path / "policy.safetensors")
