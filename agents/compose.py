@@ -72,7 +72,8 @@ class ComposeConfig:
         grid: cells to a quarter note: 4 for 16ths, 2 for eighths, 12 for 16ths and triplets.
         range: lowest and highest note, D4-G5; C4-A5 for the agent that ships if nothing is said.
         pickup: cells before the first bar line.
-        chords: 'i VII i v', a bar each, or with bar lines 'C | F G7 | C'.
+        chords: 'i VII i v', a bar each, or with bar lines 'C | F G7 | C'. Chord symbols of a file
+            that is locked are not read.
         phrases: plan of the form: AABA, 4+4 or 'A4 A4 B8'.
         lock: bars of a file that stay as they are, theme.musicxml:1-2,5; key, metre and length are
             the file's unless asked for.

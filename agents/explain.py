@@ -44,7 +44,8 @@ class ExplainConfig:
         grid: cells per quarter note; if 0 four, or what else fits.
         pickup: cells before the first bar line; -1 for the file's. MIDI files rarely tell.
         part: number of the only part to read, from 1; 0 for all, each a voice.
-        chords: harmony for rules that ask for it: 'i VII i v', a bar each.
+        chords: harmony for rules that ask for it: 'i VII i v', a bar each. Chord symbols in a file
+            are not read.
         phrases: form for rules that ask for it: AABA, 4+4 or 'A4 A4 B8'.
         tempo: beats per minute of what is written; the file's, or 80, if 0.
         prior: name or path of a checkpoint, melody or the run's if empty; none for none.
