@@ -24,7 +24,16 @@ MAX_EVENTS = 2 * MAX_NOTES  # in all measures: notes, and what stands between th
 MAX_TEXT = 64  # characters of a number or word
 TITLES = ("work-title", "movement-title")
 LISTS = ("score-partwise", "part-list", "part", "measure")
-MOST = {"measure": 2_000, "part": MAX_PARTS, "score-part": MAX_PARTS}  # of a document
+MOST = {"part": MAX_PARTS, "score-part": MAX_PARTS, "time": 300, "ending": 400}  # of a document
+# Milliseconds that music21 takes for each, about. A measure takes more the more stand before it in
+# its part: eight voices of 64 bars, of which some are written as two or have two endings, are well
+# below what a document may take.
+TIMES = {
+    **{"note": 0.4, "measure": 1.0, "time": 2.0, "key": 0.4, "transpose": 0.2, "sound": 0.3},
+    **{"metronome": 0.4, "ending": 1.0},
+}
+LATER_MEASURE = 0.02  # for each that stands before it
+MAX_TIME = 2_500.0
 
 # What stands in what, as far as it tells notes, bars, key, metre and tempo.
 _CHILDREN = {
@@ -110,6 +119,7 @@ class _Pruning:
         self.open: list[ET.Element] = []
         self.dropped = 0  # elements that are open and not kept
         self.counts: Counter[str] = Counter()
+        self.time = 0.0  # that music21 will take, in milliseconds
         self.tags = 0
 
     def doctype(self, name: str, system: str | None, public: str | None, subset: int) -> None:
@@ -156,6 +166,15 @@ class _Pruning:
         if self.counts[name] > MOST.get(name, MAX_TAGS):
             raise RefusedError(
                 f"it has {self.counts[name]} {name}s; expected one piece of at most {MOST[name]}"
+            )
+        self.time += TIMES.get(name, 0.0)
+        if name == "measure":
+            self.time += LATER_MEASURE * len(parent)
+        if self.time > MAX_TIME:
+            marks = sum(self.counts[each] for each in TIMES) - self.counts["measure"]
+            raise RefusedError(
+                f"it has more than {self.counts['measure']} measures and {marks} notes and changes "
+                "of key, metre and tempo; expected one piece of 64 bars: cut it"
             )
         if parent.tag == "measure":
             self.counts["events"] += 1
