@@ -12,16 +12,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from envs.signatures import Signature, Signatures
+from envs.signatures import Signature
 from envs.sounds import MAX_PARTS, RefusedError, bound_notes, broken, changed_meter
 from envs.task import MAX_BARS
 from envs.theory import Key, line_of_fifths_name, quoted
 
 MAX_ABC = 40_000  # characters; the time music21 takes grows with the square
+MAX_ABC_NOTES = 5_000  # eight voices of 64 bars of quavers have 4,096
 MAX_ABC_BARS = 1_000
 MAX_VOICE_BARS = 250  # of one voice; music21 makes beams in the square of their number
 MAX_LONG = 20  # notes of a thousand units and more
 MAX_FIELDS = 1_000  # of the music, each of which music21 makes an object of
+MAX_KEYS = 300  # music21 takes time in the square of their number
 MAX_FIELD = 500  # characters of one; no more of a title is read
 NO_METER = ("", "none")
 READ = "IKLMQTVX"  # the fields that tell notes, bars, key, metre, tempo and title
@@ -50,11 +52,16 @@ def abc_text(data: bytes) -> str:
     tunes = len(re.findall("(?m)^X:", text))
     if tunes > 1:
         raise RefusedError(f"it holds {tunes} tunes; expected one: split it")
+    if not re.search(r"(?m)^[A-Za-z]:", text):
+        raise RefusedError("it has no fields; expected a tune that begins with X: and K:")
     music = re.sub(r"(?m)^(?:[A-Za-z]:|%).*$", "", text)
-    bound_notes(len(re.findall("[A-Ga-gxzXZ]", music)))
+    bound_notes(len(re.findall("[A-Ga-gxzXZ]", music)), MAX_ABC_NOTES)
     fields = len(re.findall(r"(?m)^[A-Za-z]:|\[[A-Za-z]:", text))
     if fields > MAX_FIELDS:
         raise RefusedError(f"it has {fields} fields; expected one tune, {MAX_FIELDS} at most")
+    keys = sum(1 for _ in _fields(text, "K"))
+    if keys > MAX_KEYS:
+        raise RefusedError(f"it has {keys} keys; expected {MAX_KEYS} at most")
     if music.count("|") > MAX_ABC_BARS:
         raise RefusedError(f"it has {music.count('|')} bar lines; expected {MAX_ABC_BARS} at most")
     if re.search("/{9}", music):
@@ -72,6 +79,8 @@ def standard_abc(text: str) -> str:
     Raises:
         RefusedError: several voices written over each other in one bar.
     """
+    meter = _signature(next(_values(text, "M"), ""))
+    unit = "1/16" if meter and Fraction(meter.plain) < Fraction(3, 4) else "1/8"
     version = re.match(r"%abc-\d\.\d", text)
     writing = _Writing(_bar_units(text))
     text = _by_voice("\n".join(writing.line(line) for line in text.split("\n")))
@@ -82,7 +91,7 @@ def standard_abc(text: str) -> str:
         if bars > MAX_VOICE_BARS:
             raise RefusedError(f"a voice has {bars} bar lines; expected {MAX_VOICE_BARS} at most")
     # It lets an accidental hold to the end of the bar only in a file that names its version.
-    return f"{version[0] if version else '%abc-2.1'}\n{text}"
+    return f"{version[0] if version else '%abc-2.1'}\nL:{unit}\n{text}"
 
 
 def _by_voice(text: str) -> str:
@@ -122,7 +131,6 @@ class _Writing:
 
     def __init__(self, bar: Fraction | None) -> None:
         self.bar = bar
-        self.signatures = Signatures()
 
     def line(self, line: str) -> str:
         """A line of any kind; what is not read is left empty."""
@@ -158,7 +166,10 @@ class _Writing:
                 f"its {letter}: field has {len(value)} characters; expected {MAX_FIELD} at most"
             )
         if letter == "M":
-            value = "none" if value in NO_METER else self.signatures.plain(value)
+            # Not given to music21, which invents metres for bars of other lengths and takes seconds
+            # for a long one; what is read of it are the bar lines.
+            _signature(value)
+            return ""
         elif letter == "L":
             unit = re.fullmatch(r"(\d{1,3})(?:/([1-9]\d{0,2}))?", value)
             if value and (unit is None or not 0 < int(unit[1]) <= int(unit[2] or 1)):

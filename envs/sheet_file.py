@@ -190,10 +190,6 @@ def _key(tonic: str, mode: str) -> Key | None:
 def _measures(part: Any, score: Any, fields: AbcFields | None) -> list[Measure]:
     """The measures of a part."""
     found = list(part.getElementsByClass("Measure"))
-    if fields is not None and fields.meter:
-        plain = fields.meter.plain
-        # music21 cuts an overfull bar of ABC in two and invents a metre for what is over.
-        found = [each for i, each in enumerate(found) if not i or not _over(each, plain)]
     if len(found) > MAX_MEASURES:
         raise RefusedError(f"it has {len(found)} measures; expected at most {MAX_MEASURES}")
     skipped = _skipped(part, score)
@@ -210,11 +206,6 @@ def _measures(part: Any, score: Any, fields: AbcFields | None) -> list[Measure]:
         result.append(Measure(start, length, number, measure.id in skipped, opens))
         opens = right is not None and right.type != "regular"
     return result
-
-
-def _over(measure: Any, meter: str) -> bool:
-    own = measure.timeSignature
-    return own is not None and own.ratioString != meter
 
 
 def _skipped(part: Any, score: Any) -> set[Any]:
