@@ -1,7 +1,7 @@
 """Time signatures of files as they spell them, and the plain ones that music21 is given.
 
-music21 takes seconds for 2+2+2/8 and reads it in ABC as 222/8, for each unit of a bar costs it time
-the first time that it meets the metre.
+music21 takes 2+2+2/8 in ABC for 222/8 and refuses it in MusicXML, and takes the longer for a metre
+the more units a bar of it has.
 """
 
 from __future__ import annotations

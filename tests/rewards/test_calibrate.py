@@ -204,7 +204,7 @@ def test_chorales_of_one_task_are_one_batch(monkeypatch):
 def test_without_music21_s_corpus_the_books_remain(monkeypatch):
     from music21 import corpus
 
-    def missing(name, forceSource):
+    def missing(name, **options):
         raise corpus.CorpusException("no corpus")
 
     monkeypatch.setattr(corpus, "parse", missing)
