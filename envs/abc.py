@@ -62,7 +62,7 @@ def abc(
     lines = [
         f"X:{number}",
         f"T:{_one_line(title) or 'Untitled'}",
-        f"M:{task.meter.signature}",
+        f"M:{task.meter}",
         f"L:{unit / 4}",
         f"Q:{beat.numerator}/{beat.denominator}={tempo:g}",
         f"K:{key.tonic}{mode}",

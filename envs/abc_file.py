@@ -12,15 +12,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+from envs.signatures import Signature
 from envs.sounds import MAX_PARTS, RefusedError, bound_notes, broken, changed_meter
 from envs.task import MAX_BARS
 from envs.theory import Key, line_of_fifths_name, quoted
 
 MAX_ABC = 40_000  # characters; the time music21 takes grows with the square
+MAX_ABC_NOTES = 5_000  # eight voices of 64 bars of quavers have 4,096
 MAX_ABC_BARS = 1_000
 MAX_VOICE_BARS = 250  # of one voice; music21 makes beams in the square of their number
 MAX_LONG = 20  # notes of a thousand units and more
 MAX_FIELDS = 1_000  # of the music, each of which music21 makes an object of
+MAX_KEYS = 300  # music21 takes time in the square of their number
+MAX_FIELD = 500  # characters of one; no more of a title is read
+NO_METER = ("", "none")
+READ = "IKLMQTVX"  # the fields that tell notes, bars, key, metre, tempo and title
 MODES = {
     "": "major",
     "m": "minor",
@@ -28,9 +34,7 @@ MODES = {
     **{"phr": "phrygian", "lyd": "lydian", "mix": "mixolydian", "loc": "locrian"},
 }
 
-COMMON = {"C": "4/4", "C|": "2/2", "none": ""}
-
-_FIELD = re.compile(r"[A-Za-z]:(?![|:])|%")
+_FIELD = re.compile(r"([A-Za-z]):(?![|:])|%")
 _INLINE = re.compile(r"\[([A-Za-z]):([^\[\]]*)\]")
 _NOTE = r"((?:[\^_=]{0,2}[A-Ga-g][,']*|z))(\d*)(/*)(\d*)"
 _BROKEN = re.compile(rf"{_NOTE} ?(-?) ?(<+|>+) ?(-?) ?{_NOTE}")
@@ -42,27 +46,24 @@ def abc_text(data: bytes) -> str:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise broken("ABC", error) from None
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     if len(text) > MAX_ABC:
         raise RefusedError(f"it has {len(text)} characters; expected one tune, {MAX_ABC} at most")
     tunes = len(re.findall("(?m)^X:", text))
     if tunes > 1:
         raise RefusedError(f"it holds {tunes} tunes; expected one: split it")
+    if not re.search(r"(?m)^[A-Za-z]:", text):
+        raise RefusedError("it has no fields; expected a tune that begins with X: and K:")
     music = re.sub(r"(?m)^(?:[A-Za-z]:|%).*$", "", text)
-    bound_notes(len(re.findall("[A-Ga-gxzXZ]", music)))
+    bound_notes(len(re.findall("[A-Ga-gxzXZ]", music)), MAX_ABC_NOTES)
     fields = len(re.findall(r"(?m)^[A-Za-z]:|\[[A-Za-z]:", text))
     if fields > MAX_FIELDS:
         raise RefusedError(f"it has {fields} fields; expected one tune, {MAX_FIELDS} at most")
+    keys = sum(1 for _ in _fields(text, "K"))
+    if keys > MAX_KEYS:
+        raise RefusedError(f"it has {keys} keys; expected {MAX_KEYS} at most")
     if music.count("|") > MAX_ABC_BARS:
         raise RefusedError(f"it has {music.count('|')} bar lines; expected {MAX_ABC_BARS} at most")
-    if any(re.search(r"\d{3}", value) for value in _values(text, "M")):
-        raise RefusedError("its metre has hundreds of beats; expected such as 4/4 or 6/8")
-    for value in _values(text, "M"):
-        if value not in COMMON and not re.fullmatch(r"[\d+() ]{0,20}(/ *\d{1,2})?", value):
-            raise RefusedError(f"its metre is {quoted(value)}; expected such as 4/4 or 6/8")
-    for value in _values(text, "L"):
-        unit = re.fullmatch(r"(\d{1,3})(?:/([1-9]\d{0,2}))?", value)
-        if value and (unit is None or not 0 < int(unit[1]) <= int(unit[2] or 1)):
-            raise RefusedError(f"its unit note is {quoted(value)}; expected such as 1/8")
     if re.search("/{9}", music):
         raise RefusedError("its notes are shorter than any grid; write the file anew")
     if re.search(r"[\^_=]{9}", music):
@@ -78,17 +79,11 @@ def standard_abc(text: str) -> str:
     Raises:
         RefusedError: several voices written over each other in one bar.
     """
-    bar = _bar_units(text)
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    head = next((at for at, line in enumerate(lines) if line.startswith("K:")), -1)
-    text = "\n".join(
-        line if at <= head or _FIELD.match(line) else _music(line, bar)
-        for at, line in enumerate(lines)
-    )
-    text = _by_voice(text)
-    # It lowers a tune by two octaves for a bass clef behind K:, and misses some modes.
-    text = re.sub(r"(?m)^(K:.*?)[ \t]+(?:clef=)?bass\b", r"\1", text)
-    text = re.sub(r"(?mi)^K:[ \t]*([A-G][#b]?)[ \t]*(loc|lyd)[a-z]*", _as_major, text)
+    meter = _signature(next(_values(text, "M"), ""))
+    unit = "1/16" if meter and Fraction(meter.plain) < Fraction(3, 4) else "1/8"
+    version = re.match(r"%abc-\d\.\d", text)
+    writing = _Writing(_bar_units(text))
+    text = _by_voice("\n".join(writing.line(line) for line in text.split("\n")))
     if len(text) > 2 * MAX_ABC:
         raise RefusedError("its rests of whole bars are longer than any piece; write it anew")
     for voice in re.split("(?m)^V:", text):
@@ -96,7 +91,7 @@ def standard_abc(text: str) -> str:
         if bars > MAX_VOICE_BARS:
             raise RefusedError(f"a voice has {bars} bar lines; expected {MAX_VOICE_BARS} at most")
     # It lets an accidental hold to the end of the bar only in a file that names its version.
-    return text if text.startswith("%abc-") else "%abc-2.1\n" + text
+    return f"{version[0] if version else '%abc-2.1'}\nL:{unit}\n{text}"
 
 
 def _by_voice(text: str) -> str:
@@ -127,20 +122,68 @@ def _is_music(line: str) -> bool:
     return not _FIELD.match(line) and re.search("[A-Ga-gz]", line) is not None
 
 
+class _Writing:
+    """Writes the lines of a tune as music21 needs them.
+
+    Args:
+        bar: its length in unit lengths.
+    """
+
+    def __init__(self, bar: Fraction | None) -> None:
+        self.bar = bar
+
+    def line(self, line: str) -> str:
+        """A line of any kind; what is not read is left empty."""
+        field = _FIELD.match(line)
+        if field is None:
+            return self.music(line)
+        return self.field(field[1], line[2:]) if field[1] else ""
+
+    def music(self, line: str) -> str:
+        """A line of music without what is no note, bar line, tuplet or tie."""
+        line = re.sub(r'"[^"]*"', "", line).split("%")[0]
+        # Fields inside a line stand on lines of their own; remarks and the like are dropped.
+        parts = _INLINE.split(line)
+        out = [_notes(parts[0], self.bar)]
+        for letter, value, music in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
+            field = self.field(letter, value) if letter in "KLMV" else ""
+            out += [f"\n{field}\n" if field else "", _notes(music, self.bar)]
+        return "".join(out)
+
+    def field(self, letter: str, value: str) -> str:
+        """A field whose value does no harm, '' if it is not read.
+
+        Raises:
+            RefusedError: its value is none that such a field has.
+        """
+        if letter not in READ:
+            return ""
+        if letter == "T":
+            return f"T:{' '.join(value[:MAX_FIELD].split())}"
+        value = " ".join(value.split("%")[0].split())
+        if len(value) > MAX_FIELD and letter != "M":
+            raise RefusedError(
+                f"its {letter}: field has {len(value)} characters; expected {MAX_FIELD} at most"
+            )
+        if letter == "M":
+            # Not given to music21, which invents metres for bars of other lengths and takes seconds
+            # for a long one; what is read of it are the bar lines.
+            _signature(value)
+            return ""
+        elif letter == "L":
+            unit = re.fullmatch(r"(\d{1,3})(?:/([1-9]\d{0,2}))?", value)
+            if value and (unit is None or not 0 < int(unit[1]) <= int(unit[2] or 1)):
+                raise RefusedError(f"its unit note is {quoted(value)}; expected such as 1/8")
+        elif letter == "K":
+            # It lowers a tune by two octaves for a bass clef behind K:, and misses some modes.
+            value = re.sub(r" (?:clef=)?bass\b", "", value, count=1)
+            value = re.sub(r"(?i)^([A-G][#b]?) ?(loc|lyd)[a-z]*", _as_major, value)
+        return f"{letter}:{value}"
+
+
 def _as_major(found: re.Match[str]) -> str:
     mode = "locrian" if found[2].lower() == "loc" else "lydian"
-    return f"K:{line_of_fifths_name(Key.parse(f'{found[1]} {mode}').fifths)}"
-
-
-def _music(line: str, bar: Fraction | None) -> str:
-    """A line of music without what is no note, bar line, tuplet or tie."""
-    line = re.sub(r'"[^"]*"', "", line).split("%")[0]
-    # Fields inside a line stand on lines of their own; remarks and the like are dropped.
-    parts = _INLINE.split(line)
-    out = [_notes(parts[0], bar)]
-    for letter, value, music in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
-        out += [f"\n{letter}:{value}\n" if letter in "KLMV" else "", _notes(music, bar)]
-    return "".join(out)
+    return line_of_fifths_name(Key.parse(f"{found[1]} {mode}").fifths)
 
 
 def _notes(music: str, bar: Fraction | None) -> str:
@@ -205,7 +248,7 @@ def _bar_at(text: str, place: int) -> int:
     key = re.search(r"(?m)^K:.*$", text)
     music = re.sub(r'(?m)^[A-Za-z]:(?![|:]).*$|%.*$|"[^"]*"|\[[A-Z]:[^\]]*\]', "",
                    text[key.end() if key else 0 : place])  # fmt: skip
-    parts = re.split(r"[:\[\]]*\|[|:\[\]\d]*", music)
+    parts = re.split(r"(?<![:\[\]])[:\[\]]*\|[|:\[\]\d]*", music)
     bars = [part for part in parts if re.search("[A-Gza-g]", part)]
     units = sum((length(*each[1:]) for each in re.findall(_NOTE, bars[0])) if bars else ())
     bar = _bar_units(text)
@@ -215,15 +258,18 @@ def _bar_at(text: str, place: int) -> int:
 
 def _bar_units(text: str) -> Fraction | None:
     """Length of a bar in unit lengths."""
-    value = next(_values(text, "M"), "")
-    meter = re.fullmatch(r"(\d{1,2})/([1-9]\d?)", COMMON.get(value, value))
+    meter = _signature(next(_values(text, "M"), ""))
     if meter is None:
         return None
-    bar = Fraction(int(meter[1]), int(meter[2]))
+    bar = Fraction(meter.plain)
     unit = re.fullmatch(r"(\d{1,2})/([1-9]\d{0,2})", next(_values(text, "L"), ""))
     if unit is None:
         return bar * (16 if bar < Fraction(3, 4) else 8)
     return bar / Fraction(max(1, int(unit[1])), int(unit[2]))
+
+
+def _signature(value: str) -> Signature | None:
+    return None if value in NO_METER else Signature.parse(value)
 
 
 @dataclass(frozen=True)
@@ -237,17 +283,18 @@ class AbcFields:
     text: str
 
     @property
-    def meter(self) -> str | None:
+    def meter(self) -> Signature | None:
         """The metre of the M: fields; None if they name none.
 
         Raises:
             RefusedError: it changes.
         """
-        found = [(COMMON.get(value, value), place) for value, place in _fields(self.text, "M")]
-        meter = next((value for value, _ in found if value), None)
-        for value, place in found:
-            if meter and value != meter:
-                raise changed_meter(meter, value or "none", _bar_at(self.text, place))
+        found = [(_signature(value), place) for value, place in _fields(self.text, "M")]
+        meter = next((each for each, _ in found if each), None)
+        for each, place in found:
+            if meter and each != meter:
+                after = each.spelled if each else "none"
+                raise changed_meter(meter.spelled, after, _bar_at(self.text, place))
         return meter
 
     @property

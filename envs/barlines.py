@@ -154,7 +154,7 @@ def _numbered(measures: list[Measure], bar: Fraction) -> list[Measure]:
         filled += each.length
         # A bar in two halves has one number; an upbeat has its own.
         if filled >= bar or number == 0 or each.skipped:
-            number, filled = number + 1, NOTHING
+            number, filled = number + max(1, int(filled / bar)), NOTHING
     return result
 
 

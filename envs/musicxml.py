@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import xml.etree.ElementTree as ET
 
     from envs.score import Score
-    from envs.theory import Key
+    from envs.theory import Key, Meter
 
 _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 Partwise//EN" \
@@ -83,6 +83,8 @@ def musicxml(
         document.insert(0, layout.StaffGroup(list(document.parts), symbol="bracket"))
     root = ScoreExporter(document, makeNotation=False).parse()
     _tidy(root, title)
+    for beats in root.iter("beats"):  # which were given music21 without groups
+        beats.text = str(score.task.meter).split("/")[0]
     ET.indent(root)
     return _HEAD + ET.tostring(root, "unicode") + "\n"
 
@@ -135,7 +137,7 @@ def _part(score: Score, row: int, voice: int, tempo: float, marks: Marks) -> Any
 
 def _open(measure: Any, index: int, score: Score, row: int, voice: int, tempo: float) -> None:
     """Clef, key, metre and tempo of the first bar; a new line where one begins."""
-    from music21 import clef, duration, key, layout, meter
+    from music21 import clef, duration, key, layout
     from music21.tempo import MetronomeMark
 
     task = score.task
@@ -143,12 +145,23 @@ def _open(measure: Any, index: int, score: Score, row: int, voice: int, tempo: f
         low, shown = low_voice(score, row, voice), written_key(task.key)
         measure.insert(0, clef.BassClef() if low else clef.TrebleClef())
         measure.insert(0, key.Key(shown.tonic.replace("b", "-"), shown.written_mode))
-        measure.insert(0, meter.TimeSignature(task.meter.signature))
+        measure.insert(0, _time_signature(task.meter))
         if voice == 0:
             beat = duration.Duration(beat_quarters(task.meter))
             measure.insert(0, MetronomeMark(number=round(tempo, 2), referent=beat))
     elif index > (task.pickup > 0) and (index - (task.pickup > 0)) % BARS_PER_LINE == 0:
         measure.insert(0, layout.SystemLayout(isNew=True))
+
+
+def _time_signature(meter: Meter) -> Any:
+    """A metre that beams by its groups."""
+    from music21.meter import TimeSignature
+
+    signature: Any = TimeSignature(meter.signature)
+    if "+" in str(meter):
+        groups = [f"{units}/{meter.denominator}" for units in meter.groups]
+        signature.beamSequence.load("+".join(groups))
+    return signature
 
 
 def _colours(score: Score, row: int, voice: int, marks: Marks) -> dict[int, str]:

@@ -17,6 +17,7 @@ from envs.codec import Codec, Note
 from envs.midi_file import MidiFile
 from envs.piece import Piece, make_piece
 from envs.sheet_file import Sheet, parsed
+from envs.signatures import Signatures
 from envs.sounds import RefusedError, broken, on_grid
 from envs.theory import Key, Meter
 from envs.xml_file import CONTAINER, elements, music_text
@@ -178,7 +179,9 @@ def _bytes(path: Path) -> bytes:
 
 
 def _xml(data: bytes) -> Sheet:
-    return Sheet(parsed(music_text(data), "musicxml", "MusicXML"), "MusicXML")
+    signatures = Signatures()
+    stream = parsed(music_text(data, signatures), "musicxml", "MusicXML")
+    return Sheet(stream, "MusicXML", signatures=signatures)
 
 
 def _mxl(data: bytes) -> Sheet:

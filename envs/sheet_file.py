@@ -16,6 +16,7 @@ from typing import Any
 
 from envs.abc_file import AbcFields
 from envs.barlines import Measure, lay_out
+from envs.signatures import Signature, Signatures
 from envs.sounds import (
     Facts,
     RefusedError,
@@ -63,15 +64,22 @@ class Sheet:
         stream: a music21 stream of one piece.
         kind: of the file, for errors.
         fields: of ABC, which music21 makes up in part: key, metre, and numbers of the bars.
+        signatures: of MusicXML, whose groups music21 is not given.
 
     Raises:
         RefusedError: it holds several pieces, too many notes, or music21 fails.
     """
 
-    def __init__(self, stream: Any, kind: str, fields: AbcFields | None = None) -> None:
+    def __init__(
+        self,
+        stream: Any,
+        kind: str,
+        fields: AbcFields | None = None,
+        signatures: Signatures | None = None,
+    ) -> None:
         from music21.stream import Opus, Score
 
-        self.kind, self.fields = kind, fields
+        self.kind, self.fields, self.signatures = kind, fields, signatures or Signatures()
         try:
             if isinstance(stream, Opus):
                 raise RefusedError(f"it holds {len(stream.scores)} tunes; expected one: split it")
@@ -145,8 +153,8 @@ class Sheet:
 
     def _read_meter(self, part: Any) -> Meter | None:
         if self.fields is None:
-            return _meter(part)
-        return read_meter(self.fields.meter) if self.fields.meter else None
+            return _meter(part, self.signatures)
+        return read_meter(self.fields.meter.spelled) if self.fields.meter else None
 
     def _read_key(self, facts: Facts, part: Any) -> None:
         from music21 import key
@@ -182,9 +190,6 @@ def _key(tonic: str, mode: str) -> Key | None:
 def _measures(part: Any, score: Any, fields: AbcFields | None) -> list[Measure]:
     """The measures of a part."""
     found = list(part.getElementsByClass("Measure"))
-    if fields is not None and fields.meter:
-        # music21 cuts an overfull bar of ABC in two and invents a metre for what is over.
-        found = [each for i, each in enumerate(found) if not i or not _over(each, fields.meter)]
     if len(found) > MAX_MEASURES:
         raise RefusedError(f"it has {len(found)} measures; expected at most {MAX_MEASURES}")
     skipped = _skipped(part, score)
@@ -201,11 +206,6 @@ def _measures(part: Any, score: Any, fields: AbcFields | None) -> list[Measure]:
         result.append(Measure(start, length, number, measure.id in skipped, opens))
         opens = right is not None and right.type != "regular"
     return result
-
-
-def _over(measure: Any, meter: str) -> bool:
-    own = measure.timeSignature
-    return own is not None and own.ratioString != meter
 
 
 def _skipped(part: Any, score: Any) -> set[Any]:
@@ -229,7 +229,7 @@ def _skipped(part: Any, score: Any) -> set[Any]:
     return skipped
 
 
-def _meter(part: Any) -> Meter | None:
+def _meter(part: Any, signatures: Signatures) -> Meter | None:
     """The one metre of a part, None if it names none."""
     from music21.meter import TimeSignature
 
@@ -242,13 +242,24 @@ def _meter(part: Any) -> Meter | None:
         upbeat = second.getOffsetInHierarchy(part) == bar < second.barDuration.quarterLength
         if more or not upbeat:
             wrong = more[0] if upbeat else second
-            before = changes[changes.index(wrong) - 1].ratioString
-            raise changed_meter(before, wrong.ratioString, wrong.measureNumber)
-    return read_meter(changes[-1].ratioString) if changes else None
+            before = changes[changes.index(wrong) - 1]
+            raise changed_meter(_spelled(before), _spelled(wrong), wrong.measureNumber)
+    if not changes:
+        return None
+    own = Signature.parse(changes[-1].ratioString)
+    meter = signatures.known.get(own.plain, own)
+    if own.plain in signatures.changes:
+        other, number = signatures.changes[own.plain]
+        raise changed_meter(meter.spelled, other.spelled, number)
+    return read_meter(meter.spelled)
 
 
 def _same(one: Any, other: Any) -> bool:
     return bool(one.ratioString == other.ratioString)
+
+
+def _spelled(signature: Any) -> str:
+    return Signature.parse(signature.ratioString).spelled
 
 
 def _usual_meter(measures: list[Measure]) -> Meter:

@@ -81,10 +81,10 @@ def broken(kind: str, error: Exception) -> RefusedError:
     return RefusedError(f"not readable as {kind} ({told}); write the file anew")
 
 
-def bound_notes(count: int) -> None:
+def bound_notes(count: int, most: int = MAX_NOTES) -> None:
     """Refuse more notes than one piece has."""
-    if count > MAX_NOTES:
-        raise RefusedError(f"it holds {count} notes; expected one piece of at most {MAX_NOTES}")
+    if count > most:
+        raise RefusedError(f"it holds {count} notes; expected one piece of at most {most}")
 
 
 def read_meter(text: str) -> Meter:

@@ -135,7 +135,7 @@ def clean_line(line: str) -> str:
     line = re.sub(r"y\d*|[^A-Ga-gxzZ\d\s|:\[\](<>/,'^=_-]", "", line)
     # Z stands for z in these files; x is a rest where it has a length, else an editor's mark.
     line = re.sub(r"x(?=\d)|Z", "z", line).replace("x", "")
-    line = re.sub(r"\[([^\]|:\d][^\]|:]*)\](\d*)(/*)(\d*)", _top_note, line)
+    line = re.sub(r"\[([^\[\]|:\d][^\[\]|:]*)\](\d*)(/*)(\d*)", _top_note, line)
     line = re.sub(r"\((?!\d)", "", line)
     line = re.sub(r"\[(?![12|])|(?<!\|)\]", "", line)  # brackets left without their partner
     # music21 reads A/ and A// but not A3//.

@@ -137,7 +137,8 @@ def _chorales(every: int) -> Iterator[Any]:
     names = corpus.chorales.Iterator(numberingSystem="riemenschneider", returnType="filename")
     for name in list(dict.fromkeys(names))[::every]:
         try:
-            yield corpus.parse(name)
+            # From the source: else it runs what is in a pickle, which anybody may have planted.
+            yield corpus.parse(name, forceSource=True)
         except corpus.CorpusException:  # music21 without its corpus
             return
 

@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("envs", "pretrained", "rewards", "agents")  # each may import those before it
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 MOST_LINES, MOST_FUNCTION_LINES = 400, 60
 
@@ -97,6 +98,57 @@ def test_no_drawer_for_odds_and_ends_and_no_pickle(path):
             assert ast.unparse(node.value) == "False"
         if isinstance(node, ast.Assert):
             pytest.fail(f"line {node.lineno}: an assert vanishes under python -O; raise an error")
+
+
+# music21 keeps pickles of what it has parsed in a temporary folder that is not its own.
+CACHED = {
+    *("parse", "parseFile", "parseURL", "thaw", "unfreeze", "load", "search"),
+    *("StreamThawer", "openPickle"),
+}
+
+
+def reads_pickles_of_music21(tree):
+    """Lines of calls and imports by which music21 may read a pickle."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("music21"):
+            names = {alias.name for alias in node.names}
+            found += [node.lineno] if names & (CACHED | {"freezeThaw"}) else []
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        *_, owner, called = ("", *ast.unparse(node.func).split("."))
+        from_source = any(
+            k.arg == "forceSource" and ast.unparse(k.value) == "True" for k in node.keywords
+        )
+        if owner in ("converter", "corpus", "freezeThaw", "music21") and called in CACHED:
+            found += [] if called == "parse" and from_source else [node.lineno]
+        if ast.unparse(node.func).endswith("chorales.Iterator"):
+            only_names = any(ast.unparse(k.value) == "'filename'" for k in node.keywords)
+            found += [] if only_names else [node.lineno]
+    return found
+
+
+@pytest.mark.parametrize("path", FILES + EXAMPLES, ids=lambda path: path.stem)
+def test_music21_reads_no_pickles(path):
+    assert reads_pickles_of_music21(ast.parse(path.read_text())) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("corpus.parse(name)", True),
+        ("music21.converter.parse(name, forceSource=False)", True),
+        ("converter.parseFile(name)", True),
+        ("from music21.converter import parse", True),
+        ("chorales.Iterator()", True),
+        ("corpus.parse(name, forceSource=True)", False),
+        ("converter.parseData(text)", False),
+        ("Key.parse(text)", False),
+        ("chorales.Iterator(returnType='filename')", False),
+    ],
+)
+def test_what_reads_pickles_is_seen(line, wrong):
+    assert bool(reads_pickles_of_music21(ast.parse(line))) is wrong
 
 
 @pytest.mark.parametrize("package", PACKAGES)

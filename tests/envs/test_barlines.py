@@ -33,7 +33,7 @@ def test_bars_that_are_too_short_or_too_long(tmp_path):
     with pytest.raises(ValueError, match="4 of its 6 bars are shorter than 4 quarter notes"):
         reads(tmp_path, "a.abc", tune("CDEF|GAB|cBA|FED|EDC|C4|"))
     doubled = reads(tmp_path, "a.abc", tune("CDEFGABc|cBAG|"))  # a bar line is missing
-    assert (doubled.bars, doubled.notices) == (3, ())
+    assert (doubled.bars, doubled.notices, doubled.numbers) == (3, (), (1, 2, 3))
 
 
 def measures(*lengths: object) -> list[Measure]:

@@ -71,6 +71,17 @@ def document(old: str, new: str) -> bytes:
     return DOCUMENT.replace(old.encode(), new.encode(), 1)
 
 
+METRE = "<attributes><time><beats>3</beats><beat-type>4</beat-type></time></attributes>"
+
+
+def measures(count: int) -> bytes:
+    """A document of so many measures of one note, which no divisions explain."""
+    note = "<note><pitch><step>C</step><octave>4</octave></pitch><duration>16</duration></note>"
+    start = BARE.index(b"<measure")
+    end = BARE.rindex(b"</measure>") + len(b"</measure>")
+    return BARE[:start] + f"<measure>{note}</measure>".encode() * count + BARE[end:]
+
+
 LAUGHS = "<!DOCTYPE s [<!ENTITY a 'ha'>" + "".join(
     f"<!ENTITY {new} '{f'&{old};' * 10}'>" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
 )
@@ -115,6 +126,28 @@ XML = {
     ),
     "keys": (lambda: document("<fifths>", "<key-step>C</key-step>" * 99 + "<fifths>"), "32 elem"),
     "directions": (lambda: document("<note>", "<direction/>" * 30_000 + "<note>"), "20000 elem"),
+    "metres of groups": (
+        lambda: document("<beats>4</beats>", "<beats>99</beats><beat-type>64</beat-type>" * 15
+                         + "<beats>99</beats>"), "its metre is"
+    ),
+    "a metre of groups": (lambda: document("<beats>4", "<beats>1+1+2"), "at least 2 units"),
+    "metres of a bar": (
+        lambda: document("</attributes>", "</attributes>" + METRE * 1000), "expected one piece of"
+    ),
+    "different metres": (
+        lambda: document("</attributes>", "</attributes>" + "".join(
+            METRE.replace("3", str(n)) for n in range(60, 90))), "beats in all; expected 200"
+    ),
+    "measures": (lambda: measures(1900), "measures and .* expected one piece of 64 bars"),
+    "parts": (lambda: document("<part ", '<part id="P1"/>' * 70 + "<part "), "65 parts"),
+    "endings of a bar": (
+        lambda: document("</measure>", '<barline><ending number="1" type="start"/></barline>' * 900
+                         + "</measure>"), "401 endings"
+    ),
+    "keys of a bar": (
+        lambda: document("<note>", ("<attributes>" + "<key><fifths>1</fifths></key>" * 31
+                         + "</attributes>") * 900 + "<note>"), "changes of key"
+    ),
     "99 beats": (lambda: document("<beats>4", "<beats>99"), ""),
     "a tuplet of nothing": (
         lambda: document("</duration>", "</duration><time-modification><actual-notes>0"
@@ -200,7 +233,27 @@ def tune(music: str, head: str = "M:4/4\nL:1/4\n") -> bytes:
     return f"X:1\n{head}K:C\n{music}\n".encode()
 
 
+def head_of(field: str) -> bytes:
+    return tune("CDEF|", f"M:4/4\nL:1/4\n{field}\n")
+
+
 ABC = {
+    "units as groups": (lambda: tune("C|", "M:1+1+1+1+1+1+1/4\nL:1/4\n"), "at least 2 units"),
+    "groups": (lambda: tune("CDEFGABcd|", "M:2+2+2+3/8\nL:1/8\n"), ""),
+    "groups in brackets": (lambda: tune("CDEFG|", "M: ( 2 + 3 ) / 8\nL:1/8\n"), ""),
+    "many groups": (lambda: tune("C|", "M:" + "2+" * 9000 + "2/8\nL:1/8\n"), "its metre is"),
+    "a metre behind a quotation": (lambda: tune('["x"M:1111111/4]CDEF|'), "hundreds of beats"),
+    "a metre that stands aside": (lambda: head_of("r: M:1111111/4"), ""),
+    "a metre behind a blank": (lambda: head_of(" M:1111111/4"), ""),
+    "lines of an old machine": (lambda: b"X:1\rM:1111111/4\rL:1/4\rK:C\rCDEF|", "hundreds"),
+    "a bar of 1000 notes": (lambda: tune("CDEF|" * 20 + "C" * 1000), "1000 quarter notes"),
+    "metres": (lambda: tune("".join(f"[M:{n}/1]C|" for n in range(2, 99))), "|metre changes"),
+    "keys that change": (lambda: tune("[K:G]C[K:C]D" * 400), "801 keys; expected 300"),
+    "tuplets": (lambda: tune("(3CDE" * 3000), "9000 notes; expected one piece of at most 5000"),
+    "a key and blanks": (lambda: head_of("K:C" + " " * 39_000), ""),
+    "a key of bass clefs": (lambda: head_of("K:C" + " bass" * 7_000), "K: field has"),
+    "a title of blanks": (lambda: head_of("T:" + " " * 39_000 + "x"), ""),
+    "colons before a new metre": (lambda: tune(":" * 38_000 + "\nM:3/4\nC"), "metre changes"),
     "repeats in repeats": (lambda: tune("|:" * 900 + "CDEF" + ":|" * 90), "|bar"),
     "colons": (lambda: tune("|::::::CDEF::::::|" * 50), "|bar"),
     "a tuplet of 99999": (lambda: tune("(99999:1:9999CDEF|"), "."),
@@ -221,7 +274,7 @@ ABC = {
     "more voices": (lambda: tune("".join(f"V:{n}\n" for n in range(5500))), "5504 fields"),
     "voices in the music": (lambda: tune("".join(f"[V:{n}]C" for n in range(4000))), "fields"),
     "macros": (lambda: tune("nnnn|" * 99, "m:n=nn\nm:~n=ooo\nM:4/4\nL:1/4\n"), "."),
-    "keys": (lambda: tune("[K:G]" * 7000 + "C"), "fields; expected one tune"),
+    "keys": (lambda: tune("[K:G]" * 3500 + "C"), "fields; expected one tune"),
     "whole rests": (lambda: tune("Z" * 30_000 + "C"), "30001 notes"),
     "rests of many bars": (lambda: tune("Z64|" * 900 + "C"), "longer than any piece"),
     "beams": (lambda: tune("CDEF|[M:3/4]" * 260), "250 at most"),
@@ -237,6 +290,8 @@ ABC = {
 }  # fmt: skip
 
 TUNE = {
+    "brackets that stay open": (lambda: tune("[" * 19_900), "fewer than 8 notes"),
+} | {
     name: (ABC[name][0], ".")
     for name in ("a note of digits", "slashes", "a metre of digits", "a long note", "division by 0",
                  "a unit by 0", "braces that stay open", "spaces", "octaves", "a tuplet of 0")

@@ -25,6 +25,7 @@ def scores() -> tuple[Score, ...]:
         score_from_text("A4:6 B4:6 ; E3:12", "A minor", "6/8"),
         score_from_text("Eb4:3 F4:3 G4:6 Bb4:3 r:3", "Eb dorian", "3/4", 3),
         score_from_text("C4:2 D4 E4:10 r:3 G5:1 C3:16 B4:7", "C blues", "2+2+3/8"),
+        score_from_text("C4:2 D4 E4:10 r:4 F4:14", "G", "3+2+2/8"),
     )
 
 

@@ -32,11 +32,12 @@ XML_WORDS = words(
     <time-modification><actual-notes>3</actual-notes><normal-notes>0</normal-notes></time-modification>
     <unpitched/> <dot/> <type>maxima</type> <harmony/> <sound_tempo="0"/> <![CDATA[ ]]> <!--
     --> <?xml <!DOC &#0; &lt; &x; <score-timewise> <direction><direction-type><metronome/>
-    <staves>9</staves>
+    <staves>9</staves> <beats>2+2+2+3</beats> <beats>99</beats><beat-type>64</beat-type>
     """
 )
 ABC_WORDS = words(
     """
+    ~M:2+2+2+3/8~ [M:1+1+1+1/4] ~M:(2+3)/8~ ~r:_M:97/1~ ~K:C__________________bass~ M: 2+
     ~X:1~ ~K:C~ ~M:4/4~ ~M:none~ ~L:1/4~ ~L:0/1~ ~L:1/0~ ~Q:1/4=0~ ~Q:"x"~ ~V:1~
     ~V:2_clef=bass~ [V:3] [M:3/4] [L:1/32] [K:F#m] (3 (9:9:9 (0:0:0 (3:2:99 (5 > < >>>>
     ////// /99999 99999/99999 C c ^^c __B, =d z Z Z99 x {gf} [CEG] [CE]2 - |: :| :: |] [1 [2

@@ -185,6 +185,17 @@ def test_the_soprano_of_a_choir_is_found_by_name_or_place(monkeypatch, names, la
     assert [score.task.key.pitch_name(n.pitch) for n in notes_of(score, 0)] == ["D5", last]
 
 
+def test_chorales_are_not_read_from_pickles(monkeypatch):
+    from music21 import converter, freezeThaw
+
+    def planted(*args, **keywords):
+        raise AssertionError("a pickle was read or written")
+
+    monkeypatch.setattr(converter, "thaw", planted)
+    monkeypatch.setattr(freezeThaw.StreamFreezer, "write", planted)
+    assert len(list(calibrate._chorales(every=200))) == 2
+
+
 def test_chorales_of_one_task_are_one_batch(monkeypatch):
     names = ["Soprano", "Alto", "Tenor", "Bass"]
     choirs = [choir(names), choir(names, "A3"), choir(names)]
@@ -198,7 +209,7 @@ def test_chorales_of_one_task_are_one_batch(monkeypatch):
 def test_without_music21_s_corpus_the_books_remain(monkeypatch):
     from music21 import corpus
 
-    def missing(name):
+    def missing(name, **options):
         raise corpus.CorpusException("no corpus")
 
     monkeypatch.setattr(corpus, "parse", missing)
