@@ -14,6 +14,7 @@ from agents.explain import ExplainConfig
 from agents.tune import TuneConfig
 from envs.check import CheckConfig
 from pretrained.train import PriorConfig
+from rewards.metrics import PUBLISHED
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -32,6 +33,15 @@ COMMANDS = [
 def test_python_runs(number, monkeypatch):
     monkeypatch.chdir(ROOT)
     exec(compile(PYTHON[number], f"README.md block {number}", "exec"), {"__name__": "readme"})
+
+
+def test_the_table_has_the_published_figures():
+    rows = [re.findall(r"(?<=\|)[^|]*", line) for line in README.splitlines() if "|" in line]
+    cells = {row[0].strip().removeprefix("mean "): row[1:-1] for row in rows if len(row) > 6}
+    for name, figures in PUBLISHED.items():
+        told = cells[name.removeprefix("mean ").replace("autocorrelation, lag 2", "lag 2")
+                     .replace("autocorrelation, lag 3", "lag 3")][-4:]  # fmt: skip
+        assert [float(cell.strip().rstrip("%")) for cell in told] == list(figures), name
 
 
 @pytest.mark.parametrize("command", COMMANDS)
