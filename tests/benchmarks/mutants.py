@@ -263,12 +263,31 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join([*lines, total])
 
 
+def drawn(size: int, sample: int, seed: int) -> list[int]:
+    """Numbers of the mutants that are tried, in order."""
+    return sorted(random.Random(seed).sample(range(size), min(sample, size)))
+
+
+def survivors(everything: Sequence[Mutant], earlier: Path) -> list[int]:
+    """Numbers of the mutants that survived before, where the file is still the same there."""
+    with earlier.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["outcome"] == "survived"]
+    names = [name for name in FIELDS if name not in ("outcome", "test")]
+    known = {tuple(row[name] for name in names) for row in rows}
+    return [
+        number
+        for number, mutant in enumerate(everything)
+        if tuple(str(getattr(mutant, name)) for name in names) in known
+    ]
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("files", nargs="*", help=f"to change; without any: {' '.join(CODE)}")
     parser.add_argument("--sample", type=int, default=1500, help="mutants, drawn at random")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--again", type=Path, help="a table: what survived there and is there yet")
     parser.add_argument("--part", default="1/1", help="2/3 tries the second third of the sample")
     parser.add_argument("--record", type=Path, help="of the first run; made where there is none")
     parser.add_argument("--out", type=Path, default=Path("mutants.csv"))
@@ -284,8 +303,9 @@ def main() -> None:
         os.waitpid(child, 0)
     tests = Tests(recorded)
     everything = [mutant for file in files for mutant in mutants_of(file)]
-    rng = random.Random(options.seed)
-    chosen = sorted(rng.sample(range(len(everything)), min(options.sample, len(everything))))
+    chosen = drawn(len(everything), options.sample, options.seed)
+    if options.again:
+        chosen = survivors(everything, options.again)
     part, parts = map(int, options.part.split("/"))
     for name in HEAVY:
         importlib.import_module(name)
