@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -41,6 +41,12 @@ def _fail(message: str) -> int:
     message = message if len(message) <= LONGEST else message[: LONGEST - 1] + "…"
     print(f"error: {message}", file=sys.stderr)
     return 2
+
+
+def tell_changes(changed: Sequence[str]) -> None:
+    """A note on what a run did not begin with, where that does no more than change figures."""
+    for what in changed:
+        print(plain(f"note: {what} is not what the run began with"), file=sys.stderr)
 
 
 def plain(words: str) -> str:

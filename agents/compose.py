@@ -337,6 +337,7 @@ def compose(config: ComposeConfig) -> None:
     from agents.sheets import Extras, write_pieces
     from agents.vec_env import make_task
     from envs.composition import primed
+    from pretrained.checkpoint import locate
     from rewards.total import build
 
     check_method(config)
@@ -345,6 +346,7 @@ def compose(config: ComposeConfig) -> None:
     reward = build(settings.reward_spec)
     if config.run and settings.reward == Run(config.run).config.reward:
         Run(config.run).restore_reward(reward)
+        commands.tell_changes(Run(config.run).changed(locate(settings.prior), reward))
     search = make_search(config, settings, task, reward.divided(last_c(config, settings)))
     page = task.sample(np.random.default_rng(config.seed), config.n)
     if config.primer:

@@ -199,7 +199,7 @@ def evaluate(config: EvaluateConfig) -> None:
     from agents.run import Run
     from agents.trust import require_trust
     from agents.vec_env import make_task
-    from pretrained.checkpoint import load
+    from pretrained.checkpoint import load, locate
     from pretrained.files import write_atomic
     from rewards.total import build
 
@@ -211,6 +211,7 @@ def evaluate(config: EvaluateConfig) -> None:
     agent, prior = load(run.saved_policy, task), load(settings.prior, task)
     reward = build(settings.reward_spec)
     run.restore_reward(reward)
+    commands.tell_changes(run.changed(locate(settings.prior), reward))
     mask = read_masks(settings.mask, reward) if settings.mask else None
     columns = compare(agent, prior, task, config.n, config.seed, config.temperature, mask, reward)
     print(table(columns, config.n, task))

@@ -196,18 +196,23 @@ class Run:
         facts = made_with(prior_file, reward)
         write_atomic(self.provenance_file, json.dumps(facts, indent=2) + "\n")
 
-    def check_provenance(self, prior_file: Path, reward: RewardSum) -> None:
-        """Raise ValueError if the prior or a reward of one's own is no longer what it was."""
+    def changed(self, prior_file: Path, reward: RewardSum) -> list[str]:
+        """What is no longer as the run began with it: the prior, and rewards of one's own."""
         if not self.provenance_file.is_file():
-            return
+            return []
         before, now = read_facts(self.provenance_file), made_with(prior_file, reward)
         known = before.get("rewards")
         known = known if isinstance(known, dict) else {}
-        changed = [] if before.get("prior") == now["prior"] else [f"the prior {prior_file}"]
+        found = [] if before.get("prior") == now["prior"] else [f"the prior {prior_file}"]
         for name, facts in now["rewards"].items():
             ships = facts["source"].startswith("rewards.")  # and may be mended meanwhile
             if not ships and known.get(name) != facts:
-                changed.append(f"reward {name!r} ({facts['source'].partition(':')[0]})")
+                found.append(f"reward {name!r} ({facts['source'].partition(':')[0]})")
+        return found
+
+    def check_provenance(self, prior_file: Path, reward: RewardSum) -> None:
+        """Raise ValueError if the prior or a reward of one's own is no longer what it was."""
+        changed = self.changed(prior_file, reward)
         if changed:
             raise ValueError(
                 f"{self.path}: {changed[0]} is not what the run began with; start a new run, "

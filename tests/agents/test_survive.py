@@ -248,6 +248,20 @@ def theirs(tiny_checkpoint, tmp_path, monkeypatch):
     return run
 
 
+def test_a_reward_that_was_changed_since_is_told_of(tiny_checkpoint, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("theirs.py").write_text(REWARD)
+    reward = ("tonic=1", "theirs.py:smooth=1")
+    run = trained(tiny(tiny_checkpoint, tmp_path / "runs", reward=reward, n_timesteps=1))
+    told = "note: reward 'theirs.py:smooth' (theirs.py) is not what the run began with"
+    for code, notes in ((REWARD, 0), (REWARD + "\n", 2)):
+        Path("theirs.py").write_text(code)
+        evaluate.evaluate(evaluate.EvaluateConfig(str(run.path), n=2, trust=True))
+        out = tmp_path / f"out{notes}"
+        compose.compose(compose.ComposeConfig(str(run.path), n=1, out=out, trust=True))
+        assert capsys.readouterr().err.count(told) == notes
+
+
 COMMANDS = {
     "resume": (training.main, ["--resume", "runs/tiny", "-n", "300"]),
     "config": (training.main, ["--config", "runs/tiny/config.toml", "--name", "again"]),
