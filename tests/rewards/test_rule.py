@@ -170,6 +170,16 @@ def test_a_rule_of_one_s_own_does_not_take_the_name_of_one_that_ships():
     assert REGISTRY["in_key"] is before
 
 
+def test_a_term_without_words_is_told_by_its_name():
+    def too_many(score):
+        return score.onset * -1.0
+
+    said = [str(remark) for remark in remarks(too_many, score_from_text("C4 E4"), sign=1.0)]
+    assert said == ["bar 1, beat 1: C4: too_many", "bar 1, beat 2: E4: too_many"]
+    (named, *_) = remarks(too_many, score_from_text("C4"), "mine", sign=1.0)
+    assert (named.term, named.text) == ("mine", "C4: mine")
+
+
 def test_words_for_the_notes_around_a_cell():
     score = score_from_text("C4 G4 E4")
     says = "{before} {previous} {note} {interval} {key}"
