@@ -81,6 +81,8 @@ def test_linked_files_exist():
 
 def test_examples_that_are_named_exist():
     named = re.findall(r"\| `(\w+\.py):(\w+)` \|", README)
+    classes = re.findall(r"\| `(\w+)` in `(\w+\.py)` \|", README)  # they are made into rewards
+    named += [(file, attribute) for attribute, file in classes]
     assert len(named) >= 7
     for file, attribute in named:
         assert f"{attribute}" in (ROOT / "examples" / file).read_text()
