@@ -279,6 +279,8 @@ def _as_text(name: str, value: Any) -> str:
             return json.dumps(item, ensure_ascii=False)
         return str(item)
 
+    if re.search(r",\w+$", name):  # on a line it would be a term and its parameter
+        raise ValueError(f"{quoted(name)}: expected a name that does not end in a comma and a word")
     if isinstance(value, Mapping):
         params = [f"{k}={plain(v)}" for k, v in value.items() if k != "weight"]
         return ",".join([f"{name}={plain(value.get('weight', 1.0))}", *params])

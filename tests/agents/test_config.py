@@ -139,6 +139,15 @@ def test_no_arguments_are_the_defaults():
     assert (alone.entropy, alone.last_entropy) == (2, 2)
 
 
+def test_a_name_that_would_be_read_as_a_parameter_is_refused():
+    with pytest.raises(
+        ValueError, match=r"'mine.py:s,mooth': expected a name that does not end in"
+    ):
+        from_mapping({"reward": {"mine.py:s,mooth": -0.3}}, "test")
+    config = from_mapping({"reward": {"my,rewards.py:smooth": -0.3}}, "test")
+    assert config.reward_spec == {"my,rewards.py:smooth": -0.3}
+
+
 def test_reward_terms_and_task_arguments():
     config = parse("--reward", "rl_tuner=0.5", "leap_recovery=0.5,min_leap=7", "prior", "x.py:f=-2",
                    "--task", "bars=4", "meter=3/4", "low=C4")  # fmt: skip
