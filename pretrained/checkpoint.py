@@ -156,7 +156,8 @@ def load(name_or_path: str | os.PathLike[str] = "folk", task: Task | None = None
         bad = [name for name, t in weights.items() if not torch.isfinite(t).all()]
         prior = RecurrentPrior(net, theirs)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        detail = " ".join(str(error).split())[:300]
+        words = " ".join(str(error).split())[:300]
+        detail = "".join(c if c.isprintable() else "?" for c in words)
         raise ValueError(f"checkpoint '{path}' does not describe its network: {detail}") from error
     if bad:
         raise ValueError(f"checkpoint '{path}' holds numbers that are not finite in {bad[0]!r}")
