@@ -14,7 +14,7 @@ from types import FrameType
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("envs", "pretrained", "rewards", "agents")
-# As it is now: somebody may edit it while a session of ten minutes runs.
+# As it is now: somebody may edit it while the fuzzer runs.
 SOURCE = {
     str(path): path.read_text().splitlines()
     for package in OURS
