@@ -369,6 +369,7 @@ CHECKPOINT = {
         lambda: tensors(head(shape={"vocab": 14, "hidden": 8192, "layers": 16, "embed": 8192})),
         UNLIKE,
     ),
+    "a size with a name that rings": (lambda: tensors(head(shape={"vo\x07cab": 14})), UNLIKE),
     "a codec of words": (lambda: tensors(head(codec={"low": "C4", "high": "C5"})), UNLIKE),
     "a codec of fractions": (lambda: tensors(head(codec={"low": 0.5, "high": 60.5})), UNLIKE),
     "a codec of two notes": (lambda: tensors(head(codec={"low": 60, "high": 61})), "an octave"),
