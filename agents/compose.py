@@ -12,31 +12,27 @@ python -m agents.compose --key "F# dorian" --meter 6/8 --bars 8 --range D4-G5 \
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import tyro
 
-from agents import commands
-from agents.config import TrainConfig, parse_term
-from agents.locks import as_words, with_locks
-from agents.wishes import AGENT, MELODY, PRIOR, RANGE, STYLE, WISHES, asked, merged, wished
-from envs.theory import did_you_mean
-
-if TYPE_CHECKING:
-    from agents.search import Found
-    from envs.score import Score
-    from envs.task import Task
-    from rewards.total import RewardSum, Term
-
-METHODS = ("sample", "prior", "best-of-n", "masked", "beam", "guided-beam", "best-known")
-OF_A_RUN = ("sample", "guided-beam")  # methods that need a trained policy, a run's or the shipped
-BEAMS = ("beam", "guided-beam")
-# Of the reward's terms those that are masked unless others are named: what they count against a
-# piece shows at the token itself, and there is always a token without it.
-MASKS = ("key", "in_key", "penalize_repeating", "leap_recovery")
+from agents.composing.locked_bars import as_words, with_locks
+from agents.composing.methods import check_method, last_c, make_search, read_primer
+from agents.composing.request import (
+    AGENT,
+    MELODY,
+    PRIOR,
+    RANGE,
+    STYLE,
+    WISHES,
+    asked,
+    merged,
+    wished,
+)
+from agents.settings import commands
+from agents.settings.config import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -136,7 +132,7 @@ class ComposeConfig:
     @property
     def policy(self) -> str:
         """Checkpoint of the policy that composes: the run's, or the one that ships."""
-        from agents.run import Run
+        from agents.runs.directory import Run
 
         return str(Run(self.run).saved_policy) if self.run else AGENT
 
@@ -147,8 +143,8 @@ class ComposeConfig:
         Raises:
             ValueError: it is no run directory, or names code and is not trusted.
         """
-        from agents.run import Run
-        from agents.trust import require_trust
+        from agents.runs.directory import Run
+        from agents.settings.trust import require_trust
 
         run = Run(self.run) if self.run else None
         base = run.config if run else TrainConfig()
@@ -170,175 +166,16 @@ class ComposeConfig:
         return settings
 
 
-def read_primer(line: str, task: Task) -> Score:
-    """A page of one piece that begins with the notes of a line, voices parted by ';'.
-
-    Raises:
-        ValueError: no notes, notes outside the range, another number of voices, or no cell left
-            to write.
-    """
-    import numpy as np
-
-    from envs.composition import primed
-    from envs.notation import parse_voices
-
-    voices, end = parse_voices(line, task.beat_cells)
-    if len(voices) != task.voices:
-        raise ValueError(
-            f"primer has {len(voices)} voices and the piece {task.voices}; part them by ';'"
-        )
-    if not 0 < end < task.cells:
-        raise ValueError(
-            f"primer has {end} cells and the piece {task.cells}; expected notes shorter than the "
-            "piece"
-        )
-    tokens = np.stack([task.codec.encode(notes, end) for notes in voices])
-    return primed(task.sample(np.random.default_rng(0), 1), tokens)
-
-
-def check_method(config: ComposeConfig) -> None:
-    """Raise ValueError unless the method is known and has what it needs."""
-    if config.candidates < 1:
-        raise ValueError(f"candidates={config.candidates}: expected at least 1")
-    if config.best_of < 1:
-        raise ValueError(f"best_of={config.best_of}: expected at least 1 draw")
-    if not config.temperature > 0:
-        raise ValueError(f"temperature={config.temperature}: expected a number above 0")
-    if config.method not in METHODS:
-        raise ValueError(
-            f"unknown method {config.method!r}.{did_you_mean(config.method, METHODS)} "
-            f"Known: {', '.join(METHODS)}"
-        )
-    if config.method in OF_A_RUN and not (config.run or config.in_words):
-        raise ValueError(
-            f"--method {config.method} needs a policy: name a run directory; or ask in words, by "
-            "--key, --meter or --bars, for a melody of the agent that ships; or use --method "
-            "prior, best-of-n, masked, beam or best-known"
-        )
-    if config.method in BEAMS and config.n > config.width:
-        raise ValueError(
-            f"width={config.width}: expected at least n={config.n}, as a beam ends with no more "
-            "melodies than its width"
-        )
-    if config.must and config.method not in ("sample", "prior"):
-        raise ValueError(f"--must is kept by --method sample and prior, not by {config.method}")
-    if config.task and (config.lock or config.rewrite):
-        raise ValueError("--lock and --rewrite take the task from the file; leave --task out")
-    if config.lock and config.rewrite:
-        raise ValueError("--lock and --rewrite both say what stays; leave one out")
-
-
-def read_masks(words: Sequence[str], reward: RewardSum) -> RewardSum:
-    """Terms that are to be hard masks, from their names.
-
-    Args:
-        words: name, or name=weight,parameter=value,... as a reward is written. Without a weight
-            it is the reward's own term, and any other counts against a piece where it is above 0.
-        reward: the terms of MASKS that it has, if there are no words.
-
-    Raises:
-        ValueError: an unknown term, one that is not cell-wise, one named twice, or no words and
-            none of MASKS.
-    """
-    from rewards.rule import require_cellwise
-    from rewards.total import RewardSum, find, make_term
-
-    words = words or [name for name in MASKS if name in reward.terms]
-    if not words:
-        raise ValueError(
-            f"the reward has none of {', '.join(MASKS)}; say what to mask, such as --mask in_key"
-        )
-    terms = []
-    for word in words:
-        name, setting = parse_term(word)
-        if "=" in word.split(",")[0]:
-            terms.append(make_term(name, setting))
-        elif name in reward.terms and not isinstance(setting, dict):
-            terms.append(reward.terms[name])
-        else:
-            weight = 1.0 if getattr(find(name), "violation", False) else -1.0
-            parameters = setting if isinstance(setting, dict) else {}
-            terms.append(make_term(name, {**parameters, "weight": weight}))
-    for term in terms:
-        require_cellwise(term.fn)
-        if not term.weight:
-            raise ValueError(
-                f"mask {term.name!r} has weight 0 and would forbid nothing; give one, such as "
-                f"{term.name}=-1"
-            )
-    return RewardSum(terms)
-
-
-def read_demands(words: Sequence[str], reward: RewardSum) -> dict[str, Term]:
-    """The rules of --must, by name.
-
-    Raises:
-        ValueError: as `read_masks`, or a term that pays and so cannot be broken.
-    """
-    terms = dict(read_masks(words, reward).terms) if words else {}
-    for name, term in terms.items():
-        if term.factor > 0:
-            raise ValueError(
-                f"{name} pays and cannot be broken, so it is nothing to demand; expected a rule, "
-                "such as in_key, or what has a negative weight"
-            )
-    return terms
-
-
-def make_search(
-    config: ComposeConfig, settings: TrainConfig, task: Task, reward: RewardSum
-) -> Callable[[Score], Found]:
-    """What fills a page by the method asked for, its networks loaded and its masks read.
-
-    Raises:
-        FileNotFoundError, ValueError: a checkpoint or a mask that cannot be used.
-    """
-    from agents.must import best_kept
-    from agents.search import beam, best_known, best_of, masked
-    from pretrained.checkpoint import load
-    from pretrained.grids import on_grid
-
-    policy = on_grid(load(config.policy), task) if config.method in OF_A_RUN else None
-    if config.method in BEAMS:
-        width, n = config.width, config.n
-        return lambda page: beam(None, page.take([0]), reward, width, n=n, guide=policy)
-    if config.method == "best-known":
-        return lambda page: best_known(page.take([0]), reward, config.width, config.n)
-    network = on_grid(load(settings.prior), task) if policy is None else policy
-    seed, temperature = config.seed, config.temperature
-    if config.method == "masked":
-        rules = read_masks(config.mask, reward)
-        return lambda page: masked(network, page, rules, seed, temperature, reward)
-    if config.must or (config.in_words and config.method != "best-of-n"):
-        demands = read_masks(settings.mask, reward).terms if settings.mask and policy else {}
-        demands = {**demands, **read_demands(config.must, reward)}
-        draw = config.candidates, seed, temperature
-        return lambda page: best_kept(network, page.take([0]), demands, reward, config.n, *draw)
-    if config.method == "sample" and settings.mask:  # it learned behind them, and plays behind them
-        rules = read_masks(settings.mask, reward)
-        return lambda page: masked(network, page, rules, seed, temperature, reward)
-    draws = config.best_of if config.method == "best-of-n" else 1
-    return lambda page: best_of(network, page, reward, draws, seed, temperature)
-
-
-def last_c(config: ComposeConfig, settings: TrainConfig) -> float:
-    """c of the objective: the settings', or where the controller of a KL budget left it."""
-    from agents.run import Run
-
-    turned = Run(config.run).turns() if config.run and settings.kl_budget else []
-    return turned[-1][0] if turned else settings.c
-
-
 def compose(config: ComposeConfig) -> None:
     """Search, write, say where and at what cost."""
-    import numpy as np
 
-    from agents.run import Run
-    from agents.sheets import Extras, write_pieces
-    from agents.vec_env import make_task
+    from agents.composing.melody_files import Extras, write_pieces
+    from agents.learning.vec_env import make_task
+    from agents.runs.directory import Run
     from envs.composition import primed
+    from envs.music.score import Score
     from pretrained.checkpoint import locate
-    from rewards.total import build
+    from rewards.build import build
 
     check_method(config)
     settings = config.settings
@@ -348,7 +185,7 @@ def compose(config: ComposeConfig) -> None:
         Run(config.run).restore_reward(reward)
         commands.tell_changes(Run(config.run).changed(locate(settings.prior), reward))
     search = make_search(config, settings, task, reward.divided(last_c(config, settings)))
-    page = task.sample(np.random.default_rng(config.seed), config.n)
+    page = Score.page(task, config.n)
     if config.primer:
         start = read_primer(config.primer, task)
         page = primed(page, start.tokens[0, :, : start.n_written // task.voices])

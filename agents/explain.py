@@ -9,7 +9,6 @@ python -m agents.explain runs/rltuner-v0-ppo-1
 
 from __future__ import annotations
 
-import json as json_format
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,17 +16,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from agents import commands
-from agents.wishes import PRIOR
+from agents.composing.request import PRIOR
+from agents.explaining.explanation_files import TEMPO, _folder, as_json, files_of, write
+from agents.settings import commands
 
 if TYPE_CHECKING:
-    from agents.explanation import Explanation
-    from envs.piece import Piece
-    from envs.score import Score
+    from envs.music.piece import Piece
+    from envs.music.score import Score
     from pretrained.prior import Prior
-    from rewards.total import RewardSum
+    from rewards.sum import RewardSum
 
-TEMPO = 80.0  # where a file names none
 MOST_SAMPLES = 200  # of a run
 
 
@@ -82,14 +80,14 @@ class ExplainConfig:
     @property
     def terms(self) -> dict[str, Any]:
         """The reward's terms as they were given."""
-        from agents.config import TrainConfig
+        from agents.settings.config import TrainConfig
 
         return TrainConfig(reward=self.reward).terms
 
 
 def read(config: ExplainConfig) -> Iterator[tuple[str, Piece, Score]]:
     """Name, piece and score of the file, or of each sample of the run."""
-    from envs.reading import read_piece
+    from envs.notation.reading.readers import read_piece
 
     known: dict[str, Any] = {
         "grid": config.grid or None,
@@ -111,8 +109,8 @@ def _score(config: ExplainConfig, piece: Piece) -> Score:
 
 def _samples(config: ExplainConfig, known: Mapping[str, Any]) -> Iterator[tuple[str, Piece, Score]]:
     """The melodies that a run left, as pieces of its task."""
-    from agents.run import Run
-    from agents.trust import require_trust
+    from agents.runs.directory import Run
+    from agents.settings.trust import require_trust
 
     run = Run(config.piece)
     besides = ("reward", "mask")  # explaining asks rules of its own
@@ -120,8 +118,8 @@ def _samples(config: ExplainConfig, known: Mapping[str, Any]) -> Iterator[tuple[
     files = sorted(run.samples.glob("*.musicxml"))
     if not files:
         raise ValueError(f"{run.samples} holds no melodies; expected those that training leaves")
-    from agents.vec_env import make_task  # late: it takes seconds
-    from envs.reading import read_piece
+    from agents.learning.vec_env import make_task  # late: it takes seconds
+    from envs.notation.reading.readers import read_piece
 
     task = make_task(settings)
     own = {"grid": task.grid, "key": task.key, "meter": task.meter, "pickup": task.pickup}
@@ -140,7 +138,7 @@ def load_prior(config: ExplainConfig) -> Prior | None:
         return None
     import torch
 
-    from agents.run import Run
+    from agents.runs.directory import Run
     from pretrained.checkpoint import load
 
     torch.set_num_threads(1)
@@ -148,78 +146,17 @@ def load_prior(config: ExplainConfig) -> Prior | None:
     return load(config.prior or run)
 
 
-def files_of(found: Explanation, tempo: float, soundfont: str = "") -> dict[str, str | bytes]:
-    """Everything that is written about one piece, by file name.
-
-    Args:
-        found: the explanation.
-        tempo: beats per minute.
-        soundfont: path of one, '' for none.
-
-    Raises:
-        ValueError: the piece lasts too long, or the soundfont cannot be played.
-    """
-    from agents.explanation import as_dict
-    from agents.page import MARKED, html_page, picture
-    from envs.musicxml import Marks, musicxml
-    from envs.notation import midi_bytes
-    from envs.synth import wav_bytes
-
-    words: dict[tuple[int, int], str] = {}
-    for message in found.messages:
-        at = (message.voice, message.start)
-        words[at] = f"{words[at]}; {message.text}" if at in words else message.text
-    marks = Marks(words, dict.fromkeys(words, MARKED), found.piece.numbers)
-    document = musicxml(found.score, 0, found.title, tempo, marks=marks)
-    return {
-        "explanation.json": as_json(as_dict(found)),
-        "score.musicxml": document,
-        "score.svg": picture(found, tempo, found.title),
-        "score.mid": midi_bytes(found.score, 0, tempo),
-        "score.wav": wav_bytes(found.score, 0, tempo, soundfont or None),
-        "page.html": html_page(found, tempo, soundfont),
-    }
-
-
-def as_json(value: object) -> str:
-    """JSON for people to read as well."""
-    return json_format.dumps(value, indent=2, ensure_ascii=False) + "\n"
-
-
-def write(written: Mapping[str, Mapping[str, str | bytes]], out: Path) -> None:
-    """Files by name, in the folder itself or in folders by name."""
-    from pretrained.files import write_atomic
-
-    folder = commands.new_directory(out)
-    for name, files in written.items():
-        (folder / name).mkdir(exist_ok=True)
-        for file, data in files.items():
-            write_atomic(folder / name / file, data)
-
-
-def _folder(name: str) -> str:
-    """The folder of what is written about a sample.
-
-    Raises:
-        ValueError: its name is that of a folder that is there already, such as the one above.
-    """
-    stem = Path(name).stem
-    if not stem.strip("."):
-        raise ValueError(f"{name!r}: nothing can be written under this name; rename the sample")
-    return stem
-
-
 def make_reward(config: ExplainConfig) -> RewardSum:
     """The rules to ask."""
-    from agents.explanation import speaking_rules
-    from rewards.total import build
+    from agents.explaining.explanation import speaking_rules
+    from rewards.build import build
 
     return build(config.terms) if config.reward else speaking_rules()
 
 
 def explain_all(config: ExplainConfig) -> None:
     """Read, explain, print and write."""
-    from agents.explanation import as_dict, as_text, explain
+    from agents.explaining.explanation import as_dict, as_text, explain
 
     if config.out is not None and config.out.exists():
         commands.new_directory(config.out)  # refuses one that is not empty, before the work

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from agents import commands
-from agents.config import TrainConfig, from_mapping, preset_names, read_preset
+from agents.settings import commands
+from agents.settings.config import TrainConfig, from_mapping, preset_names, read_preset
 
 if TYPE_CHECKING:
     import optuna
@@ -116,12 +116,12 @@ def run_once(config: TrainConfig, pieces: int) -> float:
     import contextlib
     import io
 
-    from agents.compose import read_masks
-    from agents.evaluate import objective, sample_many
-    from agents.train import train
-    from agents.vec_env import make_task
+    from agents.composing.masks import read_masks
+    from agents.evaluating.sampling import objective, sample_many
+    from agents.learning.vec_env import make_task
+    from agents.training.job import train
     from pretrained.checkpoint import load
-    from rewards.total import build
+    from rewards.build import build
 
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         train(replace(config, runs=Path(folder), name="trial"))
@@ -177,8 +177,8 @@ def tune(config: TuneConfig) -> None:
     except ImportError:
         raise ValueError("the search needs Optuna: pip install 'composition-gym[tune]'") from None
 
-    from agents.callbacks import DivergedError
-    from pretrained.files import write_atomic
+    from agents.training.callbacks import DivergedError
+    from envs.durable_files import write_atomic
 
     config.out.mkdir(parents=True, exist_ok=True)
     space = SPACES[config.algo]

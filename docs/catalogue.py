@@ -20,13 +20,15 @@ from typing import Any
 
 from docstrings import listed
 
-from agents.page import MARKED
+from agents.explaining.page import MARKED
 from envs.contract import RewardFunction
-from envs.musicxml import Marks, musicxml, svg
-from envs.notation import score_from_text
-from envs.score import Score
-from rewards.rule import REGISTRY, Remark, payments, remarks
-from rewards.total import pack_names, read_pack
+from envs.music.score import Score
+from envs.notation.text import score_from_text
+from envs.notation.writing.engrave import svg
+from envs.notation.writing.musicxml import Marks, musicxml
+from rewards.build import pack_names, read_pack
+from rewards.remarks import Remark, payments, remarks
+from rewards.rule import REGISTRY
 
 PAID = "#1f5fbf"  # colour of what a term gives something for
 CALLS = {"explain": remarks, "paid": payments}

@@ -15,11 +15,11 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from envs.codec import HOLD, UNWRITTEN
 from envs.composition import primed, spaces
-from envs.score import Score
-from envs.tape import Array
-from envs.task import CONTEXT, Task
+from envs.music.codec import HOLD, UNWRITTEN
+from envs.music.score import Score
+from envs.music.tape import Array
+from envs.music.task import CONTEXT, Task
 
 TOLERANCE = 1e-3  # of rewards, relative and absolute: they are float32 sums
 
@@ -52,7 +52,7 @@ class _Batched:
         task: Any = getattr(self.own, "task", None)
         _require(
             isinstance(task, Task),
-            f"{type(self.own).__name__} has no task; expected an envs.task.Task as env.task",
+            f"{type(self.own).__name__} has no task; expected an envs.music.task.Task as env.task",
         )
         self.task: Task = task
         self.batch = env.num_envs if self.vector else 1
@@ -116,13 +116,13 @@ def _shows(env: _Batched, observation: dict[str, Array], page: Score, when: str)
         )
     allowed = np.zeros((env.batch, task.codec.vocab), bool)
     if not page.finished:
-        allowed = task.codec.allowed(page)
+        allowed = page.allowed()
     wrong = np.argwhere(observation["action_mask"].astype(bool) != allowed)
     if len(wrong):
         piece, token = wrong[0]
         raise EnvironmentFault(
             f"{when}: action_mask {'forbids' if allowed[piece, token] else 'allows'} token "
-            f"{token}, expected what codec.allowed(score) says, and nothing at the end"
+            f"{token}, expected what score.allowed() says, and nothing at the end"
         )
     _require(
         np.array_equal(env.masks(), allowed) or (page.finished and env.vector),
@@ -134,7 +134,7 @@ def _shows(env: _Batched, observation: dict[str, Array], page: Score, when: str)
         name = CONTEXT[off[0]]
         raise EnvironmentFault(
             f"{when}: context says {name} = {observation['context'][0, off[0]]:g}, expected "
-            f"{expected[off[0]]:g}; see envs.task.CONTEXT"
+            f"{expected[off[0]]:g}; see envs.music.task.CONTEXT"
         )
 
 
@@ -167,7 +167,7 @@ def _play(env: _Batched, seed: int, wild: float) -> tuple[Array, Array]:
     rewards, names = [], None
     for step in range(task.steps):
         when = f"after step {step + 1} of {task.steps}"
-        allowed = task.codec.allowed(page)
+        allowed = page.allowed()
         free = (rng.random(allowed.shape) * allowed).argmax(axis=1)
         any_token = rng.integers(0, task.codec.vocab, env.batch)
         action = np.where(rng.random(env.batch) < wild, any_token, free)

@@ -14,11 +14,28 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from envs import render as pictures
-from envs.codec import FIRST_PITCH, HOLD, REST, UNWRITTEN
-from envs.contract import RewardSpec, StepReward, build_reward
-from envs.score import Score
-from envs.task import CONTEXT, MAX_CELLS, Task
-from envs.theory import did_you_mean
+from envs.contract import RewardSpec, StepReward
+from envs.errors import did_you_mean
+from envs.music.codec import FIRST_PITCH, HOLD, REST, UNWRITTEN
+from envs.music.score import Score
+from envs.music.task import CONTEXT, MAX_CELLS, Task
+from envs.plugins import resolve
+
+# Found when an environment is made, as Gymnasium finds entry points: `envs` imports no rewards.
+BUILDER = "rewards.build:build"
+
+
+def build_reward(spec: RewardSpec | StepReward, task: Task) -> StepReward:
+    """The reward an environment pays for a task, from whatever its `reward` argument holds.
+
+    Raises:
+        ValueError: an unknown name; the message lists near ones.
+        RewardError: a term breaks the protocol on a piece of noise.
+    """
+    reward: StepReward | Any = spec if hasattr(spec, "newest") else resolve(BUILDER)(spec)
+    reward.prepare(task)
+    return reward
+
 
 Array = npt.NDArray[Any]
 Observation = dict[str, Array]
@@ -79,7 +96,7 @@ def primed(page: Score, primer: npt.ArrayLike) -> Score:
     for cell in range(length):
         for voice in range(task.voices):
             token = tokens[:, voice, cell].astype(np.int16)
-            legal = task.codec.allowed(page)[np.arange(page.batch), token] & (token != UNWRITTEN)
+            legal = page.allowed()[np.arange(page.batch), token] & (token != UNWRITTEN)
             if not legal.all():
                 raise ValueError(
                     f"primer: token {int(token[~legal][0])} is not allowed at cell {cell}; a "
@@ -103,7 +120,7 @@ class CompositionVectorEnv(VectorEnv[Observation, Array, Array]):
         autoreset_mode: what happens when the pieces end. SAME_STEP begins new ones at once and
             leaves the finished ones in info["final_obs"] and info["final_info"]; NEXT_STEP does
             so at the next step; DISABLED waits for `reset`.
-        **task: fields of `envs.task.Task`.
+        **task: fields of `envs.music.task.Task`.
 
     Raises:
         TypeError, ValueError: an unknown or impossible argument, or an unknown reward.
@@ -157,7 +174,7 @@ class CompositionVectorEnv(VectorEnv[Observation, Array, Array]):
         unknown = set(options or {}) - {"primer"}
         if unknown:
             raise ValueError(f"unknown reset option {sorted(unknown)[0]!r}; expected 'primer'")
-        score = self.task.sample(self.np_random, self.num_envs)
+        score = Score.page(self.task, self.num_envs)
         primer = (options or {}).get("primer")
         self.score = score if primer is None else primed(score, primer)
         return self._observe(), {}
@@ -221,7 +238,7 @@ class CompositionVectorEnv(VectorEnv[Observation, Array, Array]):
         """(B, vocab): which tokens may be written next."""
         if self.score.finished:
             return np.zeros((self.num_envs, self.task.codec.vocab), bool)
-        return self.task.codec.allowed(self.score)
+        return self.score.allowed()
 
     def render(self) -> tuple[Any, ...] | None:
         """One picture a piece, as `CompositionEnv.render`."""
@@ -256,7 +273,7 @@ class CompositionEnv(gymnasium.Env[Observation, Any]):
     ## Observation Space
     `Dict`: `tokens` int16 (voices, cells), the page, -1 where nothing is written or given;
     `action_mask` int8 (vocab,), 1 where a token is allowed; `context` float32, the counts named
-    in `envs.task.CONTEXT` (where the next cell is, and the task).
+    in `envs.music.task.CONTEXT` (where the next cell is, and the task).
 
     ## Rewards
     The sum of weighted terms, each in `info["reward_terms"]`. `composition/RLTuner-v0` pays the
@@ -273,7 +290,8 @@ class CompositionEnv(gymnasium.Env[Observation, Any]):
 
     ## Arguments
     `reward`, `render_mode` ('ansi', 'rgb_array', 'human'), and the task: `key`, `meter`, `bars`,
-    `low`, `high`, `grid`, `voices`, `given`, `pickup`, `chords`, `phrases`; see `envs.task.Task`.
+    `low`, `high`, `grid`, `voices`, `given`, `pickup`, `chords`, `phrases`; see
+    `envs.music.task.Task`.
 
     ## Version History
     * v0: initial version. Since 0.3.0 of this package `context` has `home` and

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from envs.codec import HOLD, REST, UNWRITTEN
-from envs.score import Score
+from envs.music.codec import HOLD, REST, UNWRITTEN
+from envs.music.score import Score
 
 INK, PAPER, SHADE = (32, 32, 48), (252, 252, 250), (240, 240, 236)
 LINES, BAR_LINES = (222, 222, 218), (130, 130, 130)

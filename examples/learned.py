@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from envs.score import Score
+from envs.music.score import Score
 
 KINDS = 14  # rest, hold, and a note on each of the twelve degrees
 MOST = 5.0  # the largest logit that is paid

@@ -4,7 +4,7 @@ training few pieces:
 python -m agents.train --algo rloo --reward prior=1 examples/music21_judge.py:clear_key=4 -n 20000
 """
 
-from envs.contract import per_piece
+from rewards.functions import per_piece
 
 
 @per_piece

@@ -1,13 +1,13 @@
 """Rewards of one's own. Use them by file and name:
 
-python -m envs.check examples/my_rewards.py:smooth
+python -m agents.check examples/my_rewards.py:smooth
 python -m agents.train --reward rl_tuner=0.5 prior=1 examples/my_rewards.py:smooth=0.3
 python -m agents.compose --method prior --must examples/my_rewards.py:too_wide --out tunes
 """
 
 import numpy as np
 
-from envs.contract import cellwise, per_note, per_piece
+from rewards.functions import cellwise, per_note, per_piece
 
 
 @cellwise

@@ -18,14 +18,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from envs.codec import Codec
-from envs.theory import quoted
-from pretrained.files import write_atomic
-from pretrained.prior import RecurrentPrior
-from pretrained.rnn import NetShape, RecurrentNet
+from envs.durable_files import write_atomic
+from envs.errors import quoted
+from envs.music.codec import Codec
+from pretrained.networks.network_prior import RecurrentPrior
+from pretrained.networks.recurrent import NetShape, RecurrentNet
 
 if TYPE_CHECKING:
-    from envs.task import Task
+    from envs.music.task import Task
 
 HEADER = "composition-gym"  # one entry: the order of several is not kept, and bytes would differ
 FORMAT = "recurrent/1"

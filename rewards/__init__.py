@@ -1,5 +1,7 @@
 """What music is good: rules, likelihood and their weighted sum. `rewards.build({...})`."""
 
-from rewards.total import RewardSum, Term, build
+from rewards.build import build
+from rewards.sum import RewardSum
+from rewards.term import Term
 
 __all__ = ["RewardSum", "Term", "build"]

@@ -27,17 +27,17 @@ from typing import Any
 import numpy as np
 
 from envs.contract import RewardFunction
-from envs.notation import score_from_text
-from envs.reading import from_music21
-from envs.score import Score
-from envs.task import Task
-from envs.theory import MODE_FIFTHS, Key
-from pretrained.abc_reader import GridTune, TuneError, read_tune
-from pretrained.corpus import COLLECTIONS, collection_files, load_corpus, split_tunes
-from pretrained.judge import with_its_mode
-from pretrained.pieces import scores
+from envs.music.key import MODE_FIFTHS, Key
+from envs.music.score import Score
+from envs.music.task import Task
+from envs.notation.reading.readers import from_music21
+from envs.notation.text import score_from_text
+from pretrained.corpora.folk import COLLECTIONS, collection_files, load_corpus, split_tunes
+from pretrained.corpora.pieces import scores
+from pretrained.corpora.tunes import GridTune, TuneError, read_tune
+from pretrained.ngrams.judge import with_its_mode
+from rewards.build import PACKS, build, pack_names, read_pack
 from rewards.rule import REGISTRY, has_to_judge
-from rewards.total import PACKS, build, pack_names, read_pack
 
 ESSEN = "essenFolksong"
 CHINESE = ("han1", "han2")

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from envs.score import Score
-from envs.tape import Array
+from envs.music.score import Score
+from envs.music.tape import Array
 
 if TYPE_CHECKING:
-    from envs.task import Task
+    from envs.music.task import Task
     from pretrained.prior import AutoregressivePrior
 
 
@@ -47,8 +47,8 @@ class Likelihood:
 
     def _on(self, task: Task) -> AutoregressivePrior:
         """The prior, or what asks it on the task's grid."""
-        from pretrained.grids import on_grid
-        from pretrained.prior import RecurrentPrior
+        from pretrained.networks.network_prior import RecurrentPrior
+        from pretrained.networks.regrid import on_grid
 
         return on_grid(self.prior, task) if isinstance(self.prior, RecurrentPrior) else self.prior
 

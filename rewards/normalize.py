@@ -10,7 +10,7 @@ import numpy as np
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 
 from envs.contract import RewardFunction
-from envs.score import Score
+from envs.music.score import Score
 
 LEAST = 1e-6  # a smaller spread is that of a term that pays every piece the same
 

@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from envs.score import Score
+from envs.music.score import Score
 
 
 def random_pieces(task, n, seed=0):
     """Finished pieces drawn evenly from what the mask allows, with more holds than chance."""
     rng = np.random.default_rng(seed)
-    score = task.sample(rng, n)
+    score = Score.page(task, n)
     while not score.finished:
-        allowed = task.codec.allowed(score)
+        allowed = score.allowed()
         weight = allowed * np.where(np.arange(allowed.shape[1]) == 1, 12.0, 1.0)
         score = score.write((rng.random(allowed.shape) * weight).argmax(axis=1))
     return score
@@ -33,9 +33,9 @@ def small_prior():
     """A prior of 16 units with random weights; where in the bar a cell is matters to it too."""
     import torch
 
-    from envs.codec import Codec
-    from pretrained.prior import RecurrentPrior
-    from pretrained.rnn import NetShape, RecurrentNet
+    from envs.music.codec import Codec
+    from pretrained.networks.network_prior import RecurrentPrior
+    from pretrained.networks.recurrent import NetShape, RecurrentNet
 
     net = RecurrentNet(NetShape(Codec().vocab, hidden=16, embed=8, lookback=1))
     rng = torch.Generator().manual_seed(7)

@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 
 import envs  # noqa: F401  (registers the ids)
-from envs.task import CONTEXT
+from envs.music.task import CONTEXT
 
 GOLDEN = Path(__file__).parent / "golden"
 RULES = {"rl_tuner": 1.0, "in_key": 1.0, "leap_recovery": {"weight": 0.5, "min_leap": 7}}

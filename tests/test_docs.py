@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.page import MARKED
-from envs.musicxml import symbol_id
+from agents.explaining.page import MARKED
+from envs.notation.writing.musicxml import symbol_id
 from rewards.rule import REGISTRY, rule
 
 ROOT = Path(__file__).parent.parent
@@ -94,5 +94,5 @@ def test_sphinx_builds_it_without_a_warning(tmp_path):
     assert done.returncode == 0, done.stderr
     rules = (tmp_path / "generated" / "catalogue.html").read_text()
     assert rules.count("<img ") >= 2 * len(RULES)
-    score = (tmp_path / "generated" / "api" / "envs" / "envs.score.html").read_text()
-    assert "envs.score.Score.write" in score
+    score = (tmp_path / "generated" / "api" / "envs" / "envs.music.score.html").read_text()
+    assert "envs.music.score.Score.write" in score

@@ -4,17 +4,19 @@ import numpy as np
 import pytest
 import torch
 
-from agents.compose import read_demands
-from agents.config import read_toml
-from agents.must import keep
-from envs.check import check_reward
-from envs.contract import resolve
-from envs.notation import score_from_text
-from envs.panel import noise
-from envs.task import Task
-from pretrained.pieces import real_melodies
+from agents.composing.demands import keep
+from agents.composing.masks import read_demands
+from agents.settings.config import read_toml
+from agents.training.reward_lessons import Lessons
+from envs.music.noise import noise
+from envs.music.score import Score
+from envs.music.task import Task
+from envs.notation.text import score_from_text
+from envs.plugins import resolve
+from pretrained.corpora.pieces import real_melodies
 from rewards import build
-from rewards.learning import Lessons, load, save
+from rewards.checking.check_report import check_reward
+from rewards.learned import load, save
 from tests.helpers import random_pieces, step_through
 
 
@@ -54,9 +56,9 @@ def test_a_leap_needs_time():
 def test_a_rule_of_ones_own_is_kept_by_must(tiny_prior):
     name = "examples/my_rewards.py:too_wide"
     demands = read_demands([f"{name}=-1,most=4"], build("in_key"))
-    found = keep(tiny_prior, Task(bars=1).sample(None, 1), demands, 20)
+    found = keep(tiny_prior, Score.page(Task(bars=1), 1), demands, 20)
     assert found.count == 20
-    free = keep(tiny_prior, Task(bars=1).sample(None, 1), {}, 20).pieces
+    free = keep(tiny_prior, Score.page(Task(bars=1), 1), {}, 20).pieces
     assert (np.abs(free.interval) > 4).any()  # without the demand it is broken
     for piece in found.pieces.tokens[:, 0]:
         pitches = [note.pitch for note in Task().codec.decode(piece)]

@@ -5,7 +5,7 @@ import tomllib
 
 import pytest
 
-from agents.config import from_mapping
+from agents.settings.config import from_mapping
 from tests import pages
 from tests.pages import ROOT, anchors, blocks, commands, follow, links, run_command, why_not
 

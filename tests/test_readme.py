@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from agents.arguments import parse_arguments
 from agents.benchmark import BenchmarkConfig
+from agents.check import CheckConfig
 from agents.compose import ComposeConfig
 from agents.evaluate import EvaluateConfig
 from agents.explain import ExplainConfig
+from agents.settings.arguments import parse_arguments
 from agents.tune import TuneConfig
-from envs.check import CheckConfig
-from pretrained.train import PriorConfig
-from rewards.metrics import PUBLISHED
+from pretrained.training.fit import PriorConfig
+from rewards.measures.statistics import PUBLISHED
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -59,8 +59,8 @@ def test_command_is_one_of_ours_and_its_arguments_parse(command, monkeypatch):
                 "agents.explain": ExplainConfig,
                 "agents.benchmark": BenchmarkConfig,
                 "agents.tune": TuneConfig,
-                "envs.check": CheckConfig,
-                "pretrained.train": PriorConfig,
+                "rewards.checking.check_report": CheckConfig,
+                "pretrained.training.fit": PriorConfig,
             }
             tyro.cli(kinds[words[2]], args=words[3:])
         elif words[0] != "python":

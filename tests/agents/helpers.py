@@ -9,11 +9,11 @@ import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.utils import obs_as_tensor
 
-from agents import train as training
-from agents.config import TrainConfig
-from agents.policy import PriorPolicy
-from agents.run import Run
-from agents.vec_env import CompositionVecEnv
+from agents.learning.policy import PriorPolicy
+from agents.learning.vec_env import CompositionVecEnv
+from agents.runs.directory import Run
+from agents.settings.config import TrainConfig
+from agents.training import job as training
 from envs.composition import CompositionVectorEnv
 
 UPDATE = 8 * 32  # steps of one update of the reference episode

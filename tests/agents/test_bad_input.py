@@ -7,13 +7,14 @@ from pathlib import Path
 import gymnasium
 import pytest
 
-from agents import commands, compose, evaluate
-from agents import train as training
-from agents.config import TrainConfig, to_toml
-from agents.run import Run
-from envs.codec import Codec
+from agents import compose, evaluate
+from agents.runs.directory import Run
+from agents.settings import commands
+from agents.settings.config import TrainConfig, to_toml
+from agents.training import job as training
+from envs.music.codec import Codec
 from pretrained import checkpoint
-from pretrained.rnn import NetShape, RecurrentNet
+from pretrained.networks.recurrent import NetShape, RecurrentNet
 
 REWARDS = """
 import numpy as np

@@ -16,15 +16,18 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from agents import benchmark, matrix, report
-from agents.algorithms import ALGORITHMS
-from agents.alone import only_one
-from agents.benchmark import BenchmarkConfig, choose, make_cell, open_folder
-from agents.matrix import Bench, best_of_n_kl, find_method
-from agents.run import Run
-from envs.score import Score
+from agents import benchmark
+from agents.algorithms.registry import ALGORITHMS
+from agents.benchmark import BenchmarkConfig, choose, open_folder
+from agents.benchmarking import benchmark_report as report
+from agents.benchmarking import methods as matrix
+from agents.benchmarking.cells import make_cell
+from agents.benchmarking.methods import Bench, best_of_n_kl, find_method
+from agents.runs.directory import Run
+from agents.runs.run_lock import only_one
+from envs.music.score import Score
 from pretrained import checkpoint
-from rewards.metrics import PUBLISHED, table_rows
+from rewards.measures.statistics import PUBLISHED, table_rows
 from tests.agents.helpers import strict
 
 STEPS = 2 * 256 * 32  # two rollouts
@@ -330,7 +333,7 @@ def test_best_of_n_chooses_from_the_pool_of_its_seed(made):
 
 
 def test_masked_nats_are_the_prior_over_what_is_permitted(made):
-    from agents.compose import read_masks
+    from agents.composing.masks import read_masks
 
     score, rules = pieces(made, "masked"), read_masks((), made.reward)
     gain = matrix.masked_nats(made.prior, score, rules) - made.prior.log_prob(score)

@@ -7,15 +7,19 @@ import pytest
 import torch
 
 from agents import compose, evaluate
-from agents.compose import MASKS, METHODS, OF_A_RUN, ComposeConfig, read_masks
-from agents.config import TrainConfig
+from agents.compose import ComposeConfig
+from agents.composing.masks import MASKS, read_masks
+from agents.composing.methods import METHODS, OF_A_RUN
 from agents.evaluate import EvaluateConfig
-from envs.notation import read_notes, text
-from envs.task import Task
+from agents.settings.config import TrainConfig
+from envs.music.score import Score
+from envs.music.task import Task
+from envs.notation.reading.readers import read_notes
+from envs.notation.text import text
 from pretrained.checkpoint import load
 from pretrained.prior import sample
+from rewards.build import build
 from rewards.rule import REGISTRY
-from rewards.total import build
 from tests.agents.helpers import strict
 
 
@@ -130,7 +134,7 @@ def test_each_method_is_what_it_says(run, tiny_checkpoint, tmp_path):
         return tunes(out)
 
     task = Task()
-    page = task.sample(np.random.default_rng(1), 2)
+    page = Score.page(task, 2)
     for method, network in (("sample", load(run.path)), ("prior", load(tiny_checkpoint))):
         drawn = sample(network, page, torch.Generator().manual_seed(1))
         assert composed(method)[0] == [text(drawn, row) for row in (0, 1)]
@@ -216,7 +220,7 @@ def test_evaluate_repeats_the_table(run, capsys, tiny_prior):
     (run.path / "evaluation.json").unlink()
     assert "30 pieces each" in first
     assert (facts["pieces"], facts["seed"]) == (30, 5)
-    page = Task().sample(np.random.default_rng(0), 30)
+    page = Score.page(Task(), 30)
     pieces = sample(tiny_prior, page, torch.Generator().manual_seed(5))
     nats = facts["columns"]["prior"]["mean log p per token (nats)"]
     assert nats == pytest.approx(float(tiny_prior.log_prob(pieces).mean()), rel=1e-5)

@@ -14,18 +14,28 @@ import numpy as np
 import pytest
 
 from agents import explain as command
-from agents.explain import ExplainConfig, explain_all, files_of
-from agents.explanation import as_dict, as_text, explain, place, speaking_rules, surprises
-from agents.page import html_page, numbered
-from envs.abc import abc
-from envs.contract import RewardError
-from envs.musicxml import musicxml
-from envs.notation import midi_bytes, score_from_text
-from envs.reading import read_piece
-from envs.score import Score
-from envs.task import Task
-from envs.theory import Key, Meter
-from rewards.total import build
+from agents.explain import ExplainConfig, explain_all
+from agents.explaining.explanation import (
+    as_dict,
+    as_text,
+    explain,
+    place,
+    speaking_rules,
+    surprises,
+)
+from agents.explaining.explanation_files import files_of
+from agents.explaining.page import html_page, numbered
+from envs.errors import RewardError
+from envs.music.key import Key
+from envs.music.meter import Meter
+from envs.music.score import Score
+from envs.music.task import Task
+from envs.notation.reading.readers import read_piece
+from envs.notation.text import score_from_text
+from envs.notation.writing.abc import abc
+from envs.notation.writing.midi import midi_bytes
+from envs.notation.writing.musicxml import musicxml
+from rewards.build import build
 
 LINE = "C4 F#4 D4:8 C5 B4:2 Bb4:2 C4:8 C4:16"
 
@@ -97,7 +107,7 @@ def test_places_know_upbeats_voices_and_the_numbers_of_the_file():
     assert place(score, 4) == "bar 1, beat 1"
     assert place(score, 18) == "bar 2, beat 1.33"
     assert place(score, 18, [0, 1, 7]) == "bar 7, beat 1.33"
-    from envs.piece import Piece
+    from envs.music.piece import Piece
 
     two = score_from_text("C4 ; F#3")
     notes = [

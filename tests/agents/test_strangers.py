@@ -14,11 +14,11 @@ from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 
 from agents import compose, evaluate, explain
-from agents import train as training
-from agents.config import to_toml
-from agents.run import Run
-from agents.state import FACTS, MOST_BYTES, TENSORS
-from pretrained.files import append, clear_parts, read_facts, read_text, write_atomic
+from agents.runs.directory import Run
+from agents.runs.state import FACTS, MOST_BYTES, TENSORS
+from agents.settings.config import to_toml
+from agents.training import job as training
+from envs.durable_files import append, clear_parts, read_facts, read_text, write_atomic
 from tests.agents.helpers import UPDATE
 
 # -- links -----------------------------------------------------------------------------------------

@@ -12,17 +12,20 @@ import pytest
 import torch
 from safetensors.torch import load as from_bytes
 
-from agents import algorithms
-from agents import train as training
-from agents.arguments import parse_arguments
-from agents.provenance import made_with
-from agents.run import Run
-from agents.vec_env import CompositionVecEnv, make_env
-from envs.notation import notes_of, read_notes, score_from_text
-from envs.task import Task
+from agents.algorithms import registry as algorithms
+from agents.learning.vec_env import CompositionVecEnv, make_env
+from agents.runs.directory import Run
+from agents.runs.provenance import made_with
+from agents.settings.arguments import parse_arguments
+from agents.training import job as training
+from envs.music.score import Score
+from envs.music.task import Task
+from envs.notation.reading.readers import read_notes
+from envs.notation.text import score_from_text
+from envs.notation.writing.symbols import notes_of
 from pretrained import checkpoint
 from pretrained.prior import sample
-from rewards.total import build
+from rewards.build import build
 from tests.agents.helpers import UPDATE, strict, tiny, trained
 
 FILES = {
@@ -44,7 +47,7 @@ def test_every_file_is_there_and_nothing_else(run):
 @pytest.fixture(scope="module")
 def melodies(run):
     """The pieces the run should have written: drawn from its policy with its seed."""
-    page = Task().sample(np.random.default_rng(0), 2)
+    page = Score.page(Task(), 2)
     return sample(checkpoint.load(run.path), page, torch.Generator().manual_seed(run.config.seed))
 
 
@@ -124,7 +127,7 @@ def test_the_report_holds_prior_and_agent(run):
     assert report["columns"]["prior"].keys() == report["columns"]["agent"].keys()
     prior, agent = checkpoint.load(run.config.prior), checkpoint.load(run.path)
     for head, drawn_from in (("prior", prior), ("agent", agent)):
-        page, rng = Task().sample(np.random.default_rng(0), 20), torch.Generator().manual_seed(1)
+        page, rng = Score.page(Task(), 20), torch.Generator().manual_seed(1)
         nats = prior.log_prob(sample(drawn_from, page, rng)).mean()
         found = report["columns"][head]["mean log p per token (nats)"]
         assert found == pytest.approx(float(nats), rel=1e-5), head
@@ -151,10 +154,10 @@ def test_provenance_names_what_the_run_was_made_with(run, tiny_checkpoint):
     assert facts["prior"]["sha256"] == sha256(tiny_checkpoint.read_bytes()).hexdigest()
     assert torch.__version__.startswith(facts["packages"]["torch"])
     assert list(facts["rewards"]) == ["tonic", "prior", "leap_recovery"]
-    source = Path(__file__).parents[2] / "rewards" / "melody.py"
+    source = Path(__file__).parents[2] / "rewards" / "rules" / "melody.py"
     rule = facts["rewards"]["leap_recovery"]
     assert rule["sha256"] == sha256(source.read_bytes()).hexdigest()
-    assert rule["source"] == "rewards.melody:leap_recovery"
+    assert rule["source"] == "rewards.rules.melody:leap_recovery"
 
 
 def test_a_state_holds_no_pickles(run):

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from agents import tune
-from agents.algorithms import ALGORITHMS
-from agents.callbacks import DivergedError
-from agents.config import TrainConfig, from_mapping, preset_names, read_preset
-from agents.evaluate import objective, sample_many
+from agents.algorithms.registry import ALGORITHMS
+from agents.evaluating.sampling import objective, sample_many
+from agents.settings.config import TrainConfig, from_mapping, preset_names, read_preset
+from agents.training.callbacks import DivergedError
 from agents.tune import SPACES, TuneConfig
-from envs.task import Task
+from envs.music.task import Task
 from rewards import build
 from tests.agents.helpers import tiny
 

@@ -10,7 +10,7 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 import envs
 from envs.composition import CompositionEnv, CompositionVectorEnv
-from rewards.total import build, read_pack
+from rewards.build import build, read_pack
 from tests.helpers import random_pieces, step_through
 
 IDS = ["composition/RLTuner-v0", "composition/Melody-v0"]

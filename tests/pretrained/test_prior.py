@@ -7,15 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from envs.codec import Codec
-from envs.score import Score
-from envs.task import Task
+from envs.music.codec import Codec
+from envs.music.score import Score
+from envs.music.task import Task
 from pretrained import checkpoint, load
-from pretrained.corpus import load_corpus
-from pretrained.ngram import NGram
-from pretrained.prior import AutoregressivePrior, Prior, RecurrentPrior, sample
-from pretrained.rnn import NetShape, RecurrentNet
-from pretrained.train import HeldOut, PriorConfig, baseline, held_out, train_prior
+from pretrained.corpora.folk import load_corpus
+from pretrained.networks.network_prior import RecurrentPrior
+from pretrained.networks.recurrent import NetShape, RecurrentNet
+from pretrained.ngrams.model import NGram
+from pretrained.prior import AutoregressivePrior, Prior, sample
+from pretrained.train import train_prior
+from pretrained.training.fit import HeldOut, PriorConfig, baseline, held_out
 from rewards.likelihood import Likelihood
 from tests.helpers import random_pieces
 
@@ -100,16 +102,16 @@ def test_voices_are_scored_one_by_one(folk):
 def test_samples_repeat_with_a_seed_keep_given_cells_and_are_music(folk):
     given = ((-1,) * 16 + (14, 1, 1, 1) + (-1,) * 12,)
     task = Task(given=given)
-    first, again, other = (sample(folk, task.sample(None, 200), seed) for seed in (1, 1, 2))
+    first, again, other = (sample(folk, Score.page(task, 200), seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.tokens, again.tokens)
     assert (first.tokens != other.tokens).any()
     assert (first.tokens[:, 0, 16:20] == [14, 1, 1, 1]).all()
-    free = sample(folk, Task().sample(None, 200), 3)
+    free = sample(folk, Score.page(Task(), 200), 3)
     assert (~free.in_scale).mean() < 0.02  # it was trained on C major and A minor
     assert 0.2 < free.onset.mean() < 0.7
     assert -1.0 < folk.log_prob(free).mean() < -0.6
     with pytest.raises(ValueError, match="temperature"):
-        sample(folk, Task().sample(None, 1), 0, temperature=0.0)
+        sample(folk, Score.page(Task(), 1), 0, temperature=0.0)
 
 
 def test_the_protocols_are_kept(folk):
@@ -120,7 +122,7 @@ def test_the_protocols_are_kept(folk):
 
 def test_the_metre_is_heard(folk):
     # A bar line's cell is an onset far more often than the cell after it.
-    pieces = sample(folk, Task(meter="3/4", bars=4).sample(None, 300), 0)
+    pieces = sample(folk, Score.page(Task(meter="3/4", bars=4), 300), 0)
     onset = pieces.onset[:, 0].mean(axis=0)
     assert onset[12::12].mean() > 3 * onset[13::12].mean()
 
@@ -146,7 +148,7 @@ def test_a_piece_in_another_key_is_as_likely_as_in_c(folk, key):
     by = there.key.pitch_class - Task(key=f"{home} {there.key.mode}").key.pitch_class
     by = by + 12 if by < -6 else by - 12 if by > 6 else by
     here = Task(key=f"{home} {there.key.mode}", meter="3/4", low=62 - by, high=79 - by)
-    pieces = sample(folk, here.sample(None, 20), seed=3)
+    pieces = sample(folk, Score.page(here, 20), seed=3)
     moved = np.where(pieces.tokens >= 2, pieces.tokens + by, pieces.tokens)
     likely = folk.log_prob(Score(moved, there))
     np.testing.assert_allclose(likely, folk.log_prob(pieces), atol=1e-4)
@@ -154,7 +156,7 @@ def test_a_piece_in_another_key_is_as_likely_as_in_c(folk, key):
 
 def test_pitches_beyond_the_vocabulary_are_read_an_octave_nearer_and_never_written(folk):
     high = Task(low="C4", high="C7", bars=1)
-    drawn = sample(folk, high.sample(None, 200), seed=1)
+    drawn = sample(folk, Score.page(high, 200), seed=1)
     assert drawn.pitch.max() <= 95  # moved down an octave, B6 is the highest
     given = np.full((1, 1, 16), 1)
     given[0, 0, 0] = high.codec.token(96)
@@ -251,7 +253,7 @@ def test_training_writes_a_prior_that_beats_chance(tmp_path, monkeypatch, capsys
     class Small:
         select = staticmethod(small.__getitem__)
 
-    monkeypatch.setattr("pretrained.train.load_corpus", Small)
+    monkeypatch.setattr("pretrained.training.fit.load_corpus", Small)
     out = tmp_path / "tiny.safetensors"
     config = PriorConfig(out=out, epochs=3, hidden=16, embed=8, average=0.5, threads=1, bf16=False)
     notes = train_prior(config)

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 import rewards.calibrate as calibrate
-from envs.notation import notes_of, score_from_text
-from envs.score import Score
-from envs.task import Task
-from envs.theory import Key
-from pretrained.corpus import COLLECTIONS
+from envs.music.key import Key
+from envs.music.score import Score
+from envs.music.task import Task
+from envs.notation.text import score_from_text
+from envs.notation.writing.symbols import notes_of
+from pretrained.corpora.folk import COLLECTIONS
+from rewards.build import build, pack_names, read_pack
 from rewards.calibrate import (
     CANTUS_FIRMI,
     MOST,
@@ -29,9 +31,8 @@ from rewards.calibrate import (
     setting,
     style,
 )
-from rewards.melody import in_key, leap_recovery
-from rewards.total import build, pack_names, read_pack
-from tests.rewards.lines import noise, piece
+from rewards.rules.melody import in_key, leap_recovery
+from tests.rewards.rules.lines import noise, piece
 
 # Which rules have nothing to say without chords or a plan of phrases.
 NEEDS = {

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from envs.score import Score
-from envs.task import Task
-from pretrained.corpus import load_corpus
-from pretrained.pieces import scores
-from rewards.total import build, pack_names
+from envs.music.score import Score
+from envs.music.task import Task
+from pretrained.corpora.folk import load_corpus
+from pretrained.corpora.pieces import scores
+from rewards.build import build, pack_names
 
 STYLES = ("common_practice", "folk_dance", "pentatonic")
 TASK = Task(bars=8)

@@ -3,28 +3,19 @@
 import numpy as np
 import pytest
 
-from envs.contract import cellwise, per_piece
-from envs.notation import score_from_text
-from envs.score import Score
-from envs.task import Task
+from envs.music.score import Score
+from envs.music.task import Task
+from envs.notation.text import score_from_text
 from rewards import rule as rules
-from rewards.melody import in_key, leap_recovery
-from rewards.rl_tuner import key, leap_up_back, penalize_repeating
-from rewards.rule import (
-    REGISTRY,
-    beyond_hope,
-    children,
-    describe,
-    explain,
-    forbids,
-    permits,
-    place,
-    remarks,
-    rule,
-)
-from rewards.total import build
+from rewards.build import build
+from rewards.functions import cellwise, per_piece
+from rewards.masks import beyond_hope, children, forbids, permits
+from rewards.remarks import describe, explain, place, remarks
+from rewards.rule import REGISTRY, rule
+from rewards.rules.melody import in_key, leap_recovery
+from rewards.rules.rl_tuner import key, leap_up_back, penalize_repeating
 from tests.helpers import random_pieces
-from tests.rewards.lines import piece
+from tests.rewards.rules.lines import piece
 
 KEYS = ("C major", "Db major", "D major", "Eb major", "E major", "F major", "F# major")
 # Rests and holds count as the numbers 0 and 1 in the autocorrelation, so moving the pitches
@@ -165,7 +156,7 @@ def test_a_rule_of_one_s_own_does_not_take_the_name_of_one_that_ships():
         return score.onset * 1.0
 
     before = REGISTRY["in_key"]
-    with pytest.raises(ValueError, match=r"name of a term that ships \(rewards.melody\)"):
+    with pytest.raises(ValueError, match=r"name of a term that ships \(rewards.rules.melody\)"):
         rule(source="me", says="{note}")(in_key)
     assert REGISTRY["in_key"] is before
 
@@ -215,7 +206,7 @@ def begun(task, n, cells, seed):
 
 def forbidden_slowly(fn, score, sign):
     """Every token of every piece written alone, and the whole piece so far judged."""
-    task, allowed = score.task, score.task.codec.allowed(score)
+    task, allowed = score.task, score.allowed()
     time, voice = divmod(score.n_written, task.voices)
     out = np.zeros_like(allowed)
     for row, token in np.argwhere(allowed):
@@ -242,7 +233,7 @@ PAGES = {
 def test_what_a_term_forbids_is_what_it_counts_against_the_piece(task, cells, sign, monkeypatch):
     monkeypatch.setattr(rules, "CHILDREN_PIECES", 50)
     score = begun(task, 4, cells, seed=cells)
-    allowed, some = task.codec.allowed(score), 0
+    allowed, some = score.allowed(), 0
     for name, fn in REGISTRY.items():
         forbidden = forbids(fn, score, sign)
         np.testing.assert_array_equal(forbidden, forbidden_slowly(fn, score, sign), err_msg=name)
@@ -282,7 +273,7 @@ def nothing_is_right(score):
 
 def test_rules_permit_what_breaks_none_of_them_and_never_nothing():
     score = begun(Task(bars=1), 20, 9, seed=3)
-    allowed = score.task.codec.allowed(score)
+    allowed = score.allowed()
     both = permits([(key, -1.0), (penalize_repeating, -1.0)], score)
     expected = allowed & ~forbids(key, score) & ~forbids(penalize_repeating, score)
     assert expected.any(axis=1).all()

@@ -1,0 +1,1 @@
+"""Learning algorithms, all of them starting from the prior."""

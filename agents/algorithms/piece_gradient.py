@@ -1,0 +1,135 @@
+"""Policy gradients on whole pieces: REINFORCE with the other pieces of a group as baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.type_aliases import RolloutBufferSamples
+from stable_baselines3.common.utils import FloatSchedule
+
+from agents.learning.rollout import EpisodeBuffer
+
+Array = npt.NDArray[Any]
+
+
+def group_advantages(returns: Array, group_size: int, divide: bool) -> Array:
+    """Each piece's return less what its group says it should be.
+
+    RLOO: A_i = R_i - mean of R_j over the others of the group (Kool et al. 2019; Ahmadian et
+    al. 2024). GRPO: A_i = (R_i - mean R) / std R over the group (Shao et al. 2024).
+
+    Args:
+        returns: (N,) of finished pieces, groups side by side.
+        group_size: pieces in a group, at least 2.
+        divide: whether to divide by the group's standard deviation, as GRPO does.
+
+    Raises:
+        ValueError: N is no multiple of the group's size.
+    """
+    if group_size < 2 or len(returns) % group_size:
+        raise ValueError(
+            f"group_size={group_size}: expected at least 2 and a divisor of the {len(returns)} "
+            "pieces in a rollout (n_envs)"
+        )
+    groups = np.asarray(returns, np.float64).reshape(-1, group_size)
+    centred = groups - groups.mean(axis=1, keepdims=True)
+    if divide:
+        advantages = centred / (groups.std(axis=1, keepdims=True) + 1e-8)
+    else:
+        advantages = centred * group_size / (group_size - 1)
+    return advantages.reshape(-1).astype(np.float32)
+
+
+class PieceBuffer(EpisodeBuffer):
+    """Whole pieces, each with one advantage for all its cells: its return in its group.
+
+    Args:
+        *arguments: as EpisodeBuffer.
+        group_size: pieces compared with each other; they begin from one page.
+        divide: as `group_advantages`.
+        **settings: as EpisodeBuffer.
+    """
+
+    def __init__(
+        self, *arguments: Any, group_size: int = 32, divide: bool = False, **settings: Any
+    ) -> None:
+        super().__init__(*arguments, **settings)
+        self.group_size, self.divide = group_size, divide
+        group_advantages(np.zeros(self.n_envs), group_size, divide)  # refuse a bad size at once
+
+    def compute_returns_and_advantage(self, last_values: torch.Tensor, dones: Array) -> None:
+        """Score the pieces, compare each return with its group's.
+
+        Raises:
+            RewardError: a reward term failed.
+        """
+        self.pay()
+        returns = self.rewards.reshape(self.episodes, self.steps, self.n_envs).sum(axis=1)
+        advantages = group_advantages(returns.reshape(-1), self.group_size, self.divide)
+        by_piece = advantages.reshape(self.episodes, 1, self.n_envs)
+        every = np.broadcast_to(by_piece, (self.episodes, self.steps, self.n_envs))
+        self.advantages = every.reshape(self.buffer_size, self.n_envs).copy()
+        self.returns = self.values + self.advantages
+
+
+class PieceGradient(OnPolicyAlgorithm):
+    """REINFORCE on finished pieces, with PPO's clipped ratio for further passes over a rollout.
+
+    With `n_epochs=1` and one minibatch the gradient is the score-function estimate
+    mean(A(piece) * grad log pi(token)), A divided by the rollout's standard deviation so that a
+    learning rate means the same for every reward. There is no critic.
+
+    Args:
+        *arguments: as SB3's OnPolicyAlgorithm.
+        batch_size: cells in a minibatch of whole pieces.
+        n_epochs: passes over each rollout.
+        clip_range: of the probability ratio of a token.
+        **settings: as SB3's OnPolicyAlgorithm.
+    """
+
+    def __init__(
+        self,
+        *arguments: Any,
+        batch_size: int = 8192,
+        n_epochs: int = 1,
+        clip_range: float = 0.2,
+        **settings: Any,
+    ) -> None:
+        settings = {"use_sde": False, "sde_sample_freq": -1, "ent_coef": 0.0} | settings
+        super().__init__(*arguments, **settings)
+        self.batch_size, self.n_epochs = batch_size, n_epochs
+        self.clip_range = FloatSchedule(clip_range)
+        self._n_updates = 0
+
+    def _minibatches(self) -> Iterator[RolloutBufferSamples]:
+        for _ in range(self.n_epochs):
+            yield from self.rollout_buffer.get(self.batch_size)
+
+    def train(self) -> None:
+        """Learn from the rollout just collected."""
+        self.policy.set_training_mode(True)
+        self._update_learning_rate(self.policy.optimizer)
+        clip = self.clip_range(self._current_progress_remaining)
+        scale = float(self.rollout_buffer.advantages.std()) + 1e-8
+        losses = []
+        for data in self._minibatches():
+            _, log_prob, _ = self.policy.evaluate_actions(
+                data.observations, data.actions.long().flatten()
+            )
+            ratio = torch.exp(log_prob - data.old_log_prob)
+            advantages = data.advantages / scale
+            clipped = torch.clamp(ratio, 1 - clip, 1 + clip)
+            loss = -torch.min(advantages * ratio, advantages * clipped).mean()
+            self.policy.optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
+            self.policy.optimizer.step()
+            losses.append(loss.item())
+        self._n_updates += self.n_epochs
+        self.logger.record("train/policy_gradient_loss", float(np.mean(losses)))
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")

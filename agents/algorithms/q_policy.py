@@ -1,0 +1,337 @@
+"""QPolicy: Q-values on the prior's network, and the policy drawn from them."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.type_aliases import Schedule
+from torch import Tensor, nn
+
+from agents.learning.policy import Observation, PriorPolicy, lines_of, mask_logits
+from envs.errors import did_you_mean
+from envs.music.codec import Codec
+from pretrained import checkpoint
+from pretrained.networks.lens import moved_back
+from pretrained.networks.network_prior import RecurrentPrior
+from pretrained.networks.recurrent import RecurrentNet
+from pretrained.prior import ILLEGAL, draw
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What one kind of Q-learning does its own way.
+
+    Attributes:
+        soft: the value of a state is logsumexp_a, not max_a, of its action values.
+        beside_prior: the policy is softmax(Q + log p), so Q starts at 0 and rewards leave the
+            prior out; else softmax(Q), and Q starts as the prior's logits.
+        quantiles: the network gives quantiles of each action's return, whose mean is Q.
+        huber: the loss is Huber's unless asked otherwise; quantiles always have theirs.
+    """
+
+    soft: bool = False
+    beside_prior: bool = False
+    quantiles: bool = False
+    huber: bool = False
+
+
+# q, psi and g as Jaques et al. (2017), section 4; dqn as Mnih et al. (2015); qrdqn as Dabney et
+# al. (2018), "Distributional reinforcement learning with quantile regression".
+KINDS: Mapping[str, Kind] = {
+    "q": Kind(),
+    "psi": Kind(soft=True),
+    "g": Kind(soft=True, beside_prior=True),
+    "dqn": Kind(huber=True),
+    "qrdqn": Kind(quantiles=True, huber=True),
+}
+
+
+def find_kind(name: str) -> Kind:
+    """The kind of that name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name not in KINDS:
+        raise ValueError(
+            f"unknown kind of Q-learning {name!r}.{did_you_mean(name, KINDS)} "
+            f"Known: {', '.join(KINDS)}"
+        )
+    return KINDS[name]
+
+
+class QPolicy(PriorPolicy):
+    """A policy softmax(Q / temperature) whose Q-network is the prior's network.
+
+    Before the first update the policy is the prior exactly. Acting explores if `epsilon` is set;
+    `predict` does not. Log-probabilities are those of the softmax policy, which is also what is
+    exported, however the action was found.
+
+    Args:
+        observation_space: of a composition environment.
+        action_space: of a composition environment.
+        lr_schedule: learning rate against the remaining progress (1 to 0), as SB3 gives it.
+        use_sde: must be False; there is no continuous action to explore.
+        prior: name or path of a checkpoint, or a prior.
+        kind: a name of KINDS.
+        n_quantiles: of each action's return (qrdqn).
+        temperature: divides Q in the policy. Q starts multiplied by it.
+        bf16: read whole pieces in bfloat16 while learning.
+        optimizer_class: the optimiser, Adam by default.
+        optimizer_kwargs: its further arguments.
+
+    Raises:
+        FileNotFoundError, ValueError: the prior cannot be loaded or does not fit the spaces; an
+            unknown kind, a temperature that is not above 0, or no quantile.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        lr_schedule: Schedule,
+        use_sde: bool = False,
+        *,
+        prior: str | os.PathLike[str] | RecurrentPrior = "folk",
+        kind: str = "q",
+        n_quantiles: int = 25,
+        temperature: float = 1.0,
+        bf16: bool = False,
+        optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
+        optimizer_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        how = find_kind(kind)
+        if not 0 < temperature < float("inf"):
+            raise ValueError(f"temperature={temperature}: expected a number above 0")
+        if n_quantiles < 1:
+            raise ValueError(f"n_quantiles={n_quantiles}: expected at least 1")
+        if optimizer_kwargs is None and optimizer_class is torch.optim.Adam:
+            optimizer_kwargs = {"fused": True}
+        common = (observation_space, action_space, lr_schedule, use_sde)
+        optimizer = {"optimizer_class": optimizer_class, "optimizer_kwargs": optimizer_kwargs}
+        super().__init__(*common, prior=prior, bf16=bf16, **optimizer)  # type: ignore[arg-type]
+        del self.value
+        self.kind_name, self.kind = kind, how
+        self.temperature = temperature
+        self.n_quantiles = n_quantiles if how.quantiles else 1
+        self.epsilon: float | None = None  # share of random tokens in acting; None: draw from Q
+        self.reference: PriorPolicy | None = None  # the fixed prior, where Q stands beside it
+        if how.beside_prior:
+            fixed = RecurrentPrior(copy.deepcopy(self.net), self.codec)
+            self.reference = PriorPolicy(*common, prior=fixed, bf16=bf16).requires_grad_(False)
+        _widen(self.net, self.n_quantiles, 0.0 if how.beside_prior else temperature)
+        self.target = copy.deepcopy(self.net).requires_grad_(False)
+        settings = {"lr": lr_schedule(1), **self.optimizer_kwargs}
+        self.optimizer = self.optimizer_class(self.net.parameters(), **settings)
+
+    # -- values ----------------------------------------------------------------------------------
+
+    def mean(self, outputs: Tensor) -> Tensor:
+        """Q-values (..., vocab) of a network's outputs (..., vocab * n_quantiles)."""
+        return outputs if self.n_quantiles == 1 else self.quantiles(outputs).mean(dim=-1)
+
+    def quantiles(self, outputs: Tensor) -> Tensor:
+        """Quantiles (..., vocab, n_quantiles) of a network's outputs."""
+        return outputs.unflatten(-1, (-1, self.n_quantiles))
+
+    def _judge(
+        self, obs: Observation, mask: Tensor, read: Callable[..., tuple[Tensor, Tensor]]
+    ) -> tuple[Tensor, Tensor]:
+        """The policy's log-probabilities (N, vocab), and values (N, 1) of the states.
+
+        Args:
+            obs: observations.
+            mask: (N, vocab), 0 for what is forbidden.
+            read: how a policy's network reads them: the method of a PriorPolicy.
+        """
+        q = self.mean(read(self, obs)[0])
+        logits, log_p = q / self.temperature, None
+        if self.reference is not None:
+            prior_logits = read(self.reference, obs)[0]
+            logits, log_p = logits + prior_logits, mask_logits(prior_logits, mask)
+        values = state_values(self.kind, q, mask, log_p)
+        return mask_logits(logits, mask), values[:, None]
+
+    # -- acting ----------------------------------------------------------------------------------
+
+    def forward(
+        self, obs: Observation, deterministic: bool = False
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Actions (B,), values (B, 1) and log-probabilities (B,) for the next cell.
+
+        With `epsilon` set an action is the best one, or with that probability any that is
+        allowed, evenly; else it is drawn from the policy.
+        """
+        log_probs, values = self._judge(obs, obs["action_mask"], PriorPolicy._act)
+        if deterministic:
+            actions = log_probs.argmax(dim=1)
+        elif self.epsilon is None:
+            actions = draw(log_probs)
+        else:
+            anything = draw(mask_logits(torch.zeros_like(log_probs), obs["action_mask"]))
+            explore = torch.rand(len(anything), device=anything.device) < self.epsilon
+            actions = torch.where(explore, anything, log_probs.argmax(dim=1))
+        return actions, values, log_probs.gather(1, actions[:, None])[:, 0]
+
+    def _predict(self, observation: Any, deterministic: bool = False) -> Tensor:
+        log_probs, _ = self._judge(observation, observation["action_mask"], PriorPolicy._act)
+        return log_probs.argmax(dim=1) if deterministic else draw(log_probs)
+
+    def predict_values(self, obs: Observation) -> Tensor:
+        """Values (B, 1) of the next cells."""
+        return self._judge(obs, obs["action_mask"], PriorPolicy._encode)[1]
+
+    def evaluate_actions(self, obs: Observation, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Values, log-probabilities and entropies of actions taken, as PriorPolicy."""
+        whole = "pieces" in obs
+        mask = obs["action_mask"].flatten(0, 1) if whole else obs["action_mask"]
+        log_probs, values = self._judge(obs, mask, _read_whole if whole else PriorPolicy._encode)
+        chosen = log_probs.gather(1, actions.long().reshape(-1, 1))[:, 0]
+        entropy = -(log_probs.exp() * log_probs).sum(dim=1)
+        return values[:, 0], chosen, entropy
+
+    def load_state_dict(self, *arguments: Any, **options: Any) -> Any:
+        """As PriorPolicy, the fixed prior's memory included."""
+        if self.reference is not None:
+            self.reference.set_training_mode(True)  # forgets
+            self.reference.set_training_mode(self.training)
+        return super().load_state_dict(*arguments, **options)
+
+    # -- exchange --------------------------------------------------------------------------------
+
+    def policy_net(self) -> RecurrentNet:
+        """The softmax policy as one network of logits: what is exported.
+
+        Quantiles are averaged and the temperature is divided out in the read-out. Where Q stands
+        beside the prior the two networks become one, exactly, with the width of both.
+        """
+        net = copy.deepcopy(self.net).cpu()
+        # New layers draw their first weights; what learning draws must not depend on exports.
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            weight = self.mean(net.head.weight.t()).t() / self.temperature
+            bias = self.mean(net.head.bias) / self.temperature
+            net.head = _linear(weight, bias)
+            if self.reference is None:
+                return net
+            return merge(copy.deepcopy(self.reference.net).cpu(), net)
+
+    def as_prior(self) -> RecurrentPrior:
+        """A copy of the policy as a prior: it can be sampled, scored and fine-tuned again."""
+        return RecurrentPrior(self.policy_net(), self.codec)
+
+    def packed(self, notes: Mapping[str, Any] | None = None) -> bytes:
+        """The softmax policy as the bytes of a checkpoint that loads as a prior."""
+        return checkpoint.pack(self.policy_net(), self.codec, notes)
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        data = super()._get_constructor_parameters()
+        data.pop("value_gradient")
+        fixed = self.reference.as_prior() if self.reference is not None else self.as_prior()
+        own = {"kind": self.kind_name, "n_quantiles": self.n_quantiles}
+        return {**data, "prior": fixed, "temperature": self.temperature, **own}
+
+
+def _read_whole(policy: PriorPolicy, obs: Observation) -> tuple[Tensor, Tensor]:
+    return policy._read_pieces(obs["pieces"], obs["context"])
+
+
+def read_pieces(
+    net: RecurrentNet, codec: Codec, pieces: Tensor, context: Tensor, bf16: bool
+) -> Tensor:
+    """A network's outputs (B, steps, ...) along whole pieces (B, V, T), in writing order."""
+    batch, voices, cells = pieces.shape
+    own, lines, place = lines_of(codec, pieces, context)
+    outputs, _ = net(lines, place, bf16=bf16)
+    outputs = moved_back(outputs, own, codec.vocab)
+    return outputs.reshape(batch, voices, cells, -1).transpose(1, 2).flatten(1, 2)
+
+
+def state_values(kind: Kind, q: Tensor, mask: Tensor, log_p: Tensor | None = None) -> Tensor:
+    """Values (...) of states from their action values.
+
+    q: max_a Q. psi: logsumexp_a Q. g: logsumexp_a (Q + log p). Only over what is allowed.
+    Source: Jaques et al. (2017), equations 5, 7 and 8.
+
+    Args:
+        kind: of Q-learning.
+        q: (..., vocab).
+        mask: (..., vocab), 0 for what is forbidden.
+        log_p: (..., vocab) nats of the prior, for a kind that stands beside it.
+    """
+    scores = q if log_p is None else q + log_p
+    scores = scores.masked_fill(mask == 0, ILLEGAL)
+    return scores.logsumexp(dim=-1) if kind.soft else scores.max(dim=-1).values
+
+
+def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
+    """A layer of given weights (out, in) and bias (out,)."""
+    layer = nn.Linear(weight.shape[1], weight.shape[0]).to(weight.device)
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+        layer.bias.copy_(bias)
+    return layer
+
+
+def _widen(net: RecurrentNet, copies: int, factor: float) -> None:
+    """Repeat each output of the read-out `copies` times, side by side, times a factor."""
+    weight = net.head.weight.detach() * factor
+    bias = net.head.bias.detach() * factor
+    net.head = _linear(
+        weight.repeat_interleave(copies, dim=0), bias.repeat_interleave(copies, dim=0)
+    )
+
+
+# -- two networks as one ---------------------------------------------------------------------------
+
+
+def merge(a: RecurrentNet, b: RecurrentNet) -> RecurrentNet:
+    """One network whose logits are the sum of two networks' logits.
+
+    Embeddings and LSTM units stand side by side, with no weights between the two: block-diagonal
+    matrices, gate by gate. The read-out adds up.
+
+    Args:
+        a, b: of the same shape but for their widths, on the CPU.
+
+    Raises:
+        ValueError: shapes that differ otherwise, or a layer of an unknown sort.
+    """
+    widths = {"hidden": a.shape.hidden + b.shape.hidden, "embed": a.shape.embed + b.shape.embed}
+    shape = replace(a.shape, **widths)
+    if replace(b.shape, **widths) != shape:
+        raise ValueError(
+            f"networks of shapes {a.shape} and {b.shape} cannot be merged; "
+            "expected the same but for hidden and embed"
+        )
+    net = RecurrentNet(shape)
+    left, right = dict(a.named_modules()), dict(b.named_modules())
+    with torch.no_grad():
+        for name, module in net.named_modules():
+            own = dict(module.named_parameters(recurse=False))
+            one, two = (dict(side[name].named_parameters(recurse=False)) for side in (left, right))
+            for key, weight in own.items():
+                weight.copy_(_side_by_side(module, key, one[key], two[key]))
+    return net
+
+
+def _side_by_side(module: nn.Module, key: str, one: Tensor, two: Tensor) -> Tensor:
+    """The merged weight of a layer's two weights."""
+    if isinstance(module, nn.LSTM):  # four gates above each other, each with blocks of its own
+        gates = zip(one.chunk(4), two.chunk(4), strict=True)
+        if key.startswith("bias"):
+            return torch.cat([bias for pair in gates for bias in pair])
+        return torch.cat([torch.block_diag(*pair) for pair in gates])
+    if isinstance(module, nn.Linear) and key == "bias":
+        return one + two
+    if isinstance(module, (nn.Embedding, nn.Linear)):
+        return torch.cat([one, two], dim=1)
+    raise ValueError(
+        f"a {type(module).__name__} with {key!r} is no layer that merge knows; expected "
+        "an Embedding, an LSTM or a Linear read-out"
+    )

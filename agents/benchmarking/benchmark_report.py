@@ -1,0 +1,332 @@
+"""The report of a benchmark: what its cells say together, with intervals over the seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from agents.benchmarking.results import (
+    CONFIDENCE,
+    FEWEST,
+    GOALS,
+    HELD,
+    Results,
+    Stat,
+    contrast,
+    plain,
+    read,
+    stat,
+    write_csv,
+)
+from agents.training.kl import TOLERANCE
+from envs.durable_files import write_atomic
+from envs.music.task import Task
+from rewards.measures.hacking import SHARE
+from rewards.measures.statistics import PUBLISHED, PUBLISHED_MODELS
+
+LOWER = ("notes excessively repeated", "notes not in key")  # rows where less is better
+WATCHED = (
+    *("judge per note", "distinct", "diversity/edit_distance", "diversity/interval_entropy"),
+    "diversity/rhythm_entropy",
+)
+COLUMNS = {  # of the second table: head, number
+    "cells": "",
+    "pieces in a cell": "pieces",
+    "reward of the rules": "reward",
+    "reward with log p": "reward with log p",
+    "KL, nats per token": "kl",
+    "log p per token": "log p",
+    "distinct share": "distinct",
+    "edit distance": "diversity/edit_distance",
+    "Vendi score": "diversity/vendi",
+    "judge, nats per token": "judge",
+    "training steps": "steps",
+    "training, CPU s": "train_cpu",
+    "1,000 pieces, CPU s": "draw_cpu",
+    "network tokens per piece": "tokens",
+    "cells scored per piece": "cells",
+}
+
+
+# -- tables ----------------------------------------------------------------------------------------
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def entry(value: Stat) -> str:
+    """A number with its interval beneath."""
+    if value.count < FEWEST or (value.high - value.low) <= 1e-9 * abs(value.mean):
+        return plain(value.mean)
+    return f"{plain(value.mean)}<br><sub>{plain(value.low)} to {plain(value.high)}</sub>"
+
+
+def cost(row: str, value: float) -> float:
+    """How far from good a figure of the published table is: lower is better."""
+    if "autocorrelation" in row:
+        return abs(value)
+    return value if row in LOWER else -value
+
+
+def beats_all(row: str, value: Stat) -> bool:
+    """Whether a whole interval is better than every published figure, or as good as can be."""
+    if value.count < FEWEST:
+        return False
+    worst, best = (
+        max(cost(row, v) for v in (value.low, value.high)),
+        min(cost(row, v) for v in PUBLISHED[row]),
+    )
+    return worst < best or worst == best == 0
+
+
+def published_table(results: Results, beside: bool) -> str:
+    """The rows of the published table, a line for each method, below the published ones."""
+    lines = []
+    for place, model in enumerate(PUBLISHED_MODELS if beside else ()):
+        lines.append([f"*{model}*", *(plain(PUBLISHED[row][place]) for row in PUBLISHED)])
+    for method in results.rows:
+        line = [method]
+        for row in PUBLISHED:
+            value = results.stat(method, row)
+            told = entry(value)
+            line.append(f"**{told}**" if beside and beats_all(row, value) else told)
+        lines.append(line)
+    return markdown(["", *PUBLISHED], lines)
+
+
+def second_table(results: Results) -> str:
+    """Reward, KL, diversity, judge and compute of each method."""
+    lines = []
+    for method, rows in results.rows.items():
+        values = [entry(results.stat(method, number)) for number in COLUMNS.values() if number]
+        lines.append([method, str(len(rows)), *values])
+    return markdown(["", *COLUMNS], lines)
+
+
+def spread_table(results: Results) -> str:
+    """How much the mean reward of a cell depends on the seed."""
+    lines = []
+    for method in results.rows:
+        line = [method]
+        for number in ("reward", "reward with log p"):
+            value = results.stat(method, number)
+            share = value.std / abs(value.mean) if value.mean else math.nan
+            line += [plain(value.mean), plain(value.std), plain(share)]
+        lines.append(line)
+    heads = [f"{name}{what}" for name in ("reward of the rules", "reward with log p")
+             for what in ("", ", std over seeds", ", std / mean")]  # fmt: skip
+    return markdown(["", *heads], lines)
+
+
+# -- sections --------------------------------------------------------------------------------------
+
+
+def verdict(difference: Stat) -> str:
+    """'ahead of', 'behind' or 'not clearly different from', by an interval of a difference."""
+    if difference.count >= FEWEST and difference.low > 0:
+        return "ahead of"
+    if difference.count >= FEWEST and difference.high < 0:
+        return "behind"
+    return "not clearly different from"
+
+
+def compare(results: Results, method: str, other: str, told: str) -> tuple[list[str], list[str]]:
+    """Verdicts and sentences: RL by `method` against `other`, goal by goal."""
+    verdicts, lines = [], []
+    for number in (*GOALS, "reward"):
+        pair = [results.values(name, number) for name in (method, other)]
+        difference = contrast(*pair)
+        if not difference.count:
+            continue
+        verdicts.append(verdict(difference))
+        unit, what = ("", "reward of the rules") if number == "reward" else ("%", number)
+        a, b = (f"{plain(stat(values).mean)}{unit}" for values in pair)
+        lines.append(
+            f"- {what}: RL is {verdicts[-1]} {told}, {a} against {b}; difference {difference}."
+        )
+    return verdicts, lines
+
+
+def count(verdicts: Sequence[str], told: str) -> str:
+    """How often RL is ahead or behind, in a sentence."""
+    ahead, behind = (verdicts.count(word) for word in ("ahead of", "behind"))
+    rest = len(verdicts) - ahead - behind
+    return (
+        f"Of {len(verdicts)} comparisons {told} RL is ahead in {ahead}, behind in {behind}, and "
+        f"not clearly different in {rest} (the {CONFIDENCE}% interval of the difference holds 0)."
+    )
+
+
+def equal_kl(results: Results) -> str:
+    """RL against best-of-n and masks where both are as far from the prior."""
+    equal: list[str] = []
+    unequal: list[str] = []
+    first: list[str] = []
+    blocks: list[str] = []
+    held = [m for m in results.rows if HELD in m and not m.startswith("best-of")]
+    for method in held:
+        budget = float(method.partition(HELD)[2])
+        other, spent = f"best-of-n{HELD}{budget:g}", results.stat(method, "kl")
+        if other not in results.rows:
+            continue
+        n = results.stat(other, "draws").mean
+        found, told = compare(results, method, other, f"best of {n:,.0f}")
+        text = f"**{method}** spent {spent} nats per token"
+        if abs(spent.mean - budget) <= TOLERANCE * budget:
+            equal += found
+        else:
+            unequal += found
+            side = "RL" if spent.mean > budget else "best-of-n"
+            text += f". That is not its budget: {side} was allowed more, this is not at equal KL"
+        blocks.append("\n".join([f"{text}:\n", *told, paid_off(results, method, other)]))
+    if equal:
+        first.append(count(equal, "with best-of-n at equal KL"))
+    if unequal:
+        first.append(count(unequal, "with best-of-n where a KL budget was missed"))
+    if held and "masked" in results.rows:
+        kl = results.stat("masked", "kl")
+        near = min(held, key=lambda m: abs(results.stat(m, "kl").mean - kl.mean))
+        found, told = compare(results, near, "masked", "masked decoding")
+        spent = results.stat(near, "kl")
+        first.append(count(found, "with masked decoding, which cannot choose its KL,"))
+        text = f"**Masked decoding** spent {kl}; of RL {near} is nearest and spent {spent}:"
+        blocks.append("\n".join([text + "\n", *told]))
+    if not blocks:
+        return "No methods with a KL budget are there to be compared.\n"
+    picture = "![Whole-piece goals at equal KL](goals.svg)"
+    return "\n\n".join([" ".join(first), picture, *blocks]) + "\n"
+
+
+def paid_off(results: Results, method: str, other: str) -> str:
+    """After how many pieces a training has cost less than the draws that it saves."""
+    trained = results.stat(method, "train_cpu").mean
+    ours, theirs = (results.stat(name, "draw_cpu").mean for name in (method, other))
+    text = (
+        f"- 1,000 pieces take {plain(ours)} s of processor after {plain(trained)} s of training, "
+        f"against {plain(theirs)} s of drawing and choosing"
+    )
+    if not theirs > ours:
+        return text + ": training never pays for itself."
+    return (
+        text + f": training pays for itself after {1000 * trained / (theirs - ours):,.0f} pieces."
+    )
+
+
+def hacking(results: Results) -> str:
+    """Warnings of the runs, and what their last pieces lost against the prior's."""
+    names = [*WATCHED, *(name for name in results.names if name.startswith("held out/"))]
+    lines, quotes = [], []
+    for method, told in results.warnings.items():
+        flagged = [seed for seed in told if told[seed]]
+        line = [method, f"{len(flagged)} of {len(told)}"]
+        for name in names:
+            value = results.stat(method, name)
+            before = results.stat("prior", name).mean if "prior" in results.rows else math.nan
+            lost = name in WATCHED and before - value.mean > SHARE * abs(before) > 0
+            line.append(f"**{entry(value)}**" if lost else entry(value))
+        lines.append(line)
+        quotes += [f"- {method}, seed {seed}: {told[seed][0]}" for seed in flagged[:1]]
+    heads = [name.removeprefix("diversity/").replace("_", " ") for name in names]
+    if "prior" in results.rows:
+        lines.insert(0, ["prior", "", *(entry(results.stat("prior", name)) for name in names)])
+    table = markdown(["", "runs warned of", *heads], lines)
+    return "\n".join([table, *quotes]) + "\n"
+
+
+def introduction(results: Results) -> str:
+    """What was done, on what."""
+    s = results.settings
+    cells = sorted({len(rows) for rows in results.rows.values()})
+    seeds = " to ".join(str(number) for number in sorted({*cells[:1], *cells[-1:]})) or "no"
+    moving = f" moving to {s.last_entropy:g}" if s.last_entropy != s.entropy else ""
+    machines = "\n".join(f"- machine: {line}" for line in sorted(results.machines))
+    task = " ".join(s.task) or "as it is"
+    return f"""- environment: {s.env}, task: {task}; prior: {s.prior}
+- reward: {" ".join(s.reward)}
+- objective: reward / c + entropy, c {s.c:g}, weight of the entropy {s.entropy:g}{moving}
+- {s.n_timesteps:,} environment steps for each training, {s.eval_pieces:,} pieces measured in each \
+cell (fewer of a beam), {seeds} seeds; one thread, on a processor
+{machines}
+"""
+
+
+NOTES = f"""Every method has the same task, reward and prior, and is trained for the same number of
+steps, to the end of its last rollout; an algorithm's other settings are those of its preset, and
+its last policy is measured, not its best. Numbers are means over seeds, beneath them the
+{CONFIDENCE}% percentile-bootstrap interval over seeds. Of few seeds that is narrow: of normal
+values it covers the mean in 75% of cases with three, 84% with five and 90% with ten.
+
+- KL is the mean of log q - log p over the pieces written, q being the policy or, for masked
+  decoding, the prior over the permitted tokens. For best-of-n it is the bound
+  log n - (n - 1) / n of a piece (Stiennon et al. 2020; Beirami et al. 2024), not measured: the
+  truth may be less, which favours RL in a comparison at equal KL. A beam has none.
+- Best-of-n: all n of a seed choose from one pool of the prior's pieces. The pool is shuffled and
+  cut into sets of n, the best of each is a pick; when there are no more sets, it is shuffled again.
+  So every set is a random n-subset and all means are unbiased. Diversity is measured on the picks
+  of the first shuffle only, which have no draws in common. Plain best-of-n chooses by the whole
+  reward; with a KL budget by the rules alone, as RL under a budget does.
+- Methods with a KL budget have prior=1 and entropy 1 in their objective, so that it is
+  rules / c + log p - log pi; g has prior=1 as well, as its policy stands beside the prior.
+- Diversity is that of groups of 64 pieces, averaged, as it depends on their number; the distinct
+  share is that of all pieces without common draws. A beam's are of the few pieces it finds.
+- The judge is an n-gram model of other tunes than the prior's, which no method sees.
+- Network tokens of best-of-n are those of drawing and of the second reading that the reward's
+  log p takes; cells are what rules looked at.
+- Training seconds include its log, with judge and diversity; those of the guided beam are its
+  guide's. Seconds of best-of-n are those of drawing and scoring n pieces for each that is kept.
+- Cells of one seed number draw with the same random numbers; intervals of differences take them as
+  independent.
+"""
+
+
+def write(
+    out: Path, order: Sequence[str], failed: Mapping[tuple[str, int], str], left_out: Sequence[str]
+) -> None:
+    """Write report.md with its pictures, cells.csv and summary.csv.
+
+    Args:
+        out: folder of the benchmark.
+        order: methods as they are to be told.
+        failed: what the cells said that failed.
+        left_out: methods that could not be had, and why.
+    """
+    from agents.benchmarking import figures
+    from agents.learning.vec_env import make_task
+
+    results = read(out, order)
+    write_csv(out, results)
+    parts = ["# Benchmark", introduction(results)]
+    parts += [f"Left out: {line}\n" for line in left_out]
+    if failed:
+        parts.append("## Failed cells\n\nThey are in none of the numbers.")
+        parts.append("\n".join(f"- {m}, seed {s}: {said}" for (m, s), said in failed.items()))
+    if results.rows:
+        figures.draw(results, out)
+        beside = make_task(results.settings) == Task()
+        starred = "Above, in italics: Jaques et al. (2017), table 1. Bold: the whole interval is "
+        starred += "better than all four of them. Per cent, but for autocorrelations."
+        parts += [
+            "## The published table",
+            *([starred] if beside else []),
+            published_table(results, beside),
+            "## Reward, distance from the prior, diversity, cost",
+            "![Reward against KL](front.svg)",
+            second_table(results),
+            "## At equal KL",
+            equal_kl(results),
+            "## Learning",
+            "![Learning curves](curves.svg)" if results.curves else "Nothing was trained.",
+            "## Is the reward hacked?",
+            "Warnings that training gave, and what is not rewarded at its end: good when high, but "
+            f"for held-out rules. Bold: below the prior's by more than {SHARE:.0%} of its size.",
+            hacking(results),
+            "## Spread over seeds",
+            spread_table(results),
+            "## How it was measured",
+            NOTES,
+        ]
+    write_atomic(out / "report.md", "\n\n".join(part.strip("\n") for part in parts) + "\n")

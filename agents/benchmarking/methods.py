@@ -1,0 +1,372 @@
+"""The methods of a benchmark: how each writes its pieces, and what is measured on them."""
+
+from __future__ import annotations
+
+import bisect
+import json
+import math
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from agents.algorithms.q_policy import KINDS
+from agents.algorithms.registry import ALGORITHMS, WITH_KL_BUDGET
+from agents.benchmarking.results import write_arrays
+from agents.composing.compute import Compute, Meter, likelihoods
+from agents.composing.masks import read_masks
+from agents.composing.search import beam, masked, masked_nats
+from agents.evaluating.sampling import BATCH, sample_many
+from agents.learning.vec_env import make_task
+from agents.runs.directory import Run
+from agents.settings.config import TrainConfig, for_budget, from_mapping
+from agents.training.monitor import find_judge
+from envs.durable_files import write_atomic
+from envs.errors import did_you_mean
+from envs.music.score import Score
+from pretrained.checkpoint import load
+from pretrained.networks.network_prior import RecurrentPrior
+from rewards.build import build
+from rewards.likelihood import Likelihood
+from rewards.measures.diversity import diversity
+from rewards.measures.hacking import held_out_rules, rule_means
+from rewards.measures.statistics import distinct, table_rows
+from rewards.rules.rl_tuner import FINAL, repeated_motif, tonic
+from rewards.sum import PRIOR, RewardSum
+
+Array = npt.NDArray[Any]
+BUDGETS = (0.05, 0.1, 0.2)  # nats per token
+HELD_TO_BUDGETS = ("ppo", "rloo", "best-of-n")
+WIDTH, STARTS = 256, 8  # of a beam; beams in a cell
+GROUP = 64  # pieces whose diversity is measured together, as it depends on their number
+POOL, ROUNDS = 2**17, 128  # pieces of a pool: ROUNDS for each piece wanted, at most POOL
+FEWEST = 8  # times n that a pool must hold for a best of n
+FIRST_SEED = 1000  # cell seeds number from 0; what they draw does not, so no seed is also trained
+# What all trainings share; the rest is as the algorithm's preset has it.
+SHARED = (
+    *("n_timesteps", "reward", "c", "entropy", "entropy_end", "env", "task", "prior", "device"),
+    *("threads", "eval_freq", "save_freq", "samples", "progress", "tensorboard"),
+)
+
+
+# -- methods ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to pieces, by the name that --methods knows."""
+
+    name: str
+    kind: str  # prior, best-of, masked, beam, guided-beam or train
+    algo: str = ""  # that is trained
+    n: int = 0  # draws of which the best is kept; 0 for those that spend the budget
+    budget: float = 0.0  # KL to the prior in nats per token; 0 for none
+
+    @property
+    def needs(self) -> str:
+        """The method whose cell of the same seed has to be there first, '' for none."""
+        return {"best-of": "prior", "guided-beam": "ppo"}.get(self.kind, "")
+
+
+def default_methods() -> list[str]:
+    """Names of all methods of the standard benchmark."""
+    search = ["prior", "best-of-4", "best-of-16", "best-of-64", "masked", "beam", "guided-beam"]
+    held = [f"{name}@kl={budget:g}" for name in HELD_TO_BUDGETS for budget in BUDGETS]
+    return [*search, *ALGORITHMS, *held]
+
+
+def find_method(name: str) -> Method:
+    """The method of a name: one of `default_methods`, or best-of-32, rloo@kl=0.3 and the like.
+
+    Raises:
+        ValueError: there is none.
+    """
+    stem, at, budget = name.partition("@kl=")
+    if re.fullmatch(r"\d*\.?\d+", budget) and 0 < float(budget) <= 100:
+        nats = float(budget)
+        if stem == "best-of-n":
+            return Method(f"{stem}@kl={nats:g}", "best-of", budget=nats)
+        if stem in WITH_KL_BUDGET:
+            return Method(f"{stem}@kl={nats:g}", "train", algo=stem, budget=nats)
+    if not at and name in ("prior", "masked", "beam", "guided-beam"):
+        return Method(name, name)
+    if not at and name in ALGORITHMS:
+        return Method(name, "train", algo=name)
+    if match := re.fullmatch(r"best-of-([1-9]\d{0,8})", name):
+        return Method(name, "best-of", n=int(match[1]))
+    known = default_methods()
+    raise ValueError(
+        f"unknown method {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}; "
+        f"other numbers, and of {', '.join(WITH_KL_BUDGET)} those with @kl=NATS, are known too"
+    )
+
+
+def best_of_n_kl(n: int) -> float:
+    """KL in nats of the best of n draws to one draw: log n - (n - 1) / n, an upper bound.
+
+    Stiennon et al. (2020), "Learning to summarize from human feedback"; a bound: Beirami et al.
+    (2024), "Theoretical guarantees on the best-of-n alignment policy".
+    """
+    return math.log(n) - (n - 1) / n
+
+
+def draws_for(kl: float) -> int:
+    """The n whose `best_of_n_kl` is nearest to `kl` nats; a billion if that is still below."""
+    above = bisect.bisect_left(range(1, 10**9), kl, key=best_of_n_kl) + 1
+    return min((max(1, above - 1), above), key=lambda n: abs(best_of_n_kl(n) - kl))
+
+
+def pool_size(pieces: int) -> int:
+    """Pieces that a prior's cell draws for all best-of-n of its seed."""
+    return max(pieces, min(ROUNDS * pieces, POOL))
+
+
+def training(base: TrainConfig, method: Method, seed: int, folder: Path) -> TrainConfig:
+    """What a cell trains: the algorithm's preset with the benchmark's objective and steps.
+
+    The prior has weight 1 where the policy stands beside it by construction (g), and under a KL
+    budget, which brings its own objective.
+    """
+    spec = base.reward_spec
+    if method.algo in KINDS and KINDS[method.algo].beside_prior:
+        setting = spec.get(PRIOR, {"checkpoint": base.prior})
+        spec[PRIOR] = {**(setting if isinstance(setting, Mapping) else {}), "weight": 1.0}
+    config = from_mapping({"algo": method.algo, "reward": spec}, f"preset {method.algo}")
+    shared = {name: getattr(base, name) for name in SHARED if name != "reward"}
+    own = {"kl_budget": method.budget, "eval_pieces": 2, "runs": folder, "name": "run"}
+    return for_budget(replace(config, **{**shared, **own}, seed=seed))
+
+
+# -- drawing ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Pieces of a cell."""
+
+    score: Score
+    kl: float  # to the prior, nats per token; NaN where it is not defined
+    cost: Compute  # of drawing them all
+    independent: int  # so many of the first pieces have no draws in common
+    draws: int = 1  # of which each piece is the best
+
+
+class Bench:
+    """What all cells of a benchmark share.
+
+    Args:
+        base: task, objective and steps of each training; `eval_pieces` are the pieces of a cell.
+        out: its folder.
+    """
+
+    def __init__(self, base: TrainConfig, out: Path) -> None:
+        self.base, self.out = base, out
+        self.pieces = base.eval_pieces
+        self.task = make_task(self.base)
+        self.prior = load(self.base.prior, self.task)
+        self.reward = build(self.base.reward_spec)
+        self.reward.prepare(self.task)
+
+    def folder(self, method: str, seed: int) -> Path:
+        """Where a cell is kept."""
+        return self.out / "cells" / method / str(seed)
+
+    def draws(self, method: Method) -> int:
+        """Draws of which a best-of-n keeps the best."""
+        return method.n or draws_for(method.budget * int(self.task.free.sum()))
+
+    def paid(self, score: Score) -> tuple[dict[str, Array], Array]:
+        """What each term pays for each piece, (B,) each, and the sum of those that are no prior."""
+        values, terms = self.reward.breakdown(score), self.reward.terms
+        parts = {name: value.sum(axis=(1, 2), dtype=np.float64) for name, value in values.items()}
+        rules = [parts[n] for n, term in terms.items() if not isinstance(term.fn, Likelihood)]
+        return parts, sum(rules, np.zeros(score.batch))
+
+    def kl(self, nats: Array, score: Score) -> float:
+        """Mean of log q - log p over the cells that are free, as `agents.evaluate` has it.
+
+        Args:
+            nats: (B, V, T) log q of what wrote the pieces.
+            score: the pieces.
+        """
+        return float((nats - self.prior.log_prob(score))[:, self.task.free].mean(dtype=np.float64))
+
+    def sampled(self, network: RecurrentPrior, seed: int) -> Drawn:
+        """Pieces drawn from a network."""
+        meter = Meter()
+        score = sample_many(network, self.task, self.pieces, FIRST_SEED + seed)
+        meter.tokens = score.batch * self.task.steps
+        cost = meter.read()
+        return Drawn(score, self.kl(network.log_prob(score), score), cost, score.batch)
+
+    def masked(self, network: RecurrentPrior, rules: RewardSum, seed: int) -> Drawn:
+        """Pieces drawn from a network with rules as hard masks; the KL is that of the masked."""
+        cost = Compute()
+        tokens: list[Array] = []
+        for done in range(0, self.pieces, BATCH):
+            page = Score.page(self.task, min(BATCH, self.pieces - done))
+            found = masked(network, page, rules, (FIRST_SEED + seed) * 10**6 + done)
+            cost, tokens = cost + found.compute, [*tokens, found.score.tokens]
+        score = Score(np.concatenate(tokens), self.task)
+        nats = np.concatenate([masked_nats(network, part, rules) for part in score.chunks(BATCH)])
+        return Drawn(score, self.kl(nats, score), cost, score.batch)
+
+    def beams(self, guide: RecurrentPrior | None, seed: int) -> Drawn:
+        """The best piece of a beam behind each of the first tokens that the prior draws first."""
+        page, wanted = Score.page(self.task, 1), min(STARTS, self.pieces)
+        time, voice = divmod(page.n_written, self.task.voices)
+        drawn = sample_many(self.prior, self.task, BATCH, FIRST_SEED + seed)
+        firsts = list(dict.fromkeys(drawn.tokens[:, voice, time].tolist()))[:wanted]
+        found = [beam(None, page, self.reward, WIDTH, guide=guide, first=f) for f in firsts]
+        tokens = np.concatenate([each.score.tokens for each in found])
+        cost = sum((each.compute for each in found), Compute())
+        return Drawn(Score(tokens, self.task), math.nan, cost, len(tokens))
+
+    def pool(self, seed: int) -> Drawn:
+        """Pieces of the prior; many more of them, with their rewards, go to pool.npz."""
+        folder, meter = self.folder("prior", seed), Meter()
+        size = pool_size(self.pieces)
+        pool = sample_many(self.prior, self.task, size, FIRST_SEED + seed)
+        meter.tokens = size * self.task.steps
+        drawn, meter = meter.read(), Meter()
+        parts, rules = self.paid(pool)
+        returns = sum(parts.values(), np.zeros(size))
+        both = drawn + meter.read()
+        write_arrays(folder / "pool.npz", tokens=pool.tokens, rules=rules, returns=returns)
+        seconds = {"wall": both.wall_seconds / size, "cpu": both.cpu_seconds / size}
+        write_atomic(folder / "pool.json", json.dumps(seconds) + "\n")
+        wall, cpu = (part * self.pieces / size for part in (drawn.wall_seconds, drawn.cpu_seconds))
+        cost = Compute(self.pieces * self.task.steps, 0, wall, cpu)
+        return Drawn(pool[: self.pieces], 0.0, cost, self.pieces)
+
+    def best_of(self, method: Method, seed: int) -> Drawn:
+        """Picks from the pool; by the whole reward, or by the rules alone where KL is budgeted.
+
+        A KL budget already keeps a policy near the prior, and so does a bounded n.
+        """
+        folder, n = self.folder("prior", seed), self.draws(method)
+        with np.load(folder / "pool.npz", allow_pickle=False) as pool:
+            scores = pool["rules" if method.budget else "returns"]
+            picks = best_of_subsets(scores, n, self.pieces, np.random.default_rng(seed))
+            score = Score(pool["tokens"][picks], self.task)
+        each = json.loads((folder / "pool.json").read_text())  # seconds to draw and score a piece
+        wall, cpu = (self.pieces * n * each[clock] for clock in ("wall", "cpu"))
+        drawn = self.pieces * n * self.task.steps
+        cost = Compute(drawn * (1 + len(likelihoods(self.reward))), drawn, wall, cpu)
+        kl = best_of_n_kl(n) / int(self.task.free.sum())
+        return Drawn(score, kl, cost, min(self.pieces, len(scores) // n), n)
+
+    def trained(self, method: Method, seed: int) -> tuple[Drawn, dict[str, float]]:
+        """Pieces of an agent, and the seconds its training took, its diagnostics included."""
+        from agents.training.job import train
+
+        config = training(self.base, method, seed, self.folder(method.name, seed))
+        began = time.perf_counter(), time.process_time()
+        if train(config):
+            raise KeyboardInterrupt
+        wall, cpu = time.perf_counter() - began[0], time.process_time() - began[1]
+        run = Run(config.runs / config.name)
+        for name in ("state.zip", "learning_curve.png", "report.json", "report.txt"):
+            (run.path / name).unlink(missing_ok=True)
+        policy = load(run.policy_file, self.task)
+        if config.mask:  # it learned behind masks, and plays behind them
+            drawn = self.masked(policy, read_masks(config.mask, self.reward), seed)
+        else:
+            drawn = self.sampled(policy, seed)
+        return drawn, {"train_wall": wall, "train_cpu": cpu}
+
+    def draw(self, method: Method, seed: int) -> tuple[Drawn, dict[str, float]]:
+        """Pieces of a method, and what its training took."""
+        if method.kind == "train":
+            return self.trained(method, seed)
+        led = self.folder(method.needs, seed) / "run" / "policy.safetensors"
+        ways: dict[str, Callable[[], Drawn]] = {
+            "prior": lambda: self.pool(seed),
+            "best-of": lambda: self.best_of(method, seed),
+            "masked": lambda: self.masked(self.prior, read_masks((), self.reward), seed),
+            "beam": lambda: self.beams(None, seed),
+            "guided-beam": lambda: self.beams(load(led, self.task), seed),
+        }
+        drawn = ways[method.kind]()
+        if method.kind != "guided-beam":
+            return drawn, {}
+        clocks = json.loads((self.folder(method.needs, seed) / "timing.json").read_text())
+        return drawn, {k: v for k, v in clocks["seconds"].items() if k.startswith("train")}
+
+
+def best_of_subsets(scores: Array, n: int, count: int, rng: np.random.Generator) -> Array:
+    """Numbers (count,) of the best of random n-subsets of a pool.
+
+    The pool is shuffled and cut into sets of n; when there are no more, it is shuffled again. Each
+    set is a random n-subset, so the mean of anything over the picks is an unbiased estimate of its
+    mean over the best of n fresh draws; the first len(scores) // n picks are even independent.
+
+    Args:
+        scores: (N,) the higher the better.
+        n: size of a set, at most N.
+        count: picks wanted.
+        rng: shuffles.
+    """
+    sets = len(scores) // n
+    picks = np.empty(0, np.int64)
+    while len(picks) < count:
+        order = rng.permutation(len(scores))[: sets * n].reshape(sets, n)
+        best = scores[order].argmax(axis=1)
+        picks = np.concatenate([picks, order[np.arange(sets), best]])
+    return picks[:count]
+
+
+# -- measuring -------------------------------------------------------------------------------------
+
+
+def goals(score: Score) -> dict[str, float]:
+    """Per cent of pieces that reach each goal of the whole piece which `table_rows` has not.
+
+    Tonic frame: in one voice the `tonic` term pays at the first cell and at each of the last four.
+    Repeated motif: the `repeated_motif` term pays somewhere.
+    """
+    ends = [0, *range(max(0, score.task.cells - FINAL), score.task.cells)]
+    frame, again = tonic(score)[:, :, ends], repeated_motif(score)
+    reached = {"tonic frame": frame.min(axis=2), "repeated motif": again.max(axis=2)}
+    return {name: 100.0 * float((v.max(axis=1) > 0).mean()) for name, v in reached.items()}
+
+
+def group_diversity(score: Score) -> dict[str, float]:
+    """Mean `rewards.measures.diversity` of groups of GROUP pieces; of all if there are fewer."""
+    size = min(GROUP, score.batch)
+    groups = [score[start : start + size] for start in range(0, score.batch - size + 1, size)]
+    found = [diversity(group) for group in groups]
+    return {name: float(np.mean([each[name] for each in found])) for name in found[0]}
+
+
+def measure(bench: Bench, drawn: Drawn) -> dict[str, float]:
+    """All numbers of a cell; NaN where nothing could be counted."""
+    score, first = drawn.score, drawn.score[: drawn.independent]
+    parts, rules = bench.paid(score)
+    numbers = table_rows(score) | goals(score)
+    numbers |= {
+        "reward": float(rules.mean()),
+        "reward with log p": float(sum(parts.values(), np.zeros(score.batch)).mean()),
+        "log p": float(bench.prior.log_prob(score).mean(dtype=np.float64)),
+        "kl": drawn.kl,
+        "distinct": distinct(first) / first.batch,
+        "pieces": score.batch,
+        "independent": first.batch,
+        "draws": drawn.draws,
+        "tokens": drawn.cost.tokens / score.batch,
+        "cells": drawn.cost.cells / score.batch,
+    }
+    numbers |= {f"diversity/{name}": value for name, value in group_diversity(first).items()}
+    numbers |= {f"term/{name}": float(values.mean()) for name, values in parts.items()}
+    held_out = rule_means(score, held_out_rules(bench.reward))
+    numbers |= {f"held out/{name}": value for name, value in held_out.items()}
+    judge = find_judge(bench.task)
+    if judge is not None:
+        numbers["judge"] = float(judge.log_prob(score).mean(dtype=np.float64))
+        numbers["judge per note"] = judge.per_note(score)
+    return numbers

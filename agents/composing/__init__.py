@@ -1,0 +1,1 @@
+"""Composing: requests, methods of search, demands and files."""

@@ -1,0 +1,348 @@
+"""Opponents of learning: what search makes of the same reward and the same network.
+
+best_of     draws many pieces and keeps the best
+masked      draws with rules as hard masks
+beam        keeps the best beginnings cell by cell; a guide says which of them look promising
+best_known  the best piece that a beam finds behind each first token
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from agents.composing.compute import BranchingPrior, Compute, Meter, Reader, likelihoods
+from envs.music.score import Score
+from envs.music.tape import Array
+from pretrained.prior import AutoregressivePrior, draw, sample
+from rewards.build import read_setting
+from rewards.likelihood import Likelihood
+from rewards.masks import children, permits
+from rewards.sum import RewardSum, total
+from rewards.term import Term
+
+DRAWN_PIECES = 1024  # sampled at once
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found.
+
+    Attributes:
+        score: finished pieces.
+        returns: (B,) float64, what the reward pays for each in all.
+        compute: what it cost.
+    """
+
+    score: Score
+    returns: Array
+    compute: Compute
+
+
+def _require_count(name: str, value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"{name}={value!r}: expected a whole number, at least 1")
+
+
+def _require_page(page: Score) -> None:
+    if page.finished:
+        raise ValueError("the page is full; expected an unfinished score, as task.sample() gives")
+
+
+# -- drawing ---------------------------------------------------------------------------------------
+
+
+def best_of(
+    prior: AutoregressivePrior,
+    page: Score,
+    reward: RewardSum,
+    n: int,
+    seed: int = 0,
+    temperature: float = 1.0,
+) -> Found:
+    """For each piece of a page the best of `n` that a prior draws.
+
+    With n=1 these are the pieces of `pretrained.prior.sample`. The same seed with twice an n that
+    is a power of 2 draws the same pieces first, while n times the pieces is at most DRAWN_PIECES.
+
+    Args:
+        prior: draws the pieces.
+        page: an unfinished score.
+        reward: says what is best.
+        n: draws for each piece.
+        seed: of the draws.
+        temperature: of the draws, above 0; 1 is the prior as it is.
+
+    Raises:
+        ValueError: `n` below 1, a temperature not above 0, a full page.
+    """
+    _require_count("n", n)
+    _require_page(page)
+    meter, rng, pieces = Meter(), torch.Generator().manual_seed(seed), np.arange(page.batch)
+    tokens, returns = page.tokens, np.full(page.batch, -np.inf)
+    most, done = max(1, DRAWN_PIECES // page.batch), 0
+    while done < n:
+        rounds = min(max(1, done), most, n - done)  # as many again: so twice the n goes on
+        drawn = sample(prior, page.take(np.tile(pieces, rounds)), rng, temperature)
+        meter.tokens += drawn.batch * page.task.steps
+        paid = meter.returns(reward, drawn).reshape(rounds, page.batch)
+        best = paid.argmax(axis=0)
+        paid = paid[best, pieces]
+        better = paid > returns
+        tokens = np.where(better[:, None, None], drawn.tokens[best * page.batch + pieces], tokens)
+        returns = np.where(better, paid, returns)
+        done += rounds
+    return Found(Score(tokens, page.task), returns, meter.read())
+
+
+def masked(
+    prior: AutoregressivePrior,
+    page: Score,
+    rules: RewardSum,
+    seed: int = 0,
+    temperature: float = 1.0,
+    reward: RewardSum | None = None,
+) -> Found:
+    """Draw from a prior without the tokens that a rule would count against the piece.
+
+    Where a rule leaves a piece no token it is not kept, see `rewards.masks.permits`.
+
+    Args:
+        prior: draws the pieces.
+        page: an unfinished score.
+        rules: cell-wise terms, the most important first; the sign of a weight says what costs.
+        seed: of the draw.
+        temperature: of the draw, above 0; 1 is the prior as it is.
+        reward: what the returns are of, the rules if None.
+
+    Raises:
+        ValueError: a term that cannot be a mask, a temperature not above 0, a full page.
+    """
+    _require_page(page)
+    if not temperature > 0:
+        raise ValueError(f"temperature {temperature}: expected a number above 0")
+    if likelihoods(rules):
+        raise ValueError("a prior's log p cannot be a mask; expected rules, such as in_key")
+    masks = [(term.fn, term.factor) for term in rules.terms.values()]
+    meter, rng, score = Meter(), torch.Generator().manual_seed(seed), page
+    reader = Reader(prior, page, meter)
+    while not score.finished:
+        tried = int(score.allowed().sum())
+        meter.cells += tried + (score.batch if score.n_written else 0)
+        free = torch.from_numpy(permits(masks, score))
+        logits = (reader.logits() / temperature).masked_fill(~free, -torch.inf)
+        tokens = draw(logits, rng).numpy()
+        score = score.write(tokens)
+        reader.read(tokens)
+    returns = meter.returns(rules if reward is None else reward, score)
+    return Found(score, returns, meter.read())
+
+
+def masked_nats(network: AutoregressivePrior, pieces: Score, rules: RewardSum) -> Array:
+    """Nats (B, V, T) of finished pieces under a network with rules as hard masks.
+
+    What `masked` draws from: at each cell the network's distribution over the
+    tokens that are permitted, made to sum to 1 again. A given cell costs nothing.
+    """
+    masks = [(term.fn, term.factor) for term in rules.terms.values()]
+    score, rows = Score.page(pieces.task, pieces.batch), np.arange(pieces.batch)
+    reader = Reader(network, score, Meter())
+    nats = np.zeros(pieces.tokens.shape, np.float32)
+    while not score.finished:
+        time, voice = divmod(score.n_written, pieces.task.voices)
+        tokens = pieces.tokens[:, voice, time]
+        free = torch.from_numpy(permits(masks, score))
+        left = reader.logits().masked_fill(~free, -torch.inf).log_softmax(dim=1).numpy()
+        nats[:, voice, time] = left[rows, tokens]
+        score = score.write(tokens)
+        reader.read(tokens)
+    return nats
+
+
+# -- beam search -----------------------------------------------------------------------------------
+
+
+class _Judge:
+    """What each way to go on is worth, with the networks that say so reading along.
+
+    Args:
+        reward: pays; its priors are stepped with their weights and floors.
+        page: where the search begins.
+        meter: counts.
+        guide, weight: a network that leads but does not pay, and how much it counts.
+    """
+
+    def __init__(
+        self,
+        reward: RewardSum,
+        page: Score,
+        meter: Meter,
+        guide: BranchingPrior | None,
+        weight: float,
+    ) -> None:
+        rules = [term for term in reward.terms.values() if not isinstance(term.fn, Likelihood)]
+        self._rules = RewardSum(rules) if rules else None
+        if self._rules is not None:
+            self._rules.prepare(page.task)
+        self._priors = [
+            (Reader(likelihood.prior, page, meter), factor, likelihood.floor)
+            for likelihood, factor in likelihoods(reward)
+        ]
+        self._guide = Reader(guide, page, meter) if guide is not None and weight else None
+        self._weight, self._meter = weight, meter
+
+    def paid(self, score: Score, tokens: Array) -> Array:
+        """The reward (N,) of each token marked in (B, vocab), in the order of `np.nonzero`."""
+        paid = np.zeros(np.count_nonzero(tokens))
+        if self._rules is not None:
+            self._meter.cells += len(paid)
+            if score.n_written:
+                self._meter.cells += score.batch
+                self._rules.newest(score)  # known once here, it is not worked out by every child
+            parts = [total(self._rules.newest(child)) for _, _, child in children(score, tokens)]
+            paid += np.concatenate(parts)
+        for reader, factor, floor in self._priors:
+            paid += factor * np.maximum(reader.nats(), floor)[tokens]
+        return paid
+
+    def led(self, tokens: Array) -> Array | float:
+        """The guide's weighted log-probability (N,) of each marked token, 0 without a guide."""
+        return 0.0 if self._guide is None else self._weight * self._guide.nats()[tokens]
+
+    def follow(self, rows: Array, tokens: Array) -> None:
+        """Go on with the pieces `rows` (N,) and `tokens` (N,) written on them."""
+        readers = [reader for reader, _, _ in self._priors]
+        for reader in readers if self._guide is None else [*readers, self._guide]:
+            reader.take(rows)
+            reader.read(tokens)
+
+
+def _with_prior(
+    reward: RewardSum, prior: AutoregressivePrior | None, weight: float | None
+) -> RewardSum:
+    """The reward with `prior` at `weight` in place of its own priors, unless weight is None.
+
+    A prior that weighs nothing is no term of it.
+    """
+    terms, own = list(reward.terms.values()), likelihoods(reward)
+    if weight is not None:
+        weight, _ = read_setting("prior", weight)
+        if weight and prior is None:
+            raise ValueError(f"prior_weight={weight:g} without a prior; give one, or weight 0")
+        terms = [term for term in terms if not isinstance(term.fn, Likelihood)]
+        if weight and prior is not None:
+            floor = {"floor": own[0][0].floor} if own else {}
+            terms.append(Term("prior", Likelihood(checkpoint=prior, **floor), weight))
+    return RewardSum([t for t in terms if t.weight or not isinstance(t.fn, Likelihood)])
+
+
+def _require_beam(page: Score, width: int, n: int) -> None:
+    _require_count("width", width)
+    _require_count("n", n)
+    _require_page(page)
+    if n > width:
+        raise ValueError(f"n={n}: a beam of width {width} ends with at most {width} pieces")
+    if page.batch != 1:
+        raise ValueError(
+            f"the page has {page.batch} pieces, expected one; take it with page.take([0])"
+        )
+
+
+def _only(first: int | None, allowed: Array) -> Array:
+    """Of the tokens allowed (1, vocab) `first` alone, or all if it is None."""
+    if first is None:
+        return allowed
+    known = np.flatnonzero(allowed[0]).tolist()
+    if first not in known:
+        raise ValueError(f"first={first!r}: expected a token that is allowed there, {known}")
+    return allowed & (np.arange(allowed.shape[1]) == first)
+
+
+def beam(
+    prior: BranchingPrior | None,
+    page: Score,
+    reward: RewardSum,
+    width: int,
+    *,
+    n: int = 1,
+    prior_weight: float | None = None,
+    guide: BranchingPrior | None = None,
+    guide_weight: float = 1.0,
+    first: int | None = None,
+) -> Found:
+    """Beam search for the best pieces: after each cell the `width` best beginnings go on.
+
+    A beginning is worth what the reward has paid so far; terms of the whole piece are paid at
+    its end. Of equal beginnings the one that was ahead goes first, then the lower token.
+
+    Args:
+        prior: the network behind `prior_weight`; None where the reward is all.
+        page: an unfinished score of one piece.
+        reward: what is sought. Its priors are stepped, with their weights and floors.
+        width: beginnings that are kept.
+        n: pieces wanted, at most `width`; there may be fewer.
+        prior_weight: take the reward's priors out and `prior` with this weight in; 0 runs none.
+        guide: a network, such as a trained policy, whose log-probabilities are added where
+            beginnings are chosen; among finished pieces the reward alone chooses.
+        guide_weight: what they are multiplied by.
+        first: the first token to be written; free if None.
+
+    Returns:
+        the best pieces, best first, and what the reward with that prior pays for them.
+
+    Raises:
+        ValueError: `width` or `n` out of range, a page that is full or of several pieces, a first
+            token that is not allowed, a weight that is no number, a weight without a prior.
+        RewardError: a term of the reward fails or looks ahead.
+    """
+    _require_beam(page, width, n)
+    reward = _with_prior(reward, prior, prior_weight)
+    guide_weight, _ = read_setting("guide", guide_weight)
+    meter, task, score = Meter(), page.task, page
+    judge = _Judge(reward, page, meter, guide, guide_weight)
+    paid, led = np.zeros(1), np.zeros(1)
+    while not score.finished:
+        last = score.n_written == task.steps - 1
+        allowed = _only(first if score is page else None, score.allowed())
+        rows, tokens = np.nonzero(allowed)
+        paid, led = paid[rows] + judge.paid(score, allowed), led[rows]
+        if not last:
+            led = led + judge.led(allowed)
+        hope = paid if last else paid + led
+        best = np.argsort(-hope, kind="stable")[: n if last else width]
+        rows, tokens, paid, led = rows[best], tokens[best], paid[best], led[best]
+        score = score.take(rows).write(tokens)
+        if not last:
+            judge.follow(rows, tokens)
+    returns = meter.returns(reward, score)
+    order = np.argsort(-returns, kind="stable")
+    return Found(score.take(order), returns[order], meter.read())
+
+
+def best_known(page: Score, reward: RewardSum, width: int, n: int | None = None) -> Found:
+    """The best piece that a beam of `width` finds behind each first token.
+
+    A beam of one page is soon filled by the first tokens that pay at once; this one is not.
+
+    Args:
+        page: an unfinished score of one piece.
+        reward: all that counts.
+        width: of each beam.
+        n: so many of the pieces, the best; all of them if None.
+
+    Returns:
+        the pieces, best first, what the reward pays for them, and the cost of all beams.
+
+    Raises:
+        ValueError, RewardError: as `beam`.
+    """
+    _require_beam(page, width, 1)
+    starts = np.flatnonzero(page.allowed()[0]).tolist()
+    found = [beam(None, page, reward, width, first=start) for start in starts]
+    returns = np.concatenate([each.returns for each in found])
+    order = np.argsort(-returns, kind="stable")[:n]
+    tokens = np.concatenate([each.score.tokens for each in found])[order]
+    cost = sum((each.compute for each in found), Compute())
+    return Found(Score(tokens, page.task), returns[order], cost)

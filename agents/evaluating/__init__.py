@@ -1,0 +1,1 @@
+"""Evaluating an agent beside its prior."""

@@ -1,0 +1,87 @@
+"""The table of an evaluation: agent beside prior and published figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from math import isnan
+from typing import TYPE_CHECKING, Any
+
+from agents.evaluating.sampling import log_policy, sample_many
+
+if TYPE_CHECKING:
+    from envs.music.score import Score
+    from envs.music.task import Task
+    from pretrained.networks.network_prior import RecurrentPrior
+    from rewards.sum import RewardSum
+
+RETURN = "mean return, this reward"
+KL = "mean KL to the prior (nats)"
+
+
+def column(
+    score: Score,
+    prior: RecurrentPrior,
+    writer: RecurrentPrior | None = None,
+    mask: RewardSum | None = None,
+    reward: RewardSum | None = None,
+) -> dict[str, float]:
+    """One column of the table: statistics, mean log p under `prior`, distinct pieces.
+
+    With a reward also what it pays on average and how often its rules are broken; and, where there
+    are real tunes to compare with, how like them the pieces are (`rewards.measures.likeness`). With
+    the `writer` the pieces were drawn from (at temperature 1, behind its mask) also its KL to the
+    prior: the mean of log pi - log p over the cells that are not given.
+    """
+    from envs.music.task import Task
+    from rewards.measures.likeness import likeness, mean_violations
+    from rewards.measures.statistics import distinct, table_rows
+
+    rows, likely = table_rows(score), prior.log_prob(score)
+    rows["mean log p per token (nats)"] = float(likely.mean())
+    if writer is not None:
+        nats = log_policy(writer, score, mask) - likely
+        rows[KL] = float(nats[:, score.task.free].mean())
+    if reward is not None:
+        rows[RETURN] = float(reward(score).sum(axis=(1, 2)).mean())
+        if score.task != Task():  # the paper's table is left as it is
+            rows |= mean_violations(score, reward)
+    rows |= likeness(score)
+    rows["distinct pieces"] = float(distinct(score))
+    return rows
+
+
+def compare(
+    agent: RecurrentPrior,
+    prior: RecurrentPrior,
+    task: Task,
+    n: int,
+    seed: int,
+    temperature: float = 1.0,
+    mask: RewardSum | None = None,
+    reward: RewardSum | None = None,
+) -> dict[str, dict[str, float]]:
+    """Columns of prior and agent, `n` pieces each; the agent's behind its mask, if it has one."""
+    pieces = sample_many(agent, task, n, seed, temperature, mask)
+    writer = agent if temperature == 1 else None
+    return {
+        "prior": column(sample_many(prior, task, n, seed), prior, prior, reward=reward),
+        "agent": column(pieces, prior, writer, mask, reward),
+    }
+
+
+def table(columns: Mapping[str, Mapping[str, float]], n: int, task: Task) -> str:
+    """The columns as text, beside the published figures if the task is the paper's."""
+    from envs.music.task import Task
+    from rewards.measures.statistics import format_table
+
+    return f"{n:,} pieces each\n\n{format_table(columns, published=task == Task())}"
+
+
+def as_json(facts: Mapping[str, Any], columns: Mapping[str, Mapping[str, float]]) -> str:
+    """The columns for a file; null where nothing could be counted, as JSON has no NaN."""
+    known = {
+        head: {name: None if isnan(value) else value for name, value in column.items()}
+        for head, column in columns.items()
+    }
+    return json.dumps({**facts, "columns": known}, indent=2) + "\n"

@@ -1,0 +1,1 @@
+"""Why each note is there, or what is wrong with it."""

@@ -1,0 +1,1 @@
+"""What every algorithm learns with: policy, rollout buffer, vector environment."""

@@ -1,0 +1,276 @@
+"""PriorPolicy: a Stable-Baselines3 policy whose action probabilities start as the prior's."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import Schedule
+from torch import Tensor, nn
+
+from envs.durable_files import write_atomic
+from envs.music.codec import Codec
+from envs.music.task import CONTEXT
+from pretrained import checkpoint
+from pretrained.networks.lens import moved, moved_back, own_tokens, places
+from pretrained.networks.network_prior import RecurrentPrior
+from pretrained.networks.recurrent import Hidden
+from pretrained.prior import ILLEGAL, draw
+
+CELL, VOICE, VOICES = (CONTEXT.index(name) for name in ("cell", "voice", "voices"))
+PLAN = [n for n, name in enumerate(CONTEXT) if name not in ("cell", "cell_in_bar", "voice")]
+WHERE = [CONTEXT.index(name) for name in ("home", "low", "high")]
+Observation = Mapping[str, Tensor]
+
+
+@dataclass
+class _Memory:
+    """Where acting has got to: the recurrent state of each voice and the page it has read."""
+
+    step: int  # cells written, all voices
+    plan: Tensor  # what of the context is the same in all cells of a piece
+    tokens: Tensor  # (B, V, T) the page then
+    places: Tensor  # (B or 1, T, 6)
+    hidden: list[Hidden]  # a state for each voice, before its next cell
+    features: Tensor  # (B, hidden) at the cell to come
+    logits: Tensor  # (B, vocab) there
+
+
+class PriorPolicy(BasePolicy):
+    """Actor and critic on one recurrent network that starts as the prior's.
+
+    The action logits are the network's, masked by the observation's `action_mask`; before the
+    first update they are the prior's exactly. The value is a linear read-out of the same
+    features. Works in PPO and A2C, with SB3's buffers or with
+    `agents.learning.rollout.EpisodeBuffer`.
+
+    Args:
+        observation_space: of a composition environment.
+        action_space: of a composition environment.
+        lr_schedule: learning rate against the remaining progress (1 to 0), as SB3 gives it.
+        use_sde: must be False; there is no continuous action to explore.
+        prior: name or path of a checkpoint, or a prior.
+        value_gradient: whether the value's error also trains the recurrent network.
+        bf16: read whole pieces in bfloat16 while learning. Log-probabilities then differ from
+            those of acting by about a thousandth of a nat; acting stays in float32.
+        optimizer_class: the optimiser, Adam by default.
+        optimizer_kwargs: its further arguments.
+
+    Raises:
+        FileNotFoundError, ValueError: the prior cannot be loaded or does not fit the spaces.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        lr_schedule: Schedule,
+        use_sde: bool = False,
+        *,
+        prior: str | os.PathLike[str] | RecurrentPrior = "folk",
+        value_gradient: bool = True,
+        bf16: bool = False,
+        optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
+        optimizer_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        if "context" not in getattr(observation_space, "spaces", {}):
+            raise ValueError("PriorPolicy needs the Dict observations of a composition environment")
+        if optimizer_kwargs is None and optimizer_class is torch.optim.Adam:
+            # fused: one kernel for each weight, a tenth of the update's time otherwise
+            optimizer_kwargs = {"eps": 1e-5, "fused": True}
+        super().__init__(
+            observation_space,
+            action_space,
+            optimizer_class=optimizer_class,
+            optimizer_kwargs=optimizer_kwargs,
+        )
+        source = prior if isinstance(prior, RecurrentPrior) else checkpoint.load(prior)
+        self.codec: Codec = source.codec
+        self.value_gradient = value_gradient
+        self.bf16 = bf16
+        self.net = copy.deepcopy(source.net).requires_grad_(True)
+        self.value = nn.Linear(self.net.shape.hidden, 1)
+        nn.init.zeros_(self.value.weight)
+        nn.init.zeros_(self.value.bias)
+        settings = {"lr": lr_schedule(1), **self.optimizer_kwargs}
+        self.optimizer = self.optimizer_class(self.parameters(), **settings)
+        self._memory: _Memory | None = None
+
+    # -- acting ----------------------------------------------------------------------------------
+
+    def forward(
+        self, obs: Observation, deterministic: bool = False
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Actions (B,), values (B, 1) and log-probabilities (B,) for the next cell."""
+        logits, features = self._act(obs)
+        log_probs = mask_logits(logits, obs["action_mask"])
+        actions = log_probs.argmax(dim=1) if deterministic else draw(log_probs)
+        return actions, self._value(features), log_probs.gather(1, actions[:, None])[:, 0]
+
+    def _predict(self, observation: Any, deterministic: bool = False) -> Tensor:
+        return self(observation, deterministic)[0]
+
+    def set_training_mode(self, mode: bool) -> None:
+        """Training changes the weights, so what acting remembers is forgotten."""
+        if mode:
+            self._memory = None
+        super().set_training_mode(mode)
+
+    def load_state_dict(self, *arguments: Any, **options: Any) -> Any:
+        """As `torch.nn.Module`; what acting remembers of the old weights is forgotten."""
+        self._memory = None
+        return super().load_state_dict(*arguments, **options)
+
+    def _act(self, obs: Observation) -> tuple[Tensor, Tensor]:
+        """Logits and features at the next cell of each piece, one recurrent step if possible."""
+        context, tokens = obs["context"], obs["tokens"].long()
+        step = int(context[0, CELL] * context[0, VOICES] + context[0, VOICE])
+        if (context != context[0]).any():  # pieces at different cells: read each one anew
+            self._memory = None
+            return self._encode(obs)
+        memory, plan = self._memory, context[0, PLAN]
+        if memory is not None and not torch.equal(plan, memory.plan):
+            memory = None  # another task
+        if memory is not None and step == memory.step and torch.equal(tokens, memory.tokens):
+            return memory.logits, memory.features
+        if memory is None or not self._follows(memory, tokens, step):
+            hidden = [self.net.start(len(tokens)) for _ in range(tokens.shape[1])]
+            first, place = 0, places(context, tokens.shape[2])
+        else:
+            hidden, first, place = memory.hidden, memory.step + 1, memory.places
+        logits, features, own = torch.empty(0), torch.empty(0), own_of(self.codec, context)
+        for at in range(first, step + 1):
+            time, voice = divmod(at, tokens.shape[1])
+            start = torch.full_like(tokens[:, 0, 0], self.net.start_token)
+            previous = moved(tokens[:, voice, time - 1], own) if time else start
+            logits, features, hidden[voice] = self.net.step(previous, place[:, time], hidden[voice])
+        logits = moved_back(logits, own, self.codec.vocab)
+        self._memory = _Memory(step, plan.clone(), tokens.clone(), place, hidden, features, logits)
+        return logits, features
+
+    def _follows(self, memory: _Memory, tokens: Tensor, step: int) -> bool:
+        """Whether the page is the remembered one with one more cell written."""
+        if tokens.shape != memory.tokens.shape or step != memory.step + 1:
+            return False
+        time, voice = divmod(memory.step, tokens.shape[1])
+        same = tokens == memory.tokens
+        same[:, voice, time] = True
+        return bool(same.all())
+
+    def _encode(self, obs: Observation) -> tuple[Tensor, Tensor]:
+        """The same for pieces at any cells, by reading each page up to its cell."""
+        context = obs["context"]
+        time, voice = context[:, CELL].long(), context[:, VOICE].long()
+        row = torch.arange(len(time), device=time.device)
+        cells = int(time.max()) + 1
+        page = obs["tokens"].long()[row, voice, :cells].clamp(min=0)
+        own = own_of(self.codec, context)
+        logits, features = self.net(moved(page, own), places(context, cells))
+        return moved_back(logits[row, time], own, self.codec.vocab), features[row, time]
+
+    # -- learning --------------------------------------------------------------------------------
+
+    def evaluate_actions(self, obs: Observation, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Values, log-probabilities and entropies of actions taken, (N,) each.
+
+        Args:
+            obs: observations (N, ...) of single cells; or whole pieces as EpisodeBuffer gives
+                them, "pieces" (B, V, T) and "action_mask" (B, steps, vocab), with N = B * steps.
+            actions: (N,) in writing order, piece after piece.
+        """
+        if "pieces" in obs:
+            logits, features = self._read_pieces(obs["pieces"], obs["context"])
+            mask = obs["action_mask"].flatten(0, 1)
+        else:
+            logits, features = self._encode(obs)
+            mask = obs["action_mask"]
+        log_probs = mask_logits(logits, mask)
+        chosen = log_probs.gather(1, actions.long().reshape(-1, 1))[:, 0]
+        entropy = -(log_probs.exp() * log_probs).sum(dim=1)
+        return self._value(features)[:, 0], chosen, entropy
+
+    def _read_pieces(self, pieces: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and features of every cell in writing order, in one teacher-forced pass."""
+        batch, voices, cells = pieces.shape
+        bf16 = self.bf16 and self.training
+        own, lines, place = lines_of(self.codec, pieces, context)
+        logits, features = self.net(lines, place, bf16=bf16)
+        logits = moved_back(logits, own, self.codec.vocab)
+
+        def in_writing_order(x: Tensor) -> Tensor:
+            return x.reshape(batch, voices, cells, -1).transpose(1, 2).flatten(0, 2)
+
+        return in_writing_order(logits), in_writing_order(features)
+
+    def predict_values(self, obs: Observation) -> Tensor:
+        """Values (B, 1) of the next cells."""
+        return self._value(self._encode(obs)[1])
+
+    def _value(self, features: Tensor) -> Tensor:
+        values: Tensor = self.value(features if self.value_gradient else features.detach())
+        return values
+
+    # -- exchange --------------------------------------------------------------------------------
+
+    def as_prior(self) -> RecurrentPrior:
+        """A copy of the network as a prior: it can be sampled, scored and fine-tuned again."""
+        return RecurrentPrior(copy.deepcopy(self.net).cpu(), self.codec)
+
+    def export(self, path: str | os.PathLike[str], notes: Mapping[str, Any] | None = None) -> None:
+        """Write network and value head as a checkpoint that loads as a prior."""
+        write_atomic(Path(path), self.packed(notes))
+
+    def packed(self, notes: Mapping[str, Any] | None = None) -> bytes:
+        """What `export` writes."""
+        extra = {f"value.{name}": t for name, t in self.value.state_dict().items()}
+        return checkpoint.pack(self.net, self.codec, notes, extra)
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        data = super()._get_constructor_parameters()
+        data.update(
+            lr_schedule=_no_rate,
+            prior=self.as_prior(),
+            value_gradient=self.value_gradient,
+            bf16=self.bf16,
+            optimizer_class=self.optimizer_class,
+            optimizer_kwargs=self.optimizer_kwargs,
+        )
+        for unused in ("normalize_images", "features_extractor_class", "features_extractor_kwargs"):
+            data.pop(unused, None)
+        return data
+
+
+def _no_rate(remaining: float) -> float:
+    """The learning rate of a policy loaded by itself; a function with a name can be pickled."""
+    return 0.0
+
+
+def mask_logits(logits: Tensor, mask: Tensor) -> Tensor:
+    """Log-probabilities (N, vocab) with what the mask (N, vocab) forbids at ILLEGAL."""
+    return logits.masked_fill(mask == 0, ILLEGAL).log_softmax(dim=-1)
+
+
+def own_of(codec: Codec, context: Tensor) -> Tensor:
+    """(B, vocab of the task): see `own_tokens`; (1, ...) if all pieces have one key and range."""
+    where = context[:, WHERE].long()
+    rows = where[:1] if (where == where[0]).all() else where
+    return torch.stack([own_tokens(codec, *row) for row in rows.tolist()]).to(context.device)
+
+
+def lines_of(codec: Codec, pieces: Tensor, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Whole pieces (B, V, T) as a network reads them, each voice a line of its own.
+
+    Returns:
+        own tokens (B * V or 1, vocab of the task), lines (B * V, T), places (B * V or 1, T, 6).
+    """
+    voices, cells = pieces.shape[1:]
+    own, place = own_of(codec, context), places(context, cells)
+    own, place = (x if len(x) == 1 else x.repeat_interleave(voices, dim=0) for x in (own, place))
+    return own, moved(pieces.reshape(-1, cells), own), place

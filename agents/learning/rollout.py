@@ -1,0 +1,226 @@
+"""EpisodeBuffer: a rollout buffer of whole pieces, scored in one pass when they are finished."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.buffers import BaseBuffer, RolloutBuffer
+from stable_baselines3.common.type_aliases import RolloutBufferSamples
+
+from envs.music.score import Score
+from envs.music.task import Task
+from rewards.sum import RewardSum, total
+
+Array = npt.NDArray[Any]
+
+
+class EpisodeBuffer(RolloutBuffer):
+    """Holds whole pieces; minibatches are whole pieces too.
+
+    A recurrent network reads a piece once, teacher-forced, instead of once a cell; and the
+    reward, a function of the Score, values all cells at once.
+
+    Args:
+        buffer_size: cells per environment, a multiple of the piece's.
+        observation_space: of a composition environment.
+        action_space: of a composition environment.
+        device: of the samples.
+        gae_lambda: of generalised advantage estimation (Schulman et al. 2016).
+        gamma: discount.
+        n_envs: number of environments.
+        reward: scores the finished pieces; None keeps the rewards the environment paid.
+        task: of the pieces, needed with `reward`.
+        entropy: weight of -log pi(a|s), in nats, added to the reward of every step. With the
+            prior's log p as a reward term of the same weight, the two are the KL to the prior.
+        c: divides every reward term but the prior's: the objective is rules / c + log p - log pi.
+        normalize_values: read the value head's output as standard deviations from the mean
+            return of the other pieces at that cell. Returns fall steadily towards the end of a
+            piece, and a head that starts at 0 is a fair baseline only this way; without one, the
+            first updates reward whatever stands late in a piece.
+
+    Raises:
+        ValueError: a buffer that does not hold whole pieces, or a reward without its task.
+    """
+
+    def __init__(
+        self,
+        buffer_size: int,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        device: torch.device | str = "auto",
+        gae_lambda: float = 1.0,
+        gamma: float = 1.0,
+        n_envs: int = 1,
+        *,
+        reward: RewardSum | None = None,
+        task: Task | None = None,
+        entropy: float = 0.0,
+        c: float = 1.0,
+        normalize_values: bool = False,
+    ) -> None:
+        BaseBuffer.__init__(
+            self, buffer_size, observation_space, action_space, device, n_envs=n_envs
+        )
+        if not isinstance(observation_space, spaces.Dict):
+            raise ValueError("EpisodeBuffer needs the observations of a composition environment")
+        self.voices, self.cells = observation_space["tokens"].shape or (1, 1)
+        self.steps = self.voices * self.cells
+        if buffer_size % self.steps:
+            raise ValueError(
+                f"n_steps={buffer_size}: expected a multiple of the {self.steps} cells of a piece"
+            )
+        if reward is not None and task is None:
+            raise ValueError("an EpisodeBuffer that scores pieces needs their task")
+        self.gae_lambda, self.gamma = gae_lambda, gamma
+        self.reward, self.task = reward, task
+        self.entropy, self.c, self.normalize_values = entropy, c, normalize_values
+        self.parts: dict[str, Array] = {}
+        self.reset()
+
+    @property
+    def episodes(self) -> int:
+        """Pieces per environment."""
+        return self.buffer_size // self.steps
+
+    def reset(self) -> None:
+        """Forget everything."""
+        space = self.observation_space
+        shape, width = (self.buffer_size, self.n_envs), self.action_space.n  # type: ignore[attr-defined]
+        pieces = (self.episodes, self.n_envs)
+        self.tokens = np.zeros((*pieces, self.voices, self.cells), np.int16)
+        self.context = np.zeros((*pieces, *space["context"].shape), np.float32)  # type: ignore[index]
+        self.masks = np.zeros((*shape, width), np.int8)
+        self.actions = np.zeros(shape, np.int64)
+        names = ("rewards", "values", "log_probs", "advantages", "returns", "episode_starts")
+        for name in names:
+            setattr(self, name, np.zeros(shape, np.float32))
+        self.generator_ready = False
+        BaseBuffer.reset(self)
+
+    def add(
+        self,
+        obs: dict[str, Array],  # type: ignore[override]
+        action: Array,
+        reward: Array,
+        episode_start: Array,
+        value: torch.Tensor,
+        log_prob: torch.Tensor,
+    ) -> None:
+        """One cell of every environment; arguments as SB3's RolloutBuffer.
+
+        Raises:
+            ValueError: a piece starts where the one before has not ended, or the other way round.
+        """
+        episode, step = divmod(self.pos, self.steps)
+        if (np.asarray(episode_start, bool) != (step == 0)).any():
+            raise ValueError(
+                f"cell {step} of {self.steps}: pieces must start together and fill the buffer; "
+                "an EpisodeBuffer takes no primers and no other episode length"
+            )
+        actions = np.asarray(action).reshape(self.n_envs)
+        if step == 0:
+            self.context[episode] = obs["context"]
+        if step == self.steps - 1:
+            self.tokens[episode] = obs["tokens"]
+            self.tokens[episode, :, -1, -1] = actions
+        self.masks[self.pos] = obs["action_mask"]
+        self.actions[self.pos] = actions
+        self.rewards[self.pos] = reward
+        self.episode_starts[self.pos] = episode_start
+        self.values[self.pos] = value.detach().cpu().numpy().flatten()
+        self.log_probs[self.pos] = log_prob.detach().cpu().numpy().flatten()
+        self.pos += 1
+        self.full = self.pos == self.buffer_size
+
+    def score(self) -> Score:
+        """The finished pieces (episodes * n_envs, V, T)."""
+        if self.task is None:
+            raise ValueError("this EpisodeBuffer was made without a task")
+        return Score(self.tokens.reshape(-1, self.voices, self.cells), self.task)
+
+    def compute_returns_and_advantage(self, last_values: torch.Tensor, dones: Array) -> None:
+        """Score the pieces if there is a reward, then SB3's advantages and returns.
+
+        Raises:
+            RewardError: a reward term failed.
+        """
+        self.pay()
+        if not self.normalize_values:
+            super().compute_returns_and_advantage(last_values, dones)
+            return
+        mean, spread = self._return_statistics()
+        outputs = self.values
+        self.values = mean + spread * outputs
+        super().compute_returns_and_advantage(torch.zeros_like(last_values), dones)
+        self.values, self.returns = outputs, (self.returns - mean) / spread
+
+    def pay(self) -> None:
+        """Score the pieces if there is a reward, and take off what the policy's choices cost.
+
+        Raises:
+            RewardError: a reward term failed.
+        """
+        if self.reward is not None:
+            self.parts = self.reward.breakdown(self.score())
+            self.rewards = self._as_steps(total(self.parts, self.c))
+        self.rewards = self.rewards - self.entropy * self.log_probs
+
+    def _return_statistics(self) -> tuple[Array, float]:
+        """Mean discounted return of the other pieces from each step on, and one spread for all.
+
+        A piece's own return is left out of its mean, so that the baseline does not follow it.
+
+        Raises:
+            ValueError: there is only one piece.
+        """
+        ahead = np.zeros((self.steps + 1, self.episodes, self.n_envs))
+        rewards = self.rewards.reshape(self.episodes, self.steps, self.n_envs)
+        for step in reversed(range(self.steps)):
+            ahead[step] = rewards[:, step] + self.gamma * ahead[step + 1]
+        returns, pieces = ahead[:-1], self.episodes * self.n_envs
+        if pieces < 2:
+            raise ValueError("normalize_values needs at least 2 pieces in a rollout; use more envs")
+        others = (returns.sum(axis=(1, 2), keepdims=True) - returns) / (pieces - 1)
+        spread = float(np.sqrt(returns.var(axis=(1, 2)).mean())) or 1.0
+        by_step = others.swapaxes(0, 1).reshape(self.buffer_size, self.n_envs)
+        return by_step.astype(np.float32), spread
+
+    def _as_steps(self, values: Array) -> Array:
+        """(pieces, V, T) to (buffer_size, n_envs)."""
+        by_time = values.reshape(self.episodes, self.n_envs, self.voices, self.cells)
+        return by_time.transpose(0, 3, 2, 1).reshape(self.buffer_size, self.n_envs)
+
+    def by_piece(self, steps: Array) -> Array:
+        """(buffer_size, n_envs, ...) to (pieces, steps, ...)."""
+        shape = (self.episodes, self.steps, self.n_envs, *steps.shape[2:])
+        pieces = steps.reshape(shape).swapaxes(1, 2)
+        return pieces.reshape(-1, self.steps, *steps.shape[2:])
+
+    def get(self, batch_size: int | None = None) -> Iterator[RolloutBufferSamples]:  # type: ignore[override]
+        """Minibatches of whole pieces in random order, about `batch_size` cells each."""
+        if not self.full:
+            raise ValueError("the buffer is not full yet; collect a whole rollout first")
+        names = ("values", "log_probs", "advantages", "returns")
+        flat = {name: self.by_piece(getattr(self, name)) for name in names}
+        actions, masks = self.by_piece(self.actions), self.by_piece(self.masks)
+        tokens = self.tokens.reshape(-1, self.voices, self.cells).astype(np.int64)
+        context = self.context.reshape(len(tokens), -1)
+        count = len(tokens) if batch_size is None else max(1, batch_size // self.steps)
+        order = np.random.permutation(len(tokens))  # SB3 seeds numpy's global generator
+        for start in range(0, len(order), count):
+            rows = order[start : start + count]
+            observations = {
+                "pieces": self.to_torch(tokens[rows]),
+                "action_mask": self.to_torch(masks[rows]),
+                "context": self.to_torch(context[rows]),
+            }
+            yield RolloutBufferSamples(
+                observations,  # type: ignore[arg-type]
+                self.to_torch(actions[rows].reshape(-1, 1)),
+                *(self.to_torch(flat[name][rows].reshape(-1)) for name in names),
+            )

@@ -1,0 +1,159 @@
+"""A composition vector environment as Stable-Baselines3 sees one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium.envs.registration import load_env_creator
+from gymnasium.vector import AutoresetMode
+from stable_baselines3.common.vec_env import VecEnv
+
+from envs.composition import CompositionVectorEnv
+from envs.music.score import Score
+from envs.music.task import Task
+from rewards.masks import permits
+
+if TYPE_CHECKING:
+    from agents.settings.config import TrainConfig
+    from rewards.sum import RewardSum
+
+Array = npt.NDArray[Any]
+Indices = None | int | Iterable[int]
+
+
+class Deferred:
+    """A step reward of nothing: the pieces are scored whole by an EpisodeBuffer."""
+
+    def prepare(self, task: Task) -> None:
+        """Nothing to check."""
+
+    def newest(self, score: Score) -> dict[str, npt.NDArray[np.float32]]:
+        """Zeros (B,)."""
+        return {"deferred": np.zeros(score.batch, np.float32)}
+
+
+def make_env(config: TrainConfig, n_envs: int) -> CompositionVectorEnv:
+    """The vector environment of a run, which leaves scoring to the buffer.
+
+    Raises:
+        gymnasium.error.Error, TypeError, ValueError: an unknown id or argument.
+    """
+    entry = gymnasium.spec(config.env).vector_entry_point
+    maker = load_env_creator(entry) if isinstance(entry, str) else entry
+    if not (isinstance(maker, type) and issubclass(maker, CompositionVectorEnv)):
+        raise ValueError(
+            f"{config.env!r} is no composition environment; expected an id such as "
+            "composition/RLTuner-v0 or composition/Melody-v0"
+        )
+    taken = {"num_envs", "reward", "render_mode", "autoreset_mode"} & set(config.task_arguments)
+    if taken:
+        raise ValueError(f"--task: {sorted(taken)[0]!r} is no part of the task; see --help")
+    made = gymnasium.make_vec(
+        config.env,
+        num_envs=n_envs,
+        vectorization_mode="vector_entry_point",
+        reward=Deferred(),
+        **config.task_arguments,
+    )
+    return cast(CompositionVectorEnv, made)
+
+
+def make_task(config: TrainConfig) -> Task:
+    """The task a run's environment sets."""
+    return make_env(config, 1).task
+
+
+class CompositionVecEnv(VecEnv):
+    """Adapter: Gymnasium's vector API in, SB3's out. Pieces are batched natively.
+
+    Each finished piece reports its return in info["episode"], as SB3's Monitor does; not where
+    the buffer scores the pieces, as the environment then pays nothing.
+
+    Args:
+        env: with autoreset in the same step.
+        mask: cell-wise terms; `action_masks` leaves out what they count against a piece, where
+            it has another choice.
+
+    Raises:
+        ValueError: another autoreset mode.
+    """
+
+    def __init__(self, env: CompositionVectorEnv, mask: RewardSum | None = None) -> None:
+        if env.autoreset_mode is not AutoresetMode.SAME_STEP:
+            raise ValueError("SB3 starts new episodes at once; use autoreset_mode='SameStep'")
+        self.env = env
+        terms = mask.terms.values() if mask else ()
+        self.masks = [(term.fn, term.factor) for term in terms]
+        super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
+        self._actions: Array = np.zeros(env.num_envs, np.int64)
+        self._returns = np.zeros(env.num_envs)
+        self._length = 0
+
+    def reset(self) -> dict[str, Array]:
+        """First observations, seeds and options as set before."""
+        observation, _ = self.env.reset(seed=self._seeds[0], options=self._options[0] or None)
+        self._reset_seeds()
+        self._reset_options()
+        self._returns[:] = 0
+        self._length = 0
+        return observation
+
+    def step_async(self, actions: Array) -> None:
+        """Remember the actions (B,) for `step_wait`."""
+        self._actions = actions
+
+    def step_wait(self) -> tuple[dict[str, Array], Array, Array, list[dict[str, Any]]]:
+        """Observations, rewards (B,), dones (B,) and an info for each piece."""
+        observation, rewards, terminated, _, info = self.env.step(self._actions)
+        self._returns += rewards
+        self._length += 1
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        if terminated.any():  # all pieces end together
+            for row, entry in enumerate(infos):
+                entry["terminal_observation"] = info["final_obs"][row]
+                entry["TimeLimit.truncated"] = False
+                if not isinstance(self.env.reward, Deferred):
+                    entry["episode"] = {"r": float(self._returns[row]), "l": self._length, "t": 0.0}
+            self._returns[:] = 0
+            self._length = 0
+        return observation, rewards.astype(np.float32), terminated, infos
+
+    def action_masks(self) -> npt.NDArray[np.bool_]:
+        """(B, vocab): what the grammar and the rules of `mask` allow in the next cell."""
+        return permits(self.masks, self.env.score)
+
+    def close(self) -> None:
+        """Nothing to release."""
+        self.env.close()
+
+    def _indices(self, indices: Indices) -> list[int]:
+        return list(self._get_indices(indices))
+
+    def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
+        """The attribute, once for each piece asked for."""
+        value = getattr(self.env, attr_name)
+        return [value for _ in self._indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
+        """Set an attribute of the whole batch."""
+        setattr(self.env, attr_name, value)
+
+    def env_method(
+        self, method_name: str, *args: Any, indices: Indices = None, **kwargs: Any
+    ) -> list[Any]:
+        """Call a method of the batch; its result's rows for the pieces asked for."""
+        owner = self if method_name == "action_masks" else self.env
+        result = getattr(owner, method_name)(*args, **kwargs)
+        return [None if result is None else result[row] for row in self._indices(indices)]
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Indices = None) -> list[bool]:
+        """No: the batch has no wrappers."""
+        return [False for _ in self._indices(indices)]
+
+    def get_images(self) -> Sequence[npt.NDArray[np.uint8] | None]:
+        """A piano roll of each piece."""
+        return self.env.render() or []

@@ -1,0 +1,63 @@
+"""The learning curve of a run, drawn with matplotlib."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from envs.durable_files import write_atomic
+
+PARTS = ("steps", "return", "rules", "prior", "kl", "entropy")  # columns
+SHARES = ("distinct", "edit_distance")  # from 0 to 1
+BESIDE = {"loc": "upper left", "bbox_to_anchor": (1, 1)}  # a legend's place
+
+
+def draw(metrics: Mapping[str, Sequence[float]], path: Path) -> None:
+    """Return and its parts, KL and entropy, the reward terms, and what is not rewarded.
+
+    Args:
+        metrics: columns of metrics.csv, PARTS at least.
+        path: the picture to write; its ending says the format.
+
+    Raises:
+        ValueError: no rows.
+    """
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
+    if not metrics.get("steps"):
+        raise ValueError("no metrics to draw yet")
+    steps = metrics["steps"]
+    figure = Figure(figsize=(11, 6.6), layout="constrained")
+    whole, nats, unseen, terms = figure.subplots(2, 2).flat
+    for name in ("return", "rules", "prior"):
+        whole.plot(steps, metrics[name], label=name, linewidth=2 if name == "return" else 1.2)
+    whole.set_title("return of a piece")
+    nats.plot(steps, metrics["kl"], label="KL to the prior")
+    nats.plot(steps, metrics["entropy"], label="entropy")
+    nats.set_title("nats per token")
+    paid = {name: values for name, values in metrics.items() if name.startswith("reward/")}
+    for place, (name, values) in enumerate(paid.items()):
+        colour = colormaps["tab20"](place % 20)
+        terms.plot(steps, values, label=name.removeprefix("reward/"), linewidth=1, color=colour)
+    terms.set_title("reward terms of a piece")
+    terms.set_yscale("symlog", linthresh=1)
+    for name in SHARES:
+        if name in metrics:
+            label = "distinct pieces" if name == "distinct" else name.replace("_", " ")
+            unseen.plot(steps, metrics[name], label=f"{label}, share", linewidth=1.2)
+    unseen.set_ylim(0, 1.05)
+    unseen.set_title("not rewarded")
+    if "judge" in metrics:
+        unseen.plot([], [], label="held-out judge,\nnats per note", color="tab:green")
+        scale = unseen.twinx()
+        scale.plot(steps, metrics["judge"], color="tab:green", linewidth=1.2)
+    for axis in (whole, nats, terms, unseen):
+        axis.set_xlabel("steps")
+        axis.grid(alpha=0.25)
+        axis.legend(fontsize=7, frameon=False, **(BESIDE if axis is terms else {}))
+        axis.ticklabel_format(axis="x", style="sci", scilimits=(0, 0))
+    data = io.BytesIO()
+    figure.savefig(data, format=path.suffix[1:], dpi=130)
+    write_atomic(path, data.getvalue())

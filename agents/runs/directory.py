@@ -1,0 +1,396 @@
+"""The run directory: everything a run leaves behind, readable whenever the run ends.
+
+config.toml          resolved settings; --config with it repeats the run
+provenance.json      versions, commit, hashes of the prior and of each reward's source
+metrics.csv          one row per update: reward terms, KL, entropy, diversity, held-out judge
+evaluations.csv      one row per evaluation on fresh pieces
+policy.safetensors   the policy; loads as a prior
+best.safetensors     the policy of the best evaluation
+warnings.txt         where the reward seems to be hacked; not there if nowhere
+state.zip            to resume one's own run only, see `agents.runs.state`; holds policy, reward
+reward.safetensors   what terms that learn have learned, for others; not there if none does
+samples/             melodies as MIDI, MusicXML, ABC and score picture
+learning_curve.png   report.txt
+report.json          written last, when the run is done
+.lock                held by the process that trains
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import re
+from collections.abc import Mapping, Sequence
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agents.runs import csv_tables as tables
+from agents.runs.provenance import made_with
+from agents.runs.run_lock import LOCK, BusyError, only_one
+from agents.settings.config import TrainConfig, read_toml, to_toml
+from envs.durable_files import (
+    clear_parts,
+    not_written,
+    read_facts,
+    read_text,
+    refuse_link,
+    write_atomic,
+    write_together,
+)
+from envs.errors import quoted
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+    from torch import Tensor
+
+    from agents.runs.state import Generators
+    from rewards.sum import RewardSum
+
+CONFIG = "config.toml"
+
+
+class Run:
+    """A run directory.
+
+    Args:
+        path: of the directory, which must hold a config.toml.
+
+    Attributes:
+        path: of the directory.
+        config_file: its settings.
+
+    Raises:
+        ValueError: it is no run directory.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.config_file = self.path / CONFIG
+        if self.path.suffix == ".safetensors":
+            raise ValueError(
+                f"{self.path} is a policy and no run directory; where a run is asked for, write "
+                f"--prior {self.path}, and with python -m agents.compose --method prior too"
+            )
+        if not self.config_file.is_file():
+            raise ValueError(
+                f"{self.path} is no run directory: it has no config.toml; "
+                "make one with: python -m agents.train --name NAME"
+            )
+
+    @classmethod
+    def check_free(cls, config: TrainConfig) -> None:
+        """Raise ValueError if a new run cannot have the name it is given."""
+        if config.name and (Path(config.name).name != config.name or config.name == ".."):
+            raise ValueError(
+                f"name={quoted(config.name)}: expected the name of one folder, which is made "
+                "within --runs"
+            )
+        path = config.runs / config.name
+        if config.name and path.exists() and not only_begun(path):
+            raise ValueError(
+                f"{path} exists and is never overwritten; go on with --resume {path}, "
+                "or give another --name"
+            )
+
+    @classmethod
+    def create(cls, config: TrainConfig) -> Run:
+        """A new directory for a run; never an existing one.
+
+        One that was made by a process that ended before it wrote the settings counts as new.
+
+        Raises:
+            ValueError: a directory of the given name exists.
+            OSError: it cannot be made.
+        """
+        cls.check_free(config)
+        settings = to_toml(config)
+        stem = f"{config.env.rpartition('/')[2].lower()}-{config.algo}"
+        for name in [config.name] if config.name else (f"{stem}-{n}" for n in count(1)):
+            path = config.runs / name
+            if path.exists() and not only_begun(path):
+                continue
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise not_written(path, error) from error
+            with contextlib.suppress(BusyError), only_one(path):
+                if only_begun(path):  # still, as another process may have been quicker
+                    clear_parts(path)
+                    write_atomic(path / CONFIG, settings)
+                    return cls(path)
+        cls.check_free(config)
+        raise BusyError(f"another process has just begun {path}; give another --name")
+
+    @property
+    def config(self) -> TrainConfig:
+        """The run's settings."""
+        return read_toml(self.config_file)
+
+    @property
+    def policy_file(self) -> Path:
+        """The policy, which loads as a prior."""
+        return self.path / "policy.safetensors"
+
+    @property
+    def reward_file(self) -> Path:
+        """What the terms of the reward that learn have learned."""
+        return self.path / "reward.safetensors"
+
+    def restore_reward(self, reward: RewardSum) -> None:
+        """Let a reward know what it had learned when the run was saved.
+
+        Raises:
+            ValueError: the file is damaged or of another reward.
+        """
+        from rewards import learned as learning
+
+        if self.reward_file.is_file():
+            learning.load(reward, self.reward_file)
+
+    @property
+    def saved_policy(self) -> Path:
+        """The policy's file, which is there.
+
+        Raises:
+            ValueError: it is not.
+        """
+        if not self.policy_file.is_file():
+            raise ValueError(
+                f"{self.path} has no policy.safetensors: it was stopped before its first save; "
+                f"go on with: python -m agents.train --resume {self.path}"
+            )
+        return self.policy_file
+
+    @property
+    def reported(self) -> int:
+        """Steps of the training that the report is about, -1 if there is none."""
+        try:
+            return int(read_facts(self.path / "report.json")["steps"])
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
+            return -1
+
+    @property
+    def samples(self) -> Path:
+        """Folder of the melodies."""
+        return self.path / "samples"
+
+    def check_samples(self) -> None:
+        """Raise OSError if the folder of the melodies is a link to a folder elsewhere."""
+        try:
+            refuse_link(self.samples)
+        except OSError as error:
+            raise not_written(self.samples, error) from error
+
+    # -- provenance ------------------------------------------------------------------------------
+
+    @property
+    def provenance_file(self) -> Path:
+        """What the run began with."""
+        return self.path / "provenance.json"
+
+    def write_provenance(self, prior_file: Path, reward: RewardSum) -> None:
+        """Record what the run was made with."""
+        facts = made_with(prior_file, reward)
+        write_atomic(self.provenance_file, json.dumps(facts, indent=2) + "\n")
+
+    def changed(self, prior_file: Path, reward: RewardSum) -> list[str]:
+        """What is no longer as the run began with it: the prior, and rewards of one's own."""
+        if not self.provenance_file.is_file():
+            return []
+        before, now = read_facts(self.provenance_file), made_with(prior_file, reward)
+        known = before.get("rewards")
+        known = known if isinstance(known, dict) else {}
+        found = [] if before.get("prior") == now["prior"] else [f"the prior {prior_file}"]
+        for name, facts in now["rewards"].items():
+            ships = facts["source"].startswith("rewards.")  # and may be mended meanwhile
+            if not ships and known.get(name) != facts:
+                found.append(f"reward {name!r} ({facts['source'].partition(':')[0]})")
+        return found
+
+    def check_provenance(self, prior_file: Path, reward: RewardSum) -> None:
+        """Raise ValueError if the prior or a reward of one's own is no longer what it was."""
+        changed = self.changed(prior_file, reward)
+        if changed:
+            raise ValueError(
+                f"{self.path}: {changed[0]} is not what the run began with; start a new run, "
+                f"from its policy with --prior {self.path} if you like"
+            )
+
+    # -- metrics ---------------------------------------------------------------------------------
+
+    @property
+    def metrics_file(self) -> Path:
+        """One row per update."""
+        return self.path / "metrics.csv"
+
+    @property
+    def evaluations_file(self) -> Path:
+        """One row per evaluation."""
+        return self.path / "evaluations.csv"
+
+    @property
+    def best_file(self) -> Path:
+        """The policy of the best evaluation, which loads as a prior."""
+        return self.path / "best.safetensors"
+
+    def append_metrics(self, row: Mapping[str, float], file: Path | None = None) -> None:
+        """Add a row to metrics.csv or another table; the first one writes the head."""
+        tables.add_row(file or self.metrics_file, row)
+
+    def read_metrics(
+        self, file: Path | None = None, needed: Sequence[str] = ()
+    ) -> dict[str, list[float]]:
+        """Columns of metrics.csv or another table, as `agents.runs.csv_tables.read_columns`."""
+        return tables.read_columns(file or self.metrics_file, needed)
+
+    def turns(self) -> list[tuple[float, float]]:
+        """c and KL of each update, of a run with a KL budget.
+
+        Raises:
+            ValueError: they are not in metrics.csv, or no numbers that a controller leaves.
+        """
+        columns = self.read_metrics(needed=("c", "kl"))
+        found = list(zip(columns.get("c", ()), columns.get("kl", ()), strict=True))
+        for c, kl in found:
+            if not (0 < c < math.inf and math.isfinite(kl)):
+                raise ValueError(
+                    f"{self.metrics_file}: c={c:g}, kl={kl:g}; expected c above 0 and a KL, both "
+                    "finite. It is damaged; start a new run from the policy with "
+                    f"--prior {self.path}"
+                )
+        return found
+
+    def cut_metrics(self, steps: int) -> None:
+        """Drop rows of both tables past `steps`, which a resumed run will write again."""
+        for file in (self.metrics_file, self.evaluations_file):
+            tables.cut(file, steps)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Where the reward seemed to be hacked."""
+        file = self.path / "warnings.txt"
+        return read_text(file).splitlines() if file.is_file() else []
+
+    def write_warnings(self, lines: list[str]) -> None:
+        """Say where the reward seems to be hacked; no file if nowhere."""
+        if lines:
+            write_atomic(self.path / "warnings.txt", "\n".join(lines) + "\n")
+        else:
+            (self.path / "warnings.txt").unlink(missing_ok=True)
+
+    # -- state -----------------------------------------------------------------------------------
+
+    def save(
+        self,
+        model: BaseAlgorithm,
+        generators: Generators | None = None,
+        learned: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """State, policy and what the reward has learned; on disk all before any is replaced.
+
+        A process that is killed between two of them leaves a whole state, which `restore` brings
+        the other two in line with.
+
+        Args:
+            model: at the beginning of a rollout.
+            generators: as they were there; as they are now if None.
+            learned: what the reward had learned there, likewise.
+
+        Raises:
+            ValueError: weights that are not finite; the last good files stay.
+            OSError: no room, or no right to write; the last good files stay.
+        """
+        from agents.runs.state import pack
+
+        if not all(weight.isfinite().all() for weight in model.policy.state_dict().values()):
+            raise ValueError(
+                f"the weights are no finite numbers after {model.num_timesteps:,} steps; what "
+                f"{self.path} held before stays. Try a smaller --learning-rate"
+            )
+        learned = learned_by(model) if learned is None else learned
+        state = {self.state_file: pack(model, generators, learned)}
+        write_together(state | self._for_others(model, learned))
+
+    def _for_others(
+        self, model: BaseAlgorithm, learned: Mapping[str, Tensor]
+    ) -> dict[Path, str | bytes]:
+        """Files that other commands read, which follow from the state: policy and reward."""
+        from safetensors.torch import save as to_bytes
+
+        policy: Any = model.policy
+        files = {self.policy_file: policy.packed({"steps": model.num_timesteps})}
+        return files | ({self.reward_file: to_bytes(dict(learned))} if learned else {})
+
+    @property
+    def state_file(self) -> Path:
+        """What a run goes on from."""
+        return self.path / "state.zip"
+
+    def restore(self, model: BaseAlgorithm) -> Generators | None:
+        """Put what was saved into a model and its reward, and clear away what came after.
+
+        Of what was saved the state counts; the policy and what the reward has learned are written
+        from it anew where a process was killed before it came to them.
+
+        Returns:
+            The random generators' states, for when the first rollout begins; None for a run that
+            was stopped before its first save, which begins with its settings.
+
+        Raises:
+            ValueError: there is no state although there was one, or it is damaged.
+        """
+        from agents.runs.state import Saved
+        from rewards import learned as learning
+
+        generators, files = None, dict[Path, str | bytes]()
+        self.check_samples()
+        if self.state_file.is_file():
+            saved = Saved(self.state_file)
+            saved.restore(model)
+            generators = saved.generators
+            reward = reward_of(model)
+            if reward is not None and saved.learned is not None:
+                learning.restore(reward, saved.learned, self.state_file)
+            elif reward is not None:  # saved by an earlier version
+                self.restore_reward(reward)
+            files = self._for_others(model, learned_by(model))
+        elif self.policy_file.is_file():
+            raise ValueError(
+                f"{self.path} has no state.zip to resume from; start a new run from its policy "
+                f"with --prior {self.path}"
+            )
+        write_together({path: data for path, data in files.items() if not _holds(path, data)})
+        for folder in (self.path, self.samples):
+            clear_parts(folder)
+        self.cut_metrics(model.num_timesteps)
+        return generators
+
+
+def reward_of(model: BaseAlgorithm) -> RewardSum | None:
+    """The reward that a model learns from, None if it is told by its environment."""
+    found: RewardSum | None = getattr(getattr(model, "rollout_buffer", None), "reward", None)
+    return found
+
+
+def learned_by(model: BaseAlgorithm) -> dict[str, Tensor]:
+    """What the reward of a model has learned until now."""
+    from rewards.learned import tensors
+
+    reward = reward_of(model)
+    return {} if reward is None else tensors(reward)
+
+
+def _holds(path: Path, data: str | bytes) -> bool:
+    """Whether a file has these bytes already."""
+    return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
+
+
+def only_begun(path: Path) -> bool:
+    """Whether a folder holds nothing but what a process leaves that ended before the settings."""
+    if not path.is_dir():
+        return False
+    begun = re.compile(rf"{re.escape(LOCK)}|{re.escape(CONFIG)}(\.\w+)?\.part")
+    return all(begun.fullmatch(file.name) for file in path.iterdir())

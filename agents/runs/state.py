@@ -1,0 +1,265 @@
+"""What a run needs to go on as if it had never stopped: the contents of its state.zip.
+
+Networks, optimiser, steps done, the memory of Q-learning, what the reward has learned, and every
+random generator, as they were at the beginning of a rollout. On the same machine and versions a run
+that goes on from there equals one that was not stopped, bit by bit.
+
+The archive holds JSON and safetensors, and nothing that is unpickled. It is for resuming one's own
+run and no format of exchange: that is policy.safetensors.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import random
+import struct
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as from_bytes
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from envs.errors import quoted
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+
+FORMAT = 1
+FACTS, TENSORS = "state.json", "tensors.safetensors"
+POLICY, OPTIMISER, MEMORY, NOTEBOOK = "policy.", "optimiser.", "memory.", "notebook."
+LEARNED = "reward."
+MOST_BYTES = {FACTS: 2**24, TENSORS: 2**32}
+MOST_STEPS = 2**62
+MOST_MEMORY = 256 * 2**20  # bytes of pieces remembered; a larger memory fills anew
+DAMAGED = (
+    *(zipfile.BadZipFile, SafetensorError, EOFError, OSError, struct.error),
+    *(ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError),
+)
+
+
+# -- random generators -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Generators:
+    """States of everything that draws while a run learns, as JSON can hold them."""
+
+    python: list[Any]
+    numpy: dict[str, Any]
+    torch: list[int]
+    cuda: list[int] | None  # of the model's device
+    envs: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, model: BaseAlgorithm) -> Generators:
+        """As they are now."""
+        version, words, gauss = random.getstate()
+        drawn: Any = np.random.get_state(legacy=False)
+        key = drawn["state"]["key"].tolist()
+        cuda = model.device.type == "cuda"
+        return cls(
+            [version, list(words), gauss],
+            {**drawn, "state": {**drawn["state"], "key": key}},
+            torch.get_rng_state().tolist(),
+            torch.cuda.get_rng_state(model.device).tolist() if cuda else None,
+            [env.np_random.bit_generator.state for env in _environments(model)],
+        )
+
+    def check(self, model: BaseAlgorithm) -> None:
+        """Raise what is in DAMAGED if these are no states of a model's generators.
+
+        numpy and torch read past the end of their memory where a state says that it stands there.
+        """
+        version, words, gauss = self.python
+        random.Random().setstate((version, tuple(words), gauss))
+        key, place = self.numpy["state"]["key"], self.numpy["state"]["pos"]
+        if np.shape(key) != (624,) or not all(0 <= word < 2**32 for word in key):
+            raise ValueError("the key of numpy's generator is no 624 words")
+        if not (type(place) is int and 0 <= place <= 624):
+            raise ValueError(f"numpy's generator is at {quoted(place)}, expected 0 to 624")
+        for spare in (gauss or 0.0, self.numpy["gauss"], self.numpy["has_gauss"]):
+            if not math.isfinite(spare):
+                raise ValueError("a normal number that was kept is not finite")
+        np.random.RandomState().set_state(self._of_numpy())
+        drawn = torch.tensor(self.torch, dtype=torch.uint8)
+        torch.Generator().set_state(drawn)
+        left, _, following = struct.unpack_from("<iiQ", bytes(self.torch), 8)
+        if left + following > 625:
+            raise ValueError("torch's generator is past its end")
+        if self.cuda is not None and len(bytes(self.cuda)) != 16:
+            raise ValueError("the state of the GPU's generator has not 16 bytes")
+        for _, state in zip(_environments(model), self.envs, strict=True):
+            generator: Any = np.random.PCG64()
+            generator.state = state
+
+    def _of_numpy(self) -> dict[str, Any]:
+        key = np.asarray(self.numpy["state"]["key"], np.uint32)
+        return {**self.numpy, "state": {**self.numpy["state"], "key": key}}
+
+    def restore(self, model: BaseAlgorithm) -> None:
+        """Have everything draw again what it drew after this."""
+        version, words, gauss = self.python
+        random.setstate((version, tuple(words), gauss))
+        np.random.set_state(self._of_numpy())
+        torch.set_rng_state(torch.tensor(self.torch, dtype=torch.uint8))
+        if self.cuda is not None and model.device.type == "cuda":
+            torch.cuda.set_rng_state(torch.tensor(self.cuda, dtype=torch.uint8), model.device)
+        for env, state in zip(_environments(model), self.envs, strict=True):
+            env.np_random.bit_generator.state = state
+
+
+def _environments(model: BaseAlgorithm) -> list[Any]:
+    """Those a model plays in: one, or the tasks it learns on."""
+    return [env.env for env in getattr(model, "envs_drawn", None) or [model.env]]
+
+
+# -- the archive -----------------------------------------------------------------------------------
+
+
+def pack(
+    model: BaseAlgorithm,
+    generators: Generators | None = None,
+    learned: Mapping[str, Tensor] | None = None,
+) -> bytes:
+    """The state of a model at the beginning of a rollout, as the bytes of an archive.
+
+    Args:
+        model: whose networks, optimiser, steps and memory are kept.
+        generators: as they were there; as they are now if None.
+        learned: what its reward had learned there, see `rewards.learned.tensors`.
+    """
+    tensors = {POLICY + name: value for name, value in model.policy.state_dict().items()}
+    for number, values in model.policy.optimizer.state_dict()["state"].items():
+        tensors |= {f"{OPTIMISER}{number}.{name}": value for name, value in values.items()}
+    facts: dict[str, Any] = {
+        "format": FORMAT,
+        "num_timesteps": model.num_timesteps,
+        "n_updates": model._n_updates,
+        "generators": vars(generators or Generators.of(model)),
+        "learned": len(learned or ()),
+    }
+    tensors |= {LEARNED + name: value for name, value in (learned or {}).items()}
+    memory = getattr(model, "memory", None)
+    if memory is not None:
+        facts["owed"], facts["next"] = model._owed, memory.next  # type: ignore[attr-defined]
+        facts["remembered"] = memory.bytes <= MOST_MEMORY
+        if facts["remembered"]:
+            kept = {MEMORY + name: torch.from_numpy(v) for name, v in memory.columns().items()}
+            tensors |= kept
+    if hasattr(model, "notebook"):
+        tensors |= {NOTEBOOK + name: value for name, value in model.notebook().items()}
+    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:  # its checksums tell what is damaged
+        for name, part in ((FACTS, json.dumps(facts).encode()), (TENSORS, to_bytes(plain))):
+            archive.writestr(zipfile.ZipInfo(name), part)  # dated 1980: the same state, same bytes
+    return data.getvalue()
+
+
+class Saved:
+    """A state that was saved.
+
+    Args:
+        file: the archive.
+
+    Attributes:
+        facts: what is no tensor.
+        steps: done when it was saved.
+        generators: as they were then.
+        learned: what the reward had learned then; None if an earlier version saved it.
+
+    Raises:
+        ValueError: it is damaged, or was saved by another version.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        try:
+            with zipfile.ZipFile(file) as archive:
+                if FACTS not in archive.namelist():
+                    raise ValueError("it was saved by an earlier version")
+                self.facts: dict[str, Any] = json.loads(_member(archive, FACTS))
+                self.tensors = from_bytes(_member(archive, TENSORS))
+            if self.facts["format"] != FORMAT:
+                raise ValueError(f"it has format {self.facts['format']}, expected {FORMAT}")
+            self.steps = int(self.facts["num_timesteps"])
+            if not 0 <= self.steps < MOST_STEPS:
+                raise ValueError(f"it has {quoted(self.steps)} steps")
+            self.generators = Generators(**self.facts["generators"])
+            known = "learned" in self.facts
+            self.learned = dict(self._named(LEARNED)) if known else None
+        except DAMAGED as error:
+            raise self._unusable(error) from error
+
+    def restore(self, model: BaseAlgorithm) -> None:
+        """Put networks, optimiser, steps and memory into a model; the generators are for later.
+
+        Raises:
+            ValueError: the state is that of another model.
+        """
+        try:
+            self.generators.check(model)
+            model.policy.load_state_dict(self._named(POLICY))
+            values: dict[int, dict[str, Tensor]] = {}
+            for name, value in self._named(OPTIMISER).items():
+                number, _, kind = name.partition(".")
+                values.setdefault(int(number), {})[kind] = value
+            optimiser = model.policy.optimizer
+            _check_sizes(values, optimiser)
+            groups = optimiser.state_dict()["param_groups"]  # as the settings have them
+            optimiser.load_state_dict({"state": values, "param_groups": groups})
+            model._n_updates = int(self.facts["n_updates"])
+            memory = getattr(model, "memory", None)
+            if memory is not None and self.facts["remembered"]:
+                model._owed = float(self.facts["owed"])  # type: ignore[attr-defined]
+                arrays = {name: value.numpy() for name, value in self._named(MEMORY).items()}
+                memory.restore(arrays, int(self.facts["next"]))
+            if hasattr(model, "take_up"):
+                model.take_up(self._named(NOTEBOOK))
+        except DAMAGED as error:
+            raise self._unusable(error) from error
+        model.num_timesteps = self.steps
+
+    def _named(self, prefix: str) -> Mapping[str, Tensor]:
+        found = self.tensors.items()
+        return {k.removeprefix(prefix): v for k, v in found if k.startswith(prefix)}
+
+    def _unusable(self, error: Exception) -> ValueError:
+        told = " ".join(str(error).split())[:300] or type(error).__name__
+        return ValueError(
+            f"{self.file} cannot be resumed from ({told}); start a new run from the policy with "
+            f"--prior {self.file.parent}"
+        )
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A file of an archive, as `pack` stores it: not compressed, so no larger than the archive."""
+    found = archive.getinfo(name)
+    if found.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{name} in it is compressed")
+    if found.file_size > MOST_BYTES[name]:
+        most = MOST_BYTES[name]
+        raise ValueError(f"{name} in it has {found.file_size:,} bytes, expected {most:,} at most")
+    return archive.read(found)
+
+
+def _check_sizes(
+    values: Mapping[int, Mapping[str, Tensor]], optimiser: torch.optim.Optimizer
+) -> None:
+    """Raise ValueError unless an optimiser's numbers are of its parameters' sizes."""
+    parameters = [each for group in optimiser.param_groups for each in group["params"]]
+    for number, found in values.items():
+        if not 0 <= number < len(parameters):
+            raise ValueError(f"it has a weight number {number} of {len(parameters)}")
+        for name, value in found.items():
+            if value.shape not in ((), parameters[number].shape):
+                raise ValueError(f"{name} of weight number {number} has another size than it")

@@ -1,0 +1,1 @@
+"""Settings of the verbs: dataclasses, files and command lines."""

@@ -1,0 +1,65 @@
+"""What the commands share: reading arguments, and errors as one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import gymnasium.error
+import tyro
+
+from envs.errors import RewardError
+
+T = TypeVar("T")
+# What a person can cause and mend; anything else is a fault of ours and shows its traceback.
+LONGEST = 1000  # characters of an error; it may quote what was given
+EXPECTED = (ValueError, TypeError, OSError, RewardError, gymnasium.error.Error)
+
+
+def parse(kind: type[T], command: str, description: str | None) -> T:
+    """A dataclass from the command line; `--help` and bad arguments end the program."""
+    return tyro.cli(kind, prog=f"python -m agents.{command}", description=description)
+
+
+def run(action: Callable[[], int | None]) -> None:
+    """Do it; errors a person can mend end the program with one line and status 2."""
+    try:
+        status = action()
+    except EXPECTED as error:
+        message = " ".join(str(error).split()) or type(error).__name__
+        sys.exit(_fail(message))
+    except KeyboardInterrupt:
+        sys.exit(_fail("stopped"))
+    sys.exit(status or 0)
+
+
+def _fail(message: str) -> int:
+    message = plain(message)
+    message = message if len(message) <= LONGEST else message[: LONGEST - 1] + "…"
+    print(f"error: {message}", file=sys.stderr)
+    return 2
+
+
+def tell_changes(changed: Sequence[str]) -> None:
+    """A note on what a run did not begin with, where that does no more than change figures."""
+    for what in changed:
+        print(plain(f"note: {what} is not what the run began with"), file=sys.stderr)
+
+
+def plain(words: str) -> str:
+    """Words as they can be shown: what a terminal would obey is spelled out, as \\x1b."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)
+
+
+def new_directory(path: Path) -> Path:
+    """Make a folder for output; one with something in it is refused.
+
+    Raises:
+        ValueError: it holds files already.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise ValueError(f"{path} exists and is not empty; nothing is overwritten, name another")
+    path.mkdir(parents=True, exist_ok=True)
+    return path

@@ -1,0 +1,284 @@
+"""What happens beside learning: metrics, progress bar, saves, a stop that loses nothing."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from stable_baselines3.common.callbacks import BaseCallback
+from torch import Tensor
+from tqdm import tqdm
+
+from agents.learning.rollout import EpisodeBuffer
+from agents.runs.csv_tables import logged
+from agents.runs.directory import Run, learned_by
+from agents.runs.state import Generators
+from agents.training.monitor import Diagnostics
+from agents.training.reward_lessons import Lessons
+from pretrained.networks.network_prior import RecurrentPrior
+from rewards.likelihood import Likelihood
+from rewards.measures.statistics import distinct
+from rewards.sum import RewardSum
+
+
+class DivergedError(ValueError):
+    """A number of the log is none any more."""
+
+
+class PieceMetrics(BaseCallback):
+    """One row of metrics per rollout: return, its parts, KL to the prior, entropy, diversity.
+
+    KL and entropy are those of the policy at the actions played, so they are estimates only where
+    the actions were drawn from it: not under egreedy exploration.
+
+    Args:
+        run: whose metrics.csv is written.
+        prior: the KL is measured against it.
+        reward: the reward the buffer scores with.
+        checkpoint: the prior's name; if the reward holds its likelihood, that is used again.
+        diagnostics: further columns, and warnings.
+        lessons: terms of the reward that learn, once for each rollout.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        prior: RecurrentPrior,
+        reward: RewardSum,
+        checkpoint: str,
+        diagnostics: Diagnostics | None = None,
+        lessons: Lessons | None = None,
+    ) -> None:
+        super().__init__()
+        self.run, self.prior, self.diagnostics = run, prior, diagnostics
+        self.lessons = lessons
+        term = reward.terms.get("prior")
+        same = term and isinstance(term.fn, Likelihood) and term.fn.name == checkpoint
+        self.likelihood = term if term and same and term.weight else None
+        self.floor = float(getattr(self.likelihood and self.likelihood.fn, "floor", 0.0))
+        self.row: dict[str, float] = {}
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        buffer: EpisodeBuffer = self.model.rollout_buffer  # type: ignore[attr-defined]
+        score = buffer.score()
+        free = score.task.free.T.reshape(-1)  # in writing order
+        policy_nats = buffer.by_piece(buffer.log_probs)[:, free].mean()
+        by_step = self._prior_nats(buffer).swapaxes(1, 2).reshape(score.batch, -1)
+        prior_nats = by_step[:, free].mean()
+        parts = {name: float(v.sum(axis=(1, 2)).mean()) for name, v in buffer.parts.items()}
+        total = sum(parts.values())
+        self.row = {
+            "steps": self.num_timesteps,
+            "return": total,
+            "rules": total - parts.get("prior", 0.0),
+            "prior": parts.get("prior", 0.0),
+            "kl": float(policy_nats - prior_nats),
+            "c": float(buffer.c),
+            "entropy": float(-policy_nats),
+            "distinct": distinct(score) / score.batch,
+            "explained_variance": _explained(buffer.values, buffer.returns),
+        }
+        self.row |= {f"reward/{name}": value for name, value in parts.items()}
+        if self.lessons is not None:
+            self.row |= self.lessons.update(
+                score, self.num_timesteps
+            )  # the rollout is paid: it counts from the next
+        if self.diagnostics is not None:
+            self.row |= self.diagnostics.measure(score) | {"distinct": self.row["distinct"]}
+        learned = [name for name in self.row if not name.startswith("unrewarded/")]
+        bad = [name for name in learned if not np.isfinite(self.row[name])]
+        if bad:
+            raise DivergedError(
+                f"{bad[0]} is {self.row[bad[0]]} at step {self.num_timesteps:,}: learning has "
+                "diverged. Try a smaller --learning-rate, or --resume from the last save"
+            )
+        self.run.append_metrics(self.row)
+        if self.diagnostics is not None:
+            known = len(self.diagnostics.warnings)
+            row = {name: logged(value) for name, value in self.row.items()}  # as one resumed reads
+            self.diagnostics.watch(self.num_timesteps, row)
+            if len(self.diagnostics.warnings) > known:
+                self.run.write_warnings(self.diagnostics.warnings)
+        for name, value in self.row.items():
+            self.logger.record(name if "/" in name else f"pieces/{name}", value)
+
+    def _prior_nats(self, buffer: EpisodeBuffer) -> npt.NDArray[np.float32]:
+        """log p (pieces, V, T) under the prior; the reward's own where its floor cut nothing."""
+        if self.likelihood is not None:
+            nats = (buffer.parts["prior"] / self.likelihood.factor).astype(np.float32)
+            if nats.min() > self.floor + 1e-3:
+                return nats
+        return self.prior.log_prob(buffer.score())
+
+
+def _explained(values: np.ndarray, returns: np.ndarray) -> float:
+    spread = float(returns.var())
+    return 1 - float((returns - values).var()) / spread if spread else 0.0
+
+
+class ProgressBar(BaseCallback):
+    """A tqdm bar with the return, its two parts and the KL.
+
+    Args:
+        metrics: where the numbers come from.
+        total: steps at the end of the run.
+        show: whether to draw it.
+    """
+
+    def __init__(self, metrics: PieceMetrics, total: int, show: bool) -> None:
+        super().__init__()
+        self.metrics, self.total, self.show = metrics, total, show
+        self.bar: Any = None
+
+    def _on_training_start(self) -> None:
+        self.bar = tqdm(
+            total=self.total,
+            initial=self.model.num_timesteps,
+            disable=not self.show,
+            unit=" steps",
+            unit_scale=True,
+            mininterval=0.5 if sys.stderr.isatty() else 10,
+            dynamic_ncols=True,
+        )
+
+    def _on_step(self) -> bool:
+        self.bar.update(self.training_env.num_envs)
+        return True
+
+    def _on_rollout_end(self) -> None:
+        row = self.metrics.row
+        self.bar.set_postfix_str(
+            f"return {row['return']:.1f} = rules {row['rules']:.1f} + prior {row['prior']:.1f}, "
+            f"KL {row['kl']:.3f}",
+            refresh=False,
+        )
+
+    def _on_training_end(self) -> None:
+        self.bar.close()
+
+
+class Saver(BaseCallback):
+    """Save the run when it begins, at intervals, and where it ends.
+
+    A state is that at the beginning of a rollout, so a run that is resumed draws again what a
+    broken rollout had drawn. To be the last of the callbacks: what others do at the beginning of a
+    rollout is done before it is saved, and what they do at its end before the weights move.
+
+    Args:
+        run: where to.
+        every: environment steps between saves; -1 for none along the way.
+        generators: of a run that is resumed: they are put back as its first rollout begins.
+    """
+
+    def __init__(self, run: Run, every: int, generators: Generators | None = None) -> None:
+        super().__init__()
+        self.run, self.every, self.resumed = run, every, generators
+        self.last = -1  # steps at the last save; none yet
+        self.steps = 0  # at the beginning of the rollout
+        self.generators: Generators | None = None  # there
+        self.learned: dict[str, Tensor] = {}  # by the reward until there
+        self.unmoved = False  # whether the weights are those of that moment
+
+    def _on_training_start(self) -> None:
+        if self.resumed is not None:
+            self.last = self.model.num_timesteps
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:  # all gradient steps of the last rollout are done
+        if self.resumed is not None:
+            self.resumed.restore(self.model)
+            self.resumed = None
+        self._look()
+        if self.last < 0 or 0 < self.every <= self.steps - self.last:
+            self.save()
+
+    def _on_rollout_end(self) -> None:
+        self.unmoved = False
+
+    def _on_training_end(self) -> None:
+        if not self.unmoved:  # the last rollout was learned from, and not broken off
+            self._look()
+
+    def _look(self) -> None:
+        self.steps, self.unmoved = self.model.num_timesteps, True
+        self.generators = Generators.of(self.model)
+        self.learned = learned_by(self.model)
+
+    @property
+    def told(self) -> str:
+        """What is left of a run that cannot be written any more."""
+        if self.last < 0:
+            return f"Nothing was saved yet; --resume {self.run.path} begins anew from its settings"
+        return f"The save at {self.last:,} steps stays; go on with --resume {self.run.path}"
+
+    def save(self) -> None:
+        """Save the beginning of the rollout; amid gradient steps the last save stays instead.
+
+        Raises:
+            ValueError, OSError: as `Run.save`.
+        """
+        if self.unmoved:
+            self.model.num_timesteps = self.steps  # the cells of a broken rollout taught nothing
+            self.run.save(self.model, self.generators, self.learned)
+            self.last = self.steps
+
+
+class Anneal(BaseCallback):
+    """Moves the weight of the entropy linearly along the run.
+
+    A low weight lets an agent find what is rare under the prior, such as a motif that comes back;
+    a higher one later has it find that in many ways.
+
+    Args:
+        first: weight at the beginning.
+        last: weight from `share` of the run on.
+        steps: of the run.
+        share: of the run along which the weight moves.
+    """
+
+    def __init__(self, first: float, last: float, steps: int, share: float = 0.6) -> None:
+        super().__init__()
+        self.first, self.last, self.steps, self.share = first, last, steps, share
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        done = min(1.0, self.num_timesteps / (self.share * self.steps))
+        entropy = self.first + done * (self.last - self.first)
+        self.model.rollout_buffer.entropy = entropy  # type: ignore[attr-defined]
+
+
+class Interrupt(BaseCallback):
+    """Ctrl-C or SIGTERM ends the run between two steps, so that it can be saved; again, at once."""
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0  # number of the signal
+        self._before: dict[int, Any] = {}
+
+    def _on_training_start(self) -> None:
+        self._before = {number: signal.signal(number, self._note) for number in self.SIGNALS}
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.asked = number
+        self.release()
+
+    def _on_step(self) -> bool:
+        return not self.asked
+
+    def release(self) -> None:
+        """Have the signals do what they did before."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,228 @@
+"""A training run: prepare, learn, report."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from agents.settings.config import TrainConfig, for_budget, to_toml
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.callbacks import BaseCallback
+    from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+    from agents.runs.directory import Run
+    from agents.runs.state import Generators
+    from envs.music.task import Task
+    from pretrained.networks.network_prior import RecurrentPrior
+    from rewards.sum import RewardSum
+
+
+class Job(NamedTuple):
+    """Everything that takes part in a training."""
+
+    config: TrainConfig
+    task: Task
+    prior: RecurrentPrior
+    reward: RewardSum
+    mask: RewardSum | None
+    model: OnPolicyAlgorithm
+
+
+def prepare(config: TrainConfig) -> Job:
+    """Load, check and build what the settings name.
+
+    Raises:
+        ValueError, TypeError, OSError, RewardError: something cannot be had, or does not fit.
+    """
+    import torch
+
+    from agents.algorithms import registry as algorithms
+    from agents.composing.masks import read_masks
+    from agents.learning.vec_env import CompositionVecEnv, make_env
+    from agents.training.varied_tasks import learn_on, varied
+    from pretrained.checkpoint import load
+    from rewards.build import build
+
+    algorithms.check_settings(config)
+    if config.device.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"--device {config.device}: torch finds no GPU here; use cpu or auto")
+    if config.device == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("--device mps: torch finds no such GPU here; use cpu or auto")
+    torch.set_num_threads(config.threads)
+    reward = build(config.reward_spec)
+    mask = read_masks(config.mask, reward) if config.mask else None
+    env = CompositionVecEnv(make_env(config, config.n_envs), mask)
+    task = env.env.task
+    prior = load(config.prior, task)
+    reward.prepare(task)
+    start = load(config.start, task) if config.start else prior
+    model = algorithms.make(config, env, start, reward)
+    tasks = varied(config) if config.vary else []
+    for each in tasks:
+        prior.require(each.env.task)
+        reward.prepare(each.env.task)
+    if tasks:
+        learn_on(model, tasks)
+    longest = max(each.env.task.steps for each in tasks or [env])
+    if told := algorithms.small_batch(config, longest):
+        print(f"note: {told}", file=sys.stderr)
+    return Job(config, task, prior, reward, mask, model)
+
+
+def learn(run: Run, job: Job, generators: Generators | None = None) -> int:
+    """Train to the end, or until Ctrl-C or SIGTERM; save either way.
+
+    Args:
+        run: where to.
+        job: what takes part.
+        generators: of a run that is resumed.
+
+    Returns:
+        the exit status: 0 at the end, 128 and the signal's number if it was stopped before.
+
+    Raises:
+        OSError: the run cannot be written any more; its last save stays.
+        ValueError: learning has diverged; the last save stays.
+    """
+    from stable_baselines3.common.logger import configure
+
+    from agents.runs.curve import PARTS
+    from agents.training.callbacks import (
+        Anneal,
+        DivergedError,
+        Interrupt,
+        PieceMetrics,
+        ProgressBar,
+        Saver,
+    )
+    from agents.training.kl import KLController
+    from agents.training.monitor import Diagnostics, Evaluator, find_judge
+    from agents.training.reward_lessons import Lessons
+
+    config, model, task, reward = job.config, job.model, job.task, job.reward
+    model.set_logger(configure(str(run.path), ["tensorboard"] if config.tensorboard else []))
+    watch = Diagnostics(task, reward, find_judge(task)) if config.judge else None
+    if watch is not None:
+        watch.remember(run.read_metrics(needed=PARTS), run.warnings)  # of a run that is resumed
+        run.write_warnings(watch.warnings)
+    lessons = Lessons(reward, config.seed)
+    lessons.prepare(task)
+    metrics = PieceMetrics(run, job.prior, reward, config.prior, watch, lessons)
+    interrupt = Interrupt()
+    bar = ProgressBar(metrics, config.n_timesteps, config.progress)
+    saver = Saver(run, config.save_freq, generators)
+    beside: list[BaseCallback] = [interrupt, metrics, bar]
+    if config.last_entropy != config.entropy:
+        beside.append(Anneal(config.entropy, config.last_entropy, config.n_timesteps))
+    if config.eval_freq > 0:
+        beside.append(Evaluator(run, task, reward, config, job.mask))
+    if config.kl_budget:
+        beside.append(KLController(metrics, config.kl_budget))
+    left = max(0, config.n_timesteps - model.num_timesteps)
+    try:
+        model.learn(left, callback=[*beside, saver], reset_num_timesteps=False)
+        saver.save()
+    except DivergedError:
+        raise
+    except OSError as error:
+        raise OSError(f"{error}. {saver.told}") from error
+    except BaseException:
+        saver.save()
+        raise
+    finally:
+        interrupt.release()
+    return 0 if model.num_timesteps >= config.n_timesteps else 128 + interrupt.asked
+
+
+def report(run: Run, job: Job) -> None:
+    """The table, the melodies and the learning curve."""
+    from agents.composing.melody_files import write_pieces
+    from agents.evaluating.comparison import KL, as_json, compare, table
+    from agents.evaluating.sampling import sample_many
+    from agents.runs import curve
+    from agents.training.kl import verdict
+    from envs.durable_files import write_atomic
+
+    config, task, prior, reward, mask, model = job
+    agent = model.policy.as_prior()  # type: ignore[operator]
+    drawn = config.eval_pieces, config.seed + 1
+    columns = compare(agent, prior, task, *drawn, mask=mask, reward=reward)
+    text = table(columns, config.eval_pieces, task)
+    print("\n" + text)
+    facts: dict[str, Any] = {"pieces": config.eval_pieces, "steps": model.num_timesteps}
+    missed = verdict(columns["agent"][KL], config.kl_budget) if config.kl_budget else ""
+    if missed:
+        print(f"\nwarning: {missed}")
+        facts["kl_budget"] = missed
+    write_atomic(run.path / "report.txt", text + "\n")
+    curve.draw(run.read_metrics(needed=curve.PARTS), run.path / "learning_curve.png")
+    if config.samples:
+        run.check_samples()
+        run.samples.mkdir(exist_ok=True)
+        score = sample_many(agent, task, config.samples, config.seed, mask=mask)
+        write_pieces(score, run.samples, reward)
+    write_atomic(run.path / "report.json", as_json(facts, columns))  # says that the run is done
+    print(f"\n{run.path}: policy, learning curve and {config.samples} melodies")
+
+
+def check_resumable(run: Run, config: TrainConfig) -> None:
+    """Raise ValueError if the settings are not those of a run that goes on."""
+    before = run.config
+    for name in ("algo", "env", "task", "vary", "mask", "reward", "prior", "start"):
+        if getattr(config, name) != getattr(before, name):
+            raise ValueError(
+                f"{run.path} was begun with another {name}: {getattr(before, name)!r}; "
+                f"start a new run from its policy with --prior {run.path}"
+            )
+
+
+def train(config: TrainConfig, resume: Path | None = None) -> int:
+    """The main job. Returns the exit status: 130 or 143 if it was stopped before the end."""
+    from agents.runs.directory import Run
+    from agents.runs.run_lock import only_one
+
+    config = for_budget(config)
+    with ExitStack() as held:
+        if resume is None:
+            Run.check_free(config)  # before the work
+            job = prepare(config)
+            run = Run.create(config)
+            held.enter_context(only_one(run.path))
+        else:
+            run = Run(resume)
+            held.enter_context(only_one(run.path))
+            check_resumable(run, config)
+            job = prepare(config)
+        return _carry_out(run, job)
+
+
+def _carry_out(run: Run, job: Job) -> int:
+    """Begin or go on, learn, report."""
+    from agents.settings.trust import code_of
+    from envs.durable_files import write_atomic
+    from pretrained.checkpoint import locate
+
+    config, model = job.config, job.model
+    run.check_provenance(locate(config.prior), job.reward)
+    generators = run.restore(model)
+    if run.reported >= model.num_timesteps >= config.n_timesteps:
+        raise ValueError(
+            f"{run.path} has done its {model.num_timesteps:,} steps; give a larger -n to go on"
+        )
+    if config != run.config:
+        write_atomic(run.config_file, to_toml(config))  # it may run longer now
+    if not run.provenance_file.is_file():
+        run.write_provenance(locate(config.prior), job.reward)
+    print(f"{run.path}: {config.algo} on {config.env}, {config.n_timesteps:,} steps", flush=True)
+    if model.num_timesteps < config.n_timesteps and (status := learn(run, job, generators)):
+        trust = " --trust" if code_of(config) else ""
+        print(
+            f"\nstopped at {model.num_timesteps:,} of {config.n_timesteps:,} steps, all saved; "
+            f"go on with: python -m agents.train --resume {run.path}{trust}"
+        )
+        return status
+    report(run, job)
+    return 0

@@ -1,0 +1,163 @@
+"""What watches a run from outside its reward: a held-out judge, diversity, evaluations."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from stable_baselines3.common.callbacks import BaseCallback
+from tqdm import tqdm
+
+from pretrained.checkpoint import notes
+from pretrained.ngrams.judge import Judge, load_judge
+from rewards.learned import learners
+from rewards.measures.diversity import diversity
+from rewards.measures.hacking import HackingMonitor, held_out_rules, rule_means
+
+if TYPE_CHECKING:
+    from agents.runs.directory import Run
+    from agents.settings.config import TrainConfig
+    from envs.music.score import Score
+    from envs.music.task import Task
+    from rewards.sum import RewardSum
+
+PIECES = 64  # of a rollout that are looked at
+PAIRS = 500  # of them whose edit distance is taken
+WATCHED = ("judge", "distinct", "vendi", "edit_distance", "interval_entropy", "rhythm_entropy")
+
+
+def find_judge(task: Task) -> Judge | None:
+    """The held-out judge of a task, None where it cannot be had; says why."""
+    try:
+        return load_judge(task.codec)
+    except (ValueError, FileNotFoundError) as error:
+        print(f"no held-out judge: {error}", file=sys.stderr)
+        return None
+
+
+class Diagnostics:
+    """Columns of the training log that the reward does not see, and a warning when they fall.
+
+    judge: nats per note under a model of another corpus, see `pretrained.ngrams.judge`.
+    distinct, edit_distance, ...: see `rewards.measures.diversity.diversity`.
+    unrewarded/NAME: means of the rules that the reward does not pay for.
+
+    Args:
+        task: of the pieces.
+        reward: what is learned.
+        judge: the held-out judge, or None to do without.
+    """
+
+    def __init__(self, task: Task, reward: RewardSum, judge: Judge | None) -> None:
+        self.judge = judge
+        self.rules = held_out_rules(reward)
+        self.monitor = HackingMonitor()
+        self.warnings: list[str] = []
+        if judge is not None:
+            judge.require(task)
+
+    def measure(self, score: Score) -> dict[str, float]:
+        """The columns for finished pieces, of which the first few are looked at."""
+        few = score[:PIECES]
+        found = {} if self.judge is None else {"judge": self.judge.per_note(few)}
+        varied = diversity(few, pairs=PAIRS)
+        found |= {name: varied[name] for name in WATCHED if name in varied}
+        means = rule_means(few, self.rules)
+        return found | {f"unrewarded/{name}": value for name, value in means.items()}
+
+    def remember(self, columns: Mapping[str, Sequence[float]], told: Sequence[str] = ()) -> None:
+        """Take note of the log of a run that is resumed, without a word on it.
+
+        Args:
+            columns: of its metrics.csv.
+            told: what it was warned of, for a log that cannot be read again.
+        """
+        watched = [name for name in WATCHED if name != "judge" or self.judge is not None]
+        expected = {*watched, *(f"unrewarded/{name}" for name in self.rules)}
+        seen = {name for name in columns if name in WATCHED or name.startswith("unrewarded/")}
+        if seen != expected:  # begun with other columns: what was before cannot be compared
+            self.warnings = list(told)
+            return
+        for values in zip(*columns.values(), strict=True):
+            row = dict(zip(columns, values, strict=True))
+            if warning := self._update(int(row["steps"]), row):
+                self.warnings.append(warning)
+
+    def watch(self, steps: int, row: Mapping[str, float]) -> None:
+        """Look at a row of the log; a warning goes to the terminal and into `warnings`."""
+        told = self._update(steps, row)
+        if told:
+            self.warnings.append(told)
+            tqdm.write(f"warning: {told}", file=sys.stderr)
+
+    def _update(self, steps: int, row: Mapping[str, float]) -> str:
+        watched = {name: row[name] for name in WATCHED if name in row}
+        prefix = "unrewarded/"
+        rules = {k.removeprefix(prefix): v for k, v in row.items() if k.startswith(prefix)}
+        return self.monitor.update(steps, row["return"], watched, rules)
+
+
+class Evaluator(BaseCallback):
+    """Draws fresh pieces at intervals and keeps the best policy, as best.safetensors.
+
+    The best is that of the highest `agents.evaluating.sampling.objective`; each evaluation is a
+    row of evaluations.csv. Under a KL budget, or with a reward that learns, the objective moves,
+    and no policy is called the best.
+
+    Args:
+        run: where they go.
+        task: of the pieces.
+        reward: what is learned.
+        config: how often, on how many pieces, with which weights in the end.
+        mask: what the agent plays behind, if anything.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        task: Task,
+        reward: RewardSum,
+        config: TrainConfig,
+        mask: RewardSum | None = None,
+    ) -> None:
+        super().__init__()
+        self.run, self.task, self.reward = run, task, reward
+        self.config, self.mask = config, mask
+        done = run.read_metrics(run.evaluations_file, ("steps",)).get(
+            "steps", []
+        )  # of a run that is resumed
+        self.last = int(done[-1]) if done else 0
+        self.best = -float("inf")
+        if run.best_file.is_file():
+            self.best = float(notes(run.best_file)["objective"])
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:  # all gradient steps of the last rollout are done
+        if self.num_timesteps - self.last >= self.config.eval_freq:
+            self.last = self.num_timesteps
+            self.evaluate()
+
+    def evaluate(self) -> None:
+        """Draw, score, write a row, keep the policy if it is the best so far."""
+        from agents.evaluating.sampling import objective, sample_many
+
+        config = self.config
+        agent = self.model.policy.as_prior()  # type: ignore[operator]
+        score = sample_many(agent, self.task, config.eval_episodes, config.seed + 1, mask=self.mask)
+        paid = {
+            name: float(values.sum(axis=(1, 2)).mean())
+            for name, values in self.reward.breakdown(score).items()
+        }
+        reached = objective(agent, score, self.reward, config, self.mask)
+        row = {"steps": self.num_timesteps, "objective": reached, "return": sum(paid.values())}
+        row |= {f"reward/{name}": value for name, value in paid.items()}
+        self.run.append_metrics(row, self.run.evaluations_file)
+        for name, value in row.items():
+            self.logger.record(f"eval/{name}", value)
+        if reached > self.best and not config.kl_budget and not any(learners(self.reward)):
+            self.best = reached
+            facts = {"steps": self.num_timesteps, "objective": reached}
+            self.model.policy.export(self.run.best_file, facts)  # type: ignore[operator]

@@ -1,0 +1,1 @@
+"""Facts about music: keys, metres, tasks, scores and pieces."""

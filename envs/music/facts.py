@@ -1,0 +1,180 @@
+"""Facts: what stands in a score's cells and where, each worked out once and read-only.
+
+Facts have shape (B, V, T), or what broadcasts to it, on a whole score, and (B, 1, 1) seen at one
+cell. They depend on cells written up to theirs and on no later one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from envs.music.codec import FIRST_PITCH, HOLD, REST
+from envs.music.tape import Array, Store, freeze
+
+if TYPE_CHECKING:
+    from envs.music.task import Task
+
+
+class Facts:
+    """The facts of a Score, which adds how cells are written and looked at."""
+
+    task: Task
+    n_written: int
+    _store: Store
+    _at: Any  # None: all cells; int: one cell; array (B, V, T): a cell for each cell
+    finished: Any
+    _look: Callable[[Array], Array]
+    scan: Callable[..., tuple[Array, ...]]
+
+    # -- where a cell is -------------------------------------------------------------------------
+
+    @cached_property
+    def cell(self) -> Array:
+        """Time index of each cell seen, broadcastable to the facts."""
+        if self._at is None:
+            return freeze(np.arange(self.task.cells)[None, None])
+        shape = np.shape(self._at) or (1, 1, 1)
+        return freeze(np.asarray(self._at // self.task.voices).reshape(shape))
+
+    @cached_property
+    def voice(self) -> Array:
+        """Index of each cell's voice, from 0, broadcastable to the facts."""
+        if self._at is None:
+            return freeze(np.arange(self.task.voices)[None, :, None])
+        shape = np.shape(self._at) or (1, 1, 1)
+        return freeze(np.asarray(self._at % self.task.voices).reshape(shape))
+
+    @cached_property
+    def bar(self) -> Array:
+        """Index of the bar, from 0; -1 in a pickup."""
+        return freeze((self.cell - self.task.pickup) // self.task.bar_cells)
+
+    @cached_property
+    def cell_in_bar(self) -> Array:
+        """Cells since the bar line."""
+        return freeze((self.cell - self.task.pickup) % self.task.bar_cells)
+
+    @cached_property
+    def beat(self) -> Array:
+        """Beat of the bar as a number from 0; 0.5 is half-way to the second beat."""
+        return freeze(self.cell_in_bar / self.task.beat_cells)
+
+    @cached_property
+    def level(self) -> Array:
+        """How weak the place in the metre is: 0 the bar line, then half bars, beats, halves ..."""
+        levels = np.array(self.task.meter.levels(self.task.grid), np.int16)
+        return freeze(levels[self.cell_in_bar])
+
+    @cached_property
+    def is_last(self) -> Array:
+        """Whether the cell is the last of its voice."""
+        return freeze(self.cell == self.task.cells - 1)
+
+    # -- what a cell holds -----------------------------------------------------------------------
+
+    @cached_property
+    def tokens(self) -> Array:
+        """int16: the page. -1 where neither written nor given."""
+        if self._at is not None:
+            return self._look(self._store.tokens)
+        page = self._store.given.copy()
+        page[: self.n_written] = self._store.tokens[: self.n_written]
+        shape = (self.task.cells, self.task.voices, -1)
+        return freeze(page.reshape(shape).transpose(2, 1, 0))
+
+    @cached_property
+    def written(self) -> Array:
+        """bool: whether a cell is committed."""
+        voice = np.arange(self.task.voices)[None, :, None]
+        order = self.cell * self.task.voices + (voice if self._at is None else 0)
+        done = order < self.n_written if self._at is None else np.ones_like(order, bool)
+        return freeze(np.broadcast_to(done, self.tokens.shape))
+
+    def _here(self, fact: Array) -> Array:
+        """A fact of tokens, False where the cell is not committed."""
+        whole = self._at is None and not self.finished
+        return freeze(fact & self.written if whole else fact)
+
+    @cached_property
+    def onset(self) -> Array:
+        """bool: a note begins here."""
+        return self._here(self.tokens >= FIRST_PITCH)
+
+    @cached_property
+    def hold(self) -> Array:
+        """bool: nothing new happens here."""
+        return self._here(self.tokens == HOLD)
+
+    @cached_property
+    def rest(self) -> Array:
+        """bool: a note ends here and silence begins."""
+        return self._here(self.tokens == REST)
+
+    @cached_property
+    def _previous(self) -> tuple[Array, ...]:
+        if self.n_written == 0:
+            nothing = np.full(self.tokens.shape, -1, np.int16)
+            return freeze(nothing), freeze(nothing)
+        facts = self.scan(_follow_onsets, (np.int16(-1), np.int16(-1)))
+        if self._at is not None or self.finished:
+            return facts
+        return tuple(freeze(np.where(self.written, fact, np.int16(-1))) for fact in facts)
+
+    @property
+    def previous_onset(self) -> Array:
+        """int16: time index of the last onset before this cell, -1 if there is none."""
+        return self._previous[0]
+
+    @property
+    def previous_pitch(self) -> Array:
+        """int16: MIDI pitch of the last onset before this cell, -1 if there is none."""
+        return self._previous[1]
+
+    @cached_property
+    def pitch(self) -> Array:
+        """int16: MIDI pitch of the last onset up to this cell, -1 before the first note."""
+        own = self.tokens + np.int16(self.task.codec.low - FIRST_PITCH)
+        return freeze(np.where(self.onset, own, self.previous_pitch))
+
+    @cached_property
+    def interval(self) -> Array:
+        """int16: semitones from the previous onset, at an onset that has one; elsewhere 0."""
+        moves = self.onset & (self.previous_pitch >= 0)
+        return freeze(np.where(moves, self.pitch - self.previous_pitch, np.int16(0)))
+
+    @cached_property
+    def degree(self) -> Array:
+        """int16: semitones of `pitch` above the tonic below it, 0..11; -1 before the first note."""
+        above = (self.pitch - np.int16(self.task.key.pitch_class)) % np.int16(12)
+        return freeze(np.where(self.pitch >= 0, above, np.int16(-1)))
+
+    @cached_property
+    def in_scale(self) -> Array:
+        """bool: the cell starts a note of the key's scale, or starts none."""
+        outside = [pc not in self.task.key.pitch_classes for pc in range(12)]
+        return freeze(~(self.onset & np.array(outside)[self.pitch % 12]))
+
+    @cached_property
+    def in_chord(self) -> Array:
+        """bool: the cell starts a note of the chord that the task has there, or starts none."""
+        tones = self.task.chord_tones[self.cell, self.pitch % 12]
+        return freeze(~self.onset | tones)
+
+    @cached_property
+    def phrase_end(self) -> Array:
+        """bool: the cell is the last of a phrase."""
+        return freeze(self.task.phrase_ends[self.cell])
+
+
+def _follow_onsets(state: tuple[Array, ...], here: Any) -> tuple[tuple[Array, ...], Any]:
+    """Time and pitch of the last onset before each cell."""
+    onset, pitch = state
+    tokens = here.tokens
+    began = tokens >= FIRST_PITCH
+    cell = np.int16(here._at // here.task.voices)
+    now = tokens + np.int16(here.task.codec.low - FIRST_PITCH)
+    return (np.where(began, cell, onset), np.where(began, now, pitch)), (onset, pitch)

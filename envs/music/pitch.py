@@ -1,0 +1,77 @@
+"""Facts of music theory: note names, keys and scales, metres, interval names, spelling.
+
+Pitches are MIDI numbers (middle C, C4, is 60); pitch classes count semitones above C.
+"""
+
+from __future__ import annotations
+
+import re
+
+from envs.errors import quoted
+
+LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+ACCIDENTALS = {"": 0, "#": 1, "##": 2, "b": -1, "bb": -2, "♯": 1, "♭": -1}
+INTERVAL_NAMES = (
+    "unison",
+    "minor second",
+    "major second",
+    "minor third",
+    "major third",
+    "fourth",
+    "tritone",
+    "fifth",
+    "minor sixth",
+    "major sixth",
+    "minor seventh",
+    "major seventh",
+    "octave",
+)
+_NOTE = re.compile(r"([A-Ga-g])(##|bb|#|b|♯|♭)?(-?\d{1,4})")
+_FIFTHS_ORDER = "FCGDAEB"
+
+
+def parse_pitch(name: str | int) -> int:
+    """MIDI number of a note name such as 'C4', 'F#3' or 'Bb5'; a number passes through.
+
+    Raises:
+        ValueError: not a note name, or outside MIDI 0..127.
+    """
+    if isinstance(name, str):
+        match = _NOTE.fullmatch(name.strip())
+        if match is None:
+            raise ValueError(
+                f"{quoted(name)} is not a pitch; expected a note and octave such as 'C4'"
+            )
+        letter, accidental, octave = match.groups()
+        pitch = 12 * (int(octave) + 1) + LETTERS[letter.upper()] + ACCIDENTALS[accidental or ""]
+    elif isinstance(name, bool) or not hasattr(name, "__index__"):
+        raise TypeError(f"a pitch is a name such as 'C4' or a MIDI number, got {quoted(name)}")
+    else:
+        pitch = name.__index__()
+    if not 0 <= pitch <= 127:
+        raise ValueError(f"pitch {quoted(name)} is MIDI {pitch}; expected 0..127 (C-1 to G9)")
+    return pitch
+
+
+def parse_range(text: str) -> tuple[int, int]:
+    """Lowest and highest MIDI pitch of a range such as 'C3-B5'."""
+    low, dash, high = text.strip().rpartition("-")
+    if not dash:
+        raise ValueError(f"{quoted(text)} is not a range; expected lowest-highest, such as 'C3-B5'")
+    return parse_pitch(low), parse_pitch(high)
+
+
+def line_of_fifths_name(fifths: int) -> str:
+    """Letter and accidentals at a place on the line of fifths (F = -1, C = 0, G = 1)."""
+    count, index = divmod(fifths + 1, 7)
+    return _FIFTHS_ORDER[index] + ("#" * count if count >= 0 else "b" * -count)
+
+
+def interval_name(semitones: int) -> str:
+    """'major third' for 4 or -4; larger ones count octaves."""
+    size = abs(int(semitones))
+    if size <= 12:
+        return INTERVAL_NAMES[size]
+    octaves, rest = divmod(size, 12)
+    plus = f" and a {INTERVAL_NAMES[rest]}" if rest else ""
+    return ("octave" if octaves == 1 else f"{octaves} octaves") + plus

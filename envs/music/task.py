@@ -1,0 +1,235 @@
+"""Task: what is to be composed. Key, metre, bars, range, voices and cells given in advance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from envs.errors import quoted
+from envs.music.chords import Chord, parse_chords
+from envs.music.codec import FIRST_PITCH, HOLD, MAX_GRID, UNWRITTEN, Codec
+from envs.music.key import Key
+from envs.music.meter import Meter
+from envs.music.phrases import Phrase, parse_phrases
+from envs.music.pitch import parse_pitch
+from envs.music.tape import freeze
+
+MAX_BARS = 64
+MAX_CELLS = 4096  # of one voice
+MAX_VOICES = 8
+BARS_TO_A_NUMBER = 16
+# What each number of an observation's "context" means; all are counts or MIDI numbers.
+CONTEXT = (
+    "cell",  # time index of the cell to be written next
+    "cells",  # cells of the piece, per voice
+    "cell_in_bar",
+    "bar_cells",
+    "beat_cells",
+    "voice",
+    "voices",
+    "tonic",  # pitch class
+    "low",
+    "high",
+    "home",  # pitch class of the major key that has the key signature
+    # Bars that end a phrase, 16 of them to a number: bit 0 for the first of the 16.
+    *(f"phrase_ends_{first}" for first in range(0, MAX_BARS, BARS_TO_A_NUMBER)),
+)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A page to fill. The default is the reference episode: two bars of 4/4 in sixteenths.
+
+    Attributes:
+        key: 'C major' and so on.
+        meter: '4/4', '6/8', ...
+        bars: number of bars, 1..64.
+        low, high: range as MIDI numbers or note names, both inclusive.
+        grid: cells per quarter note.
+        voices: number of voices.
+        given: tokens (voices, cells) that are fixed in advance, -1 where the composer is free;
+            () for none.
+        pickup: cells before the first bar line, less than a bar; the last bar is shorter by them.
+        chords: harmony, see `envs.music.chords.parse_chords`; '' for none.
+        phrases: plan of the form, see `envs.music.phrases.parse_phrases`; '' for one phrase.
+    """
+
+    key: Key = field(default_factory=lambda: Key("C"))
+    meter: Meter = field(default_factory=lambda: Meter(4, 4))
+    bars: int = 2
+    low: int = 48
+    high: int = 83
+    grid: int = 4
+    voices: int = 1
+    given: tuple[tuple[int, ...], ...] = ()
+    pickup: int = 0
+    chords: str = ""
+    phrases: str = ""
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__  # frozen: text is read into its type here, once
+        put(self, "key", Key.parse(self.key))
+        put(self, "meter", Meter.parse(self.meter))
+        put(self, "low", parse_pitch(self.low))
+        put(self, "high", parse_pitch(self.high))
+        for name, most in (("bars", MAX_BARS), ("voices", MAX_VOICES), ("grid", MAX_GRID)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+                raise TypeError(f"{name}: expected a whole number, got {quoted(value)}")
+            if not 1 <= value <= most:
+                raise ValueError(f"{name}={quoted(value)}: expected 1..{most}")
+        if self.low > self.high:
+            low, high = (self.key.pitch_name(pitch) for pitch in (self.low, self.high))
+            raise ValueError(f"range: the lowest pitch {low} is above the highest, {high}")
+        if self.bars * self.meter.bar_cells(self.grid) > MAX_CELLS:
+            raise ValueError(f"the piece has {self.cells} cells, expected at most {MAX_CELLS}")
+        if not 0 <= self.pickup < self.bar_cells:
+            raise ValueError(
+                f"pickup={quoted(self.pickup)}: expected 0 to {self.bar_cells - 1} cells, "
+                "less than a bar"
+            )
+        _ = self.phrase_plan, self.harmony  # read once, so that nonsense is refused here
+        if len(self.given):
+            try:
+                page = np.array([[int(token) for token in voice] for voice in self.given])
+            except (TypeError, ValueError):
+                raise ValueError(
+                    "given cells: expected a row of tokens for each voice, all of one length"
+                ) from None
+            put(self, "given", tuple(tuple(row) for row in page.tolist()))
+            if page.shape != (self.voices, self.cells):
+                raise ValueError(
+                    f"given cells have shape {page.shape}, expected {(self.voices, self.cells)}"
+                )
+            self.check_tokens(page, "given cells")
+            begun = np.maximum.accumulate(page >= FIRST_PITCH, axis=1)
+            if ((page == HOLD) & ~begun).any():
+                raise ValueError("given cells: a hold (1) needs a given note before it")
+
+    @cached_property
+    def codec(self) -> Codec:
+        """The vocabulary, see `Codec.around`."""
+        return Codec.around(self.low, self.high, self.grid)
+
+    @cached_property
+    def bar_cells(self) -> int:
+        """Cells of one bar."""
+        return self.meter.bar_cells(self.grid)
+
+    @cached_property
+    def beat_cells(self) -> int:
+        """Cells of one beat."""
+        return self.meter.beat_cells(self.grid)
+
+    @cached_property
+    def cells(self) -> int:
+        """Cells of one voice."""
+        return self.bars * self.bar_cells
+
+    @cached_property
+    def bar_lines(self) -> tuple[int, ...]:
+        """Cells at which a bar begins, that of the pickup included."""
+        first = (0,) if self.pickup else ()
+        return (*first, *range(self.pickup, self.cells, self.bar_cells))
+
+    def place_in_bar(self, cell: int) -> int:
+        """Cells since the bar line before a time index; in a pickup, since where it would be."""
+        return (cell - self.pickup) % self.bar_cells
+
+    @cached_property
+    def phrase_plan(self) -> tuple[Phrase, ...]:
+        """The phrases; one of all bars if none are planned."""
+        return parse_phrases(self.phrases or f"A{self.bars}", self.bars)
+
+    @cached_property
+    def phrase_ends(self) -> npt.NDArray[np.bool_]:
+        """(cells,): whether a cell is the last of a phrase; a pickup leads into the next one."""
+        ends = [(p.first_bar + p.bars) * self.bar_cells for p in self.phrase_plan]
+        last = np.zeros(self.cells, bool)
+        last[[end - 1 for end in ends]] = True  # as much before the bar line as the pickup is long
+        return freeze(last)
+
+    @cached_property
+    def _phrase_bits(self) -> tuple[int, ...]:
+        bits = sum(1 << (phrase.first_bar + phrase.bars - 1) for phrase in self.phrase_plan)
+        firsts = range(0, MAX_BARS, BARS_TO_A_NUMBER)
+        return tuple(bits >> first & (1 << BARS_TO_A_NUMBER) - 1 for first in firsts)
+
+    @cached_property
+    def harmony(self) -> tuple[tuple[Chord, ...], ...]:
+        """The chords of each bar; () if none are asked for."""
+        return parse_chords(self.chords, self.key, self.bars) if self.chords else ()
+
+    @cached_property
+    def chord_starts(self) -> tuple[tuple[int, Chord], ...]:
+        """The cell where each chord begins, and the chord; () if none are asked for.
+
+        Chords of one bar share its cells evenly, the first ones the rest.
+        """
+        places = (
+            (self.pickup + bar * self.bar_cells + -(-self.bar_cells * number // len(chords)), chord)
+            for bar, chords in enumerate(self.harmony)
+            for number, chord in enumerate(chords)
+        )
+        return tuple(place for place in places if place[0] < self.cells)  # the last bar is shorter
+
+    @cached_property
+    def chord_tones(self) -> npt.NDArray[np.bool_]:
+        """(cells, 12): which pitch classes belong to the chord of a cell; all where there is none.
+
+        A pickup has no chord.
+        """
+        tones = np.ones((self.cells, 12), bool)
+        for start, chord in self.chord_starts:
+            tones[start:] = [pc in chord.pitch_classes for pc in range(12)]
+        return freeze(tones)
+
+    @cached_property
+    def steps(self) -> int:
+        """Cells of all voices: the length of an episode that starts on an empty page."""
+        return self.cells * self.voices
+
+    @cached_property
+    def free(self) -> npt.NDArray[np.bool_]:
+        """(voices, cells): whether a cell is not given."""
+        if not self.given:
+            return freeze(np.ones((self.voices, self.cells), bool))
+        free: npt.NDArray[np.bool_] = np.array(self.given) == UNWRITTEN
+        return freeze(free)
+
+    @cached_property
+    def tonic_pitch(self) -> int:
+        """The tonic in the octave from middle C, or the nearest to it in range, as MIDI number."""
+        middle = 60 + self.key.pitch_class
+        octaves = range(middle % 12, 128, 12)
+        return min(octaves, key=lambda p: (not self.low <= p <= self.high, abs(p - middle)))
+
+    def check_tokens(self, tokens: npt.NDArray[np.integer], what: str) -> None:
+        """Raise ValueError unless each token is -1 or in the vocabulary and the range."""
+        if not np.issubdtype(tokens.dtype, np.integer):
+            raise TypeError(f"{what}: expected whole numbers (tokens), got {tokens.dtype}")
+        codec = self.codec
+        legal = codec.legal(np.array(True), self.low, self.high)
+        bad = (tokens < UNWRITTEN) | (tokens >= codec.vocab)
+        bad |= ~legal[np.clip(tokens, 0, codec.vocab - 1)] & (tokens != UNWRITTEN)
+        if bad.any():
+            token = int(tokens[bad][0])
+            name = self.key.pitch_name
+            raise ValueError(
+                f"{what}: token {token} is outside the range; expected 0 (rest), 1 (hold) or "
+                f"{codec.token(self.low)}..{codec.token(self.high)} "
+                f"({name(self.low)} to {name(self.high)})"
+            )
+
+    def context(self, cell: int) -> npt.NDArray[np.float32]:
+        """The numbers named in CONTEXT for the cell written `cell`-th, (len(CONTEXT),)."""
+        time, voice = divmod(min(cell, self.steps - 1), self.voices)
+        values = (
+            *(time, self.cells, self.place_in_bar(time), self.bar_cells, self.beat_cells),
+            *(voice, self.voices, self.key.pitch_class, self.low, self.high, self.key.home),
+            *self._phrase_bits,
+        )
+        return np.array(values, np.float32)

@@ -1,0 +1,1 @@
+"""Pieces in and out of files: text, MIDI, MusicXML, ABC, pictures and sound."""

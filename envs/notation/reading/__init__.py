@@ -1,0 +1,1 @@
+"""Readers: a file's bytes become a Piece."""

@@ -1,0 +1,192 @@
+"""Notes on their way from a file to the grid: times in quarter notes, refusals, fitting grids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import groupby
+
+from envs.errors import RefusedError
+from envs.music.codec import MAX_GRID, Note
+from envs.music.key import Key
+from envs.music.meter import Meter
+from envs.notation.reading.bars import Layout
+
+MAX_NOTES = 10_000
+MAX_CELLS = 20_000
+MAX_PARTS = 64
+# What a piece is laid on if nobody says otherwise, the first that fits: four cells are what the
+# prior and the rules that count cells are made for, the others follow from coarse to fine.
+GRIDS = (4, 2, 3, 6, 8, 12)
+_PLAIN = Key("C")
+
+
+@dataclass(frozen=True, order=True)
+class Sound:
+    """A note before it is on the grid; times in quarter notes."""
+
+    voice: int
+    start: Fraction
+    end: Fraction
+    pitch: int
+
+    def __str__(self) -> str:
+        return (
+            f"{_PLAIN.pitch_name(self.pitch)} at quarter {float(self.start):g} "
+            f"of voice {self.voice + 1}"
+        )
+
+
+@dataclass
+class Facts:
+    """What a file says of itself beside its notes; None where it says nothing.
+
+    Attributes:
+        title: as the file has it, which may be anything.
+        key: tonic and mode.
+        fifths: sharps of a key signature whose mode is not told.
+        meter: the one metre of the piece.
+        tempo: quarter notes per minute.
+        layout: where its bars lie.
+        tick: within what distance a time counts as on the grid, for files that count in ticks;
+            the ends of notes are rounded there, as programs cut notes short.
+        notices: what a reader should know.
+    """
+
+    title: str = ""
+    key: Key | None = None
+    fifths: int | None = None
+    meter: Meter | None = None
+    tempo: float | None = None
+    layout: Layout = field(default_factory=Layout)
+    tick: Fraction = Fraction(0)
+    notices: list[str] = field(default_factory=list)
+
+
+def broken(kind: str, error: Exception) -> RefusedError:
+    """A library's complaint about a file, as one line."""
+    told = " ".join(str(error).split())[:120] or type(error).__name__
+    return RefusedError(f"not readable as {kind} ({told}); write the file anew")
+
+
+def bound_notes(count: int, most: int = MAX_NOTES) -> None:
+    """Refuse more notes than one piece has."""
+    if count > most:
+        raise RefusedError(f"it holds {count} notes; expected one piece of at most {most}")
+
+
+def read_meter(text: str) -> Meter:
+    """A file's metre.
+
+    Raises:
+        RefusedError: one that bars of cells cannot have, such as 5/64.
+    """
+    try:
+        return Meter.parse(text)
+    except ValueError as error:
+        raise RefusedError(str(error)) from None
+
+
+def changed_meter(before: object, after: object, bar: object) -> RefusedError:
+    """The refusal of a change of metre."""
+    return RefusedError(
+        f"the metre changes from {before} to {after} at bar {bar}; expected one metre, so cut "
+        "the piece there"
+    )
+
+
+# -- the grid --------------------------------------------------------------------------------------
+
+
+def choose_grid(sounds: Iterable[Sound], meter: Meter, tick: Fraction) -> int:
+    """The first of GRIDS on which the notes begin, and end unless ends are rounded.
+
+    The metre's unit has to be whole cells as well. If none fits it is the first of those, whose
+    refusal tells by how much.
+    """
+    sounds = list(sounds)
+    times = {sound.start for sound in sounds}
+    if not tick:
+        times |= {sound.end for sound in sounds}
+    whole = [grid for grid in GRIDS if 4 * grid % meter.denominator == 0]
+    fits = (grid for grid in whole if all(_near(time, grid, tick) for time in times))
+    return next(fits, whole[0])
+
+
+def _near(time: Fraction, grid: int, tick: Fraction) -> bool:
+    off = abs(time - Fraction(round(time * grid), grid))
+    return off == 0 or off < tick
+
+
+def rounded(sounds: Iterable[Sound], grid: int, tick: Fraction) -> tuple[list[Sound], bool]:
+    """The sounds of a file that counts ticks, put on the grid where they are near it.
+
+    Starts move by less than a tick, ends to the nearest cell, but not into the next note.
+
+    Returns:
+        the sounds in order, and whether any end moved by a tick or more.
+    """
+    result: list[Sound] = []
+    moved = False
+    for _, group in groupby(sorted(sounds), key=lambda sound: sound.voice):
+        voice = [replace(s, start=_nearest(s.start, grid, tick)) for s in group]
+        nexts = [*(sound.start for sound in voice[1:]), None]
+        for sound, following in zip(voice, nexts, strict=True):
+            end = max(Fraction(round(sound.end * grid), grid), sound.start + Fraction(1, grid))
+            if following is not None and following > sound.start:
+                end = min(end, max(following, Fraction(int(sound.end * grid), grid)))
+            moved |= abs(end - sound.end) >= tick
+            result.append(replace(sound, end=end))
+    return result, moved
+
+
+def _nearest(time: Fraction, grid: int, tick: Fraction) -> Fraction:
+    return Fraction(round(time * grid), grid) if _near(time, grid, tick) else time
+
+
+def on_grid(sounds: list[Sound], grid: int) -> list[Note]:
+    """The sounds as notes in cells.
+
+    Raises:
+        RefusedError: a note is off the grid, too late, of no length, or sounds with another one.
+    """
+    notes: list[Note] = []
+    for sound in sounds:
+        if sound.end <= sound.start:
+            raise RefusedError(f"{sound} has no length; expected at least one cell")
+        if sound.start < 0:
+            raise RefusedError(f"{sound} starts before the piece does; write the file anew")
+        if sound.end * grid > MAX_CELLS:
+            raise RefusedError(
+                f"{sound} ends after {float(sound.end * grid):.6g} cells; expected {MAX_CELLS} at "
+                "most, so cut the piece or take a coarser grid"
+            )
+        for time, what in ((sound.start, "starts"), (sound.end, "ends")):
+            if (time * grid).denominator > 1:
+                raise RefusedError(_off_grid(sounds, sound, what, time * grid, grid))
+        note = Note(
+            int(sound.start * grid),
+            int((sound.end - sound.start) * grid),
+            sound.pitch,
+            sound.voice,
+        )
+        before = notes[-1] if notes else None
+        if before and before.voice == note.voice and before.start + before.duration > note.start:
+            raise RefusedError(
+                f"{sound} starts while {_PLAIN.pitch_name(before.pitch)} still sounds; expected "
+                "one note at a time, so give each voice a part of its own"
+            )
+        notes.append(note)
+    return notes
+
+
+def _off_grid(sounds: list[Sound], sound: Sound, what: str, place: Fraction, grid: int) -> str:
+    off = abs(float(place - round(place)))
+    times = {time for each in sounds for time in (each.start, each.end)}
+    fits = [g for g in range(1, MAX_GRID + 1) if all((t * g).denominator == 1 for t in times)]
+    advice = f"grid {fits[0]} would fit" if fits else "no grid up to 24 fits, so quantise it"
+    return (
+        f"note {sounds.index(sound) + 1}, {sound}, {what} {off:.2g} of a cell off the grid of "
+        f"{grid} cells per quarter; {advice}"
+    )

@@ -1,0 +1,167 @@
+"""Reading and writing pieces: MIDI, MusicXML, ABC, engraved pictures and one line of text.
+
+The text names notes and rests: `C4 A4:2 r:4 G4`. A name alone lasts a beat, `:2` two cells, `r` is
+a rest, and `;` begins the next voice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import numpy as np
+
+from envs.errors import quoted
+from envs.music.codec import Codec, Note
+from envs.music.key import Key, written_key
+from envs.music.meter import Meter
+from envs.music.pitch import parse_pitch
+from envs.music.score import Score
+from envs.music.task import MAX_CELLS, MAX_VOICES, Task
+from envs.notation.reading.readers import read_notes
+from envs.notation.writing.abc import abc
+from envs.notation.writing.engrave import svg
+from envs.notation.writing.midi import midi_bytes, write_midi
+from envs.notation.writing.musicxml import musicxml
+from envs.notation.writing.symbols import notes_of
+
+__all__ = [
+    "abc",
+    "midi_bytes",
+    "musicxml",
+    "notes_of",
+    "parse_notes",
+    "read_notes",
+    "score_from_text",
+    "score_of",
+    "svg",
+    "text",
+    "write_midi",
+]
+_WORD = re.compile(r"([^\s:;]+?)(?::(\d{1,6}))?")
+
+
+# -- one line of text ------------------------------------------------------------------------------
+
+
+def text(score: Score, row: int = 0) -> str:
+    """One piece in a line, such as 'C4 A4:2 r:4 G4'; `score_from_text` reads it back."""
+    task = score.task
+    key = written_key(task.key)
+    voices: list[list[str]] = [[] for _ in range(task.voices)]
+    ends = [0] * task.voices
+
+    def say(voice: int, name: str, cells: int) -> None:
+        voices[voice].append(name if cells == task.beat_cells else f"{name}:{cells}")
+
+    for note in notes_of(score, row):
+        if note.start > ends[note.voice]:
+            say(note.voice, "r", note.start - ends[note.voice])
+        say(note.voice, key.pitch_name(note.pitch), note.duration)
+        ends[note.voice] = note.start + note.duration
+    for voice, end in enumerate(ends):
+        if end < task.cells:
+            say(voice, "r", task.cells - end)
+    return " ; ".join(" ".join(words) for words in voices)
+
+
+def parse_notes(line: str, beat_cells: int = 4) -> list[Note]:
+    """The notes of a line such as 'C4 A4:2 r:4 G4'; a name alone lasts `beat_cells` cells.
+
+    Raises:
+        ValueError: a word that is no note or rest.
+    """
+    return [note for voice in parse_voices(line, beat_cells)[0] for note in voice]
+
+
+def parse_voices(line: str, beat_cells: int) -> tuple[list[list[Note]], int]:
+    """Notes of each voice, parted by ';', and the cell at which the longest voice ends.
+
+    Raises:
+        ValueError: a word that is no note or rest, or more words or voices than any piece has.
+    """
+    voices: list[list[Note]] = []
+    longest = 0
+    if line.count(";") >= MAX_VOICES:
+        raise ValueError(
+            f"the line has {line.count(';') + 1} voices; expected at most {MAX_VOICES}"
+        )
+    for voice, part in enumerate(line.split(";")):
+        end = 0
+        voices.append([])
+        words = part.split()
+        if len(words) > MAX_CELLS:
+            raise ValueError(
+                f"voice {voice + 1} has {len(words)} words; expected {MAX_CELLS} at most"
+            )
+        for number, word in enumerate(words):
+            match = _WORD.fullmatch(word)
+            cells = (int(match[2]) if match[2] else beat_cells) if match else 0
+            if match is None or cells < 1:
+                raise ValueError(
+                    f"word {number + 1}, {quoted(word)}: expected a note or rest and perhaps "
+                    "its length in cells, such as 'C4', 'F#4:2' or 'r:4'"
+                )
+            if match[1] not in ("r", "R"):
+                try:
+                    pitch = parse_pitch(match[1])
+                except ValueError as error:
+                    raise ValueError(f"word {number + 1}: {error}, or 'r' for a rest") from None
+                voices[voice].append(Note(end, cells, pitch, voice))
+            end += cells
+        longest = max(longest, end)
+    return voices, longest
+
+
+def score_of(notes: Iterable[Note], task: Task) -> Score:
+    """A score of one piece that holds these notes.
+
+    Raises:
+        ValueError: a note does not fit in the task's voices, cells or vocabulary, or two overlap.
+    """
+    voices: list[list[Note]] = [[] for _ in range(task.voices)]
+    for note in notes:
+        if not 0 <= note.voice < task.voices:
+            raise ValueError(f"{note} is for voice {note.voice}; the task has {task.voices}")
+        voices[note.voice].append(note)
+    return Score(np.stack([task.codec.encode(voice, task.cells) for voice in voices])[None], task)
+
+
+def score_from_text(
+    line: str,
+    key: str | Key = "C major",
+    meter: str | Meter = "4/4",
+    grid: int = 4,
+    low: int | str | None = None,
+    high: int | str | None = None,
+) -> Score:
+    """A score of one piece from a line such as 'C4 A4 G4 E4', as many bars long as it needs.
+
+    What is left of the last bar is silent.
+
+    Args:
+        line: notes and rests; voices are parted by ';'.
+        key: such as 'G major'.
+        meter: such as '6/8'.
+        grid: cells per quarter note.
+        low, high: range; if None the reference's C3-B5, wider if the notes need it.
+
+    Raises:
+        ValueError: the line is empty, too long, or has a word that is no note or rest.
+    """
+    meter = Meter.parse(meter)
+    Codec(grid=grid)  # checks the grid
+    voices, cells = parse_voices(line, meter.beat_cells(grid))
+    if cells == 0:
+        raise ValueError("the line is empty; expected notes such as 'C4 A4:2 r G4'")
+    pitches = [note.pitch for voice in voices for note in voice]
+    task = Task(
+        key=Key.parse(key),
+        meter=meter,
+        bars=-(-cells // meter.bar_cells(grid)),
+        low=min([Codec.low, *pitches]) if low is None else parse_pitch(low),
+        high=max([Codec.high, *pitches]) if high is None else parse_pitch(high),
+        grid=grid,
+        voices=len(voices),
+    )
+    return score_of([note for voice in voices for note in voice], task)

@@ -1,0 +1,1 @@
+"""Writers: a score becomes a file's bytes."""

@@ -1,0 +1,133 @@
+"""ABC notation of a piece: plain text that people read and programs play.
+
+Accidentals: readers disagree whether one holds to the end of the bar and for which octaves. Here
+every note outside the key signature carries its own, and so does every later note of that letter
+in the bar, which reads the same under each of the conventions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from envs.music.key import signature, spelled, written_key
+from envs.music.meter import beat_quarters
+from envs.notation.writing.symbols import BARS_PER_LINE, Symbol, bars_of, chord_changes, low_voice
+
+if TYPE_CHECKING:
+    from envs.music.key import Key
+    from envs.music.score import Score
+
+_MODES = {"major": "", "minor": "m"}  # the others by their first three letters
+_SIGNS = {-2: "__", -1: "_", 0: "=", 1: "^", 2: "^^"}
+
+
+def abc(
+    score: Score,
+    row: int = 0,
+    title: str = "",
+    number: int = 1,
+    tempo: float = 80.0,
+    remarks: Sequence[str] = (),
+) -> str:
+    """One piece as a tune in ABC 2.1.
+
+    Args:
+        score: the pieces.
+        row: which of them.
+        title: its T: field.
+        number: its X: field.
+        tempo: beats per minute, dotted beats in compound metres.
+        remarks: lines to put beneath the tune, as comments.
+
+    Raises:
+        ValueError: a rhythm that ABC has no tuplet for, such as eleven notes in a quarter.
+    """
+    task = score.task
+    key = written_key(task.key)
+    # The finest note without tuplets; at twelve cells per quarter this is the 32nd.
+    unit = Fraction(1, 1 << (task.grid.bit_length() - 1))
+    beat = beat_quarters(task.meter) / 4
+    mode = _MODES.get(key.written_mode, key.written_mode[:3])
+    lines = [
+        f"X:{number}",
+        f"T:{_one_line(title) or 'Untitled'}",
+        f"M:{task.meter}",
+        f"L:{unit / 4}",
+        f"Q:{beat.numerator}/{beat.denominator}={tempo:g}",
+        f"K:{key.tonic}{mode}",
+    ]
+    for voice in range(task.voices):
+        low = low_voice(score, row, voice)
+        if task.voices > 1 or low:
+            # The clef stands here, for behind K: some readers take it for a transposition.
+            lines.append(f"V:{voice + 1}" + (" clef=bass" if low else ""))
+        bars = [
+            _bar(symbols, key, unit, chord_changes(task, index) if voice == 0 else [])
+            for index, symbols in enumerate(bars_of(score, row, voice))
+        ]
+        for first in range(0, len(bars), BARS_PER_LINE):
+            last = first + BARS_PER_LINE >= len(bars)
+            line = " | ".join(bars[first : first + BARS_PER_LINE])
+            lines.append(line + (" |]" if last else " |"))
+    lines += [f"% {_one_line(remark)}" for remark in remarks]
+    return "\n".join(lines) + "\n"
+
+
+def _one_line(words: str) -> str:
+    # A line break would begin a new field, and a percent sign a comment.
+    return " ".join(words.split()).replace("%", r"\%")
+
+
+def _bar(symbols: list[Symbol], key: Key, unit: Fraction, chords: Sequence[tuple[int, str]]) -> str:
+    """A bar; what stands without a space between is beamed.
+
+    A chord stands before the note that sounds where it begins: ABC has no other place for it.
+    """
+    named = {
+        symbol.start: "".join(
+            f'"{name}"' for cell, name in chords if 0 <= cell - symbol.start < symbol.cells
+        )
+        for symbol in symbols
+    }
+    plain = signature(key)
+    signed: set[str] = set()  # letters that carry an accidental earlier in the bar
+    beats: list[str] = []
+    for _, group in groupby(symbols, key=lambda symbol: symbol.tuplet or symbol.beat):
+        beat = list(group)
+        beats.append(
+            _opening(beat)
+            + "".join(named[s.start] + _symbol(s, key, unit, plain, signed) for s in beat)
+        )
+    return " ".join(beats)
+
+
+def _opening(beat: list[Symbol]) -> str:
+    if beat[0].tuplet is None:
+        return ""
+    _, drawn, time_of = beat[0].tuplet
+    if drawn > 9:
+        raise ValueError(
+            f"cell {beat[0].start}: a group of {drawn} notes in the time of {time_of}; ABC has "
+            "tuplets of up to 9. Write MusicXML or MIDI, or use a grid such as 4, 6 or 12"
+        )
+    return f"({drawn}:{time_of}:{len(beat)}"
+
+
+def _symbol(
+    symbol: Symbol, key: Key, unit: Fraction, plain: dict[str, int], signed: set[str]
+) -> str:
+    count = symbol.written / unit
+    length = "" if count == 1 else str(count)
+    if symbol.pitch is None:
+        return "z" + length
+    letter, altered, octave = spelled(key, symbol.pitch)
+    sign = ""
+    if altered != plain[letter] or letter in signed:
+        sign = _SIGNS[altered]
+        signed.add(letter)
+    # C is middle C's octave, c the next; commas and apostrophes lead further.
+    name = letter + "," * (4 - octave) if octave <= 4 else letter.lower() + "'" * (octave - 5)
+    return f"{sign}{name}{length}{'-' if symbol.tied else ''}"

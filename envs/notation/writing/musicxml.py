@@ -1,0 +1,251 @@
+"""MusicXML of a piece, through music21, and its picture, through verovio."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from envs.music.chords import SYMBOL, chord_symbol
+from envs.music.key import spelled, written_key
+from envs.music.meter import beat_quarters
+from envs.notation.writing.symbols import (
+    BARS_PER_LINE,
+    Symbol,
+    bars_of,
+    chord_changes,
+    low_voice,
+    notes_of,
+)
+
+if TYPE_CHECKING:
+    import xml.etree.ElementTree as ET
+
+    from envs.music.key import Key
+    from envs.music.meter import Meter
+    from envs.music.score import Score
+
+_HEAD = """<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 Partwise//EN" \
+"http://www.musicxml.org/dtds/partwise.dtd">
+"""
+_ALTERED = {-2: "--", -1: "-", 0: "", 1: "#", 2: "##"}  # as music21 writes them
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What to show on a score beside its notes.
+
+    Attributes:
+        words: to print under the note or rest that sounds at (voice, cell).
+        colours: such as "#c02040", of the whole note that sounds at (voice, cell), or the rest.
+        numbers: of the bars, the pickup's included; counted from 1, the pickup 0, if empty.
+    """
+
+    words: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    colours: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    numbers: Sequence[int] = ()
+
+
+def musicxml(
+    score: Score,
+    row: int = 0,
+    title: str = "",
+    tempo: float = 80.0,
+    remarks: Mapping[tuple[int, int], str] | None = None,
+    marks: Marks | None = None,
+) -> str:
+    """One piece as a MusicXML document, a part for each voice.
+
+    A coloured note has the id `symbol_id` gives, in the document and in its picture.
+
+    Args:
+        score: the pieces.
+        row: which of them.
+        title: printed above; none if empty.
+        tempo: beats per minute, dotted beats in compound metres.
+        remarks: words to print under the note or rest that sounds at (voice, cell).
+        marks: the same words, colours and numbers of bars, in place of `remarks`.
+    """
+    import xml.etree.ElementTree as ET
+
+    from music21 import layout, metadata, stream
+    from music21.musicxml.m21ToXml import ScoreExporter
+
+    marks = marks or Marks(words=remarks or {})
+    document = stream.Score()
+    document.metadata = metadata.Metadata(title=title)
+    for voice in range(score.task.voices):
+        document.insert(0, _part(score, row, voice, tempo, marks))
+    if score.task.voices > 1:
+        document.insert(0, layout.StaffGroup(list(document.parts), symbol="bracket"))
+    root = ScoreExporter(document, makeNotation=False).parse()
+    _tidy(root, title)
+    for beats in root.iter("beats"):  # which were given music21 without groups
+        beats.text = str(score.task.meter).split("/")[0]
+    ET.indent(root)
+    return _HEAD + ET.tostring(root, "unicode") + "\n"
+
+
+def symbol_id(voice: int, cell: int) -> str:
+    """Id of a coloured note or rest that is written at a cell."""
+    return f"mark-{voice}-{cell}"
+
+
+def _part(score: Score, row: int, voice: int, tempo: float, marks: Marks) -> Any:
+    from music21 import bar, stream
+    from music21.stream.enums import ShowNumber
+
+    task = score.task
+    shown = written_key(task.key)
+    words = {cell: text for (v, cell), text in marks.words.items() if v == voice}
+    colours = _colours(score, row, voice, marks)
+    numbers = marks.numbers or range(int(task.pickup == 0), task.bars + 2)
+    part: Any = stream.Part()
+    for index, (first, symbols) in enumerate(
+        zip(task.bar_lines, bars_of(score, row, voice), strict=True)
+    ):
+        measure = stream.Measure(number=numbers[index])
+        _open(measure, index, score, row, voice, tempo)
+        for symbol in symbols:
+            offset = _quarters(symbol.start - first, task.grid)
+            element = _element(symbol, shown, task.bar_cells)
+            inside = range(symbol.start, symbol.start + symbol.cells)
+            shown_in = [colours[cell] for cell in inside if cell in colours]
+            if shown_in:
+                element.style.color = shown_in[0]
+                element.id = symbol_id(voice, symbol.start)
+            measure.insert(offset, element)
+            said = [words[cell] for cell in inside if cell in words]
+            if said:
+                measure.insert(offset, _words("; ".join(said)))
+        _bracket_tuplets(measure, symbols)
+        for cell, chord in chord_changes(task, index) if voice == 0 else ():
+            measure.insert(_quarters(cell - first, task.grid), _chord(chord))
+        part.append(measure)
+    measure.rightBarline = bar.Barline("final")
+    if task.pickup:
+        upbeat = part.getElementsByClass(stream.Measure).first()
+        upbeat.paddingLeft = _quarters(task.bar_cells - task.pickup, task.grid)
+        upbeat.showNumber = ShowNumber.NEVER
+    part.makeAccidentals(inPlace=True)
+    part.makeBeams(inPlace=True, setStemDirections=False)  # stems are left to the engraver
+    return part
+
+
+def _open(measure: Any, index: int, score: Score, row: int, voice: int, tempo: float) -> None:
+    """Clef, key, metre and tempo of the first bar; a new line where one begins."""
+    from music21 import clef, duration, key, layout
+    from music21.tempo import MetronomeMark
+
+    task = score.task
+    if index == 0:
+        low, shown = low_voice(score, row, voice), written_key(task.key)
+        measure.insert(0, clef.BassClef() if low else clef.TrebleClef())
+        measure.insert(0, key.Key(shown.tonic.replace("b", "-"), shown.written_mode))
+        measure.insert(0, _time_signature(task.meter))
+        if voice == 0:
+            beat = duration.Duration(beat_quarters(task.meter))
+            measure.insert(0, MetronomeMark(number=round(tempo, 2), referent=beat))
+    elif index > (task.pickup > 0) and (index - (task.pickup > 0)) % BARS_PER_LINE == 0:
+        measure.insert(0, layout.SystemLayout(isNew=True))
+
+
+def _time_signature(meter: Meter) -> Any:
+    """A metre that beams by its groups."""
+    from music21.meter import TimeSignature
+
+    signature: Any = TimeSignature(meter.signature)
+    if "+" in str(meter):
+        groups = [f"{units}/{meter.denominator}" for units in meter.groups]
+        signature.beamSequence.load("+".join(groups))
+    return signature
+
+
+def _colours(score: Score, row: int, voice: int, marks: Marks) -> dict[int, str]:
+    """Colour of each cell of the notes that are marked in a voice, and of marked silence."""
+    found = {cell: colour for (v, cell), colour in marks.colours.items() if v == voice}
+    for note in notes_of(score, row):
+        if note.voice == voice:
+            inside = range(note.start, note.start + note.duration)
+            marked = [found[cell] for cell in inside if cell in found]
+            found.update(dict.fromkeys(inside, marked[0]) if marked else {})
+    return found
+
+
+def _chord(symbol: str) -> Any:
+    """A chord symbol; words above the staff where music21 knows no such symbol."""
+    from music21.expressions import TextExpression
+
+    if SYMBOL.fullmatch(symbol):
+        return chord_symbol(symbol)
+    words: Any = TextExpression(symbol)
+    words.placement = "above"
+    return words
+
+
+def _words(text: str) -> Any:
+    from music21.expressions import TextExpression
+
+    remark: Any = TextExpression(" ".join(text.split()))
+    remark.style.fontStyle = "italic"
+    remark.placement = "below"
+    return remark
+
+
+def _quarters(cells: int, grid: int) -> Any:
+    from music21.common import opFrac
+
+    return opFrac(cells / grid)
+
+
+def _element(symbol: Symbol, key: Key, bar_cells: int) -> Any:
+    from music21 import duration, note, pitch, tie
+
+    length = duration.Duration(symbol.written)
+    if symbol.tuplet:
+        _, drawn, time_of = symbol.tuplet
+        unit = duration.Duration(symbol.written).type
+        length.appendTuplet(duration.Tuplet(drawn, time_of, unit))
+    if symbol.pitch is None:
+        rest = note.Rest(duration=length)
+        if symbol.cells == bar_cells:
+            rest.fullMeasure = True
+        return rest
+    letter, altered, octave = spelled(key, symbol.pitch)
+    place = pitch.Pitch(letter + _ALTERED[altered])
+    place.octave = octave  # set apart: 'C-1' would be C flat
+    written = note.Note(place, duration=length)
+    if symbol.tied or symbol.continues:
+        kind = "start" if not symbol.continues else "continue" if symbol.tied else "stop"
+        written.tie = tie.Tie(kind)
+    return written
+
+
+def _bracket_tuplets(measure: Any, symbols: list[Symbol]) -> None:
+    """Mark where each tuplet of a bar begins and ends."""
+    elements = list(measure.notesAndRests)
+    for _, members in groupby(range(len(symbols)), key=lambda i: symbols[i].tuplet):
+        group = [elements[i].duration for i in members]
+        if group[0].tuplets:
+            group[0].tuplets[0].type = "start"
+            group[-1].tuplets[0].type = "stop"
+
+
+def _tidy(root: ET.Element, title: str) -> None:
+    """Take out a default composer, a date that changes every day, and random names of parts."""
+    identification = root.find("identification")
+    if identification is not None:
+        for creator in identification.findall("creator"):
+            identification.remove(creator)
+        encoding = identification.find("encoding")
+        if encoding is not None:
+            for date in encoding.findall("encoding-date"):
+                encoding.remove(date)
+    for parts in (root.findall("part-list/score-part"), root.findall("part")):
+        for number, part in enumerate(parts):
+            part.set("id", f"P{number + 1}")
+    for tag in ("movement-title", *(() if title else ("work",))):
+        for element in root.findall(tag):
+            root.remove(element)

@@ -1,0 +1,1 @@
+"""Corpora of tunes, and how they are split."""

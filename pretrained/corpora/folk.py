@@ -1,0 +1,289 @@
+"""The folk corpus: tunes as grids of 16th notes, clustered and split, with credits.
+
+    python -m pretrained.corpora.folk        # parse music21's corpora again and rewrite the cache
+
+Four collections that come with music21 and whose books are in the public domain. The parsed tunes
+ship as `data/folk.npz`, so that nobody has to parse them again; music21 is needed to rebuild only.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.music.meter import Meter
+from pretrained.corpora import split as splitting
+from pretrained.corpora.tunes import GridTune, TuneError, fields, read_tune
+
+CACHE = Path(__file__).parents[1] / "data" / "folk.npz"
+FORMAT = 1
+GRID = 4  # cells per quarter note
+# Collection -> what it was printed as.
+COLLECTIONS = {
+    "airdsAirs": "James Aird, A Selection of Scotch, English, Irish and Foreign Airs (1778-1801)",
+    "oneills1850": "Francis O'Neill, Music of Ireland (1903)",
+    "ryansMammoth": "William Bradbury Ryan, Ryan's Mammoth Collection (1883)",
+    "miscFolk": "J. C. Bruce and J. Stokoe, Northumbrian Minstrelsy (1882)",
+}
+# The American fife tunes of miscFolk come without a clear licence.
+LEFT_OUT = ("americanfifeopus.abc",)
+# Who signs the Z: fields and what S: and B: fields name, as written -> as credited. The fields
+# themselves mix names with e-mail addresses, dates and remarks on the tunes.
+TRANSCRIBERS = {
+    "Campin": "Jack Campin", "norbeck": "Henrik Norbeck", "Safranek": "Bob Safranek",
+    "Chambers": "John Chambers", "Trish": "Trish O'Neil", "Petersen": "Dan G. Petersen",
+    "Hogan": "Michael Hogan", "Foy": "Stephen Foy", "Walsh": "John B. Walsh",
+    "Keays": "Tom Keays", "Falt": "Chris Falt", "Wooldridge": "Dave Wooldridge",
+    "Paap": "Norbert Paap", "Thorpe": "Robert Thorpe", "Worman": "A. Lee Worman",
+    "Long": "Michael D. Long", "Terhorst": "Nick Terhorst", "mvhplank": "mvhplank",
+    "Hastings": "Ted Hastings", "Nordberg": "Frank Nordberg", "McEwen": "Colin McEwen",
+    "Davies": "Ray Davies", "Puckette": "Bob Puckette", "Bradley": "Ivan Bradley",
+    "de Grae": "Paul de Grae",
+}  # fmt: skip
+BOOKS = {
+    "Dance Music of Ireland": "O'Neill, The Dance Music of Ireland",
+    r"^.?O.?Neill|O'Neill's Music": "O'Neill, Music of Ireland",
+    "Ryan": "Ryan's Mammoth Collection",
+    "Cole": "Cole's 1000 Fiddle Tunes",
+    "Aird|Glen.16b": "Aird, A Selection of Airs",
+    "Northumbrian": "Northumbrian Minstrelsy",
+}
+SPLIT_SEED = 0
+Credits = dict[str, dict[str, dict[str, int]]]
+Report = dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True, eq=False)
+class Tune:
+    """A monophonic tune in C major, A minor or another mode without sharps and flats.
+
+    tokens: int16 [T], T in 16th notes; 0 rest, 1 hold, t >= 2 the onset of MIDI pitch t + 46.
+    position: int16 [T], 16ths since the bar line, as the printed bars have it.
+    meter: numerator, denominator. tonic: pitch class 0..11 (C major 0, A minor 9, D dorian 2).
+    split: "train", "valid" or "test"; tunes of one cluster of near-duplicates share a split.
+    """
+
+    tokens: NDArray[np.int16]
+    position: NDArray[np.int16]
+    meter: tuple[int, int]
+    tonic: int
+    title: str
+    collection: str
+    split: str
+    cluster: int
+
+    @property
+    def bar_cells(self) -> int:
+        """16ths in a bar."""
+        return Meter(*self.meter).bar_cells(GRID)
+
+    @property
+    def beat_cells(self) -> int:
+        """16ths in a beat, dotted in 6/8, 9/8 and 12/8."""
+        return Meter(*self.meter).beat_cells(GRID)
+
+    @property
+    def offset(self) -> int:
+        """Position of the first cell in its bar; 0 unless the tune begins with a pickup."""
+        return int(self.position[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """Tunes, the count of tunes read and dropped per collection and reason, and the credits."""
+
+    tunes: list[Tune]
+    report: Report = field(default_factory=dict)
+    credits: Credits = field(default_factory=dict)
+
+    def select(self, split: str) -> list[Tune]:
+        """The tunes of one split, "train", "valid" or "test".
+
+        Raises:
+            ValueError: there is no such split.
+        """
+        if split not in splitting.SPLITS:
+            raise ValueError(f"split must be one of {splitting.SPLITS}, got {split!r}")
+        return [tune for tune in self.tunes if tune.split == split]
+
+    def save(self, path: str | Path) -> None:
+        """Write the corpus as a compressed npz without pickled objects."""
+        tunes = self.tunes
+        names = list(COLLECTIONS)
+        text = {
+            "format": FORMAT,
+            "collections": names,
+            "titles": [tune.title for tune in tunes],
+            "report": self.report,
+            "credits": self.credits,
+        }
+        np.savez_compressed(
+            path,
+            tokens=np.concatenate([tune.tokens for tune in tunes]).astype(np.uint8),
+            position=np.concatenate([tune.position for tune in tunes]).astype(np.int8),
+            length=np.array([len(tune.tokens) for tune in tunes], dtype=np.int32),
+            meter=np.array([tune.meter for tune in tunes], dtype=np.int8),
+            tonic=np.array([tune.tonic for tune in tunes], dtype=np.int8),
+            collection=np.array([names.index(t.collection) for t in tunes], dtype=np.int8),
+            split=np.array([splitting.SPLITS.index(t.split) for t in tunes], dtype=np.int8),
+            cluster=np.array([tune.cluster for tune in tunes], dtype=np.int32),
+            text=np.frombuffer(json.dumps(text, ensure_ascii=False).encode(), dtype=np.uint8),
+        )
+
+
+@lru_cache(maxsize=4)
+def load_corpus(path: str | Path = CACHE) -> Corpus:
+    """Read a corpus file, by default the one that ships. Arrays are read-only.
+
+    Raises:
+        ValueError: the file was written in another format.
+        FileNotFoundError: there is no such file.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        data = {name: file[name] for name in file.files}
+    text = json.loads(data["text"].tobytes().decode()) if "text" in data else {}
+    if text.get("format") != FORMAT:
+        raise ValueError(
+            f"corpus file {str(path)!r} has format {text.get('format')!r}, expected {FORMAT}; "
+            "rebuild it with: python -m pretrained.corpora.folk"
+        )
+    ends = np.cumsum(data["length"])[:-1]
+    tokens = np.split(_frozen(data["tokens"]), ends)
+    position = np.split(_frozen(data["position"]), ends)
+    tunes = [
+        Tune(
+            tokens=tokens[i],
+            position=position[i],
+            meter=(int(data["meter"][i, 0]), int(data["meter"][i, 1])),
+            tonic=int(data["tonic"][i]),
+            title=title,
+            collection=text["collections"][data["collection"][i]],
+            split=splitting.SPLITS[data["split"][i]],
+            cluster=int(data["cluster"][i]),
+        )
+        for i, title in enumerate(text["titles"])
+    ]
+    return Corpus(tunes, text["report"], text["credits"])
+
+
+def credits() -> Credits:
+    """Who transcribed the shipped tunes and from which books, with the number of tunes.
+
+    Returns:
+        collection -> "transcribers" or "books" -> name -> tunes that credit it.
+    """
+    return load_corpus().credits
+
+
+def _frozen(array: NDArray[np.integer]) -> NDArray[np.int16]:
+    """A read-only int16 copy: loaded corpora are cached and shared."""
+    out = array.astype(np.int16)
+    out.flags.writeable = False
+    return out
+
+
+def collection_files(collection: str) -> list[Path]:
+    """The ABC files of a collection in the installed music21, in order of their names."""
+    from music21 import common
+
+    folder = Path(common.getCorpusFilePath()) / collection
+    return sorted(path for path in folder.glob("*.abc") if path.name not in LEFT_OUT)
+
+
+def split_tunes(text: str) -> list[str]:
+    """The tunes of an ABC file, each from its X: field on."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return re.split(r"(?m)^(?=X:)", text)[1:]
+
+
+def _credited(tune: str, letters: str, names: dict[str, str]) -> set[str]:
+    """The names that the fields of a tune mention."""
+    lines = [value for letter in letters for value in fields(tune, letter)]
+    return {
+        name
+        for pattern, name in names.items()
+        if any(re.search(pattern, line, re.IGNORECASE) for line in lines)
+    }
+
+
+def parse_corpus(progress: bool = True) -> Corpus:
+    """Read the four collections from music21, cluster them and split them. About 20 seconds.
+
+    Args:
+        progress: show a progress bar per collection.
+    """
+    from tqdm import tqdm
+
+    read: list[tuple[str, GridTune]] = []
+    report: Report = {}
+    credit: Credits = {}
+    for collection in COLLECTIONS:
+        counts: Counter[str] = Counter()
+        transcribers: Counter[str] = Counter()
+        books: Counter[str] = Counter()
+        texts = [t for p in collection_files(collection) for t in split_tunes(p.read_text("utf-8"))]
+        for text in tqdm(texts, desc=collection, disable=not progress):
+            counts["tunes"] += 1
+            try:
+                tune = read_tune(text)
+            except TuneError as rejected:
+                counts[f"dropped: {rejected}"] += 1
+                continue
+            counts["kept"] += 1
+            counts["out of key"] += tune.out_of_key
+            read.append((collection, tune))
+            transcribers.update(_credited(text, "Z", TRANSCRIBERS))
+            books.update(_credited(text, "SB", BOOKS))
+        report[collection] = dict(counts)
+        credit[collection] = {
+            "transcribers": dict(transcribers.most_common()),
+            "books": dict(books.most_common()),
+        }
+    cluster = splitting.clusters([tune.tokens for _, tune in read])
+    split = splitting.split_clusters(
+        cluster, [f"{collection}/{tune.title}" for collection, tune in read], SPLIT_SEED
+    )
+    tunes = [
+        Tune(tune.tokens, tune.position, tune.meter, tune.tonic, tune.title, name, part, number)
+        for (name, tune), part, number in zip(read, split, cluster, strict=True)
+    ]
+    return Corpus(tunes, report, credit)
+
+
+def summary(corpus: Corpus) -> str:
+    """Counts of a corpus as text: one paragraph per collection and one for the whole."""
+    lines: list[str] = []
+    for name in [*COLLECTIONS, "all"]:
+        tunes = [t for t in corpus.tunes if name in (t.collection, "all")]
+        counts: Counter[str] = Counter()
+        for collection, report in corpus.report.items():
+            if name in (collection, "all"):
+                counts.update(report)
+        parts = Counter(tune.split for tune in tunes)
+        counts["tokens"] = sum(len(tune.tokens) for tune in tunes)
+        counts["onsets"] = sum(int((tune.tokens > 1).sum()) for tune in tunes)
+        counts["clusters"] = len({tune.cluster for tune in tunes})
+        lines.append(name)
+        lines += [f"  {key:36} {value:8}" for key, value in counts.items()]
+        lines += [f"  {part:36} {parts[part]:8}" for part in splitting.SPLITS]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Rebuild the shipped cache and print its counts."""
+    corpus = parse_corpus()
+    CACHE.parent.mkdir(exist_ok=True)
+    corpus.save(CACHE)
+    print(summary(corpus))
+    print(f"{CACHE.name}: {CACHE.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,250 @@
+"""Fitting a network to tunes, and measuring it beside n-grams."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from envs.music.codec import FIRST_PITCH, HOLD, Codec
+from pretrained.corpora.folk import Tune
+from pretrained.training.lessons import Lesson, lesson
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pretrained.networks.recurrent import RecurrentNet
+
+ELSEWHERE = ("out", "overwrite", "threads")  # settings that do not shape the weights
+N_GRAM_ORDERS = (1, 2, 3, 4, 5, 6, 7)
+
+
+@dataclass(frozen=True)
+class PriorConfig:
+    """How to train the prior.
+
+    Attributes:
+        out: the checkpoint to write; an existing file is replaced only with --overwrite.
+        epochs: passes over the training tunes.
+        hidden: LSTM units per layer.
+        layers: LSTM layers.
+        embed: size of the input embedding.
+        lookback: bars the network looks back to.
+        plan: the network also sees the mode and how many bars are left of the phrase and of the
+            piece, and is shown parts of tunes that end as pieces do.
+        dropout: share of the LSTM's inputs and outputs dropped while training.
+        batch_tokens: tokens in a batch of whole tunes of about one length.
+        learning_rate: of AdamW; warms up, then falls to zero along a cosine.
+        weight_decay: of AdamW.
+        average: decay per batch of the running average of weights, which is what is kept.
+        range: lowest and highest pitch of the vocabulary.
+        seed: of weights, order and dropout.
+        threads: CPU threads of torch.
+        bf16: multiply matrices in bfloat16 while training.
+        overwrite: replace `out` if it exists.
+    """
+
+    out: Path = Path("prior.safetensors")
+    epochs: int = 45
+    hidden: int = 256
+    layers: int = 1
+    embed: int = 128
+    lookback: int = 2
+    plan: bool = False
+    dropout: float = 0.4
+    batch_tokens: int = 6144
+    learning_rate: float = 4e-3
+    weight_decay: float = 0.05
+    average: float = 0.998
+    range: str = "C3-B5"
+    seed: int = 0
+    threads: int = 1
+    bf16: bool = True
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Held-out figures of one model; all per token unless they say otherwise."""
+
+    nats_per_token: float
+    bits_per_note: float
+    accuracy: float
+    onset_accuracy: float
+
+    @staticmethod
+    def of(
+        nats: npt.NDArray[np.floating], right: npt.NDArray[np.bool_], onset: npt.NDArray[np.bool_]
+    ) -> HeldOut:
+        """From nats, hits and onsets of every held-out token, each (N,)."""
+        total = float(nats.sum())
+        return HeldOut(
+            nats_per_token=total / len(nats),
+            bits_per_note=total / np.log(2) / int(onset.sum()),
+            accuracy=float(right.mean()),
+            onset_accuracy=float(right[onset].mean()),
+        )
+
+
+def for_codec(tokens: npt.NDArray[np.integer], codec: Codec) -> npt.NDArray[np.int64]:
+    """Tokens of the shipped corpus in another vocabulary, pitches unchanged."""
+    shift = Codec().low - codec.low
+    tokens = tokens.astype(np.int64)
+    return np.where(tokens >= FIRST_PITCH, tokens + shift, tokens)
+
+
+def fits(tune: Tune, codec: Codec) -> bool:
+    """Whether all of a tune's pitches are in a vocabulary."""
+    pitches = tune.tokens[tune.tokens >= FIRST_PITCH] - FIRST_PITCH + Codec().low
+    return bool((pitches >= codec.low).all() and (pitches <= codec.high).all())
+
+
+def collate(lessons: Sequence[Lesson], codec: Codec) -> tuple[Tensor, Tensor, Tensor]:
+    """Tokens (B, T), places (B, T, 6) and which are real (B, T), padded to one length."""
+    import torch
+
+    length = max(len(lesson.tokens) for lesson in lessons)
+    tokens = torch.zeros(len(lessons), length, dtype=torch.int64)
+    place = torch.zeros(len(lessons), length, 6, dtype=torch.int64)
+    real = torch.zeros(len(lessons), length, dtype=torch.bool)
+    for row, shown in enumerate(lessons):
+        n = len(shown.tokens)
+        tokens[row, :n] = torch.from_numpy(for_codec(shown.tokens, codec))
+        place[row, :n] = torch.from_numpy(shown.place)
+        real[row, :n] = True
+    return tokens, place, real
+
+
+def batches(
+    lessons: Sequence[Lesson], batch_tokens: int, rng: np.random.Generator
+) -> Iterator[list[Lesson]]:
+    """Lessons of about one length together, batches in random order."""
+    jitter = rng.uniform(0.9, 1.1, len(lessons))  # so that the batches differ between epochs
+    order = np.argsort([len(x.tokens) * j for x, j in zip(lessons, jitter, strict=True)])
+    groups: list[list[Lesson]] = [[]]
+    for index in order:
+        shown = lessons[index]
+        longest = max(len(shown.tokens), *(len(x.tokens) for x in groups[-1]), 1)
+        if groups[-1] and longest * (len(groups[-1]) + 1) > batch_tokens:
+            groups.append([])
+        groups[-1].append(shown)
+    for index in rng.permutation(len(groups)):
+        yield groups[index]
+
+
+def held_out(net: RecurrentNet, tunes: Sequence[Tune], codec: Codec) -> HeldOut:
+    """Figures of a network on whole tunes, teacher-forced from the start, grammar applied."""
+    import torch
+
+    from pretrained.networks.lens import has_started
+    from pretrained.prior import ILLEGAL
+
+    legal = torch.from_numpy(codec.legal(np.array([False, True])))
+    nats, right, onset = [], [], []
+    net.eval()
+    with torch.inference_mode():
+        for start in range(0, len(tunes), 16):
+            shown = [lesson(tune) for tune in tunes[start : start + 16]]
+            tokens, place, real = collate(shown, codec)
+            logits, _ = net(tokens, place)
+            logits = logits.masked_fill(~legal[has_started(tokens).long()], ILLEGAL)
+            chosen = logits.log_softmax(-1).gather(2, tokens[..., None])[..., 0]
+            nats.append(-chosen[real])
+            right.append((logits.argmax(-1) == tokens)[real])
+            onset.append((tokens > HOLD)[real])
+    parts = (torch.cat(part).numpy() for part in (nats, right, onset))
+    return HeldOut.of(*parts)
+
+
+def baseline(order: int, train: Sequence[Tune], test: Sequence[Tune], codec: Codec) -> HeldOut:
+    """Figures of an n-gram model on the same tunes."""
+    from pretrained.ngrams.model import NGram
+
+    model = NGram(order, codec.vocab).fit(for_codec(tune.tokens, codec).tolist() for tune in train)
+    pieces = [for_codec(tune.tokens, codec) for tune in test]
+    nats = np.concatenate([-model.log_prob(piece.tolist()) for piece in pieces])
+    guess = np.concatenate([model.best(piece.tolist()) for piece in pieces])
+    tokens = np.concatenate(pieces)
+    return HeldOut.of(nats, guess == tokens, tokens > HOLD)
+
+
+def warm_cosine(progress: float, warm: float = 0.05) -> float:
+    """Learning rate over its peak, for progress 0..1: a linear warm-up, then half a cosine."""
+    if progress < warm:
+        return (progress + 0.002) / (warm + 0.002)
+    return float(0.5 * (1 + np.cos(np.pi * (progress - warm) / (1 - warm))))
+
+
+def fit(config: PriorConfig, train: list[Tune], valid: list[Tune], codec: Codec) -> RecurrentNet:
+    """Train a network and return the running average of its weights.
+
+    Args:
+        config: sizes and schedule.
+        train: tunes to learn from.
+        valid: tunes to report on after each epoch; nothing is chosen by them.
+        codec: the vocabulary.
+    """
+    import torch
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+    from tqdm import tqdm
+
+    from pretrained.networks.recurrent import METRE, PLACE, NetShape, RecurrentNet
+
+    torch.manual_seed(config.seed)
+    torch.set_num_threads(config.threads)
+    rng = np.random.default_rng(config.seed)
+    places = len(PLACE) if config.plan else METRE
+    shape = NetShape(
+        codec.vocab, config.hidden, config.layers, config.embed, config.lookback, places
+    )
+    net = RecurrentNet(shape, config.dropout)
+    averaged = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(config.average))
+    kept: RecurrentNet = averaged.module  # type: ignore[assignment]
+    optimizer = torch.optim.AdamW(
+        net.parameters(), config.learning_rate, weight_decay=config.weight_decay
+    )
+    for epoch in tqdm(range(config.epochs), desc="epochs", disable=None, mininterval=1):
+        net.train()
+        losses, began = [], time.monotonic()
+        lessons = [lesson(tune, rng if config.plan else None) for tune in train]
+        groups = list(batches(lessons, config.batch_tokens, rng))
+        for done, group in enumerate(groups):
+            rate = config.learning_rate * warm_cosine((epoch + done / len(groups)) / config.epochs)
+            optimizer.param_groups[0]["lr"] = rate
+            tokens, place, real = collate(group, codec)
+            with torch.autocast("cpu", torch.bfloat16, enabled=config.bf16):
+                logits, _ = net(tokens, place)
+            loss = torch.nn.functional.cross_entropy(logits[real].float(), tokens[real])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            optimizer.step()
+            averaged.update_parameters(net)
+            losses.append(loss.item())
+        figures = held_out(kept, valid, codec)
+        tqdm.write(
+            f"epoch {epoch + 1:3d}  train {np.mean(losses):.4f}  "
+            f"valid {figures.nats_per_token:.4f} nats/token  "
+            f"accuracy {figures.accuracy:.3f}  {time.monotonic() - began:.0f} s"
+        )
+        sys.stdout.flush()
+    return kept
+
+
+def report(rows: dict[str, HeldOut], tokens: int) -> str:
+    """The held-out figures as a table."""
+    lines = [f"held out: {tokens:,} tokens of tunes in clusters never trained on", ""]
+    heads = ("nats/token", "bits/note", "accuracy", "onsets")
+    lines.append(f"{'model':<12}" + "".join(f"{head:>11}" for head in heads))
+    for name, row in rows.items():
+        lines.append(
+            f"{name:<12}{row.nats_per_token:>11.4f}{row.bits_per_note:>11.3f}"
+            f"{row.accuracy:>11.3f}{row.onset_accuracy:>11.3f}"
+        )
+    return "\n".join(lines)

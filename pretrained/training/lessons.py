@@ -1,0 +1,117 @@
+"""What a network is shown of a tune: all of it, or parts that end as pieces do, with a plan.
+
+A network that knows how many bars are left learns to come to an end only from tunes that do. Few
+tunes have four or eight bars, so strains stand in for them: the last bars of a tune, or those
+before another eighth bar at which the tune has come back to its tonic. The corpora print no
+phrases; each time a part is shown it is told to have phrases of four or of eight bars, or to be one
+phrase.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from envs.music.codec import FIRST_PITCH, HOLD, REST, Codec
+from pretrained.corpora.folk import Tune
+
+STRAIN = 8  # bars
+LENGTHS = (4, 8, 16)  # bars of a part
+WHOLE = 0.35  # share of tunes that are shown whole
+PHRASES = (4, 8)  # bars
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Tokens (T,) of the shipped corpus's vocabulary, and places (T, 6), see `rnn.PLACE`."""
+
+    tokens: Ints
+    place: Ints
+
+
+def lesson(tune: Tune, rng: np.random.Generator | None = None) -> Lesson:
+    """A tune as it is shown once.
+
+    Args:
+        tune: of the corpus.
+        rng: draws the part and its phrases; without, it is the whole tune as one phrase.
+    """
+    start, stop = 0, len(tune.tokens)
+    if rng is not None and rng.random() >= WHOLE and _regular(tune):
+        start, stop = _part(tune, rng)
+    tokens = tune.tokens[start:stop].astype(np.int64)
+    tokens[~np.maximum.accumulate(tokens >= FIRST_PITCH)] = REST  # nothing held that did not begin
+    phrase = 0
+    bars = min(_bars(tune), -(-stop // tune.bar_cells)) - start // tune.bar_cells
+    if rng is not None:
+        fitting = [size for size in PHRASES if bars % size == 0 and size < bars]
+        phrase = int(rng.choice([0, *fitting]))
+    return Lesson(tokens, _places(tune, start, stop, bars, phrase))
+
+
+def _bars(tune: Tune) -> int:
+    """Bars as `corpora.pieces` counts them: the last one may be written out beyond its end."""
+    bars, rest = divmod(len(tune.tokens), tune.bar_cells)
+    return bars + bool(rest and (tune.tokens[-rest:] != HOLD).any())
+
+
+def _regular(tune: Tune) -> bool:
+    """Whether its bars are all whole, so that the ends of strains can be counted out."""
+    offset, bar = int(tune.position[0]), tune.bar_cells
+    return bool((tune.position == (offset + np.arange(len(tune.tokens))) % bar).all())
+
+
+def ends(tune: Tune) -> list[int]:
+    """Bars after which a part may end: the last, and each eighth at which the tonic has come."""
+    bars = _bars(tune)
+    strains = range(STRAIN, bars, STRAIN)
+    return [bars] + [end for end in strains if _at_home(tune, end * tune.bar_cells)]
+
+
+def part(tune: Tune, end: int, bars: int) -> npt.NDArray[np.int16] | None:
+    """The `bars` bars of a tune before bar `end`, as tokens of whole bars; None if it has none.
+
+    Nothing is held into it, and what the last bar lacks is held.
+    """
+    first, size = (end - bars) * tune.bar_cells, bars * tune.bar_cells
+    if first < 0 or not _regular(tune):
+        return None
+    tokens = tune.tokens[first : first + size].copy()
+    tokens[~np.maximum.accumulate(tokens >= FIRST_PITCH)] = REST
+    return np.concatenate([tokens, np.full(size - len(tokens), HOLD, np.int16)])
+
+
+def _part(tune: Tune, rng: np.random.Generator) -> tuple[int, int]:
+    """First cell and end of a part; all of the tune if none can be had."""
+    cells, bar = len(tune.tokens), tune.bar_cells
+    end = int(rng.choice(ends(tune)))
+    lengths = [length for length in LENGTHS if length <= end]
+    if not lengths:
+        return 0, cells
+    length = int(rng.choice(lengths))
+    return (end - length) * bar, min(end * bar, cells)
+
+
+def _at_home(tune: Tune, cell: int) -> bool:
+    """Whether the last note before a cell is the tonic."""
+    onsets = np.flatnonzero(tune.tokens[:cell] >= FIRST_PITCH)
+    if not len(onsets):
+        return False
+    pitch = int(tune.tokens[onsets[-1]]) - FIRST_PITCH + Codec().low
+    return pitch % 12 == tune.tonic
+
+
+def _places(tune: Tune, start: int, stop: int, bars: int, phrase: int) -> Ints:
+    """(T, 6): as `pretrained.networks.lens.places` has them for a task of as many bars."""
+    bar, cell = tune.bar_cells, np.arange(stop - start)
+    passed = cell // bar
+    left = np.maximum(bars - 1 - passed, 0)
+    place = np.empty((len(cell), 6), np.int64)
+    place[:, 0] = tune.position[start:stop]
+    place[:, 1:4] = bar, tune.beat_cells, tune.tonic
+    place[:, 4] = phrase - 1 - passed % phrase if phrase else left
+    place[:, 5] = left
+    return place

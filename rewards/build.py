@@ -1,0 +1,172 @@
+"""The weighted sum of reward terms.
+
+build("rl_tuner")                                  # a pack: the nine reference rules
+build({"rl_tuner": 0.5, "prior": 1.0})             # scaled, with the prior's log-likelihood
+build({"leap_recovery": {"weight": 0.5, "min_leap": 7}, "my_rewards.py:smooth": 0.3})
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from envs.contract import RewardFunction, RewardSpec
+from envs.errors import did_you_mean
+from envs.plugins import resolve
+from rewards.likelihood import Likelihood
+from rewards.rule import REGISTRY
+from rewards.sum import PRIOR, RewardSum
+from rewards.term import Term
+
+PACKS = Path(__file__).parent / "packs"
+FACTORIES: Mapping[str, Callable[..., RewardFunction]] = {PRIOR: Likelihood}
+
+
+def read_pack(name: str) -> dict[str, Any]:
+    """Terms of a pack that ships, as {spec: weight}."""
+    with (PACKS / f"{name}.toml").open("rb") as file:
+        pack: dict[str, Any] = tomllib.load(file)["reward"]
+    return pack
+
+
+def pack_names() -> list[str]:
+    """Packs that ship."""
+    return sorted(path.stem for path in PACKS.glob("*.toml"))
+
+
+def find(spec: str) -> RewardFunction:
+    """A reward function by built-in name, 'module:attribute' or 'file.py:attribute'.
+
+    Raises:
+        ValueError: no such thing; or what is found cannot be called.
+    """
+    if spec in REGISTRY:
+        return REGISTRY[spec]
+    if spec.endswith(".py"):
+        raise ValueError(f"reward {spec!r} names a file; expected {spec}:function")
+    if ":" not in spec:
+        known = [*REGISTRY, *FACTORIES, *pack_names()]
+        raise ValueError(
+            f"unknown reward {spec!r}.{did_you_mean(spec, known)} "
+            f"Your own functions are written 'module:function' or 'file.py:function'. "
+            f"Built in: {', '.join(known)}"
+        )
+    fn = resolve(spec)
+    if isinstance(fn, type):
+        raise ValueError(
+            f"reward {spec!r} is a class; expected an instance of it, such as one that the file "
+            f"makes by mine = {fn.__name__}()"
+        )
+    if not callable(fn):
+        raise ValueError(f"reward {spec!r} is {type(fn).__name__}, expected a function of a Score")
+    return fn
+
+
+def read_setting(name: str, setting: Any) -> tuple[float, dict[str, Any]]:
+    """Weight and parameters of a term from a number or {"weight": w, parameter: value, ...}.
+
+    Raises:
+        ValueError: the weight is no finite number.
+    """
+    params = dict(setting) if isinstance(setting, Mapping) else {"weight": setting}
+    weight = params.pop("weight", 1.0)
+    number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
+    if not number or not math.isfinite(weight):
+        raise ValueError(f"reward {name!r}: weight {weight!r}, expected a finite number")
+    return float(weight), params
+
+
+def make_term(spec: str | RewardFunction, setting: Any) -> Term:
+    """One term from its spec and its weight, or {"weight": w, parameter: value, ...}.
+
+    With "normalize": True beside the weight it is a `rewards.normalize.Normalized` term.
+
+    Raises:
+        ValueError, TypeError: unknown reward or parameter, or a weight that is no finite number.
+    """
+    name = spec if isinstance(spec, str) else getattr(spec, "__name__", type(spec).__name__)
+    weight, params = read_setting(name, setting)
+    normalize = params.pop("normalize", False)
+    if not isinstance(normalize, bool) or (normalize and spec in FACTORIES):
+        raise ValueError(
+            f"reward {name!r}: normalize={normalize!r}; expected true or false, and false for the "
+            "prior, whose unit is the nat"
+        )
+    if isinstance(spec, str) and spec in FACTORIES:
+        _check_parameters(name, FACTORIES[spec], params)
+        return Term(name, FACTORIES[spec](**params), weight)
+    fn = find(spec) if isinstance(spec, str) else spec
+    _check_parameters(name, fn, params)
+    fn = _bind(fn, params) if params else fn
+    if normalize:
+        from rewards.normalize import Normalized  # brings Stable-Baselines3 with it
+
+        fn = Normalized(fn)
+    return Term(name, fn, weight)
+
+
+def _bind(fn: RewardFunction, params: dict[str, Any]) -> RewardFunction:
+    """The function with its parameters set, still a rule if it was one."""
+    bound = functools.partial(fn, **params)
+    functools.update_wrapper(bound, fn)
+    return bound
+
+
+def _check_parameters(name: str, fn: Callable[..., Any], params: dict[str, Any]) -> None:
+    if not params:
+        return
+    first, *others = inspect.signature(fn).parameters.values()
+    takes_score = first.kind is not first.KEYWORD_ONLY  # a factory takes none
+    named = (first.KEYWORD_ONLY, first.POSITIONAL_OR_KEYWORD)
+    known = [p.name for p in ([] if takes_score else [first]) + others if p.kind in named]
+    for param in params:
+        if param not in known:
+            takes = f"it takes {', '.join(known)}" if known else "it takes none"
+            raise ValueError(
+                f"reward {name!r} has no parameter {param!r}.{did_you_mean(param, known)} "
+                f"Beside its weight {takes}"
+            )
+    for other in others:
+        value, default = params.get(other.name, other.default), other.default
+        number = isinstance(default, (int, float)) and not isinstance(default, bool)
+        if number and (not isinstance(value, (int, float)) or isinstance(value, bool)):
+            raise ValueError(
+                f"reward {name!r}: {other.name}={value!r}, expected a number such as {default!r}"
+            )
+
+
+def build(spec: RewardSpec | RewardSum) -> RewardSum:
+    """A reward sum from a name, a function, or a mapping of names to weights.
+
+    A pack's name stands for its terms, each weight multiplied by the pack's; a term named beside
+    its pack takes the place of the pack's.
+
+    Raises:
+        ValueError, TypeError: as `make_term`; or a term given twice.
+    """
+    if isinstance(spec, RewardSum):
+        return spec
+    if isinstance(spec, str) or callable(spec):
+        spec = {spec: 1.0}  # type: ignore[dict-item]
+    if not isinstance(spec, Mapping):
+        raise TypeError(
+            f"a reward is a name, a function or a mapping of names to weights, got {spec!r}"
+        )
+    packs, terms = pack_names(), []
+    for name, setting in spec.items():
+        if isinstance(name, str) and name in packs:
+            scale, params = read_setting(name, setting)
+            if params:
+                raise ValueError(f"pack {name!r} takes a weight only, got {sorted(params)[0]!r}")
+            for inner, value in read_pack(name).items():
+                if inner not in spec:
+                    term = make_term(inner, value)
+                    terms.append(Term(term.name, term.fn, term.weight * scale))
+        else:
+            terms.append(make_term(name, setting))
+    return RewardSum(terms)

@@ -1,0 +1,170 @@
+"""Check a reward: does it keep the contract, what does it cost, and what does it pay for?"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from envs.contract import RewardFunction, RewardSpec, RewardTerm
+from envs.errors import RewardError
+from envs.music.key import Key
+from envs.music.meter import Meter
+from envs.music.score import Score
+from envs.music.tape import Array
+from envs.music.task import Task
+from envs.notation.text import text
+from rewards.build import build
+from rewards.checking.cost import Cost, measure
+from rewards.checking.panel import MOST, Panel, rank, share_below
+from rewards.checking.probes import broken_promises, transposition
+from rewards.sum import RewardSum
+
+TASKS = (
+    Task(),
+    Task(Key("A", "minor"), Meter(6, 8), bars=2, low=55, high=79, pickup=3),
+)
+TWO_VOICES = Task(bars=1, voices=2)
+PANEL_TASK = Task(bars=8)
+# Pieces that a search finds the reward to pay most for, each with the name of what found it:
+# `agents.training.exploit.exploits` is one.
+Searcher = Callable[[RewardSum, Task, float], list[tuple[str, Score]]]
+PANEL_SECONDS = 5.0  # about how long a slow reward may take over real melodies
+
+
+class RewardWarning(UserWarning):
+    """A reward keeps the contract and still pays for what is no music."""
+
+
+@dataclass
+class Report:
+    """What a check found.
+
+    Attributes:
+        name: of the reward.
+        broken: a message for each promise of the contract that a term breaks.
+        verdicts: what is wrong with the panel's ranking.
+        notes: what is worth knowing and no fault.
+        cost: time per piece; None if not measured.
+        panel: the ranking; None if not asked for.
+        exploits: a paragraph for each piece that a search found.
+    """
+
+    name: str
+    broken: list[str] = field(default_factory=list)
+    verdicts: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    cost: Cost | None = None
+    panel: Panel | None = None
+    exploits: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        parts = [
+            f"{self.name}: " + ("breaks the contract" if self.broken else "keeps the contract")
+        ]
+        parts += [f"broken: {said}" for said in self.broken]
+        parts += [f"note: {said}" for said in self.notes]
+        parts += [str(self.cost)] if self.cost else []
+        parts += [str(self.panel)] if self.panel else []
+        parts += [f"warning: {said}" for said in self.verdicts]
+        return "\n".join(parts + self.exploits)
+
+
+def check_reward(
+    reward: RewardSpec | RewardFunction,
+    task: Task | None = None,
+    *,
+    strict: bool = False,
+    exploit: Searcher | None = None,
+    panel: bool = True,
+    cost: bool = True,
+) -> Report:
+    """Check a reward; one line in a test of one's own.
+
+    Args:
+        reward: a function, a name, 'file.py:function', or a mapping of names to weights.
+        task: what pieces are tried on; if None two short tasks of one voice, and eight bars of
+            4/4 for the panel.
+        strict: whether a bad verdict of the panel raises too. It warns otherwise; a rule alone,
+            which only takes off, does neither.
+        exploit: searches for pieces that are paid most, such as `agents.training.exploit.exploits`,
+            which takes up to a minute; None for no search.
+        panel: whether to rank the panel.
+        cost: whether to measure the time.
+
+    Returns:
+        what was found; print it.
+
+    Raises:
+        RewardError: a promise of the contract is broken, or a verdict is bad and `strict`.
+        ValueError: an unknown reward.
+    """
+    report = examine(reward, task, panel=panel, cost=cost, exploit=exploit)
+    faults = report.broken + (report.verdicts if strict else [])
+    if faults:
+        raise RewardError("\n".join(faults))
+    for said in report.verdicts:
+        warnings.warn(f"reward {report.name!r}: {said}", RewardWarning, stacklevel=2)
+    return report
+
+
+def examine(
+    reward: RewardSpec | RewardFunction,
+    task: Task | None = None,
+    *,
+    panel: bool = True,
+    cost: bool = True,
+    exploit: Searcher | None = None,
+) -> Report:
+    """The same without raising for what it finds; arguments as `check_reward`."""
+    total = build(reward)
+    terms: list[RewardTerm] = list(total.terms.values())
+    report = Report(" + ".join(term.name for term in terms))
+    tasks = TASKS if task is None else (task,)
+    for term in terms:  # what is broken on one task is not told again of the next
+        report.broken += next(filter(None, (broken_promises(term, each) for each in tasks)), [])
+    if report.broken:
+        return report
+    if len(terms) == 1:
+        report.notes += [said for said in _notes(terms[0], tasks[0], task is None) if said]
+    large = task or PANEL_TASK
+    parts = {term.name: term.fn for term in terms}
+    timed = measure(total, large, parts) if cost or panel or exploit else None
+    report.cost = timed if cost else None
+    if timed and (panel or exploit):
+        most = int(np.clip(PANEL_SECONDS / max(timed.batched, 1e-9), 10, MOST))
+        report.panel = rank(lambda score: _paid(total, score), large, most)
+        if len(terms) == 1 and getattr(terms[0].fn, "violation", False):
+            report.notes.append(
+                "a rule alone only takes off, so its best pieces may be no music; give it beside "
+                "terms that pay for notes, such as prior=1"
+            )
+        else:
+            report.verdicts += report.panel.verdicts
+        if exploit:
+            report.exploits = _exploits(exploit(total, large, timed.batched), total, report.panel)
+    return report
+
+
+def _exploits(found: list[tuple[str, Score]], total: RewardSum, panel: Panel) -> list[str]:
+    paragraphs = []
+    for name, piece in found:
+        paid = float(_paid(total, piece)[0])
+        above = share_below(panel.real, paid)
+        more = "" if np.isnan(above) else f", more than {above:.0%} of real melodies"
+        paragraphs.append(f"{name} found a piece that is paid {paid:.4g}{more}:\n  {text(piece)}")
+    return paragraphs
+
+
+def _paid(total: RewardFunction, score: Score) -> Array:
+    return np.asarray(total(score).sum(axis=(1, 2), dtype=np.float64))
+
+
+def _notes(term: RewardTerm, task: Task, voices: bool) -> list[str]:
+    notes = [transposition(term, task)]
+    if voices:
+        broken = broken_promises(term, TWO_VOICES)
+        notes.append(f"with two voices, {broken[0]}" if broken else "it works with two voices")
+    return notes

@@ -1,0 +1,122 @@
+"""Rules as hard masks: which tokens of the next cell they forbid."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from envs.contract import RewardFunction
+from envs.music.score import Score
+from envs.music.tape import Array
+
+MARK = (
+    "If it asks facts of the score alone, cell by cell, put @cellwise of envs.contract above it; "
+    "what is judged on the whole piece says nothing about the next cell"
+)
+CHILDREN_PIECES, CHILDREN_CELLS = 2**13, 2**20  # looked at together: bounds memory
+
+
+def children(score: Score, tokens: Array) -> Iterator[tuple[Array, Array, Score]]:
+    """What a score may become by one more cell, in portions that bound memory.
+
+    Args:
+        score: unfinished; what has been asked of its newest cell is not worked out again.
+        tokens: (B, vocab) bool: which tokens to try on which piece.
+
+    Yields:
+        numbers (N,) of the pieces, the token (N,) written on each, and the score of these N.
+    """
+    rows, written = np.nonzero(tokens)
+    size = max(1, min(CHILDREN_PIECES, CHILDREN_CELLS // score.task.steps))
+    for start in range(0, len(rows), size):
+        row, token = rows[start : start + size], written[start : start + size]
+        yield row, token, score.take(row).write(token)
+
+
+def beyond_hope(fn: RewardFunction, score: Score) -> Array:
+    """Whether a rule can no longer be kept at each cell seen, bool; False if it does not tell.
+
+    Args:
+        fn: a registered rule, its parameters bound or not.
+        score: any batch, or one seen at a cell.
+    """
+    bound = fn.keywords if isinstance(fn, functools.partial) else {}
+    inner = fn.func if isinstance(fn, functools.partial) else fn
+    lost = getattr(inspect.unwrap(inner), "lost", None)
+    if lost is None:
+        return np.zeros(score.tokens.shape, bool)
+    return np.asarray(lost(score, **bound))
+
+
+def refused(fn: RewardFunction, score: Score, sign: float = -1.0) -> Array:
+    """Whether a term counts against the piece at each cell seen, or can no longer be kept; bool.
+
+    Args:
+        fn: a cell-wise rule or reward function.
+        score: any batch, or one seen at a cell.
+        sign: as for `remarks`.
+    """
+    broken: Array = np.asarray(fn(score)) * sign < 0
+    return broken | beyond_hope(fn, score) if sign < 0 else broken
+
+
+def require_cellwise(fn: RewardFunction) -> None:
+    """Raise ValueError unless a function can be a mask."""
+    if not getattr(fn, "cellwise", False):
+        raise ValueError(
+            f"{getattr(fn, '__name__', fn)!r} cannot be a mask: expected a function marked "
+            f"cellwise. {MARK}"
+        )
+
+
+def forbids(fn: RewardFunction, score: Score, sign: float = -1.0) -> Array:
+    """Which tokens of the next cell a term would count against the piece, then or later.
+
+    The term itself is asked, of every token that the grammar allows, so mask and reward cannot
+    differ; a rule that is judged later also forbids what leaves it no way to be kept. A term may
+    forbid all of them; whoever writes the piece then leaves it free, as `permits` does, for
+    something has to be written.
+
+    Args:
+        fn: a cell-wise rule or reward function.
+        score: an unfinished score.
+        sign: as for `remarks`: what makes value times sign negative is forbidden.
+
+    Returns:
+        (B, vocab) bool, False also where the grammar forbids the token: join it with
+        `Score.allowed`.
+
+    Raises:
+        ValueError: the function is not cell-wise, or the score is finished.
+    """
+    require_cellwise(fn)
+    allowed = score.allowed()
+    forbidden = np.zeros_like(allowed)
+    if score.n_written:
+        fn(score.newest)  # known once here, it is not worked out by every child
+    for rows, tokens, child in children(score, allowed):
+        forbidden[rows, tokens] = refused(fn, child.newest, sign)[:, 0, 0]
+    return forbidden
+
+
+def permits(rules: Iterable[tuple[RewardFunction, float]], score: Score) -> Array:
+    """Which tokens of the next cell the grammar and several rules permit, (B, vocab) bool.
+
+    A rule that forbids all that the rules before it leave to a piece is not kept there, so each
+    piece has at least one token.
+
+    Args:
+        rules: each a cell-wise function and a sign as for `forbids`, the most important first.
+        score: an unfinished score.
+
+    Raises:
+        ValueError: as `forbids`.
+    """
+    free = score.allowed()
+    for fn, sign in rules:
+        left = free & ~forbids(fn, score, sign)
+        free = np.where(left.any(axis=1, keepdims=True), left, free)
+    return free

@@ -1,0 +1,1 @@
+"""Measures of sets of pieces: statistics, diversity, novelty, likeness, hacking."""

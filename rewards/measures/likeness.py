@@ -1,0 +1,180 @@
+"""How like real tunes a set of pieces is: histograms, and their overlap.
+
+After Yang and Lerch (2020), On the evaluation of generative models in music, Neural Computing and
+Applications 32: each piece has a histogram of each kind; the Euclidean distances among the real
+pieces, and those between generated and real ones, are smoothed into two densities, and the area
+that they share is 1 where the generated pieces are among the real ones as these are among each
+other. Beside it stands the Jensen-Shannon divergence of the mean histograms.
+
+The real pieces are parts of tunes that the prior never learned from, in the task's metre, mode and
+length. Pitch classes are counted from the tonic, so keys make no difference.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from envs.music.score import Score
+from envs.music.task import Task
+from pretrained.corpora.folk import load_corpus
+from pretrained.corpora.pieces import FEWEST_BARS, WHITE_KEYS
+from pretrained.training.lessons import ends, part
+
+if TYPE_CHECKING:
+    from pretrained.corpora.folk import Tune
+    from rewards.sum import RewardSum
+
+Floats = npt.NDArray[np.float64]
+WIDEST = 12  # semitones; a wider interval counts as this
+LONGEST = 4  # quarter notes; a longer note counts as this
+FEWEST = 20  # real pieces from which they say something
+MOST = 1000  # generated pieces compared with each real one
+POINTS = 1000  # at which densities are compared
+
+
+def histograms(score: Score) -> dict[str, Floats]:
+    """Histograms (B, n) of finished pieces of one voice; each row sums to 1, or is 0 if empty.
+
+    pitch class: semitones above the tonic, 12; interval: -12 to 12 semitones between notes that
+    follow each other, 25; note length: from a note's begin to the next, in cells up to four
+    quarters.
+
+    Raises:
+        ValueError: several voices, or unfinished pieces.
+    """
+    if score.task.voices != 1 or not score.finished:
+        raise ValueError("histograms are of finished pieces of one voice")
+    onset, cells = score.onset[:, 0], score.task.cells
+    longest = LONGEST * score.task.grid
+    rows, at = np.nonzero(onset)
+    later = np.append(at[1:], cells)
+    later[np.append(rows[1:] != rows[:-1], True)] = cells
+    moved = rows[1:] == rows[:-1]
+    interval = np.clip(score.interval[:, 0][rows, at][1:][moved], -WIDEST, WIDEST) + WIDEST
+    counted = {
+        "pitch class": (rows, score.degree[:, 0][rows, at], 12),
+        "interval": (rows[1:][moved], interval, 2 * WIDEST + 1),
+        "note length": (rows, np.minimum(later - at, longest), longest + 1),
+    }
+    found = {}
+    for name, (piece, value, size) in counted.items():
+        table = np.zeros((score.batch, size))
+        np.add.at(table, (piece, value.astype(np.intp)), 1.0)
+        found[name] = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    return found
+
+
+@lru_cache(maxsize=16)
+def real_pieces(task: Task) -> Score | None:
+    """Held-out parts of tunes in a task's metre, mode and length, in the key without signature.
+
+    None if there are fewer than FEWEST, or the task's grid is not that of the corpus.
+    """
+    if task.bars < FEWEST_BARS or task.grid != 4 or task.voices != 1:
+        return None
+    tonic = (task.key.pitch_class - task.key.home) % 12
+    kind = (task.meter.numerator, task.meter.denominator, tonic)
+
+    def fits(tune: Tune) -> bool:
+        return (*tune.meter, tune.tonic) == kind
+
+    corpus = load_corpus()
+    tunes = [tune for split in ("valid", "test") for tune in corpus.select(split) if fits(tune)]
+    found = [part(tune, end, task.bars) for tune in tunes for end in ends(tune)]
+    parts = [tokens for tokens in found if tokens is not None]
+    if len(parts) < FEWEST:
+        return None
+    return Score(
+        np.stack(parts)[:, None], Task(key=WHITE_KEYS[tonic], meter=task.meter, bars=task.bars)
+    )
+
+
+def overlap(generated: Floats, real: Floats) -> float:
+    """Overlapped area of the distances among real histograms and from generated to real ones.
+
+    Args:
+        generated: (N, n) histograms.
+        real: (M, n), M at least 2.
+
+    Returns:
+        0..1; densities by Gaussian kernels of Silverman's bandwidth.
+    """
+    among = _distances(real, real)[np.triu_indices(len(real), 1)]
+    between = _distances(generated[:MOST], real).ravel()
+    most = max(among.max(), between.max())
+    x = np.linspace(-0.2 * most, 1.2 * most + 1e-9, POINTS)
+    shared = np.minimum(_density(among, x), _density(between, x)).sum() * (x[1] - x[0])
+    return float(min(shared, 1.0))
+
+
+def _distances(one: Floats, other: Floats) -> Floats:
+    square = (one**2).sum(1)[:, None] + (other**2).sum(1) - 2 * one @ other.T
+    distances: Floats = np.sqrt(np.maximum(square, 0))
+    return distances
+
+
+def _density(values: Floats, x: Floats) -> Floats:
+    """Kernel density at evenly spaced `x`, worked out on a histogram of its bins."""
+    step = x[1] - x[0]
+    counts, _ = np.histogram(values, bins=len(x), range=(x[0] - step / 2, x[-1] + step / 2))
+    width = max(1.06 * values.std() * len(values) ** -0.2, step)
+    reach = np.arange(-len(x) + 1, len(x)) * step
+    kernel = np.exp(-0.5 * (reach / width) ** 2) / (width * np.sqrt(2 * np.pi))
+    density: Floats = np.convolve(counts / len(values), kernel)[len(x) - 1 : 2 * len(x) - 1]
+    return density
+
+
+def divergence(one: Floats, other: Floats) -> float:
+    """Jensen-Shannon divergence of two sets' mean histograms, in bits: 0 to 1."""
+    p, q = one.mean(axis=0), other.mean(axis=0)
+    p, q = p / p.sum(), q / q.sum()
+    middle = (p + q) / 2
+
+    def against(a: Floats) -> float:
+        seen = a > 0
+        return float((a[seen] * np.log2(a[seen] / middle[seen])).sum())
+
+    return (against(p) + against(q)) / 2
+
+
+def likeness(score: Score) -> dict[str, float]:
+    """Overlap and divergence of finished pieces and real ones by kind of histogram, per cent.
+
+    Empty if there are too few real pieces, see `real_pieces`.
+    """
+    real = real_pieces(score.task)
+    if real is None:
+        return {}
+    ours, theirs = histograms(score), histograms(real)
+    rows = {f"{name}, overlap": 100 * overlap(ours[name], theirs[name]) for name in ours}
+    return rows | {
+        f"{name}, divergence": 100 * divergence(ours[name], theirs[name]) for name in ours
+    }
+
+
+def mean_violations(score: Score, reward: RewardSum) -> dict[str, float]:
+    """How often a piece breaks the rules of a reward: mean sums of violations, unweighted.
+
+    Beside them what all rules cost with their weights.
+
+    Args:
+        score: finished pieces.
+        reward: terms that are no rules are passed over.
+    """
+    rules = {
+        name: term
+        for name, term in reward.terms.items()
+        if getattr(term.fn, "violation", False) and term.weight
+    }
+    if not rules:
+        return {}
+    each = {name: float(np.sum(term.fn(score)) / score.batch) for name, term in rules.items()}
+    return {
+        "mean cost of broken rules": -sum(rules[name].factor * each[name] for name in rules),
+        "mean violations": sum(each.values()),
+        **{f"mean violations, {name}": value for name, value in each.items()},
+    }

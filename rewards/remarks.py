@@ -1,0 +1,160 @@
+"""What rules say to a person, and what terms pay for each note."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from envs.contract import RewardFunction
+from envs.music.pitch import interval_name
+from envs.music.score import Score
+from envs.notation.text import score_from_text
+from rewards.rule import NOTE_NAMES
+
+
+@dataclass(frozen=True)
+class Remark:
+    """One message about one cell. `value` is what the term gave there, unweighted."""
+
+    term: str
+    piece: int
+    voice: int
+    cell: int
+    where: str
+    text: str
+    value: float
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.text}"
+
+
+def place(score: Score, cell: int) -> str:
+    """'bar 1, beat 2.5' for a time index; a pickup is bar 0."""
+    task = score.task
+    bar = (cell - task.pickup) // task.bar_cells + 1
+    return f"bar {bar}, beat {1 + task.place_in_bar(cell) / task.beat_cells:g}"
+
+
+def _last_run(pitches: Sequence[int]) -> tuple[int, int]:
+    """Numbers of the first and last note of the last straight run that is complete.
+
+    A note that turns back completes the run before it; otherwise the run reaches the last note.
+    Repeated notes are taken as one.
+    """
+    line = [i for i, pitch in enumerate(pitches) if i == 0 or pitch != pitches[i - 1]]
+    ways = [pitches[j] > pitches[i] for i, j in pairwise(line)]
+    end = len(ways) - 1 if len(ways) > 1 and ways[-1] != ways[-2] else len(ways)
+    start = end
+    while start > 0 and ways[start - 1] == ways[end - 1]:
+        start -= 1
+    return line[start], line[end]
+
+
+def describe(
+    score: Score,
+    piece: int,
+    voice: int,
+    cell: int,
+    says: str,
+    parameters: Mapping[str, object] | None = None,
+) -> str:
+    """Fill a rule's message with the notes up to a cell.
+
+    {note}, {previous}, {before}: this note and the two before it; {first}, {lowest}, {highest}:
+    of the line so far; {start}, {turn}: the ends of its last straight run, complete when a note
+    turns back; {interval}: from the note before; {leap}: between the two before; {key}.
+
+    Args:
+        score, piece, voice, cell: where.
+        says: the message.
+        parameters: of the rule; the message may hold them by name too.
+    """
+    notes = [n for n in score.task.codec.decode(score.tokens[piece, voice]) if n.start <= cell]
+    pitches = [note.pitch for note in notes]
+    chosen = dict(zip(("note", "previous", "before"), reversed(pitches), strict=False))
+    if pitches:
+        start, turn = _last_run(pitches)
+        chosen |= {"first": pitches[0], "lowest": min(pitches), "highest": max(pitches)}
+        chosen |= {"start": pitches[start], "turn": pitches[turn]}
+    values = {name: score.task.key.pitch_name(pitch) for name, pitch in chosen.items()}
+    moves = [b - a for a, b in pairwise([*pitches[:1] * 3, *pitches][-3:])] or [0, 0]
+    leap, interval = (interval_name(move) for move in moves)
+    words = {**dict.fromkeys(NOTE_NAMES, "silence"), **values, "leap": leap, "interval": interval}
+    return says.format(**{**(parameters or {}), **words, "key": score.task.key})
+
+
+def remarks(fn: RewardFunction, score: Score, name: str = "", sign: float = -1.0) -> list[Remark]:
+    """A message for each cell where a term costs, in order of time.
+
+    Args:
+        fn: a rule or reward function that gives one number per cell.
+        score: any batch.
+        name: of the term, its own by default.
+        sign: sign of the term's weight: a cost is where value times sign is negative.
+    """
+    name = name or getattr(fn, "__name__", type(fn).__name__)
+    says = getattr(fn, "says", "") or "{note}: " + name
+    bound = fn.keywords if isinstance(fn, functools.partial) else {}
+    parameters = {**getattr(fn, "defaults", {}), **bound}
+    values = np.asarray(fn(score)) * 1.0
+    cost = values * sign < 0
+    return [
+        Remark(name, int(b), int(v), int(t), place(score, t),
+               describe(score, b, v, t, says, parameters), float(values[b, v, t]))
+        for b, v, t in sorted(np.argwhere(cost).tolist(), key=lambda at: (at[0], at[2], at[1]))
+    ]  # fmt: skip
+
+
+def explain(fn: RewardFunction, piece: str | Score, **where: Any) -> None:
+    """Print a rule's remarks on a score, or on notes written in a line.
+
+    >>> from rewards.rules.melody import in_key
+    >>> explain(in_key, "C4 F#4 G4")
+    bar 1, beat 2: F#4 is not in C major
+    """
+    score = score_from_text(piece, **where) if isinstance(piece, str) else piece
+    sign = -1.0 if getattr(fn, "violation", False) else 1.0
+    for remark in remarks(fn, score, sign=sign):
+        print(remark)
+
+
+def payments(fn: RewardFunction, score: Score, name: str = "") -> list[Remark]:
+    """What a term gives while each note sounds, or a silence lasts, where that is not 0.
+
+    Args:
+        fn: a rule or reward function that gives one number per cell.
+        score: any batch.
+        name: of the term, its own by default.
+    """
+    name = name or getattr(fn, "__name__", type(fn).__name__)
+    values = np.broadcast_to(np.asarray(fn(score)) * 1.0, score.tokens.shape)
+    found = []
+    for b, v in np.ndindex(score.tokens.shape[:2]):
+        begins = score.onset[b, v] | score.rest[b, v]
+        begins[0] = True
+        starts = np.flatnonzero(begins)
+        for t, value in zip(starts.tolist(), np.add.reduceat(values[b, v], starts), strict=True):
+            pitch = int(score.pitch[b, v, t])
+            said = score.task.key.pitch_name(pitch) if score.onset[b, v, t] else "silence"
+            text = f"{said} {value:+.3g}"
+            if value:
+                found.append(Remark(name, b, v, t, place(score, t), text, float(value)))
+    return sorted(found, key=lambda payment: (payment.piece, payment.cell, payment.voice))
+
+
+def paid(fn: RewardFunction, piece: str | Score, **where: Any) -> None:
+    """Print what a term gives for each note of a score, or of notes written in a line.
+
+    >>> from rewards.rules.rl_tuner import motif
+    >>> paid(motif, "C4:2 D4:2 E4:2 F4:2")  # the last eight tokens, and four pitches in them
+    bar 1, beat 2.5: F4 +1.1
+    bar 1, beat 3: silence +2
+    """
+    score = score_from_text(piece, **where) if isinstance(piece, str) else piece
+    for payment in payments(fn, score):
+        print(payment)

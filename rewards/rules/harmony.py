@@ -1,0 +1,153 @@
+"""Rules of harmony: the line against the task's chords, and how its phrases close.
+
+Where a task has no chords, the rules of chord tones have nothing to say.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+
+from envs.music.score import Score
+from envs.music.tape import Array
+from envs.music.task import Task
+from rewards.rule import rule
+from rewards.rules.rhythm import sounding
+
+TONIC, DOMINANT = 0, 7  # semitones above the tonic
+PISTON = "Piston, Harmony (1941), nonharmonic tones"
+
+
+@rule(
+    source=PISTON,
+    says="{note} falls on a strong place and is foreign to its chord",
+    needs="chords",
+)
+def chord_tones(score: Score, *, strong: int = 1) -> Array:
+    """A note that begins on a strong place belongs to the chord that the task has there.
+
+    strong: weakness up to which a place is strong: 0 the bar line only, 1 also half bars, or the
+        beats of a triple bar.
+
+    >>> from envs.notation.text import parse_notes, score_of
+    >>> from envs.music.task import Task
+    >>> from rewards.rule import explain
+    >>> task = Task(bars=1, chords="IV")
+    >>> explain(chord_tones, score_of(parse_notes("F4 G4 A4 Bb4"), task))
+    >>> explain(chord_tones, score_of(parse_notes("F4 A4 G4 F4"), task))
+    bar 1, beat 3: G4 falls on a strong place and is foreign to its chord
+    """
+    return (~score.in_chord & (score.level <= strong)).astype(np.float32)
+
+
+@rule(
+    source=PISTON,
+    says="{previous}-{note}: a note foreign to its chord does not move on by step",
+    needs="chords",
+)
+def non_chord_resolution(score: Score, *, largest: int = 2) -> Array:
+    """A note foreign to its chord moves on by step, either way; marked is the note after it.
+
+    It may be struck again before it moves, or stay as an anticipation of the next chord. At the
+    last cell a foreign note that is the last of the line is marked, as nothing resolves it.
+
+    largest: semitones of the largest step.
+
+    >>> from envs.notation.text import parse_notes, score_of
+    >>> from envs.music.task import Task
+    >>> from rewards.rule import explain
+    >>> task = Task(bars=1, chords="I")
+    >>> explain(non_chord_resolution, score_of(parse_notes("C4 D4 E4 G4"), task))
+    >>> explain(non_chord_resolution, score_of(parse_notes("C4 D4 G4 E4"), task))
+    bar 1, beat 3: D4-G4: a note foreign to its chord does not move on by step
+    """
+    foreign = (score.previous_onset >= 0) & ~score.prev("in_chord")
+    left = foreign & (np.abs(score.interval) > largest)
+    unresolved = np.where(score.onset, ~score.in_chord, foreign)
+    return (left | (score.is_last & unresolved)).astype(np.float32)
+
+
+def _close(score: Score, degrees: Sequence[int], final: Sequence[int], strong: int) -> Array:
+    """How badly a phrase would close if it ended at a cell: half for the degree, half the place."""
+    task = score.task
+    starts = np.array([phrase.first_bar * task.bar_cells for phrase in task.phrase_plan])
+    number = np.searchsorted(starts, score.cell, side="right") - 1
+    begun = np.where(score.onset, score.cell, score.previous_onset)
+    levels = np.array(task.meter.levels(task.grid))[(begun - task.pickup) % task.bar_cells]
+    closes = np.where(
+        number == len(starts) - 1,
+        np.isin(score.degree, tuple(final)),
+        np.isin(score.degree, tuple(degrees)),
+    )
+    value = ((levels > strong).astype(np.float32) + ~closes) / 2
+    return np.where(sounding(score)[2] >= starts[number], value, 0)
+
+
+@functools.lru_cache(maxsize=256)
+def _strong_to_come(task: Task, strong: int) -> Array:
+    """(cells,) bool: whether a strong place is left in the phrase behind each cell."""
+    bar = task.meter.levels(task.grid)[: task.bar_cells]
+    levels = np.resize(bar, task.cells + task.bar_cells)
+    places = np.roll(levels, task.pickup)[: task.cells] <= strong
+    ends = np.flatnonzero(task.phrase_ends)
+    to_come = np.zeros(task.cells, bool)
+    for start, end in zip([0, *(ends[:-1] + 1)], ends, strict=True):
+        at = np.flatnonzero(places[start : end + 1])
+        to_come[start : start + (at[-1] if len(at) else 0)] = True
+    return to_come
+
+
+def cadence_lost(
+    score: Score,
+    *,
+    degrees: Sequence[int] = (TONIC, DOMINANT),
+    final: Sequence[int] = (TONIC,),
+    strong: int = 1,
+) -> Array:
+    """Whether a phrase would close badly and has no strong place left to begin a note on.
+
+    Given cells, and a range without the degrees, are not looked at: there may be less hope.
+    """
+    hopeless = ~_strong_to_come(score.task, strong)[score.cell]
+    lost: Array = hopeless & score.written & (_close(score, degrees, final, strong) > 0)
+    return lost
+
+
+@rule(
+    source="Caplin, Classical Form (1998): the period, half cadence first and authentic last",
+    says="the phrase ends on {note}: no degree of {key} to close on, or no strong place",
+    lost=cadence_lost,
+)
+def cadence(
+    score: Score,
+    *,
+    degrees: Sequence[int] = (TONIC, DOMINANT),
+    final: Sequence[int] = (TONIC,),
+    strong: int = 1,
+) -> Array:
+    """Each phrase ends with a note on a strong place, the last one on the tonic.
+
+    Judged at the phrase's last cell is the note that last began in it, be it silent since; if
+    none began, the note that was held into it. A wrong degree is half a violation and a weak
+    place the other half. A phrase in silence is not judged.
+
+    degrees: semitones above the tonic on which a phrase may end: tonic and dominant.
+    final: those on which the last phrase may end.
+    strong: weakness up to which a place is strong: 0 the bar line only, 1 also half bars, or the
+        beats of a triple bar.
+
+    >>> from envs.notation.text import parse_notes, score_of
+    >>> from envs.music.task import Task
+    >>> from rewards.rule import explain
+    >>> task = Task(bars=2, phrases="AA")
+    >>> explain(cadence, score_of(parse_notes("C4 D4 G4:8 E4 D4 C4:8"), task))
+    >>> explain(cadence, score_of(parse_notes("C4 D4 F4:8 E4 D4 C4:8"), task))
+    bar 1, beat 4.75: the phrase ends on F4: no degree of C major to close on, or no strong place
+    """
+    for name, wanted in (("degrees", degrees), ("final", final)):
+        if not all(degree in range(12) for degree in wanted):
+            raise ValueError(f"{name}={wanted!r}: expected semitones above the tonic, 0..11 each")
+    judged = score.phrase_end & score.written
+    return np.where(judged, _close(score, degrees, final, strong), 0).astype(np.float32)

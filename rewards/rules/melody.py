@@ -1,0 +1,281 @@
+"""Rules of one line, from note to note. Rests are looked through."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from envs.music.key import Key
+from envs.music.pitch import LETTERS
+from envs.music.score import Score
+from envs.music.tape import Array
+from rewards.rule import rule
+
+OCTAVE = 12  # semitones
+TRITONE = 6
+MAJOR_TRIAD, MINOR_TRIAD = (0, 4, 7), (0, 3, 7)
+LEADING = 11  # semitones above the tonic
+FUX = "Fux, Gradus ad Parnassum (1725)"
+KOSTKA_PAYNE = "Kostka and Payne, Tonal Harmony, ch. 5, the melodic line"
+
+
+@rule(
+    source="Krumhansl and Kessler (1982), Tracing the dynamic changes in perceived tonal "
+    "organization: tones of the scale fit a key best",
+    says="{note} is not in {key}",
+)
+def in_key(score: Score) -> Array:
+    """Notes belong to the scale of the key.
+
+    >>> from rewards.rule import explain
+    >>> explain(in_key, "C4 E4 G4 B4")
+    >>> explain(in_key, "C4 Bb4 G4 C5")
+    bar 1, beat 2: Bb4 is not in C major
+    """
+    return (~score.in_scale).astype(np.float32)
+
+
+# -- leaps -----------------------------------------------------------------------------------------
+
+
+@rule(
+    source=f"{KOSTKA_PAYNE}: a leap beyond a fourth is left the other way; Open Music Theory, "
+    "composing a cantus firmus: by step, from a fourth on. Real melodies turn back as their "
+    "compass is narrow, say von Hippel and Huron (2000) on why skips precede reversals",
+    says="{note} does not step back after the leap {before}-{previous}",
+)
+def leap_recovery(score: Score, *, min_leap: int = 5) -> Array:
+    """A leap is followed by a step the other way.
+
+    min_leap: semitones from which a move counts as a leap.
+
+    >>> from rewards.rule import explain
+    >>> explain(leap_recovery, "C4 A4 G4 E4")
+    >>> explain(leap_recovery, "C4 A4 B4 C5")
+    bar 1, beat 3: B4 does not step back after the leap C4-A4
+    """
+    leap = score.prev("interval")
+    step_back = (np.sign(score.interval) == -np.sign(leap)) & (np.abs(score.interval) <= 2)
+    return (score.onset & (np.abs(leap) >= min_leap) & ~step_back).astype(np.float32)
+
+
+@rule(
+    source=f"{KOSTKA_PAYNE}: none beyond the octave",
+    says="the leap {previous}-{note} is larger than {largest} semitones",
+)
+def leap_size(score: Score, *, largest: int = OCTAVE) -> Array:
+    """No leap is too large: a twelfth of a violation for each semitone beyond, at most one.
+
+    largest: semitones a move may have.
+
+    >>> from rewards.rule import explain
+    >>> explain(leap_size, "C4 C5 B4 C5")
+    >>> explain(leap_size, "C4 E5 D5 C5")
+    bar 1, beat 2: the leap C4-E5 is larger than 12 semitones
+    """
+    beyond = np.clip(np.abs(score.interval) - largest, 0, OCTAVE)
+    return (beyond / OCTAVE).astype(np.float32)
+
+
+# [semitones]; the last entry stands for all beyond an octave.
+DISSONANT = np.isin(np.arange(OCTAVE + 2), (TRITONE, 10, 11, OCTAVE + 1))
+
+
+@rule(
+    source=f"{KOSTKA_PAYNE}: no augmented intervals, no sevenths, none beyond the octave",
+    says="the leap {previous}-{note} is dissonant: {interval}",
+)
+def dissonant_leap(score: Score) -> Array:
+    """No leap is a tritone or a seventh, and none exceeds an octave.
+
+    Counted in semitones (6, 10, 11 and above 12), so a diminished fourth passes as a major third.
+
+    >>> from rewards.rule import explain
+    >>> explain(dissonant_leap, "C4 G4 F4 B3")
+    bar 1, beat 4: the leap F4-B3 is dissonant: tritone
+    >>> explain(dissonant_leap, "C4 G4 E4 C5")
+    """
+    size = np.minimum(np.abs(score.interval), OCTAVE + 1)
+    return DISSONANT[size].astype(np.float32)
+
+
+def _outlines_triad(first: int, second: int) -> bool:
+    """Whether two moves the same way stay within an octave and in one major or minor triad."""
+    touched = {0, first % OCTAVE, (first + second) % OCTAVE}
+    return first + second <= OCTAVE and any(
+        touched <= {(root + step) % OCTAVE for step in triad}
+        for triad in (MAJOR_TRIAD, MINOR_TRIAD)
+        for root in range(OCTAVE)
+    )
+
+
+# [move, next move] in semitones, up or down alike, as major upside down is minor; the last row and
+# column stand for all beyond an octave.
+MOVES = range(OCTAVE + 2)
+TRIADS = np.array([[_outlines_triad(a, b) for b in MOVES] for a in MOVES])
+
+
+@rule(
+    source=f"{KOSTKA_PAYNE}: leaps the same way outline a triad",
+    says="{before}-{previous}-{note}: two leaps the same way that outline no triad",
+)
+def two_leaps(score: Score, *, min_leap: int = 3) -> Array:
+    """Two leaps in a row the same way outline a triad.
+
+    The three notes stay within an octave and belong to one major or minor triad, in any position:
+    C4-E4-G4, E4-G4-C5 and C4-G4-C5 pass, fourth on fourth and diminished triads do not. A note
+    struck again between the leaps parts them.
+
+    min_leap: semitones from which a move counts as a leap.
+
+    >>> from rewards.rule import explain
+    >>> explain(two_leaps, "C4 E4 G4 E4")
+    >>> explain(two_leaps, "C4 F4 Bb4 A4")
+    bar 1, beat 3: C4-F4-Bb4: two leaps the same way that outline no triad
+    """
+    moves = score.prev("interval"), score.interval
+    first, second = (np.minimum(np.abs(move), OCTAVE + 1) for move in moves)
+    leaps = (first >= min_leap) & (second >= min_leap) & (np.sign(moves[0]) == np.sign(moves[1]))
+    return (leaps & ~TRIADS[first, second]).astype(np.float32)
+
+
+# -- intervals and degrees that call for something -------------------------------------------------
+
+
+def _follow_runs(state: tuple[Array, ...], here: Score) -> Any:
+    """The straight run of notes that reaches up to each cell, a repeated note taken as one.
+
+    Gives the last pitch that differs from the previous one and the pitch where the run began,
+    each -1 if there is none; its number of moves; and whether the cell's note turns back.
+    """
+    other, start, moves = state
+    before, way = here.previous_pitch, np.sign(here.interval)
+    moved = way != 0
+    turns = moved & (moves > 0) & (way != np.sign(before - other))
+    following = (
+        np.where(moved, before, other),
+        np.where(turns | (moved & (moves == 0)), before, start),
+        np.where(turns, np.int16(1), moves + moved.astype(np.int16)),
+    )
+    return following, (other, start, moves, turns)
+
+
+def _runs(score: Score) -> tuple[Array, ...]:
+    return score.scan(_follow_runs, (np.int16(-1), np.int16(-1), np.int16(0)))
+
+
+@rule(
+    source=f"{FUX}, first species, in Mann's edition, The Study of Counterpoint: no tritone even "
+    "by steps, unless the line goes on the same way",
+    says="from {start} to {turn} the line outlines a tritone",
+)
+def tritone_outline(score: Score) -> Array:
+    """Between two turning points the line does not span a tritone.
+
+    The first and the last note of the line count as turning points. Marked is the note that proves
+    the turn, or the last cell. A tritone in one leap is `dissonant_leap`'s and not counted again.
+
+    >>> from rewards.rule import explain
+    >>> explain(tritone_outline, "F4 G4 A4 B4 C5 B4 A4 G4")
+    >>> explain(tritone_outline, "F4 G4 A4 B4 A4 G4 F4 E4")
+    bar 2, beat 1: from F4 to B4 the line outlines a tritone
+    """
+    _, start, moves, turns = _runs(score)
+    at_turn = turns & (moves >= 2) & (np.abs(score.previous_pitch - start) == TRITONE)
+    long = moves + (score.interval != 0) >= 2
+    at_end = score.is_last & ~turns & long & (np.abs(score.pitch - start) == TRITONE)
+    return (at_turn | at_end).astype(np.float32)
+
+
+@functools.cache
+def _augmented_seconds(key: Key) -> Array:
+    """Of each pitch class whether the note three semitones above has the next letter."""
+    letters = sorted(LETTERS)
+    spelled = [letters.index(key.spell(pitch)[0][0]) for pitch in range(60, 75)]
+    return np.array([(spelled[i + 3] - spelled[i]) % 7 == 1 for i in range(12)])
+
+
+@rule(
+    source=f"{KOSTKA_PAYNE}: no augmented intervals; Aldwell and Schachter, Harmony and Voice "
+    "Leading",
+    says="{previous}-{note} is an augmented second",
+)
+def augmented_second(score: Score) -> Array:
+    """No step is an augmented second, as from the sixth degree to the raised seventh in minor.
+
+    Three semitones between notes that the key spells with neighbouring letters; see `Key.spell`.
+
+    >>> from rewards.rule import explain
+    >>> explain(augmented_second, "E4 F#4 G#4 A4", key="A minor")
+    >>> explain(augmented_second, "E4 F4 G#4 A4", key="A minor")
+    bar 1, beat 3: F4-G#4 is an augmented second
+    """
+    lower = np.minimum(score.pitch, score.previous_pitch) % 12
+    augmented = _augmented_seconds(score.task.key)[lower]
+    return ((np.abs(score.interval) == 3) & augmented).astype(np.float32)
+
+
+@rule(
+    source=f"{KOSTKA_PAYNE}: the seventh degree rises, but in a descent from the tonic by step",
+    says="the leading note {previous} moves to {note} and not up to the tonic",
+)
+def leading_note(score: Score) -> Array:
+    """The leading note rises to the tonic, or falls by step if it was reached from the tonic.
+
+    The leading note lies a semitone below the tonic, in the scale or raised; it may be repeated
+    before it moves.
+
+    >>> from rewards.rule import explain
+    >>> explain(leading_note, "D4 B3 C4 D4 C5 B4 A4 G4")
+    >>> explain(leading_note, "D4 B3 G3 C4")
+    bar 1, beat 3: the leading note B3 moves to G3 and not up to the tonic
+    """
+    before, move = score.previous_pitch, score.interval
+    leading = (before - np.int16(score.task.key.pitch_class)) % 12 == LEADING
+    descends = (_runs(score)[0] == before + 1) & ((move == -1) | (move == -2))
+    return (leading & (move != 0) & (move != 1) & ~descends).astype(np.float32)
+
+
+@rule(
+    source=f"{FUX}: each cantus firmus ends on the final of its mode",
+    says="the line ends on {note}, not on the tonic of {key}",
+)
+def final_tonic(score: Score) -> Array:
+    """The last note is the tonic, in any octave; judged at the last cell.
+
+    >>> from rewards.rule import explain
+    >>> explain(final_tonic, "E4 D4 B3 C4")
+    >>> explain(final_tonic, "E4 D4 C4 B3")
+    bar 1, beat 4.75: the line ends on B3, not on the tonic of C major
+    """
+    return (score.is_last & (score.degree > 0)).astype(np.float32)
+
+
+def _count_same(state: tuple[Array, ...], here: Score) -> Any:
+    """How often the pitch of each note has been struck in a row, 0 where no note begins."""
+    again = here.onset & (here.pitch == here.previous_pitch)
+    one = np.int16(1)
+    count = np.where(again, state[0] + one, np.where(here.onset, one, state[0]))
+    return (count,), (np.where(here.onset, count, np.int16(0)),)
+
+
+@rule(
+    source=f"{FUX}: the cantus firmi repeat no note",
+    says="{note} sounds more than {most} times in a row",
+)
+def repeated_notes(score: Score, *, most: int = 3) -> Array:
+    """A note is not struck too often in a row; each stroke beyond counts.
+
+    most: times that one pitch may be struck.
+
+    >>> from rewards.rule import explain
+    >>> explain(repeated_notes, "C4 C4 C4 D4")
+    >>> explain(repeated_notes, "C4 C4 C4 C4")
+    bar 1, beat 4: C4 sounds more than 3 times in a row
+    """
+    if most < 1:
+        raise ValueError(f"most={most}: expected 1 or more strokes")
+    (count,) = score.scan(_count_same, (np.int16(0),))
+    return (count > most).astype(np.float32)

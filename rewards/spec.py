@@ -1,0 +1,60 @@
+"""The syntax of a reward on the command line: name=weight,parameter=value."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from envs.errors import quoted
+from rewards.values import parse_value
+
+MAX_TERM = 10_000  # characters
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """Name and value of 'name=value'.
+
+    Raises:
+        ValueError: no '=' or nothing on one of its sides.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name or not value:
+        raise ValueError(f"{quoted(text)}: expected name=value, such as bars=8")
+    return name, parse_value(value)
+
+
+def parse_term(text: str) -> tuple[str, Any]:
+    """Name and setting of 'name', 'name=weight' or 'name=weight,parameter=value,...'.
+
+    A weight that is left out is 1.
+    """
+    if len(text) > MAX_TERM:
+        raise ValueError(f"{quoted(text)}: expected name=weight, such as in_key=2")
+    head, *params = re.split(r",(?=\w+=)", text)
+    name, equals, weight = head.partition("=")
+    if not name or (equals and not weight):
+        raise ValueError(f"{quoted(text)}: expected name=weight, such as in_key=2")
+    value = parse_value(weight or "1")
+    if not params:
+        return name, value
+    return name, {"weight": value} | dict(parse_assignment(param) for param in params)
+
+
+def _as_text(name: str, value: Any) -> str:
+    """'name=value' of a TOML table's entry, the other way round."""
+
+    def plain(item: Any) -> str:
+        if isinstance(item, str) and item and parse_value(item) == item:
+            return item
+        if isinstance(item, (str, bool, list)):  # words that would be read as something else
+            return json.dumps(item, ensure_ascii=False)
+        return str(item)
+
+    if re.search(r",\w+$", name):  # on a line it would be a term and its parameter
+        raise ValueError(f"{quoted(name)}: expected a name that does not end in a comma and a word")
+    if isinstance(value, Mapping):
+        params = [f"{k}={plain(v)}" for k, v in value.items() if k != "weight"]
+        return ",".join([f"{name}={plain(value.get('weight', 1.0))}", *params])
+    return f"{name}={plain(value)}"

@@ -1,0 +1,94 @@
+"""The weighted sum of reward terms."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from envs.music.score import Score
+from envs.music.task import Task
+from rewards.likelihood import Likelihood
+from rewards.term import Term, Values
+
+PRIOR = "prior"  # name of the likelihood term
+
+
+class RewardSum:
+    """Terms by name, and their sum: itself a reward function.
+
+    Args:
+        terms: the summands; names must differ.
+    """
+
+    def __init__(self, terms: list[Term]) -> None:
+        names = [term.name for term in terms]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"reward term {twice[0]!r} is given twice; expected it once")
+        if not terms:
+            raise ValueError("a reward needs at least one term, such as rl_tuner=1")
+        hidden = [name for name in names if name.startswith("_")]
+        if hidden:
+            raise ValueError(f"reward term {hidden[0]!r}: a name may not begin with '_'")
+        self.terms: Mapping[str, Term] = MappingProxyType({term.name: term for term in terms})
+
+    def __getstate__(self) -> list[Term]:
+        return list(self.terms.values())
+
+    def __setstate__(self, terms: list[Term]) -> None:
+        self.terms = MappingProxyType({term.name: term for term in terms})
+
+    def __call__(self, score: Score) -> Values:
+        """Sum (B, V, T) of the weighted terms on finished pieces."""
+        return total(self.breakdown(score))
+
+    def divided(self, c: float) -> RewardSum:
+        """The sum with every term but the prior's divided by c."""
+        if c == 1.0:
+            return self
+        terms = self.terms.values()
+        return RewardSum(
+            [t if t.name == PRIOR else Term(t.name, t.fn, t.weight / c) for t in terms]
+        )
+
+    def prepare(self, task: Task) -> None:
+        """Try every term on two pieces of noise, so that a fault shows before the work begins.
+
+        Raises:
+            RewardError: a term fails, breaks the protocol, or looks ahead.
+            ValueError: a prior of another codec.
+        """
+        for term in self.terms.values():
+            if isinstance(term.fn, Likelihood):
+                term.fn.require(task)
+            term.is_per_piece(task)
+
+    def breakdown(self, score: Score) -> dict[str, Values]:
+        """Weighted value (B, V, T) of each term on finished pieces.
+
+        Raises:
+            RewardError: a term failed.
+            ValueError: the pieces are not finished.
+        """
+        if not score.finished:
+            raise ValueError("only finished pieces are scored whole; use newest() step by step")
+        return {name: term.whole(score) for name, term in self.terms.items()}
+
+    def newest(self, score: Score) -> dict[str, Values]:
+        """Weighted value (B,) of each term at the last written cell.
+
+        Raises:
+            RewardError: a term failed.
+        """
+        return {name: term.newest(score) for name, term in self.terms.items()}
+
+
+def total(parts: Mapping[str, Values], c: float = 1.0) -> Values:
+    """Sum of the terms' values, in their order, in float32; all but the prior's divided by c."""
+    if c == 1.0:
+        return functools.reduce(np.add, parts.values())
+    shares = {n: v if n == PRIOR else v / np.float32(c) for n, v in parts.items()}
+    return functools.reduce(np.add, shares.values())

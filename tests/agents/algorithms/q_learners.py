@@ -1,0 +1,66 @@
+"""Small Q-learners for the tests of this folder."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from agents.algorithms.q_learning import QLearning
+from agents.algorithms.q_policy import KINDS, QPolicy
+from agents.learning.vec_env import CompositionVecEnv, Deferred
+from envs.composition import CompositionVectorEnv
+from rewards.likelihood import Likelihood
+from rewards.sum import RewardSum
+from rewards.term import Term
+
+kinds = pytest.mark.parametrize("kind", KINDS)
+
+
+def colour(score):
+    """A reward that differs at every cell and looks one back."""
+    return np.sin(score.tokens * (score.cell + 1.0) + score.previous_pitch).astype(np.float32)
+
+
+colour.cellwise = True
+
+
+def make(prior, kind="q", n=4, task=None, weight=1.0, c=1.0, policy_kwargs=None, **settings):
+    """A small learner on one bar, paid by `colour` and the prior."""
+    env = CompositionVecEnv(CompositionVectorEnv(n, reward=Deferred(), **(task or {"bars": 1})))
+    reward = RewardSum(
+        [Term("colour", colour), Term("prior", Likelihood(checkpoint=prior), weight)]
+    )
+    settings = {
+        "batch_size": 32,
+        "n_quantiles": 3,
+        "seed": 0,
+        "n_steps": env.env.task.steps,
+    } | settings
+    return QLearning(
+        QPolicy, env, kind=kind, device="cpu",
+        policy_kwargs={"prior": prior, **(policy_kwargs or {})},
+        rollout_buffer_kwargs={"reward": reward, "task": env.env.task, "c": c}, **settings,
+    )  # fmt: skip
+
+
+def filled(prior, kind="q", **settings):
+    """A learner with moved networks that remembers a rollout and has learned nothing of it."""
+    model = make(prior, kind, **({"replay_ratio": 1e-9} | settings)).learn(1)
+    for number, net in enumerate((model.policy.net, model.policy.target)):
+        move(net, number)
+        with torch.no_grad():
+            net.head.bias -= 9.0  # below what stands for nothing: forgetting a mask would show
+    return model
+
+
+def state(model):
+    return copy.deepcopy(model.policy.state_dict())
+
+
+def move(net, seed):
+    """Shift every weight of a network by noise."""
+    rng = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight.add_(torch.empty_like(weight).normal_(0.0, 0.3, generator=rng))

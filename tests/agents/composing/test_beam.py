@@ -1,0 +1,195 @@
+"""Beam search against exhaustive enumeration."""
+
+import numpy as np
+import pytest
+import torch
+
+from agents.composing.search import beam, best_known
+from envs.composition import primed
+from envs.music.score import Score
+from envs.music.task import Task
+from pretrained.networks.network_prior import RecurrentPrior
+from rewards.build import build
+from rewards.functions import cellwise
+from rewards.likelihood import Likelihood
+from rewards.sum import RewardSum
+from rewards.term import Term
+from tests.agents.composing.searches import (
+    NARROW,
+    PIECES,
+    TASKS,
+    everything,
+    page_of,
+    returns_of,
+    rows_of,
+    rules_and_prior,
+)
+from tests.helpers import random_pieces
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_a_beam_that_holds_everything_finds_the_best(tiny_prior, task):
+    reward, every = rules_and_prior(tiny_prior), everything(task)
+    found = beam(None, page_of(task), reward, PIECES, n=PIECES)
+    assert sorted(rows_of(found.score)) == sorted(rows_of(every))
+    expected = np.sort(returns_of(reward, every))[::-1]
+    np.testing.assert_allclose(found.returns, expected, atol=1e-4)
+    np.testing.assert_allclose(found.returns, returns_of(reward, found.score), atol=1e-4)
+    few = beam(None, page_of(task), reward, PIECES, n=5)
+    np.testing.assert_allclose(few.returns, expected[:5], atol=1e-4)
+
+
+def greedily(reward, score):
+    """Always the token that pays best at once, the lowest of several."""
+    task = score.task
+    while not score.finished:
+        tokens = np.flatnonzero(score.allowed()[0])
+        children = [score.take([0]).write(np.array([token])) for token in tokens]
+        cold = [Score(child.tokens, task, child.n_written) for child in children]
+        paid = [sum(part.sum() for part in reward.newest(child).values()) for child in cold]
+        score = children[int(np.argmax(paid))]
+    return score
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_a_beam_of_one_is_greedy(tiny_prior, task):
+    reward = rules_and_prior(tiny_prior)
+    found = beam(None, page_of(task), reward, 1)
+    assert rows_of(found.score) == rows_of(greedily(reward, page_of(task)))
+
+
+@pytest.mark.parametrize("floor", [-4.0, -1.0, -0.3])
+def test_log_p_counts_as_it_does_in_the_reward(tiny_prior, floor):
+    """Behind a primer that differs from voice to voice, with a floor, and with nothing else."""
+    task = Task(bars=1, voices=2)
+    page = primed(page_of(task), [[14, 26, 1], [0, 30, 31]])
+    prior = RewardSum([Term("prior", Likelihood(checkpoint=tiny_prior, floor=floor), 2.0)])
+    expected = rows_of(greedily(prior, page))
+    assert rows_of(beam(None, page, prior, 1).score) == expected
+    low = RewardSum([Term("prior", Likelihood(checkpoint=tiny_prior, floor=floor), 0.0)])
+    assert rows_of(beam(tiny_prior, page, low, 1, prior_weight=2.0).score) == expected
+
+
+def test_a_wider_beam_still_returns_what_the_reward_pays(tiny_prior):
+    reward = rules_and_prior(tiny_prior)
+    for width in (3, 30):
+        found = beam(None, page_of(Task()), reward, width, n=width)
+        assert found.score.batch == width == len(set(rows_of(found.score)))
+        np.testing.assert_allclose(found.returns, returns_of(reward, found.score), atol=1e-3)
+        assert (np.diff(found.returns) <= 0).all()
+        again = beam(None, page_of(Task()), reward, width, n=width)
+        np.testing.assert_array_equal(again.score.tokens, found.score.tokens)
+
+
+def test_a_beam_goes_on_behind_a_primer(tiny_prior):
+    task, reward = TASKS["two voices"], rules_and_prior(tiny_prior)
+    page = primed(page_of(task), [[14, 0], [0, 14]])
+    every = everything(task)
+    begun = (every.tokens[:, :, :2] == page.tokens[:, :, :2]).all(axis=(1, 2))
+    expected = np.sort(returns_of(reward, every)[begun])[::-1]
+    found = beam(None, page, reward, PIECES, n=PIECES)
+    np.testing.assert_allclose(found.returns, expected, atol=1e-4)
+
+
+def test_the_first_token_can_be_forced():
+    reward, every = build("rl_tuner"), everything(NARROW)
+    starts = every.tokens[:, 0, 0]
+    for first in (0, 14):
+        found = beam(None, page_of(NARROW), reward, PIECES, first=first)
+        assert found.score.tokens[0, 0, 0] == first
+        assert found.returns[0] == pytest.approx(returns_of(reward, every)[starts == first].max())
+    behind = beam(None, primed(page_of(NARROW), [14]), reward, 5, first=1)
+    assert behind.score.tokens[0, 0, :2].tolist() == [14, 1]
+
+
+def test_best_known_is_the_best_of_each_first_token():
+    reward, every = build("rl_tuner"), everything(TASKS["three pitches"])
+    page = page_of(every.task)
+    found = best_known(page, reward, PIECES)
+    assert (np.diff(found.returns) <= 0).all()
+    assert sorted(found.score.tokens[:, 0, 0].tolist()) == [0, 13, 14, 15]
+    starts, returns = every.tokens[:, 0, 0], returns_of(reward, every)
+    expected = [returns[starts == first].max() for first in found.score.tokens[:, 0, 0]]
+    np.testing.assert_allclose(found.returns, expected, atol=1e-4)
+    few = best_known(page, reward, PIECES, 2)
+    np.testing.assert_array_equal(few.score.tokens, found.score.tokens[:2])
+    np.testing.assert_allclose(found.returns, returns_of(reward, found.score), atol=1e-4)
+    alone = [beam(None, page_of(every.task), reward, PIECES, first=f) for f in (0, 13, 14, 15)]
+    assert found.compute.cells == sum(each.compute.cells for each in alone)
+
+
+# -- the prior's weight, and a guide ---------------------------------------------------------------
+
+
+class Refusing(RecurrentPrior):
+    """A network that is not to be run."""
+
+    def step(self, token, state):
+        raise AssertionError("the network was run")
+
+    def log_probs(self, tokens, task):
+        raise AssertionError("the network was run")
+
+
+def test_a_prior_of_no_weight_is_not_run(tiny_prior):
+    silent = Refusing(tiny_prior.net, tiny_prior.codec)
+    every = everything(NARROW)
+    rules = RewardSum(
+        [term for name, term in rules_and_prior(silent).terms.items() if name != "prior"]
+    )
+    best = returns_of(rules, every).max()
+    zero = beam(silent, page_of(NARROW), rules_and_prior(silent), PIECES, prior_weight=0)
+    also = beam(silent, page_of(NARROW), rules_and_prior(silent, weight=0.0), PIECES)
+    guide = beam(None, page_of(NARROW), rules, PIECES, guide=silent, guide_weight=0)
+    for found in (zero, also, guide):
+        assert found.compute.tokens == 0
+        assert found.returns[0] == pytest.approx(best, abs=1e-4)
+
+
+def test_a_prior_s_weight_can_be_given(tiny_prior):
+    page, every = page_of(NARROW), everything(NARROW)
+    for reward in (rules_and_prior(tiny_prior, 5.0), rules_and_prior(tiny_prior, 0.0)):
+        found = beam(tiny_prior, page, reward, PIECES, prior_weight=2.0)
+        expected = returns_of(rules_and_prior(tiny_prior, 2.0), every)
+        assert found.returns[0] == pytest.approx(expected.max(), abs=1e-4)
+    rules = build("rl_tuner")
+    both = RewardSum([*rules.terms.values(), Term("prior", Likelihood(checkpoint=tiny_prior), 2.0)])
+    found = beam(tiny_prior, page, rules, PIECES, prior_weight=2.0)
+    assert found.returns[0] == pytest.approx(returns_of(both, every).max(), abs=1e-4)
+
+
+def test_a_guide_chooses_beginnings_and_not_the_end(tiny_prior):
+    reward = build("rl_tuner")
+    everywhere = beam(None, page_of(NARROW), reward, PIECES, guide=tiny_prior, guide_weight=1e6)
+    best = returns_of(reward, everything(NARROW)).max()
+    assert everywhere.returns[0] == pytest.approx(best, abs=1e-4)
+
+    led = beam(None, page_of(Task()), reward, 1, guide=tiny_prior, guide_weight=1e6)
+    tokens = torch.from_numpy(led.score.tokens[:, 0].astype(np.int64))
+    likeliest = tiny_prior.log_probs(tokens, Task()).argmax(dim=2)
+    assert likeliest[0, :-1].tolist() == tokens[0, :-1].tolist()
+    ends = np.repeat(led.score.tokens, 38, axis=0)
+    ends[:, 0, -1] = np.arange(38)
+    assert led.returns[0] == pytest.approx(returns_of(reward, Score(ends, Task())).max(), abs=1e-4)
+
+
+def test_a_guide_s_log_probabilities_add_up_along_a_piece(tiny_prior):
+    task = Task(bars=1, given=((-1,) * 15 + (14,),))  # the end chooses nothing
+    flat = RewardSum([Term("flat", cellwise(lambda score: np.zeros(score.tokens.shape)), 1.0)])
+    guided = beam(None, page_of(task), flat, 7, n=7, guide=tiny_prior)
+    likely = beam(tiny_prior, page_of(task), flat, 7, n=7, prior_weight=1.0)
+    assert sorted(rows_of(guided.score)) == sorted(rows_of(likely.score))
+
+
+def test_a_state_taken_goes_on_as_one_that_was_never_cut(tiny_prior):
+    score, rows = random_pieces(Task(), 5, seed=4), np.array([4, 0, 0, 2])
+    tokens = torch.from_numpy(score.tokens[:, 0].astype(np.int64))
+    state, alone = tiny_prior.start(Task(), 5), tiny_prior.start(Task(), 4)
+    last, own = None, None
+    for cell in range(20):
+        _, state = tiny_prior.step(last, state)
+        _, alone = tiny_prior.step(own, alone)
+        last, own = tokens[:, cell], tokens[rows, cell]
+    taken = tiny_prior.take(state, torch.from_numpy(rows))
+    logits, _ = tiny_prior.step(own, taken)
+    torch.testing.assert_close(logits, tiny_prior.step(own, alone)[0])

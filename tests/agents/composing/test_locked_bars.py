@@ -1,0 +1,137 @@
+"""Bars that stay: to the cell, through every file, and what cannot be kept is told."""
+
+import numpy as np
+import pytest
+
+from agents import compose
+from agents.compose import ComposeConfig
+from agents.composing.locked_bars import parse_bars, with_locks
+from envs.music.score import Score
+from envs.music.task import Task
+from envs.notation.reading.readers import read_piece
+from envs.notation.text import score_from_text
+from envs.notation.writing.abc import abc
+from envs.notation.writing.midi import write_midi
+from envs.notation.writing.musicxml import musicxml
+
+NOTHING: dict[str, object] = dict.fromkeys(("key", "meter", "range", "chords", "phrases"), "")
+NOTHING |= {"bars": None, "pickup": None, "grid": None}
+TUNE = "B4 B4 C5 D5 D5 C5 B4 A4 G4 G4 A4 B4 B4:6 A4:2 A4:8"
+
+
+@pytest.fixture
+def theme(tmp_path):
+    """Four bars in G as a MusicXML file."""
+    score = score_from_text(TUNE, key="G major")
+    path = tmp_path / "theme.musicxml"
+    path.write_text(musicxml(score, 0, "Theme"))
+    return path
+
+
+def test_files_and_bars():
+    path, bars = parse_bars("a:b.abc:1-2,5")
+    assert (str(path), bars) == ("a:b.abc", {1, 2, 5})
+    for bad in ("theme.abc", "theme.abc:", ":1", "t.abc:2-1", "t.abc:x", "t.abc:1-99999"):
+        with pytest.raises(ValueError, match="expected a file and bars|are none"):
+            parse_bars(bad)
+
+
+def test_locked_bars_are_given_and_the_others_free(theme):
+    task = with_locks(f"{theme}:1,3", True, NOTHING)
+    assert (str(task.key), str(task.meter), task.bars) == ("G major", "4/4", 4)
+    free = task.free[0].reshape(4, 16)
+    assert free.any(axis=1).tolist() == [False, True, False, True]
+    other = with_locks(f"{theme}:2,4", False, NOTHING)
+    assert other.given == task.given
+
+
+def test_a_piece_of_which_everything_stays_is_refused(theme):
+    with pytest.raises(ValueError, match="every bar stays, nothing is left to write"):
+        with_locks(f"{theme}:1-4", True, NOTHING)
+
+
+def test_more_bars_than_the_file_has_are_free(theme):
+    task = with_locks(f"{theme}:1-4", True, NOTHING | {"bars": 6, "phrases": "4+2"})
+    assert task.bars == 6
+    assert task.free[0].reshape(6, 16).all(axis=1).tolist() == [False] * 4 + [True] * 2
+
+
+def test_bars_that_the_file_does_not_have_are_written_anew(theme):
+    task = with_locks(f"{theme}:1", False, NOTHING | {"bars": 6})
+    assert task.free[0].reshape(6, 16).all(axis=1).tolist() == [True, *[False] * 3, True, True]
+    with pytest.raises(ValueError, match="the piece has bars 1 to 4"):
+        with_locks(f"{theme}:6", True, NOTHING | {"bars": 8})
+    with pytest.raises(ValueError, match="leave --task out"):
+        compose.check_method(ComposeConfig(lock=f"{theme}:1", method="prior", task=("bars=2",)))
+
+
+def test_a_note_held_into_a_locked_bar_is_locked_from_its_beginning(tmp_path):
+    held = score_from_text("C4:12 D4:12 r:4 r:16 E4:4", key="C major")
+    path = tmp_path / "held.mid"
+    write_midi(held, 0, path)
+    task = with_locks(f"{path}:2", True, NOTHING | {"key": "C major"})
+    given = np.array(task.given[0])
+    assert given[12:25].tolist() == held.tokens[0, 0, 12:25].tolist()
+    assert given[24:32].tolist() == [0, *[1] * 7]  # silence goes on, as a note was kept before
+    assert (given[:12] == -1).all()
+    silent = np.array(with_locks(f"{path}:3", True, NOTHING | {"key": "C major"}).given[0])
+    assert silent[32:48].tolist() == [*[0] * 12, 18, 1, 1, 1]  # silence, said in every cell
+
+
+@pytest.mark.parametrize("form", ["abc", "musicxml", "mid"])
+def test_locked_cells_come_back_through_every_file(theme, tiny_checkpoint, tmp_path, form):
+    before = read_piece(theme).score()
+    path = theme.with_suffix(f".{form}")
+    if form == "mid":
+        write_midi(before, 0, path)
+    else:
+        path.write_text(abc(before, 0) if form == "abc" else musicxml(before, 0))
+    out = tmp_path / "out"
+    compose.compose(
+        ComposeConfig(
+            lock=f"{path}:1,3", method="prior", prior=str(tiny_checkpoint), out=out, n=2,
+            candidates=3, reward=("in_key=1",),
+        )
+    )  # fmt: skip
+    notes = read_piece(theme).notes
+    kept = [n for n in notes if n.start // 16 in (0, 2)]
+    for number in (1, 2):
+        for ending in ("mid", "musicxml", "abc"):
+            found = read_piece(out / f"melody-{number:02d}.{ending}", key="G major", grid=4).notes
+            there = {(n.start, n.pitch): n.duration for n in found}
+            for note in kept:
+                assert (note.start, note.pitch) in there, ending
+                if (note.start + note.duration) % 16:  # the next bar may hold the last one on
+                    assert there[note.start, note.pitch] == note.duration
+
+
+@pytest.mark.parametrize(
+    ("bars", "wish", "message"),
+    [
+        ("9", {}, "the piece has bars 1 to 4"),
+        ("0", {}, "the piece has bars 1 to 4"),
+        ("1", {"meter": "3/4"}, "cannot be kept in another metre"),
+        ("1", {"range": "C4-A4"}, "outside the range"),
+        ("1-4", {"bars": 2}, "the piece has bars 1 to 2"),
+        ("1-3", {"range": "A4-D6"}, "G4 is in a bar that is kept and outside the range"),
+        (
+            "1",
+            {"grid": 12},
+            "has 4 cells per quarter note; its bars cannot be kept on a grid of 12",
+        ),
+    ],
+)
+def test_what_cannot_be_locked(theme, bars, wish, message):
+    with pytest.raises(ValueError, match=message):
+        with_locks(f"{theme}:{bars}", True, NOTHING | wish)
+
+
+def test_a_piece_of_several_voices_is_no_melody(tmp_path):
+    task = Task(voices=2, bars=1, meter="2/4")
+    score = Score(np.array([[[14, 1, 1, 1, 16, 1, 1, 1], [26, 1, 1, 1, 28, 1, 1, 1]]]), task)
+    path = tmp_path / "two.mid"
+    write_midi(score, 0, path)
+    with pytest.raises(ValueError, match="has 2 voices; expected a melody of one"):
+        with_locks(f"{path}:1", True, NOTHING)
+    with pytest.raises(ValueError, match="there is no such file"):
+        with_locks("nothing.mid:1", True, NOTHING)

@@ -1,0 +1,134 @@
+"""Diagnostics and evaluations: they see what they should, and training does not see them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from agents.evaluating.sampling import sample_many
+from agents.training import monitor
+from agents.training.monitor import Diagnostics
+from envs.music.score import Score
+from envs.music.task import Task
+from pretrained.checkpoint import load
+from rewards import build
+from tests.agents.helpers import strict, tiny, trained
+
+
+class Level:
+    """A judge that likes high notes; stands in for the one that has to be counted first."""
+
+    def require(self, codec):
+        pass
+
+    def per_note(self, score):
+        return float(score.tokens.mean())
+
+
+def pieces(seed, n=64, low=2, high=38):
+    return Score(np.random.default_rng(seed).integers(low, high, (n, 1, 32)), Task())
+
+
+def test_columns_name_what_the_reward_does_not_see():
+    row = Diagnostics(Task(), build({"key": -1.0}), Level()).measure(pieces(0))
+    assert row["judge"] == pieces(0).tokens.mean()
+    assert row["distinct"] == 1
+    assert 0 < row["edit_distance"] <= 1
+    assert "unrewarded/leap_recovery" in row
+    assert "unrewarded/motif" in row
+    assert "unrewarded/key" not in row
+    assert "unrewarded/in_key" not in row
+
+
+def test_a_collapse_is_told_once(capsys):
+    watch = Diagnostics(Task(), build({"key": -1.0}), Level())
+    for step in range(40):
+        share = max(1, 64 - 3 * step)  # ever fewer different pieces
+        score = Score(pieces(step).tokens[np.arange(64) % share], Task())
+        row = watch.measure(score) | {"return": 0.5 * step + 0.01 * np.sin(step)}
+        watch.watch(256 * step, row)
+    assert len(watch.warnings) >= 1
+    assert "distinct" in " ".join(watch.warnings)
+    assert "the reward may be hacked" in capsys.readouterr().err
+
+
+def test_a_resumed_run_remembers_what_the_log_says():
+    def row(step):
+        score = Score(pieces(step).tokens[np.arange(64) % max(1, 64 - 3 * step)], Task())
+        return score, {"steps": 256.0 * step, "return": 0.5 * step}
+
+    straight, resumed = (Diagnostics(Task(), build({"key": -1.0}), Level()) for _ in range(2))
+    rows = [dict(r, **straight.measure(score)) for score, r in map(row, range(40))]
+    for each in rows:
+        straight.watch(int(each["steps"]), each)
+    resumed.remember({name: [each[name] for each in rows[:15]] for name in rows[0]})
+    for each in rows[15:]:
+        resumed.watch(int(each["steps"]), each)
+    assert straight.warnings
+    assert resumed.monitor.raised == straight.monitor.raised
+
+
+def test_evaluations_keep_the_best_policy_and_change_nothing(tiny_checkpoint, tmp_path):
+    base = tiny(tiny_checkpoint, tmp_path, n_timesteps=5 * 256, samples=0)
+    plain = trained(replace(base, name="plain", eval_freq=-1))
+    watched = trained(replace(base, name="watched", eval_freq=256, eval_episodes=50))
+    for column, values in plain.read_metrics().items():
+        assert watched.read_metrics()[column] == values, column
+    rows = watched.read_metrics(watched.evaluations_file)
+    assert rows["steps"] == [256, 512, 768, 1024]
+    assert not (plain.path / "best.safetensors").exists()
+
+    best = load(watched.best_file)
+    config = watched.config
+    score = sample_many(best, Task(), 50, config.seed + 1)
+    reward = build(config.reward_spec)
+    own = best.log_prob(score).sum(axis=(1, 2))
+    reached = (reward(score).sum(axis=(1, 2)) - config.entropy * own).mean()
+    assert reached == pytest.approx(max(rows["objective"]), rel=1e-4)
+
+
+def test_a_policy_that_does_not_move_has_one_objective_while_the_weights_do(
+    tiny_checkpoint, tmp_path
+):
+    config = tiny(tiny_checkpoint, tmp_path, n_timesteps=6 * 256, eval_freq=256, samples=0)
+    still = replace(config, learning_rate=1e-12, entropy=0.1, entropy_end=3.0)
+    run = trained(still)
+    reached = run.read_metrics(run.evaluations_file)["objective"]
+    assert len(reached) == 5
+    assert reached == pytest.approx([reached[0]] * 5, rel=1e-5)
+
+
+def test_under_a_budget_no_policy_is_called_the_best(tiny_checkpoint, tmp_path):
+    config = tiny(tiny_checkpoint, tmp_path, eval_freq=256, kl_budget=0.1, samples=0)
+    run = trained(config)
+    assert run.read_metrics(run.evaluations_file)
+    assert not run.best_file.exists()
+
+
+def test_a_run_resumed_with_a_judge_it_began_without_goes_on(
+    tiny_checkpoint, tmp_path, monkeypatch
+):
+    run = trained(tiny(tiny_checkpoint, tmp_path, samples=0))
+    monkeypatch.setattr(monitor, "load_judge", lambda codec: Level())
+    trained(replace(run.config, n_timesteps=16 * 256, judge=True), run.path)
+    columns = run.read_metrics()
+    assert len(columns["steps"]) == 16
+    assert "judge" not in columns
+
+
+def test_what_an_agent_learned_behind_it_plays_behind(tiny_checkpoint, tmp_path):
+    config = tiny(tiny_checkpoint, tmp_path, algo="maskable_ppo", mask=("key",), eval_pieces=200)
+    run = trained(config)
+    rows = strict(run.path / "report.json")["columns"]
+    assert rows["agent"]["notes not in key"] == 0 < rows["prior"]["notes not in key"]
+
+
+def test_without_the_songs_a_run_goes_on(tiny_checkpoint, tmp_path, monkeypatch, capsys):
+    def missing(codec):
+        raise FileNotFoundError("music21 is installed without its corpus")
+
+    monkeypatch.setattr(monitor, "load_judge", missing)
+    run = trained(tiny(tiny_checkpoint, tmp_path, n_timesteps=256, judge=True))
+    assert "judge" not in run.read_metrics()
+    assert "edit_distance" in run.read_metrics()
+    assert "no held-out judge" in capsys.readouterr().err

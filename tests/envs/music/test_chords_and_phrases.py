@@ -1,0 +1,103 @@
+"""Chords and phrases of a task, and what they mean for its cells."""
+
+import numpy as np
+import pytest
+
+from envs.music.chords import parse_chords
+from envs.music.key import Key
+from envs.music.phrases import Phrase, parse_phrases
+from envs.music.score import Score
+from envs.music.task import Task
+
+C = Key("C")
+
+
+def names(text, bars, key=C):
+    return [[chord.name for chord in bar] for bar in parse_chords(text, key, bars)]
+
+
+def test_a_chord_is_a_bar_and_bars_begin_again():
+    assert names("I IV V", 4) == [["I"], ["IV"], ["V"], ["I"]]
+    assert names("| C | F G7 |", 3) == [["C"], ["F", "G7"], ["C"]]
+
+
+@pytest.mark.parametrize(
+    ("word", "key", "root", "tones"),
+    [
+        ("I", C, 0, {0, 4, 7}),
+        ("V7", C, 7, {7, 11, 2, 5}),
+        ("ii65", C, 2, {2, 5, 9, 0}),
+        ("V7/V", C, 2, {2, 6, 9, 0}),
+        ("bVII", C, 10, {10, 2, 5}),
+        ("i", Key("F#", "dorian"), 6, {6, 9, 1}),
+        ("IV", Key("F#", "dorian"), 11, {11, 3, 6}),  # the dorian sixth makes it major
+        ("V", Key("A", "minor"), 4, {4, 8, 11}),
+        ("V", Key("A", "harmonic minor"), 4, {4, 8, 11}),
+        ("Am", C, 9, {9, 0, 4}),
+        ("Bbmaj7", C, 10, {10, 2, 5, 9}),
+        ("F#m7b5", C, 6, {6, 9, 0, 4}),
+        ("Bb/D", C, 10, {10, 2, 5}),
+    ],
+)
+def test_chords_have_the_tones_that_textbooks_give_them(word, key, root, tones):
+    ((chord,),) = parse_chords(word, key, 1)
+    assert (chord.root, set(chord.pitch_classes)) == (root, tones)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("H7", "chord 'H7': expected a roman numeral"),
+        ("I | | V", "expected words such as"),
+        ("I II III IV V", "fill 5 bars and the piece has 4; .* more bars"),
+        ("| " + "I " * 300 + "| V", "301 of them, expected at most 256"),
+        ("xyz", "chord 'xyz'"),
+        ("C%s" % ("9" * 200), "expected a roman numeral"),
+    ],
+)
+def test_words_that_are_no_chords(text, message):
+    with pytest.raises(ValueError, match=message):
+        Task(bars=4, chords=text)
+
+
+def test_plans_of_phrases():
+    assert parse_phrases("AABA", 8) == (
+        *(Phrase("A", 0, 2), Phrase("A", 2, 2), Phrase("B", 4, 2), Phrase("A", 6, 2)),
+    )
+    assert parse_phrases("4+4", 8) == (Phrase("", 0, 4), Phrase("", 4, 4))
+    assert [p.letter for p in parse_phrases("AA'BA'", 8)] == ["A", "A", "B", "A"]
+    assert parse_phrases("A4 A4 B8", 16)[2] == Phrase("B", 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        ("4+5", "have 9 bars, the piece has 8"),
+        ("AAB", "do not fall into 3 equal phrases"),
+        ("A4 B", "expected a plan such as"),
+        ("A4 B3", "have 7 bars"),
+        ("A'''B", "expected a plan such as"),
+        ("4-4", "expected a plan such as"),
+    ],
+)
+def test_plans_that_are_none(plan, message):
+    with pytest.raises(ValueError, match=message):
+        Task(bars=8, phrases=plan)
+
+
+def test_cells_know_their_chord_and_phrase():
+    task = Task(bars=2, meter="3/4", grid=2, chords="C | F G", phrases="1+1", pickup=2)
+    tones = task.chord_tones
+    assert tones[:2].all()  # the pickup has no chord
+    assert all(set(np.flatnonzero(tones[cell])) == {0, 4, 7} for cell in range(2, 8))
+    assert all(set(np.flatnonzero(tones[cell])) == {5, 9, 0} for cell in range(8, 11))
+    assert set(np.flatnonzero(tones[11])) == {7, 11, 2}
+    assert np.flatnonzero(task.phrase_ends).tolist() == [5, 11]
+    score = Score(np.array([[[14, 1, 16, 1, 18, 1, 1, 1, 19, 1, 1, 20]]]), task)
+    assert score.in_chord[0, 0].tolist() == [True, True, False, *[True] * 8, False]
+    assert score.bar[0, 0].tolist() == [-1, -1, *[0] * 6, *[1] * 4]
+    assert score.cell_in_bar[0, 0].tolist() == [4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3]
+    assert score.level[0, 0].tolist() == [1, 2, 0, 2, 1, 2, 1, 2, 0, 2, 1, 2]
+    assert task.bar_lines == (0, 2, 8)
+    with pytest.raises(ValueError, match="pickup=6: expected 0 to 5"):
+        Task(bars=2, meter="3/4", grid=2, pickup=6)

@@ -1,0 +1,256 @@
+"""Files from elsewhere: ordinary, unfit and hostile."""
+
+import io
+import os
+import random
+import re
+import struct
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from envs.music.codec import Note
+from envs.notation.reading.readers import read_notes, read_piece
+from envs.notation.text import score_from_text
+from envs.notation.writing.abc import abc
+from envs.notation.writing.midi import midi_bytes
+from envs.notation.writing.musicxml import musicxml
+from envs.notation.writing.symbols import notes_of
+
+
+def reads(folder: Path, name: str, content: str | bytes, grid: int = 4) -> list[Note]:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return read_notes(path, grid)
+
+
+SCORE = """<score-partwise><part-list><score-part id="P1"><part-name/></score-part></part-list>
+<part id="P1"><measure number="1"><attributes><divisions>12</divisions></attributes>{}</measure>
+</part></score-partwise>"""
+NOTE = (
+    "<note>{2}<pitch><step>{0}</step><octave>4</octave></pitch><duration>{1}</duration>{3}</note>"
+)
+
+
+def xml(*notes: str) -> str:
+    return SCORE.format("".join(notes))
+
+
+def note(step: str, length: int, before: str = "", after: str = "") -> str:
+    return NOTE.format(step, length, before, after)
+
+
+def test_ties_grace_notes_and_twelfths(tmp_path):
+    tied = xml(
+        note("C", 12, after='<tie type="start"/>'),
+        note("C", 6, after='<tie type="stop"/>'),
+        note("C", 6, after='<tie type="start"/>'),  # but no note of that pitch follows
+        "<note><grace/><pitch><step>D</step><octave>4</octave></pitch></note>",
+        note("E", 12),
+        note("C", 12),
+    )
+    expected = [Note(0, 6, 60), Note(6, 2, 60), Note(8, 4, 64), Note(12, 4, 60)]
+    assert reads(tmp_path, "a.xml", tied) == expected
+    assert reads(tmp_path, "a.musicxml", tied.encode("utf-16"), 2) == [
+        Note(0, 3, 60), Note(3, 1, 60), Note(4, 2, 64), Note(6, 2, 60)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("key", "bar", "pitches"),
+    [
+        ("C clef=bass", "C,, C C2 |]", [36, 60, 60]),  # a clef does not transpose
+        ("C", "^F F f =F | F4 |]", [66, 66, 78, 65, 65]),  # accidentals hold to the bar line
+        ("B loc", "C F B2 |]", [60, 65, 71]),
+        ("Fb lyd", "F C B2 |]", [64, 59, 70]),
+        ("C#locrian", "C G B2 |]", [61, 67, 71]),
+    ],
+)
+def test_abc_from_elsewhere(tmp_path, key, bar, pitches):
+    tune = f"X:1\nT:a\nM:4/4\nL:1/4\nK:{key}\n{bar}\n"
+    assert [n.pitch for n in reads(tmp_path, "a.abc", tune)] == pitches
+
+
+def test_a_tie_over_a_rest_is_none(tmp_path):
+    rest = "<note><rest/><duration>12</duration></note>"
+    tied = xml(note("C", 12, after='<tie type="start"/>'), rest, note("C", 12))
+    assert reads(tmp_path, "a.xml", tied) == [Note(0, 4, 60), Note(8, 4, 60)]
+
+
+def mxl(score: str | bytes, container: str = "", more: int = 0) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(more):
+            archive.writestr(f"{number}.xml", "")
+        archive.writestr(
+            "META-INF/container.xml",
+            container
+            or '<container><rootfiles><rootfile full-path="s.xml"/></rootfiles></container>',
+        )
+        archive.writestr("s.xml", score)
+    return file.getvalue()
+
+
+def test_compressed_musicxml(tmp_path):
+    score = score_from_text("C4 A4 ; F3:8")
+    assert reads(tmp_path, "a.mxl", mxl(musicxml(score))) == notes_of(score, 0)
+
+
+BOMB = '<!DOCTYPE score-partwise [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]>' + xml(
+    "&b;", note("C", 12)
+)
+BEATS = xml("<attributes><time><beats>{}</beats></time></attributes>", note("C", 12))
+TRUNCATED = midi_bytes(score_from_text("C4 A4 G4"))[:70]
+FRAMES = b"MThd" + struct.pack(">IHHH", 6, 0, 1, 0xE728) + b"MTrk" + struct.pack(">I", 4)
+FRAMES += b"\x00\xff\x2f\x00"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.mid", b"", "file is empty"),
+        ("a.txt", b"x", "cannot read '.txt' files"),
+        ("a.mid", TRUNCATED, "not readable as MIDI"),
+        ("a.mid", FRAMES, "."),
+        ("a.mid", os.urandom(500), "not readable as MIDI"),
+        ("a.xml", os.urandom(500), "MusicXML"),
+        ("a.mxl", os.urandom(500), "compressed MusicXML"),
+        ("a.abc", b"\xff" + os.urandom(500), "not readable as ABC"),
+        ("a.abc", "nothing", "it has no fields"),
+        ("a.abc", "X:1\nT:\nK:C\n" + "C" * 70_000, "70011 characters"),
+        ("a.abc", "X:1\nL:1/4\nK:C\n" + "C " * 10_001, "10001 notes"),
+        ("a.abc", "X:1\nL:1/4\nK:C\n" + "C|" * 1_001, "1001 bar lines"),
+        ("a.abc", "X:1\nL:1/4\nK:C\nC\n\nX:2\nL:1/4\nK:C\nD\n", "2 tunes"),
+        ("a.abc", "X:1\nL:1/4\nK:C\n[CE]\n", "chord at quarter 0"),
+        ("a.abc", "X:1\nL:1/4\nK:C\nC999999\n", "expected 20000 at most"),
+        ("a.xml", BOMB, "XML entities"),
+        ("a.xml", BOMB.replace(" [", ' SYSTEM ">" ['), "XML entities"),
+        ("a.xml", "<!DOCTYPE a [<!ELEMENT a ANY>]>" + xml(note("C", 12)), "XML entities"),
+        ("a.xml", BOMB.encode("utf-16"), "XML entities"),
+        ("a.mxl", mxl(BOMB), "XML entities"),
+        ("a.mxl", mxl(b" " * 11_000_000), "unpacks to more than 10 MB"),
+        ("a.mxl", mxl(xml(note("C", 12)), more=63), "more than 64 files"),
+        ("a.mxl", mxl("", BOMB), "XML entities"),
+        ("a.mxl", mxl("", "<container/>"), "names no score"),
+        ("a.xml", xml("<note/>" * 10_001), "1 measures and 62.. notes"),
+        ("a.xml", xml("<a/>" * 250_001), "XML tags"),
+        ("a.xml", xml("</measure><measure>" * 2_000), "measures .* one piece of 64 bars"),
+        ("a.xml", xml('</measure></part><part id="P1"><measure>' * 64), "65 parts"),
+        ("a.xml", "<score-partwise><b>", "not readable as MusicXML"),
+        ("a.xml", "<score-timewise/>", "root is 'score-timewise'; expected 'score-partwise'"),
+        ("a.xml", xml(), "holds no notes"),
+        ("a.xml", xml(note("C", 10**9)), "expected 20000 at most"),
+        ("a.xml", xml(note("C", 12), note("E", 12, "<chord/>")), "chord at quarter 0"),
+        (
+            "a.xml",
+            xml(note("C", 24), "<backup><duration>12</duration></backup>", note("E", 12)),
+            "E4 at quarter 1 of voice 1 starts while C4 still sounds",
+        ),
+        ("a.xml", xml(note("C", 12), note("E", 4)), r"note 2, E4 .* ends 0.33 .*grid 3 would fit"),
+        ("a.xml", BEATS.format("999999"), "hundreds of beats"),
+        ("a.xml", BEATS.format("<![CDATA[999999]]>"), "hundreds of beats"),
+        ("a.xml", BEATS.format("&#57;99999"), "hundreds of beats"),
+        ("a.xml", BEATS.format("99<!-- -->9999"), "hundreds of beats"),
+        ("a.xml", BEATS.format("+".join(["99"] * 3000)), "8999 characters"),
+        ("a.xml", xml(note("C", 12)).replace(">12</div", ">0</div"), "The following exception"),
+        ("a.abc", "X:1\nM:99999/4\nL:1/4\nK:C\nC|\n", "hundreds of beats"),
+        ("a.abc", "X:1\nL:1/4\nK:C\nC99999999999|D|\n", "longer than any piece"),
+        ("a.abc", "X:1\nL:1/4\nK:C\n" + "z9999|" * 900, "longer than any piece"),
+        ("a.abc", "X:1\nL:1/4\nK:C\n" + "^" * 30_000 + "C|", "accidental of nine signs"),
+        ("a.abc", "X:1\nL:1/4\nK:C\nZ|C", "rests of whole bars but no metre"),
+    ],
+)
+def test_hostile_and_unfit_files(tmp_path, name, content, told):
+    with pytest.raises(ValueError, match=told) as caught:
+        reads(tmp_path, name, content)
+    assert "\n" not in str(caught.value)
+    assert name in str(caught.value)
+    if "grid 3 would fit" not in told:  # which it finds itself
+        with pytest.raises(ValueError, match=re.escape(name)) as caught:
+            read_piece(tmp_path / name)
+        assert "\n" not in str(caught.value)
+
+
+TIME = "</divisions><time><beats>4</beats><beat-type>64</beat-type></time>"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.xml", xml(note("C", 12), note("C", 10**9)), "bar 1 lasts .* quarter notes"),
+        ("a.xml", xml(note("C", 12), "<note><rest/><duration>999999999</duration></note>"), "bar"),
+        ("a.xml", xml(note("C", 12)).replace("</divisions>", TIME), "metre '4/64'"),
+        ("a.abc", "X:1\nM:4/4\nL:1/4\nK:C\n" + "CDEF|" * 65, "65 bars; expected at most 64"),
+        ("a.abc", "X:1\nM:4/4\nL:1/4\nK:C\nZ9999|C4|", "bars; expected at most 64"),
+        ("a.abc", "X:1\nM:7/64\nL:1/64\nK:C\nCDEFGAB|", "metre '7/64'"),
+        ("a.mid", midi_bytes(score_from_text("C4")).replace(b"\4\2\x18", b"\4\5\x18"), "4/32"),
+    ],
+)  # fmt: skip
+def test_pieces_that_no_task_holds(tmp_path, name, content, told):
+    (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(ValueError, match=told) as caught:
+        read_piece(tmp_path / name)
+    assert "\n" not in str(caught.value)
+    assert name in str(caught.value)
+
+
+def test_files_that_are_missing_or_huge(tmp_path):
+    for path in (tmp_path / "no.mid", tmp_path):
+        for read in (read_notes, read_piece):
+            with pytest.raises(ValueError, match=r"no such file|cannot read"):
+                read(path)
+    huge = tmp_path / "huge.mid"
+    with huge.open("wb") as file:
+        file.truncate(50_000_000_000)  # sparse: takes no room
+    with pytest.raises(ValueError, match="larger than 10 MB"):
+        read_notes(huge)
+    pipe = tmp_path / "pipe.mid"
+    os.mkfifo(pipe)
+    with pytest.raises(ValueError, match="no such file"):
+        read_notes(pipe)
+
+
+def test_midi_of_absurd_length_and_two_notes_at_once(tmp_path):
+    import symusic
+
+    def midi(*notes: tuple[int, int, int]) -> bytes:
+        file = symusic.Score(480)
+        track = symusic.Track()
+        drums = symusic.Track(is_drum=True)
+        drums.notes.append(symusic.Note(0, 7, 40, 80))  # never read
+        file.tracks.append(drums)
+        for start, length, pitch in notes:
+            track.notes.append(symusic.Note(start, length, pitch, 80))
+        file.tracks.append(track)
+        return file.dumps_midi()
+
+    with pytest.raises(ValueError, match="expected 20000 at most"):
+        reads(tmp_path, "a.mid", midi((480 * 10**5, 480, 60)))
+    with pytest.raises(ValueError, match="E4 at quarter 1 of voice 1 starts while C4"):
+        reads(tmp_path, "a.mid", midi((0, 960, 60), (480, 480, 64)))
+    with pytest.raises(ValueError, match=r"note 2, D4 .* starts 0.33 .*grid 12 would fit"):
+        reads(tmp_path, "a.mid", midi((0, 120, 60), (400, 80, 62)))
+    with pytest.raises(ValueError, match="no grid up to 24 fits"):
+        reads(tmp_path, "a.mid", midi((0, 481, 60)))
+    assert reads(tmp_path, "a.mid", midi((0, 160, 60), (400, 80, 62)), 6) == [
+        Note(0, 2, 60), Note(5, 1, 62)
+    ]  # fmt: skip
+
+
+def test_damaged_files_raise_nothing_but_value_errors(tmp_path):
+    score = score_from_text("C4 A4:2 F#4:6 r G4 ; E3:16", key="D major")
+    rng = random.Random(0)
+    sources = {"a.mid": midi_bytes(score), "a.abc": abc(score).encode()}
+    sources["a.xml"] = musicxml(score).encode()
+    sources["a.mxl"] = mxl(musicxml(score))
+    for name, source in sources.items():
+        for _ in range(40):
+            damaged = bytearray(source)
+            for _ in range(rng.randint(1, 6)):
+                damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+            with suppress(ValueError):
+                reads(tmp_path, name, bytes(damaged))
+            with suppress(ValueError):
+                assert read_piece(tmp_path / name).score().finished

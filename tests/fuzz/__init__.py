@@ -1,4 +1,0 @@
-"""Hostile input: what every reader must withstand, tried by machine.
-
-`python -m tests.fuzz midi --seconds 600` fuzzes one reader; the tests do a little of it each time.
-"""
