@@ -20,6 +20,7 @@ from envs.errors import did_you_mean
 from envs.plugins import resolve
 from rewards.likelihood import Likelihood
 from rewards.rule import REGISTRY
+from rewards.rules import contour, form, harmony, melody, rhythm, rl_tuner  # noqa: F401  (registers)
 from rewards.sum import PRIOR, RewardSum
 from rewards.term import Term
 

@@ -13,8 +13,8 @@ from envs.music.score import Score
 from envs.music.tape import Array
 
 MARK = (
-    "If it asks facts of the score alone, cell by cell, put @cellwise of envs.contract above it; "
-    "what is judged on the whole piece says nothing about the next cell"
+    "If it asks facts of the score alone, cell by cell, put @cellwise of rewards.functions "
+    "above it; what is judged on the whole piece says nothing about the next cell"
 )
 CHILDREN_PIECES, CHILDREN_CELLS = 2**13, 2**20  # looked at together: bounds memory
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from agents.compose import ComposeConfig
 from agents.composing.masks import read_demands, read_masks
 from agents.settings.config import TrainConfig
 from envs.errors import did_you_mean
 
 if TYPE_CHECKING:
+    from agents.compose import ComposeConfig
     from agents.composing.search import Found
     from envs.music.score import Score
     from envs.music.task import Task

@@ -12,6 +12,7 @@ from gymnasium.envs.registration import load_env_creator
 from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.vec_env import VecEnv
 
+import envs  # noqa: F401  (registers the ids)
 from envs.composition import CompositionVectorEnv
 from envs.music.score import Score
 from envs.music.task import Task

@@ -4,7 +4,8 @@ A prior that has read a tune can write it down again, and a reward that likes th
 that. Two figures tell: the longest run of notes that stands in one tune of the training corpus,
 and the share of the piece's grams of 12 intervals that one tune has, as
 `pretrained.corpora.split` compares tunes with each other. Both look at intervals from onset to
-onset: a tune in another key is the same tune, and rests between notes do not matter. Nor do durations, unless asked for: a tune in another
+onset: a tune in another key is the same tune, and rests between notes do not matter. Nor do
+durations, unless asked for: a tune in another
 rhythm is still that tune, and long runs that tunes share by chance or custom mostly share their
 rhythm too (see RUN), so durations clear hardly any piece of suspicion.
 

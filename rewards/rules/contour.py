@@ -67,7 +67,7 @@ def tessitura(score: Score, *, widest: int = 16) -> Array:
 
     widest: semitones from the lowest to the highest note; 16 is a major tenth.
 
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> explain(tessitura, "C4 G4 E5 C5")
     >>> explain(tessitura, "C4 G4 F5 C5")
     bar 1, beat 3: F5 widens the line, C4 to F5, beyond 16 semitones
@@ -83,7 +83,7 @@ def tessitura(score: Score, *, widest: int = 16) -> Array:
 def unique_climax(score: Score) -> Array:
     """The highest note sounds once in the whole line; judged at the last cell.
 
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> explain(unique_climax, "C4 E4 G4 E4")
     >>> explain(unique_climax, "C4 G4 E4 G4")
     bar 1, beat 4.75: the highest note, G4, sounds more than once
@@ -103,7 +103,7 @@ def late_climax(score: Score, *, earliest: float = 0.4) -> Array:
 
     earliest: share of the piece before which the highest note is not struck.
 
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> explain(late_climax, "C4 E4 D4 F4 A4 G4 E4 C4")
     >>> explain(late_climax, "C4 A4 G4 F4 E4 D4 B3 C4")
     bar 2, beat 4.75: the highest note, A4, comes too early, or not before the last note
@@ -143,7 +143,7 @@ def contour_arch(score: Score, *, rise: float = 1.0) -> Array:
 
     rise: semitones above 0.
 
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> explain(contour_arch, "C4 F4 E4 D4")
     >>> explain(contour_arch, "E4 C4 D4 E4")
     bar 1, beat 4.75: the line does not arch: its middle hardly rises above E4 and E4
@@ -179,7 +179,7 @@ def step_leap_balance(
     least, most: share of the moves that are one or two semitones; repeated notes are no moves.
     fewest: moves from which a line is judged.
 
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> explain(step_leap_balance, "C4:2 E4:2 F4:2 G4:2 E4:2 A4:2 G4:2 E4:2 F4:2 E4:2 D4:2 C4:2")
     >>> explain(step_leap_balance, "C4:2 E4:2 G4:2 C5:2 A4:2 F4:2 A4:2 C5:2 C4")
     bar 2, beat 4.75: too few or too many steps: 35% to 90% of the moves should be steps
@@ -218,7 +218,7 @@ def pitch_entropy(score: Score, *, least: float = 1.5, most: float = 3.0) -> Arr
 
     least, most: bits. A scale of seven degrees, all equally frequent, has 2.81; three degrees 1.58.
 
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> explain(pitch_entropy, "C4 E4 G4 C4 D4 E4 D4 C4")
     >>> explain(pitch_entropy, "C4 G4 C4 G4")
     bar 1, beat 4.75: too few or too many different notes: expected 1.5 to 3 bits of entropy
@@ -246,7 +246,7 @@ def pitch_variety(score: Score, *, least: int = 4) -> Array:
 
     least: different pitches; octaves count as different.
 
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> explain(pitch_variety, "C4 D4 E4 F4")
     >>> explain(pitch_variety, "C4 D4 C4 E4")
     bar 1, beat 4.75: the line has fewer than 4 different pitches

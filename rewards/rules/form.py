@@ -38,7 +38,7 @@ def bar_echo(score: Score, *, full: int = 8, longest: int = 12) -> Array:
 
     A run longer than `longest` cells earns nothing for what is beyond: an answer, not a copy.
 
-    >>> from rewards.rule import paid
+    >>> from rewards.remarks import paid
     >>> paid(bar_echo, "C4 D4 E4 G4 C4 D4 E4 F4")  # an eighth, two eighths, and so on
     bar 2, beat 1: C4 +1.25
     bar 2, beat 2: D4 +3.25
@@ -58,7 +58,7 @@ def whole_autocorrelation(score: Score) -> Array:
 
     `penalize_autocorrelation` looks at every beginning of a piece, and only beyond a threshold.
 
-    >>> from rewards.rule import paid
+    >>> from rewards.remarks import paid
     >>> paid(whole_autocorrelation, "C4 D4 E4 F4 C4 D4 E4 F4")
     bar 2, beat 4: F4 +0.941
     """
@@ -133,7 +133,7 @@ def motif_return(
         semitones; 'tonal' the same in steps of the scale, foreign notes counted as the step below;
         'inverted' the same intervals the other way; 'rhythm' the same times from note to note.
 
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> explain(motif_return, "C4:2 D4:2 E4:2 C4:2 D4:2 E4:2 F4:2 D4:2")
     >>> explain(motif_return, "C4:2 D4:2 E4:2 C4:2 G4:2 E4:2 F4:2 D4:2")
     bar 1, beat 4.75: the first 4 notes of the line do not come back
@@ -245,7 +245,7 @@ def phrase_parallelism(score: Score, *, part: float = 0.5, most: float = 0.25) -
 
     >>> from envs.notation.text import parse_notes, score_of
     >>> from envs.music.task import Task
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> task = Task(bars=2, phrases="AA")
     >>> explain(phrase_parallelism, score_of(parse_notes("C4 E4 F4 D4 D4 F4 E4 C4"), task))
     >>> explain(phrase_parallelism, score_of(parse_notes("C4 E4 F4 D4 F4 E4 D4 C4"), task))
@@ -273,7 +273,7 @@ def phrase_contrast(score: Score, *, most: float = 0.75) -> Array:
 
     >>> from envs.notation.text import parse_notes, score_of
     >>> from envs.music.task import Task
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> task = Task(bars=2, phrases="AB")
     >>> explain(phrase_contrast, score_of(parse_notes("C4 E4 F4 D4 G4:8 E4 C4"), task))
     >>> explain(phrase_contrast, score_of(parse_notes("C4 E4 F4 D4 D4 F4 G4 E4"), task))

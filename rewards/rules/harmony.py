@@ -33,7 +33,7 @@ def chord_tones(score: Score, *, strong: int = 1) -> Array:
 
     >>> from envs.notation.text import parse_notes, score_of
     >>> from envs.music.task import Task
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> task = Task(bars=1, chords="IV")
     >>> explain(chord_tones, score_of(parse_notes("F4 G4 A4 Bb4"), task))
     >>> explain(chord_tones, score_of(parse_notes("F4 A4 G4 F4"), task))
@@ -57,7 +57,7 @@ def non_chord_resolution(score: Score, *, largest: int = 2) -> Array:
 
     >>> from envs.notation.text import parse_notes, score_of
     >>> from envs.music.task import Task
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> task = Task(bars=1, chords="I")
     >>> explain(non_chord_resolution, score_of(parse_notes("C4 D4 E4 G4"), task))
     >>> explain(non_chord_resolution, score_of(parse_notes("C4 D4 G4 E4"), task))
@@ -140,7 +140,7 @@ def cadence(
 
     >>> from envs.notation.text import parse_notes, score_of
     >>> from envs.music.task import Task
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> task = Task(bars=2, phrases="AA")
     >>> explain(cadence, score_of(parse_notes("C4 D4 G4:8 E4 D4 C4:8"), task))
     >>> explain(cadence, score_of(parse_notes("C4 D4 F4:8 E4 D4 C4:8"), task))

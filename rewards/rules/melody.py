@@ -29,7 +29,7 @@ KOSTKA_PAYNE = "Kostka and Payne, Tonal Harmony, ch. 5, the melodic line"
 def in_key(score: Score) -> Array:
     """Notes belong to the scale of the key.
 
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> explain(in_key, "C4 E4 G4 B4")
     >>> explain(in_key, "C4 Bb4 G4 C5")
     bar 1, beat 2: Bb4 is not in C major
@@ -51,7 +51,7 @@ def leap_recovery(score: Score, *, min_leap: int = 5) -> Array:
 
     min_leap: semitones from which a move counts as a leap.
 
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> explain(leap_recovery, "C4 A4 G4 E4")
     >>> explain(leap_recovery, "C4 A4 B4 C5")
     bar 1, beat 3: B4 does not step back after the leap C4-A4
@@ -70,7 +70,7 @@ def leap_size(score: Score, *, largest: int = OCTAVE) -> Array:
 
     largest: semitones a move may have.
 
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> explain(leap_size, "C4 C5 B4 C5")
     >>> explain(leap_size, "C4 E5 D5 C5")
     bar 1, beat 2: the leap C4-E5 is larger than 12 semitones
@@ -92,7 +92,7 @@ def dissonant_leap(score: Score) -> Array:
 
     Counted in semitones (6, 10, 11 and above 12), so a diminished fourth passes as a major third.
 
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> explain(dissonant_leap, "C4 G4 F4 B3")
     bar 1, beat 4: the leap F4-B3 is dissonant: tritone
     >>> explain(dissonant_leap, "C4 G4 E4 C5")
@@ -130,7 +130,7 @@ def two_leaps(score: Score, *, min_leap: int = 3) -> Array:
 
     min_leap: semitones from which a move counts as a leap.
 
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> explain(two_leaps, "C4 E4 G4 E4")
     >>> explain(two_leaps, "C4 F4 Bb4 A4")
     bar 1, beat 3: C4-F4-Bb4: two leaps the same way that outline no triad
@@ -177,7 +177,7 @@ def tritone_outline(score: Score) -> Array:
     The first and the last note of the line count as turning points. Marked is the note that proves
     the turn, or the last cell. A tritone in one leap is `dissonant_leap`'s and not counted again.
 
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> explain(tritone_outline, "F4 G4 A4 B4 C5 B4 A4 G4")
     >>> explain(tritone_outline, "F4 G4 A4 B4 A4 G4 F4 E4")
     bar 2, beat 1: from F4 to B4 the line outlines a tritone
@@ -207,7 +207,7 @@ def augmented_second(score: Score) -> Array:
 
     Three semitones between notes that the key spells with neighbouring letters; see `Key.spell`.
 
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> explain(augmented_second, "E4 F#4 G#4 A4", key="A minor")
     >>> explain(augmented_second, "E4 F4 G#4 A4", key="A minor")
     bar 1, beat 3: F4-G#4 is an augmented second
@@ -227,7 +227,7 @@ def leading_note(score: Score) -> Array:
     The leading note lies a semitone below the tonic, in the scale or raised; it may be repeated
     before it moves.
 
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> explain(leading_note, "D4 B3 C4 D4 C5 B4 A4 G4")
     >>> explain(leading_note, "D4 B3 G3 C4")
     bar 1, beat 3: the leading note B3 moves to G3 and not up to the tonic
@@ -245,7 +245,7 @@ def leading_note(score: Score) -> Array:
 def final_tonic(score: Score) -> Array:
     """The last note is the tonic, in any octave; judged at the last cell.
 
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> explain(final_tonic, "E4 D4 B3 C4")
     >>> explain(final_tonic, "E4 D4 C4 B3")
     bar 1, beat 4.75: the line ends on B3, not on the tonic of C major
@@ -270,7 +270,7 @@ def repeated_notes(score: Score, *, most: int = 3) -> Array:
 
     most: times that one pitch may be struck.
 
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> explain(repeated_notes, "C4 C4 C4 D4")
     >>> explain(repeated_notes, "C4 C4 C4 C4")
     bar 1, beat 4: C4 sounds more than 3 times in a row

@@ -68,7 +68,7 @@ def downbeat(score: Score, *, late_entry: bool = True) -> Array:
     late_entry: whether bars before the first note are let off, as where a pickup is written as a
         bar that begins with rests.
 
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> explain(downbeat, "r:12 G4 C5:8 B4:4 A4:4 G4:16")
     >>> explain(downbeat, "C4 E4 G4:12 F4 E4 D4 C4:16")
     bar 2, beat 1: no note begins on the first beat of this bar
@@ -89,7 +89,7 @@ def ties_over_bar(score: Score, *, from_level: int = 0) -> Array:
     from_level: weakness of the place where a note begins, from which its tie counts: 0 all notes,
         1 those that do not begin on a bar line themselves.
 
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> explain(ties_over_bar, "C4 E4 G4 E4 D4:16")
     >>> explain(ties_over_bar, "C4 E4 G4:12 D4:12")
     bar 2, beat 1: G4 is tied over the bar line
@@ -130,7 +130,7 @@ def syncopation(score: Score, *, full: int = 3, rests: bool = False) -> Array:
     rests: whether a rest at the stronger place, with no note since, counts like a hold, as
         Longuet-Higgins and Lee have it.
 
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> explain(syncopation, "C4:8 E4:4 G4:4 F4:12 E4:4")
     >>> explain(syncopation, "C4:4 E4:8 G4:4")
     bar 1, beat 3: E4 begins at a weaker place than this and is held over it
@@ -182,7 +182,7 @@ def rhythmic_variety(score: Score, *, least: int = 2, most: int = 5) -> Array:
 
     least, most: different lengths, from a note's beginning to its end.
 
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> explain(rhythmic_variety, "C4 D4:2 E4:2 F4:8")
     >>> explain(rhythmic_variety, "C4 D4 E4 F4")
     bar 1, beat 4.75: the line has fewer than 2 or more than 5 different note lengths
@@ -234,7 +234,7 @@ def rhythmic_coherence(score: Score, *, most: float = 0.5, fewest: int = 4) -> A
     most: share of bars that may have a rhythm of their own.
     fewest: bars with notes from which a piece is judged.
 
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> explain(rhythmic_coherence, "C4:8 D4 E4 F4 G4 F4:8 D4 C4:12", meter="3/4")
     >>> explain(rhythmic_coherence, "C4:8 D4 E4 F4 G4 F4 D4:8 C4:12", meter="3/4")
     bar 4, beat 3.75: too many bars have a rhythm that no other bar has
@@ -266,7 +266,7 @@ def note_density(score: Score, *, least: float = 0.25, most: float = 4.0) -> Arr
 
     least, most: notes per beat; beats of 6/8, 9/8 and 12/8 are dotted.
 
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> explain(note_density, "C4:2 D4:2 E4 F4:8 G4:16")
     >>> explain(note_density, "C4:2 D4:2 E4 F4:8 r:16 G4:16")
     bar 2, beat 4.75: this bar has fewer than 0.25 or more than 4 notes per beat
@@ -297,7 +297,7 @@ def rest_share(score: Score, *, most: float = 0.25) -> Array:
 
     most: share of the cells, from 0 to less than 1.
 
-    >>> from rewards.rule import explain
+    >>> from rewards.remarks import explain
     >>> explain(rest_share, "C4 D4 E4 r")
     >>> explain(rest_share, "C4 r E4 r")
     bar 1, beat 4.75: more than 25% of the line is silence

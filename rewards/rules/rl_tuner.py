@@ -37,7 +37,7 @@ def _is_tonic(score: Score) -> Array:
 def key(score: Score) -> Array:
     """1 where a note is outside the key.
 
-    >>> from rewards.rule import paid
+    >>> from rewards.remarks import paid
     >>> paid(key, "C4 F#4 G4 C4")
     bar 1, beat 2: F#4 +1
     """
@@ -51,7 +51,7 @@ def tonic(score: Score) -> Array:
     The tonic itself at the first cell and the fourth from the end, then a hold, then holds or
     rests. Other octaves than middle C's do not count.
 
-    >>> from rewards.rule import paid
+    >>> from rewards.remarks import paid
     >>> paid(tonic, "C4 E4 D4 C4")
     bar 1, beat 1: C4 +1
     bar 1, beat 4: C4 +4
@@ -91,7 +91,7 @@ def penalize_repeating(score: Score) -> Array:
 
     The third rest; the sixth equal pitch or hold, the eighth if a rest or hold stood among them.
 
-    >>> from rewards.rule import paid
+    >>> from rewards.remarks import paid
     >>> paid(penalize_repeating, "C4:2 C4:2 C4:2 C4:2 C4:2 C4:2 C4:2 C4:2 D4:8 F4:8")
     bar 1, beat 4.5: C4 +1
     bar 2, beat 1: D4 +2
@@ -137,7 +137,7 @@ def autocorrelation(score: Score) -> tuple[Array, ...]:
 def penalize_autocorrelation(score: Score, *, threshold: float = 0.15) -> Array:
     """Sum of the absolute autocorrelations at lags 1, 2, 3 that exceed `threshold`.
 
-    >>> from rewards.rule import paid
+    >>> from rewards.remarks import paid
     >>> paid(penalize_autocorrelation, "C4:2 G4:2 D4:2 A4:2 F4:8")
     bar 1, beat 1: C4 +0.5
     bar 1, beat 1.5: G4 +1.79
@@ -185,7 +185,7 @@ def _spell_window(state: tuple[Array, ...], here: Score) -> Any:
 def motif(score: Score, *, pitches: int = 3, extra: float = 0.1) -> Array:
     """1 where the last eight tokens hold `pitches` different pitches, more for each further.
 
-    >>> from rewards.rule import paid
+    >>> from rewards.remarks import paid
     >>> paid(motif, "C4:2 D4:2 E4:2 F4:2 C4:8")
     bar 1, beat 2.5: F4 +1.1
     bar 1, beat 3: C4 +4.2
@@ -199,7 +199,7 @@ def motif(score: Score, *, pitches: int = 3, extra: float = 0.1) -> Array:
 def repeated_motif(score: Score, *, pitches: int = 3, extra: float = 0.25) -> Array:
     """1 where the motif of the last eight tokens stood before, more for each further pitch.
 
-    >>> from rewards.rule import paid
+    >>> from rewards.remarks import paid
     >>> paid(repeated_motif, "C4:2 D4:2 E4:2 F4:2 C4:2 D4:2 E4:2 F4:2")
     bar 1, beat 4.5: F4 +1.25
     """
@@ -232,7 +232,7 @@ def interval_code(score: Score) -> Array:
 def preferred_intervals(score: Score) -> Array:
     """Points for the interval from the last note: see POINTS.
 
-    >>> from rewards.rule import paid
+    >>> from rewards.remarks import paid
     >>> paid(preferred_intervals, "C4 E4 B4 A4 G4 A5 r:8")  # the cells that hold a note count too
     bar 1, beat 1: C4 +0.9
     bar 1, beat 2: E4 +0.375
@@ -274,7 +274,7 @@ def leap_up_back(score: Score, *, patience: int = 6) -> Array:
     It is resolved by coming back to its first note or beyond, or by a leap the other way more
     than `patience` tokens after the last leap.
 
-    >>> from rewards.rule import paid
+    >>> from rewards.remarks import paid
     >>> paid(leap_up_back, "C4 G4 E4 C4")
     bar 1, beat 4: C4 +1
     >>> paid(leap_up_back, "C4 G4 D5 C4")
@@ -307,7 +307,7 @@ def unique_extremes(score: Score) -> tuple[Array, Array]:
 def high_low_unique(score: Score) -> Array:
     """At the last cell 1 for a unique highest token and 1 for a unique lowest pitch.
 
-    >>> from rewards.rule import paid
+    >>> from rewards.remarks import paid
     >>> paid(high_low_unique, "D4 C4 G4 E4")
     bar 1, beat 4: E4 +2
     >>> paid(high_low_unique, "C4 G4 E4 C4")

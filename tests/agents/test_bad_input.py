@@ -8,10 +8,10 @@ import gymnasium
 import pytest
 
 from agents import compose, evaluate
+from agents import train as train_verb
 from agents.runs.directory import Run
 from agents.settings import commands
 from agents.settings.config import TrainConfig, to_toml
-from agents.training import job as training
 from envs.music.codec import Codec
 from pretrained import checkpoint
 from pretrained.networks.recurrent import NetShape, RecurrentNet
@@ -79,7 +79,7 @@ def train(command, tiny_checkpoint):
         for flag, usual in (("--reward", "tonic=1"), ("--task", "bars=1")):
             if flag not in words:
                 given += [flag, usual]
-        return command(training.main, "--no-progress", *given, *words)
+        return command(train_verb.main, "--no-progress", *given, *words)
 
     return fail
 
@@ -268,7 +268,7 @@ def test_an_existing_run_is_named(run, train):
 
 
 def test_a_run_without_a_state_is_named(run, command):
-    line = command(training.main, "--resume", run.path)
+    line = command(train_verb.main, "--resume", run.path)
     assert "has no state.zip to resume from; start a new run" in line
 
 

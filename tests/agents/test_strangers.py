@@ -14,6 +14,7 @@ from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 
 from agents import compose, evaluate, explain
+from agents import train as train_verb
 from agents.runs.directory import Run
 from agents.runs.state import FACTS, MOST_BYTES, TENSORS
 from agents.settings.config import to_toml
@@ -53,7 +54,7 @@ def test_no_file_is_written_through_a_link(theirs):
             (theirs.path / part).symlink_to(Path("victim").absolute())
     succeeds(evaluate.main, theirs.path, "-n", "4")
     assert (theirs.path / "evaluation.json").is_file()
-    succeeds(training.main, *longer(theirs))
+    succeeds(train_verb.main, *longer(theirs))
     assert Path("victim").read_text() == "mine"
     assert not list(theirs.path.rglob("*.part"))
 
@@ -72,7 +73,7 @@ def test_a_link_among_a_runs_own_is_refused(theirs, command, name):
         path.unlink()
     path.symlink_to(inside)
     before = inside.read_bytes() if inside.is_file() else sorted(inside.iterdir())
-    line = command(training.main, *longer(theirs))
+    line = command(train_verb.main, *longer(theirs))
     assert f"{path} could not be written (it is a symbolic link to somewhere else" in line
     assert (inside.read_bytes() if inside.is_file() else sorted(inside.iterdir())) == before
 
@@ -169,7 +170,7 @@ HOSTILE = {
 @pytest.mark.parametrize(("change", "told"), HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_state_is_named(theirs, command, change, told):
     repacked(theirs, change)
-    line = command(training.main, *longer(theirs))
+    line = command(train_verb.main, *longer(theirs))
     assert f"{theirs.state_file} cannot be resumed from (" in line
     assert told in line
     assert f"start a new run from the policy with --prior {theirs.path}" in line
@@ -177,11 +178,11 @@ def test_a_hostile_state_is_named(theirs, command, change, told):
 
 def test_a_state_that_swells_is_not_read(theirs, command, monkeypatch):
     repacked(theirs, tensors=b"0" * 10**7, compression=zipfile.ZIP_DEFLATED)
-    assert "state.json in it is compressed" in command(training.main, *longer(theirs))
+    assert "state.json in it is compressed" in command(train_verb.main, *longer(theirs))
     repacked(theirs, tensors=b"0" * 10**5)
     monkeypatch.setitem(MOST_BYTES, TENSORS, 10**4)
     told = "tensors.safetensors in it has 100,000 bytes, expected 10,000 at most"
-    assert told in command(training.main, *longer(theirs))
+    assert told in command(train_verb.main, *longer(theirs))
 
 
 def test_an_optimiser_of_other_weights_is_named(theirs, command):
@@ -189,9 +190,9 @@ def test_an_optimiser_of_other_weights_is_named(theirs, command):
         tensors = from_bytes(archive.read(TENSORS))
     name = next(name for name in tensors if name.endswith("exp_avg"))
     repacked(theirs, tensors=to_bytes(tensors | {name: torch.zeros(3, 3, 3)}))
-    assert "has another size than it" in command(training.main, *longer(theirs))
+    assert "has another size than it" in command(train_verb.main, *longer(theirs))
     repacked(theirs, tensors=to_bytes(tensors | {"optimiser.99.step": torch.zeros(())}))
-    assert "a weight number 99" in command(training.main, *longer(theirs))
+    assert "a weight number 99" in command(train_verb.main, *longer(theirs))
 
 
 # -- what is read ----------------------------------------------------------------------------------
@@ -203,14 +204,14 @@ PROVENANCE = {"a list": "[]", "nothing": "null", "cut off": "{", "deep": "[" * 1
 @pytest.mark.parametrize("text", PROVENANCE.values(), ids=PROVENANCE)
 def test_a_damaged_provenance_is_named(theirs, command, text):
     theirs.provenance_file.write_text(text)
-    line = command(training.main, *longer(theirs))
+    line = command(train_verb.main, *longer(theirs))
     assert f"{theirs.provenance_file} is damaged: expected a JSON object" in line
 
 
 def test_a_provenance_of_odd_parts_is_of_another_run(theirs, command):
     facts = read_facts(theirs.provenance_file)
     theirs.provenance_file.write_text(json.dumps(facts | {"prior": 3, "rewards": []}))
-    assert "is not what the run began with" in command(training.main, *longer(theirs))
+    assert "is not what the run began with" in command(train_verb.main, *longer(theirs))
 
 
 @pytest.mark.parametrize("text", ['{"steps": 1e999}', '{"steps": []}', "[]", "7", "{"])
@@ -221,7 +222,7 @@ def test_a_damaged_report_is_none(theirs, text):
 
 def test_metrics_without_a_column_are_named(theirs, command):
     theirs.metrics_file.write_text("steps,profit\n256,1\n")
-    line = command(training.main, *longer(theirs))
+    line = command(train_verb.main, *longer(theirs))
     assert f"{theirs.metrics_file} has no column 'return'; expected steps, return, " in line
 
 
@@ -241,7 +242,7 @@ def test_a_pipe_does_not_hang_a_resumed_run(theirs, name):
     (theirs.path / name).unlink(missing_ok=True)
     os.mkfifo(theirs.path / name)
     if name == "provenance.json":  # the run writes one of its own
-        succeeds(training.main, *longer(theirs))
+        succeeds(train_verb.main, *longer(theirs))
         assert "packages" in read_facts(theirs.provenance_file)
     else:
         with pytest.raises(ValueError, match=rf"{name} is no file; expected text"):

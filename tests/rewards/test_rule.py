@@ -6,7 +6,7 @@ import pytest
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.text import score_from_text
-from rewards import rule as rules
+from rewards import masks
 from rewards.build import build
 from rewards.functions import cellwise, per_piece
 from rewards.masks import beyond_hope, children, forbids, permits
@@ -231,7 +231,7 @@ PAGES = {
 @pytest.mark.parametrize("sign", [-1.0, 0.5])
 @pytest.mark.parametrize(("task", "cells"), PAGES.values(), ids=PAGES)
 def test_what_a_term_forbids_is_what_it_counts_against_the_piece(task, cells, sign, monkeypatch):
-    monkeypatch.setattr(rules, "CHILDREN_PIECES", 50)
+    monkeypatch.setattr(masks, "CHILDREN_PIECES", 50)
     score = begun(task, 4, cells, seed=cells)
     allowed, some = score.allowed(), 0
     for name, fn in REGISTRY.items():
@@ -253,7 +253,7 @@ def test_a_mask_looks_and_changes_nothing():
 
 
 def test_children_are_all_ways_to_go_on_in_portions(monkeypatch):
-    monkeypatch.setattr(rules, "CHILDREN_PIECES", 4)
+    monkeypatch.setattr(masks, "CHILDREN_PIECES", 4)
     score = begun(Task(bars=1), 3, 5, seed=2)
     wanted = np.zeros((3, 38), bool)
     wanted[0, [0, 20, 21, 30, 37]] = wanted[2, 5] = True

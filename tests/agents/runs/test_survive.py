@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from agents import compose, evaluate, explain
+from agents import train as train_verb
 from agents.algorithms.registry import ALGORITHMS
 from agents.runs.directory import Run
 from agents.runs.run_lock import BusyError, only_one
@@ -263,8 +264,8 @@ def test_a_reward_that_was_changed_since_is_told_of(tiny_checkpoint, tmp_path, m
 
 
 COMMANDS = {
-    "resume": (training.main, ["--resume", "runs/tiny", "-n", "300"]),
-    "config": (training.main, ["--config", "runs/tiny/config.toml", "--name", "again"]),
+    "resume": (train_verb.main, ["--resume", "runs/tiny", "-n", "300"]),
+    "config": (train_verb.main, ["--config", "runs/tiny/config.toml", "--name", "again"]),
     "evaluate": (evaluate.main, ["runs/tiny", "-n", "2"]),
     "compose": (compose.main, ["runs/tiny", "-n", "1"]),
 }

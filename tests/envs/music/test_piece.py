@@ -7,10 +7,10 @@ import pytest
 from envs.music.codec import Note
 from envs.music.key import Key
 from envs.music.meter import Meter
-from envs.music.piece import Piece
+from envs.music.piece import ROOM, Piece
 from envs.music.score import Score
 from envs.music.task import Task
-from envs.notation.reading.assemble import ROOM, printable
+from envs.notation.reading.assemble import printable
 from envs.notation.reading.readers import from_music21, read_piece
 from envs.notation.text import score_from_text
 from envs.notation.writing.abc import abc

@@ -13,6 +13,7 @@ from envs.notation.text import score_from_text
 from pretrained.corpora import split
 from pretrained.corpora.folk import Tune, load_corpus
 from rewards.measures import novelty as nv
+from rewards.measures import suffix_array
 from rewards.measures.novelty import Novelty, TuneIndex, novelty, training_tunes
 
 LOW = 46  # MIDI of token 0, were it a pitch
@@ -120,14 +121,14 @@ def test_the_order_of_the_tunes_does_not_matter(tunes, piece, in_rhythm):
 @settings(max_examples=100, deadline=None)
 @given(st.text(st.sampled_from("ab\0Ā"), min_size=1, max_size=60), st.integers(1, 70))
 def test_suffix_array_is_a_sort(text, depth):
-    order = nv.suffix_array(text, depth)
+    order = suffix_array.suffix_array(text, depth)
     assert sorted(order) == list(range(len(text)))
     suffixes = [text[place:][:depth] for place in order]
     assert suffixes == sorted(suffixes)
 
 
 def test_suffix_array_of_one_long_note():
-    assert nv.suffix_array("a" * 1000, 1001).tolist() == list(range(999, -1, -1))
+    assert suffix_array.suffix_array("a" * 1000, 1001).tolist() == list(range(999, -1, -1))
 
 
 def test_rhythm_by_hand():
