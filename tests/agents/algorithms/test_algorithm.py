@@ -72,7 +72,7 @@ def test_its_settings_are_in_the_help(toy, capsys):
     with pytest.raises(SystemExit):
         parse_arguments(["--help"])
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert "--shyness FLOAT share of the learning rate that it dares to use (default: 0.5)" in text
+    assert "--shyness FLOAT share of the learning rate that it dares to use. (default: 0.5)" in text
     assert "Only with --algo toy." in text
     assert "toy: a shy actor-critic" in text
 
