@@ -173,7 +173,7 @@ def test_masks_by_name():
     assert signs == {"leap_up_back": 1, "in_key": -1, "key": 1, "leap_recovery": -1}
     assert read_masks(("motif",), build("tonic")).terms["motif"].factor < 0
     gentle = read_masks(("leap_recovery,min_leap=9", "motif,pitches=4"), reward).terms
-    assert gentle["leap_recovery"].fn.keywords == {"min_leap": 9}
+    assert gentle["leap_recovery"].rule.defaults == {"min_leap": 9}
     assert (gentle["leap_recovery"].factor, gentle["motif"].factor) == (-1, -1)
     with pytest.raises(ValueError, match="the reward has none of key, .*--mask in_key"):
         read_masks((), build("tonic"))
