@@ -18,11 +18,11 @@ from agents.runs.directory import Run
 from agents.runs.provenance import made_with
 from agents.settings.arguments import parse_arguments
 from agents.training import job as training
+from envs.music.piece import notes_of
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.readers import read_notes
 from envs.notation.text import score_from_text
-from envs.notation.writing.symbols import notes_of
 from pretrained import checkpoint
 from pretrained.prior import sample
 from rewards.build import build

@@ -9,10 +9,10 @@ import pytest
 
 import rewards.calibrate as calibrate
 from envs.music.key import Key
+from envs.music.piece import notes_of
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.text import score_from_text
-from envs.notation.writing.symbols import notes_of
 from pretrained.corpora.folk import COLLECTIONS
 from rewards.build import build, pack_names, read_pack
 from rewards.calibrate import (

@@ -10,9 +10,9 @@ from envs.errors import RefusedError
 from envs.music.codec import Note
 from envs.music.key import Key
 from envs.music.meter import Meter, beat_quarters
-from envs.music.piece import Piece
+from envs.music.piece import Piece, roomy_range, score_of
 from envs.music.pitch import LETTERS
-from envs.music.task import MAX_BARS, MAX_VOICES
+from envs.music.task import MAX_BARS, MAX_VOICES, Task
 from envs.notation.reading.times import Facts, Sound, choose_grid, on_grid, rounded
 
 TITLE_LENGTH = 120
@@ -56,15 +56,21 @@ def make_piece(
     tempo, told = _tempo(facts, meter)
     told += ["the file names no metre: 4/4 is taken"] if facts.meter is None else []
     told += ["the ends of some notes are rounded to the grid"] if moved else []
-    return Piece(
-        notes=tuple(notes),
-        grid=grid,
+    low, high = roomy_range([note.pitch for note in notes])
+    task = Task(
         key=named or estimate_key(sounds, facts.fifths),
         meter=meter,
-        tempo=tempo,
-        pickup=pickup,
         bars=bars,
+        low=low,
+        high=high,
+        grid=grid,
+        voices=len(voices),
+        pickup=pickup,
+    )
+    return Piece(
+        score=score_of(notes, task),
         title=printable(facts.title),
+        tempo=tempo,
         numbers=_numbers(facts.layout.numbers, bars + (pickup > 0), pickup),
         estimated=named is None,
         notices=(*facts.notices, *told),

@@ -139,9 +139,7 @@ class _Known:
             raise RefusedError(f"part {self.part} holds no notes; parts that do: {told}")
         facts = file.facts(self.meter)
         try:
-            piece = make_piece(facts, sounds, self.grid, self.key, self.pickup)
-            piece.task.codec  # noqa: B018  (a piece that no task holds is refused here)
-            return piece
+            return make_piece(facts, sounds, self.grid, self.key, self.pickup)
         except RefusedError:
             raise
         except ValueError as error:  # of the task: a bar of no whole cells, too many cells
@@ -154,9 +152,9 @@ class _Known:
 def _with_name(path: str | Path, read: Callable[[Opened], T]) -> T:
     """What `read` makes of a file; whatever is wrong with it is told with its name."""
     path = Path(path)
-    opener = OPENERS.get(path.suffix.lower())
+    opener = READERS.get(path.suffix.lower())
     if opener is None:
-        known = ", ".join(OPENERS)
+        known = ", ".join(READERS)
         raise ValueError(f"{str(path)!r}: cannot read {path.suffix!r} files; expected {known}")
     data = _bytes(path)
     try:
@@ -219,7 +217,7 @@ def _abc(data: bytes) -> Sheet:
     return Sheet(stream, "ABC", AbcFields(text))
 
 
-OPENERS: dict[str, Callable[[bytes], Opened]] = {
+READERS: dict[str, Callable[[bytes], Opened]] = {
     ".mid": MidiFile,
     ".midi": MidiFile,
     ".musicxml": _xml,

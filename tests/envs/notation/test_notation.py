@@ -13,15 +13,16 @@ from hypothesis import strategies as st
 from envs.music.codec import HOLD, Note
 from envs.music.key import SCALES, Key, written_key
 from envs.music.meter import Meter
+from envs.music.piece import notes_of, score_of
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.readers import read_notes
-from envs.notation.text import parse_notes, score_from_text, score_of, text
+from envs.notation.text import parse_notes, score_from_text, text
 from envs.notation.writing.abc import abc
 from envs.notation.writing.engrave import svg
 from envs.notation.writing.midi import midi_bytes, write_midi
 from envs.notation.writing.musicxml import Marks, musicxml
-from envs.notation.writing.symbols import bars_of, notes_of
+from envs.notation.writing.symbols import bars_of
 
 quick = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

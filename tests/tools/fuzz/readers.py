@@ -70,7 +70,7 @@ def read_file(suffix: str, data: bytes) -> None:
         read_notes(path)
         return
     piece = read_piece(path)
-    score = piece.score()
+    score = piece.score
     if not score.finished or not text(score):
         raise AssertionError("a piece that was read is not finished")
 

@@ -8,7 +8,8 @@ import re
 import pytest
 
 from agents.settings.config import read_toml
-from envs.notation.reading.readers import OPENERS, read_notes, read_piece
+from envs.notation.reading import readers
+from envs.notation.reading.readers import read_notes, read_piece
 from pretrained import checkpoint
 from tests.tools.fuzz.attacks import ATTACKS, END, FAR, LINES
 from tests.tools.fuzz.readers import READERS
@@ -56,7 +57,7 @@ def test_a_line_of_a_million_characters(reader, number):
     assert outcome(reader, LINES[reader][number].encode()) or reader == "term"
 
 
-@pytest.mark.parametrize("suffix", [*OPENERS, ".toml", ".safetensors"])
+@pytest.mark.parametrize("suffix", [*readers.READERS, ".toml", ".safetensors"])
 def test_a_file_of_100_mb_an_empty_one_noise_and_a_pipe(tmp_path, suffix):
     read = {".toml": read_toml, ".safetensors": checkpoint.load}.get(suffix, read_piece)
     path = tmp_path / f"a{suffix}"

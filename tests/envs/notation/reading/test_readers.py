@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from envs.music.codec import Note
+from envs.music.piece import notes_of
 from envs.notation.reading.readers import read_notes, read_piece
 from envs.notation.text import score_from_text
 from envs.notation.writing.abc import abc
 from envs.notation.writing.midi import midi_bytes
 from envs.notation.writing.musicxml import musicxml
-from envs.notation.writing.symbols import notes_of
 
 
 def reads(folder: Path, name: str, content: str | bytes, grid: int = 4) -> list[Note]:
@@ -253,4 +253,4 @@ def test_damaged_files_raise_nothing_but_value_errors(tmp_path):
             with suppress(ValueError):
                 reads(tmp_path, name, bytes(damaged))
             with suppress(ValueError):
-                assert read_piece(tmp_path / name).score().finished
+                assert read_piece(tmp_path / name).score.finished

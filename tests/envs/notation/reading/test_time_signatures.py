@@ -62,7 +62,7 @@ def test_groups_survive_writing_and_reading(tmp_path, meter):
     for name, content in (("a.musicxml", document), ("a.abc", abc(score))):
         piece = reads(tmp_path, name, content)
         assert piece.meter == Meter.parse(meter)
-        assert (piece.score(score.task).tokens == score.tokens).all()
+        assert (piece.score_for(score.task).tokens == score.tokens).all()
     assert svg(document)
 
 
