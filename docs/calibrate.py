@@ -120,7 +120,7 @@ def chorale_sopranos(every: int = 1) -> list[Score]:
             continue
         key = key_of_final(piece.key, final)
         task = Task(key, piece.meter, piece.bars, grid=piece.grid, pickup=piece.pickup)
-        pages[task].append(piece.score(task).tokens)
+        pages[task].append(piece.score_for(task).tokens)
     return [Score(np.concatenate(rows), task) for task, rows in pages.items()]
 
 
