@@ -190,7 +190,8 @@ def _q_learning(settings: Memory, common: dict[str, Any], kind: str) -> OnPolicy
     from agents.algorithms.q_policy import QPolicy
 
     # The entropy is in the policy that is drawn from the values, not in what they learn.
-    common["rollout_buffer_kwargs"] |= {"entropy": 0.0, "normalize_values": False}
+    buffer = common["rollout_buffer_kwargs"]
+    buffer |= {"objective": buffer["objective"].with_entropy(0.0), "normalize_values": False}
     return QLearning(policy=QPolicy, kind=kind, **vars(settings) | common)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from agents.settings.algorithm import ALGORITHMS, names_with
 from envs.errors import quoted
+from rewards.objective import Objective
 
 if TYPE_CHECKING:
     from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -80,10 +81,7 @@ def small_batch(config: TrainConfig, steps: int) -> str:
 
 def check_budget(config: TrainConfig, reward: RewardSum) -> None:
     """Raise ValueError if a KL budget is asked for and the objective is no KL."""
-    from rewards.sum import PRIOR
-
-    term = reward.terms.get(PRIOR)
-    likely = term.weight if term else 0.0
+    likely = Objective(reward).log_p_weight
     if config.kl_budget and not likely == config.entropy == config.last_entropy:
         raise ValueError(
             f"kl_budget: log p has weight {likely:g}, log pi {config.entropy:g}, which is no KL; "
@@ -116,10 +114,8 @@ def make(
         "gamma": config.gamma,
         "max_grad_norm": config.max_grad_norm,
         "rollout_buffer_kwargs": {
-            "reward": reward,
+            "objective": Objective(reward, config.c, config.entropy),
             "task": task,
-            "entropy": config.entropy,
-            "c": config.c,
             "normalize_values": True,
         },
         "policy_kwargs": {"prior": prior, "bf16": config.bf16 and has_bf16(config.device)},

@@ -19,6 +19,7 @@ from agents.settings.config import (
     read_preset,
     read_toml,
 )
+from agents.settings.spellings import read_words
 from agents.settings.trust import require_trust
 
 START = ("config", "resume", "preset")
@@ -124,7 +125,9 @@ def parse_arguments(
     Raises:
         ValueError: a file that is none, unknown or impossible settings, or code without trust.
     """
-    chosen, rest = _first_pass(list(sys.argv[1:] if arguments is None else arguments))
+    flags = (*as_flags(TrainConfig()), *algorithm_settings(), *START, "trust")
+    words = read_words(sys.argv[1:] if arguments is None else arguments, flags)
+    chosen, rest = _first_pass(words)
     base = _starting_point(chosen)
     given = {word.partition("=")[0].replace("_", "-") for word in rest}
     if chosen.resume is None and chosen.config is None and "--reward" in given:
@@ -136,16 +139,16 @@ def parse_arguments(
     if chosen.algo:
         base = replace(base, algo=chosen.algo)
     _refuse_foreign(given, base.algo)
-    flags = _read_flags(rest, base, description)
-    words, before = flags.pop("task"), as_flags(base)["task"]
-    config = base.changed(**flags)
+    read = _read_flags(rest, base, description)
+    task, before = read.pop("task"), as_flags(base)["task"]
+    config = base.changed(**read)
     source = chosen.config or (chosen.resume and chosen.resume / "config.toml")
     if source:
         # What the same words make of settings without code was typed. The words themselves do not
         # tell: a value may be spelled like a flag's name.
         plain = _read_flags(rest, replace(base, reward=(), mask=()), description)
-        typed = [name for name in ("reward", "mask") if plain[name] == flags[name]]
+        typed = [name for name in ("reward", "mask") if plain[name] == read[name]]
         require_trust(config, source, chosen.trust, [*typed, *["env"] * bool(chosen.env)])
-    if words != before:
-        config = replace(config, task=words)  # now that the environment's code may be run
+    if task != before:
+        config = replace(config, task=task)  # now that the environment's code may be run
     return config, chosen.resume
