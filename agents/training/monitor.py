@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from stable_baselines3.common.callbacks import BaseCallback
-from tqdm import tqdm
 
 from pretrained.checkpoint import notes
 from pretrained.ngrams.judge import Judge, load_judge
@@ -22,17 +20,22 @@ if TYPE_CHECKING:
     from envs.music.task import Task
     from rewards.sum import RewardSum
 
+Note = Callable[[str], None]
 PIECES = 64  # of a rollout that are looked at
 PAIRS = 500  # of them whose edit distance is taken
 WATCHED = ("judge", "distinct", "vendi", "edit_distance", "interval_entropy", "rhythm_entropy")
 
 
-def find_judge(task: Task) -> Judge | None:
-    """The held-out judge of a task, None where it cannot be had; says why."""
+def no_note(text: str) -> None:
+    """Say nothing."""
+
+
+def find_judge(task: Task, note: Note = no_note) -> Judge | None:
+    """Return the held-out judge of a task; None, and a note, where it cannot be had."""
     try:
         return load_judge(task.codec)
     except (ValueError, FileNotFoundError) as error:
-        print(f"no held-out judge: {error}", file=sys.stderr)
+        note(f"no held-out judge: {error}")
         return None
 
 
@@ -47,10 +50,13 @@ class Diagnostics:
         task: of the pieces.
         reward: what is learned.
         judge: the held-out judge, or None to do without.
+        note: is called with each warning.
     """
 
-    def __init__(self, task: Task, reward: RewardSum, judge: Judge | None) -> None:
-        self.judge = judge
+    def __init__(
+        self, task: Task, reward: RewardSum, judge: Judge | None, note: Note = no_note
+    ) -> None:
+        self.judge, self.note = judge, note
         self.rules = held_out_rules(reward)
         self.monitor = HackingMonitor()
         self.warnings: list[str] = []
@@ -85,11 +91,11 @@ class Diagnostics:
                 self.warnings.append(warning)
 
     def watch(self, steps: int, row: Mapping[str, float]) -> None:
-        """Look at a row of the log; a warning goes to the terminal and into `warnings`."""
+        """Look at a row of the log; a warning is noted, and kept in `warnings`."""
         told = self._update(steps, row)
         if told:
             self.warnings.append(told)
-            tqdm.write(f"warning: {told}", file=sys.stderr)
+            self.note(f"warning: {told}")
 
     def _update(self, steps: int, row: Mapping[str, float]) -> str:
         watched = {name: row[name] for name in WATCHED if name in row}
