@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from agents.composing.request import merged
+from agents.composing.composer import merged
 from agents.evaluating.comparison import as_json, compare, table
 from agents.settings import commands
 

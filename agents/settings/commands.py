@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -63,3 +64,20 @@ def new_directory(path: Path) -> Path:
         raise ValueError(f"{path} exists and is not empty; nothing is overwritten, name another")
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+@contextmanager
+def output_directory(path: Path) -> Iterator[Path]:
+    """Make a folder for output; one that is new is removed again if the work within fails.
+
+    Raises:
+        ValueError: it holds files already.
+    """
+    is_new = not path.exists()
+    folder = new_directory(path)
+    try:
+        yield folder
+    except BaseException:
+        if is_new:
+            folder.rmdir()
+        raise

@@ -8,10 +8,11 @@ import torch
 
 from agents import compose, evaluate
 from agents.compose import ComposeConfig
+from agents.composing.composer import Composer, read_primer
 from agents.composing.masks import MASKS, read_masks
-from agents.composing.methods import METHODS, OF_A_RUN
+from agents.composing.methods import METHODS
 from agents.evaluate import EvaluateConfig
-from agents.settings.config import TrainConfig
+from agents.evaluating import sampling
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.readers import read_notes
@@ -21,6 +22,8 @@ from pretrained.prior import sample
 from rewards.build import build
 from rewards.rule import REGISTRY
 from tests.agents.helpers import strict
+
+OPPONENTS = [name for name, method in METHODS.items() if method.network != "policy"]
 
 
 def folder(path):
@@ -57,13 +60,10 @@ def test_compose_begins_with_the_primer(run, tmp_path):
 
 
 def test_a_primer_keeps_its_last_rest():
-    page = compose.read_primer("C4:2 r:4", Task())
-    assert page.n_written == 6
-    assert page.tokens[0, 0, :8].tolist() == [14, 1, 0, 1, 1, 1, -1, -1]
-    two = compose.read_primer("C4 E4 ; G4", Task(voices=2))
-    assert two.tokens[0, :, :9].tolist() == [
-        [14, 1, 1, 1, 18, 1, 1, 1, -1],
-        [21] + [1] * 3 + [0] + [1] * 3 + [-1],
+    assert read_primer("C4:2 r:4", Task()).tolist() == [[14, 1, 0, 1, 1, 1]]
+    assert read_primer("C4 E4 ; G4", Task(voices=2)).tolist() == [
+        [14, 1, 1, 1, 18, 1, 1, 1],
+        [21] + [1] * 3 + [0] + [1] * 3,
     ]
 
 
@@ -116,7 +116,9 @@ def test_every_method_composes_for_a_run(run, tmp_path, capsys, method):
         assert line.startswith("C4 E4:")
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS if name not in OF_A_RUN])
+@pytest.mark.parametrize(
+    "method", [name for name, method in METHODS.items() if method.network != "policy"]
+)
 def test_opponents_need_no_run(tiny_checkpoint, tmp_path, monkeypatch, method):
     monkeypatch.chdir(tmp_path)
     given = {"task": ("bars=1", "key=G major"), "reward": ("rl_tuner=1",)}
@@ -153,13 +155,13 @@ def test_each_method_is_what_it_says(run, tiny_checkpoint, tmp_path):
 
 
 def test_what_is_given_changes_the_settings_of_a_run(run):
-    own = run.config
-    assert ComposeConfig(str(run.path)).settings == own
-    changed = ComposeConfig(str(run.path), task=("bars=1",), reward=("key=-1",)).settings
-    assert (changed.task, changed.reward) == (("bars=1",), ("key=-1",))
-    assert (changed.env, changed.prior) == (own.env, own.prior)
-    assert ComposeConfig(env="composition/Melody-v0").settings.env == "composition/Melody-v0"
-    assert ComposeConfig().settings.reward == TrainConfig().reward
+    own = Composer.load(run.path)
+    assert (own.task, own.prior) == (Task(), run.config.prior)
+    assert list(own.reward.terms) == ["tonic", "prior", "leap_recovery"]
+    changed = Composer.load(run.path, task=("bars=1",), reward=("key=-1",))
+    assert (changed.task, list(changed.reward.terms)) == (Task(bars=1), ["key"])
+    assert changed.prior == own.prior
+    assert changed.policy == own.policy == run.policy_file
 
 
 def test_masks_by_name():
@@ -185,11 +187,11 @@ def test_masks_by_name():
 
 WRONG = {
     "method": ({"method": "bam"}, "unknown method 'bam'. Did you mean 'beam'.*Known: sample, "),
-    "no run": ({}, "--method sample needs a policy: name a run directory; or ask in words"),
+    "no run": ({}, "method sample needs a policy: name a run directory.*or ask in words"),
     "no bars": ({"bars": 0}, "bars=0: expected 1..64"),
-    "no guide": ({"method": "guided-beam"}, "--method guided-beam needs a policy"),
+    "no guide": ({"method": "guided-beam"}, "method guided-beam needs a policy"),
     "width": ({"method": "beam", "n": 5, "width": 4}, "width=4: expected at least n=5"),
-    "draws": ({"method": "best-of-n", "best_of": 0}, "best_of=0: expected at least 1 draw"),
+    "draws": ({"method": "best-of-n", "best_of": 0}, "best_of=0: expected"),
     "temperature": ({"method": "prior", "temperature": 0.0}, "expected a number above 0"),
     "mask": ({"method": "masked", "reward": ("tonic=1",)}, "the reward has none of"),
     "whole piece": ({"method": "masked", "mask": ("mine.py:f",)}, "'f' cannot be a mask"),
@@ -235,9 +237,9 @@ def test_what_could_not_be_counted_is_null_in_json():
 
 def test_large_numbers_of_pieces_are_drawn_in_portions(tiny_prior, monkeypatch):
     task = Task(bars=1)
-    monkeypatch.setattr(evaluate, "BATCH", 8)
-    pieces = evaluate.sample_many(tiny_prior, task, 20, seed=1)
+    monkeypatch.setattr(sampling, "BATCH", 8)
+    pieces = sampling.sample_many(tiny_prior, task, 20, seed=1)
     assert pieces.batch == 20
     assert len(np.unique(pieces.tokens, axis=0)) == 20
-    again = evaluate.sample_many(tiny_prior, task, 20, seed=1)
+    again = sampling.sample_many(tiny_prior, task, 20, seed=1)
     assert np.array_equal(pieces.tokens, again.tokens)

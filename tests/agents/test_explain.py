@@ -15,15 +15,9 @@ import pytest
 
 from agents import explain as command
 from agents.explain import ExplainConfig, explain_all
-from agents.explaining.explanation import (
-    as_dict,
-    as_text,
-    explain,
-    place,
-    speaking_rules,
-    surprises,
-)
+from agents.explaining.explanation import explain, speaking_rules, surprises
 from agents.explaining.explanation_files import files_of
+from agents.explaining.explanation_text import as_dict, as_text
 from agents.explaining.page import html_page, numbered
 from envs.errors import RewardError
 from envs.music.key import Key
@@ -36,6 +30,7 @@ from envs.notation.writing.abc import abc
 from envs.notation.writing.midi import midi_bytes
 from envs.notation.writing.musicxml import musicxml
 from rewards.build import build
+from rewards.remarks import place
 
 LINE = "C4 F#4 D4:8 C5 B4:2 Bb4:2 C4:8 C4:16"
 
@@ -77,7 +72,7 @@ def piece(tmp_path):
 
 
 def test_messages_stand_in_order_at_their_notes(piece):
-    found = explain(piece, build(RULES), name="a.musicxml")
+    found = explain(piece, build(RULES), None, name="a.musicxml")
     assert [str(message) for message in found.messages] == [
         "bar 1, beat 2: F#4 is a <black> key (sharp, weight 1)",
         "bar 1, beat 2: C4-F#4 is a tritone (wide, weight 0.5, costs 0.25)",
@@ -110,14 +105,14 @@ def test_places_know_upbeats_voices_and_the_numbers_of_the_file():
     from envs.music.piece import Piece
 
     both = Piece.of(score_from_text("C4 ; F#3"))
-    (message,) = explain(both, build({sharp: 1.0})).messages
+    (message,) = explain(both, build({sharp: 1.0}), None).messages
     assert message.where == "bar 1, beat 1, voice 2"
 
 
 def test_a_clean_piece_says_so(tmp_path):
     path = tmp_path / "a.abc"
     path.write_text(abc(score_from_text("C4 D4 E4 C4")))
-    found = explain(read_piece(path), build({sharp: 1.0, wide: 1.0}))
+    found = explain(read_piece(path), build({sharp: 1.0, wide: 1.0}), None)
     assert found.messages == ()
     assert "\nno rule is broken; 2 were asked\n" in as_text(found)
     assert "kept: sharp, wide" in as_text(found)
@@ -142,8 +137,8 @@ def test_a_rule_that_fails(piece):
     breaks.says, mumbles.says = "{note}", "{nothing} of that name"
     for rule in (breaks, mumbles):
         with pytest.raises(RewardError, match=rule.__name__):
-            explain(piece, build({rule: 1.0}))
-        found = explain(piece, build({rule: 1.0, sharp: 1.0}), lenient=True)
+            explain(piece, build({rule: 1.0}), None)
+        found = explain(piece, build({rule: 1.0, sharp: 1.0}), None, lenient=True)
         assert len(found.messages) == 2
         assert found.notices[0].startswith(f"rule {rule.__name__} is left out: ")
 
@@ -231,7 +226,7 @@ def test_the_page_stands_alone(piece, tiny_prior):
 
 
 def test_every_message_points_at_its_note_in_score_and_roll(piece):
-    found = explain(piece, build(RULES), name="a.musicxml")
+    found = explain(piece, build(RULES), None, name="a.musicxml")
     page = Page(html_page(found))
     names = [item["data-note"] for item in page.of("li")]
     assert names == [f"0-{message.start}" for message in found.messages]
@@ -261,7 +256,7 @@ def test_nothing_from_a_file_becomes_markup(tmp_path):
     path.write_text(abc(score_from_text(LINE), title=EVIL))
     piece = read_piece(path)
     assert piece.title == EVIL
-    written = files_of(explain(piece, build(RULES), name="<i>.abc"), 80.0)
+    written = files_of(explain(piece, build(RULES), None, name="<i>.abc"), 80.0)
     page = Page(written["page.html"])
     assert len(page.of("script")) == 1
     assert not page.of("img")
@@ -273,7 +268,7 @@ def test_nothing_from_a_file_becomes_markup(tmp_path):
 
 
 def test_files_agree_with_each_other(piece, tmp_path):
-    found = explain(piece, build(RULES), name="a.musicxml")
+    found = explain(piece, build(RULES), None, name="a.musicxml")
     written = files_of(found, 80.0)
     assert set(written) == {
         "explanation.json", "score.musicxml", "score.svg", "score.mid", "score.wav", "page.html"

@@ -1,0 +1,217 @@
+"""The library behind `python -m agents.compose`: networks and a reward that compose on request."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from agents.composing.melody import Melody, melodies_of
+from agents.composing.methods import METHODS, Method, Search, method_of
+from agents.composing.request import Request
+from agents.learning.vec_env import make_task
+from agents.runs.directory import Run
+from agents.settings.config import TrainConfig
+from agents.settings.trust import require_trust
+from envs.composition import primed
+from envs.contract import RewardSpec
+from envs.music.score import Score
+from envs.music.task import Task
+from envs.notation.text import parse_voices
+from envs.notation.writing.writers import TEMPO
+from pretrained.checkpoint import load_once, locate
+from pretrained.networks.network_prior import RecurrentPrior
+from pretrained.networks.regrid import on_grid
+from rewards.build import build
+from rewards.spec import parse_assignment
+from rewards.sum import RewardSum
+
+if TYPE_CHECKING:
+    from pretrained.prior import AutoregressivePrior
+
+    Network = AutoregressivePrior | str | os.PathLike[str]
+
+MELODY = "composition/Melody-v0"  # the environment of melodies that are asked for in words
+AGENT = "composer"  # checkpoint of the agent that ships, trained by --preset melody
+# The reward by which it is ranked, and the prior that knows of modes, phrases and ends. Likelihood
+# only decides between melodies that keep the rules equally well: the likeliest one is dull.
+SHIPPED = TrainConfig(
+    env=MELODY,
+    task=("low=C4", "high=A5"),
+    reward=("common_practice=1", "prior=0.02"),
+    prior="melody",
+)
+
+
+class Composer:
+    """Networks and a reward that compose what a request asks for; safe to share among threads.
+
+    Args:
+        prior: from which melodies are drawn; a checkpoint's name or path is loaded when needed.
+        objective: the reward, as `rewards.build.build` takes it.
+        c: divides every term of the reward but the prior's while searching.
+        policy: a trained network, likewise; None if there is none.
+        task: where a request leaves it open; four bars of C major if None.
+        mask: rules that the policy learned behind, by name.
+        chooses: draw several candidates even where a request asks for nothing, and keep the best.
+
+    Attributes:
+        notes: what has changed since the run began that the networks come from.
+
+    Raises:
+        ValueError, TypeError: a reward that cannot be built.
+    """
+
+    def __init__(
+        self,
+        prior: Network,
+        objective: RewardSpec | RewardSum,
+        *,
+        c: float = 1.0,
+        policy: Network | None = None,
+        task: Task | None = None,
+        mask: Sequence[str] = (),
+        chooses: bool = True,
+    ) -> None:
+        self.prior, self.policy = prior, policy
+        self.reward, self.c = build(objective), c
+        self.task = make_task(SHIPPED) if task is None else task
+        self.mask, self.chooses = tuple(mask), chooses
+        self.notes: tuple[str, ...] = ()
+
+    @classmethod
+    def load(
+        cls, name: str | os.PathLike[str] = AGENT, *, trust: bool = False, **changes: Any
+    ) -> Composer:
+        """Load the composer of a run directory, or of a checkpoint: a file or one that ships.
+
+        Args:
+            name: of them.
+            trust: run the code that a run's settings name, such as rewards of its author's own.
+            changes: fields of `agents.settings.TrainConfig` in place of the run's, such as task,
+                reward and prior.
+
+        Raises:
+            FileNotFoundError: there is no such checkpoint.
+            ValueError: it is no run directory, or names code and is not trusted; or as TrainConfig.
+        """
+        if not Path(name).is_dir():
+            locate(name)
+            if isinstance(changes.get("task"), tuple):
+                changes["task"] = merged(SHIPPED.task, changes["task"])
+            return cls.of(replace(SHIPPED, **changes), policy=name, chooses=True)
+        run = Run(name)
+        own = run.config
+        settings = replace(own, **changes)
+        require_trust(settings, run.config_file, trust, changes)
+        policy = run.policy_file if run.policy_file.is_file() else None
+        composer = cls.of(settings, policy=policy, chooses=changes.get("env") == MELODY)
+        if settings.reward == own.reward:
+            run.restore_reward(composer.reward)
+            composer.notes = tuple(run.changed(locate(settings.prior), composer.reward))
+        turns = run.turns() if settings.kl_budget else []
+        composer.c = turns[-1][0] if turns else settings.c
+        return composer
+
+    @classmethod
+    def of(
+        cls, settings: TrainConfig, policy: Network | None = None, chooses: bool = False
+    ) -> Composer:
+        """Return the composer of a training's settings, with or without a trained policy."""
+        return cls(
+            settings.prior,
+            settings.reward_spec,
+            c=settings.c,
+            policy=policy,
+            task=make_task(settings),
+            mask=settings.mask,
+            chooses=chooses,
+        )
+
+    def compose(
+        self, request: Request | None = None, *, tempo: float = TEMPO, **keywords: Any
+    ) -> list[Melody]:
+        """Return the melodies of a request, as many as it asks for; best first where ranked.
+
+        Args:
+            request: what is asked for.
+            tempo: of the melodies, in beats per minute.
+            keywords: those of `Request`, in its place.
+
+        Raises:
+            ValueError, TypeError: the request cannot be kept; says why.
+            RewardError: a term of the reward fails or looks ahead.
+        """
+        if request is not None and keywords:
+            raise TypeError(f"expected a request or keywords, got both: {', '.join(keywords)}")
+        request = request or Request(**keywords)
+        method, task = method_of(request), request.task_on(self.task)
+        reward = _with_wishes(self.reward, request.wishes)
+        page = Score.page(task, request.n)
+        if request.primer:
+            page = primed(page, read_primer(request.primer, task))
+        search = Search(
+            request=request,
+            page=page,
+            reward=reward.divided(self.c),
+            network=self._network(method, task),
+            mask=self.mask if method.network == "policy" else (),
+            chooses=self.chooses or request.chooses,
+        )
+        reward.prepare(task)
+        found = method.fill(search)
+        return melodies_of(found.score, reward, tempo, found.returns, found.compute)
+
+    def _network(self, method: Method, task: Task) -> Any:
+        """Return the network that a method uses, on the task's grid; None if it uses none."""
+        if not method.network:
+            return None
+        network = self.policy if method.network == "policy" else self.prior
+        if network is None:
+            others = ", ".join(m.name for m in METHODS.values() if m.network != "policy")
+            raise ValueError(
+                f"method {method.name} needs a policy: name a run directory that has one; or ask "
+                "in words, by key, meter or bars, for a melody of the agent that ships; or use "
+                f"another method: {others}"
+            )
+        if isinstance(network, (str, os.PathLike)):
+            network = load_once(network)
+        return on_grid(network, task) if isinstance(network, RecurrentPrior) else network
+
+
+def _with_wishes(reward: RewardSum, wishes: Any) -> RewardSum:
+    """Return a reward with further terms; a wish takes the place of a term of its name."""
+    if not wishes:
+        return reward
+    more = build(wishes).terms
+    return RewardSum([*(t for n, t in reward.terms.items() if n not in more), *more.values()])
+
+
+def merged(base: Sequence[str], wishes: Sequence[str]) -> tuple[str, ...]:
+    """Return task arguments with wishes in place of those of the same name."""
+    named = {parse_assignment(text)[0] for text in wishes}
+    return (*(text for text in base if parse_assignment(text)[0] not in named), *wishes)
+
+
+def read_primer(line: str, task: Task) -> np.ndarray:
+    """Return the tokens (V, L) with which a piece begins, from a line of notes.
+
+    Raises:
+        ValueError: no notes, notes outside the range, another number of voices, or no cell left
+            to write.
+    """
+    voices, end = parse_voices(line, task.beat_cells)
+    if len(voices) != task.voices:
+        raise ValueError(
+            f"primer has {len(voices)} voices and the piece {task.voices}; part them by ';'"
+        )
+    if not 0 < end < task.cells:
+        raise ValueError(
+            f"primer has {end} cells and the piece {task.cells}; expected notes shorter than the "
+            "piece"
+        )
+    return np.stack([task.codec.encode(notes, end) for notes in voices])
