@@ -139,10 +139,12 @@ def load_composer(config: ComposeConfig, request: Request) -> Composer:
     """
     from agents.composing.composer import AGENT, MELODY, Composer
     from agents.settings.config import TrainConfig
+    from agents.settings.tasks import arguments_of
 
     in_words = bool(request.changes) or request.given is not None
     env = config.env or (MELODY if in_words else "")
-    flags = {"env": env, "task": config.task, "reward": config.reward, "prior": config.prior}
+    task = {**arguments_of(config.task), **request.changes} if config.task else {}
+    flags = {"env": env, "task": task, "reward": config.reward, "prior": config.prior}
     changes: dict[str, Any] = {name: value for name, value in flags.items() if value}
     if config.run:
         return Composer.load(config.run, trust=config.trust, **changes)

@@ -97,7 +97,9 @@ def explanations(config: ExplainConfig) -> list[Explanation]:
     if config.piece.is_dir():
         run = Run(config.piece)
         besides = ("mask",) if reward is None else ("mask", "reward")
-        settings = require_trust(run.config, run.config_file, config.trust, besides)
+        settings = require_trust(
+            run.read_config(config.trust), run.config_file, config.trust, besides
+        )
         pieces = list(samples_of(run, settings, known, plan))
         reward = rules_of(run, settings) if reward is None else reward
         prior = config.prior or settings.prior

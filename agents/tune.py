@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from agents.settings import commands
-from agents.settings.config import TrainConfig, from_mapping, preset_names, read_preset
+from agents.settings.config import TrainConfig, as_flags, from_mapping, preset_names, read_preset
 
 if TYPE_CHECKING:
     import optuna
@@ -118,7 +118,6 @@ def run_once(config: TrainConfig, pieces: int) -> float:
 
     from agents.composing.masks import read_masks
     from agents.evaluating.sampling import objective, sample_many
-    from agents.learning.vec_env import make_task
     from agents.training.job import train
     from pretrained.checkpoint import load
     from rewards.build import build
@@ -128,7 +127,7 @@ def run_once(config: TrainConfig, pieces: int) -> float:
         agent = load(Path(folder) / "trial")
     reward = build(config.reward_spec)
     mask = read_masks(config.mask, reward) if config.mask else None
-    score = sample_many(agent, make_task(config), pieces, config.seed + 1, mask=mask)
+    score = sample_many(agent, config.task, pieces, config.seed + 1, mask=mask)
     return objective(agent, score, reward, config, mask)
 
 
@@ -209,7 +208,7 @@ def tune(config: TuneConfig) -> None:
     )
     # A search that goes on must not draw what it drew before.
     study.sampler = optuna.samplers.TPESampler(seed=len(study.trials), n_startup_trials=6)
-    defaults = asdict(from_mapping({"algo": config.algo}, "defaults"))
+    defaults = as_flags(from_mapping({"algo": config.algo}, "defaults"))
     asked = {name: getattr(config, name) for name in ("n_timesteps", "seeds", "pieces", "prior")}
     asked["settings"] = {k: str(v) for k, v in defaults.items() if k not in (*space, *fixed)}
     if study.user_attrs.get("asked", asked) != asked:

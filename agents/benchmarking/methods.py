@@ -22,7 +22,6 @@ from agents.composing.compute import Compute, Meter, likelihoods
 from agents.composing.masks import read_masks
 from agents.composing.search import beam, masked, masked_nats
 from agents.evaluating.sampling import BATCH, sample_many
-from agents.learning.vec_env import make_task
 from agents.runs.directory import Run
 from agents.settings.config import TrainConfig, for_budget, from_mapping
 from agents.training.monitor import find_judge
@@ -167,7 +166,7 @@ class Bench:
     def __init__(self, base: TrainConfig, out: Path) -> None:
         self.base, self.out = base, out
         self.pieces = base.eval_pieces
-        self.task = make_task(self.base)
+        self.task = base.task
         self.prior = load(self.base.prior, self.task)
         self.reward = build(self.base.reward_spec)
         self.reward.prepare(self.task)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,9 @@ import numpy as np
 from agents.composing.melody import Melody, melodies_of
 from agents.composing.methods import METHODS, Method, Search, method_of
 from agents.composing.request import Request
-from agents.learning.vec_env import make_task
 from agents.runs.directory import Run
-from agents.settings.config import TrainConfig
+from agents.settings.config import TrainConfig, with_env
+from agents.settings.tasks import arguments_of
 from agents.settings.trust import require_trust
 from envs.composition import primed
 from envs.contract import RewardSpec
@@ -27,7 +27,6 @@ from pretrained.checkpoint import load_once, locate
 from pretrained.networks.network_prior import RecurrentPrior
 from pretrained.networks.regrid import on_grid
 from rewards.build import build
-from rewards.spec import parse_assignment
 from rewards.sum import RewardSum
 
 if TYPE_CHECKING:
@@ -39,12 +38,9 @@ MELODY = "composition/Melody-v0"  # the environment of melodies that are asked f
 AGENT = "composer"  # checkpoint of the agent that ships, trained by --preset melody
 # The reward by which it is ranked, and the prior that knows of modes, phrases and ends. Likelihood
 # only decides between melodies that keep the rules equally well: the likeliest one is dull.
-SHIPPED = TrainConfig(
-    env=MELODY,
-    task=("low=C4", "high=A5"),
-    reward=("common_practice=1", "prior=0.02"),
-    prior="melody",
-)
+STYLE = {"common_practice": 1.0, "prior": 0.02}
+PRIOR = "melody"
+RANGE = {"low": "C4", "high": "A5"}  # of a melody, if nothing is said
 
 
 class Composer:
@@ -79,7 +75,7 @@ class Composer:
     ) -> None:
         self.prior, self.policy = prior, policy
         self.reward, self.c = build(objective), c
-        self.task = make_task(SHIPPED) if task is None else task
+        self.task = Task(bars=4, **RANGE) if task is None else task
         self.mask, self.chooses = tuple(mask), chooses
         self.notes: tuple[str, ...] = ()
 
@@ -101,21 +97,30 @@ class Composer:
         """
         if not Path(name).is_dir():
             locate(name)
-            if isinstance(changes.get("task"), tuple):
-                changes["task"] = merged(SHIPPED.task, changes["task"])
-            return cls.of(replace(SHIPPED, **changes), policy=name, chooses=True)
+            return cls._shipped(name, changes)
         run = Run(name)
-        own = run.config
-        settings = replace(own, **changes)
-        require_trust(settings, run.config_file, trust, changes)
+        own = require_trust(run.read_config(trust), run.config_file, trust, changes)
+        base = with_env(own, changes["env"]) if "env" in changes else own
+        settings = replace(base, **changes)
         policy = run.policy_file if run.policy_file.is_file() else None
-        composer = cls.of(settings, policy=policy, chooses=changes.get("env") == MELODY)
+        composer = cls.of(settings, policy, chooses=changes.get("env") == MELODY)
         if settings.reward == own.reward:
             run.restore_reward(composer.reward)
             composer.notes = tuple(run.changed(locate(settings.prior), composer.reward))
         turns = run.turns() if settings.kl_budget else []
         composer.c = turns[-1][0] if turns else settings.c
         return composer
+
+    @classmethod
+    def _shipped(cls, policy: Network, changes: Mapping[str, Any]) -> Composer:
+        """Return the composer of a checkpoint, with the style and range of the shipped agent."""
+        task = changes.get("task", ())
+        if not isinstance(task, Task):
+            task = RANGE | dict(task if isinstance(task, Mapping) else arguments_of(task))
+        settings = TrainConfig(**{"env": MELODY, "prior": PRIOR, **changes, "task": task})
+        style = STYLE | {"prior": {"weight": STYLE["prior"], "checkpoint": settings.prior}}
+        reward = settings.reward_spec if "reward" in changes else style
+        return cls(settings.prior, reward, policy=policy, task=settings.task)
 
     @classmethod
     def of(
@@ -127,7 +132,7 @@ class Composer:
             settings.reward_spec,
             c=settings.c,
             policy=policy,
-            task=make_task(settings),
+            task=settings.task,
             mask=settings.mask,
             chooses=chooses,
         )
@@ -189,12 +194,6 @@ def _with_wishes(reward: RewardSum, wishes: Any) -> RewardSum:
         return reward
     more = build(wishes).terms
     return RewardSum([*(t for n, t in reward.terms.items() if n not in more), *more.values()])
-
-
-def merged(base: Sequence[str], wishes: Sequence[str]) -> tuple[str, ...]:
-    """Return task arguments with wishes in place of those of the same name."""
-    named = {parse_assignment(text)[0] for text in wishes}
-    return (*(text for text in base if parse_assignment(text)[0] not in named), *wishes)
 
 
 def read_primer(line: str, task: Task) -> np.ndarray:

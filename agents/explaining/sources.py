@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agents.explaining.explanation import speaking_rules_of
-from agents.learning.vec_env import make_task
 from envs.music.piece import Piece
 from envs.notation.reading.readers import read_piece
 from rewards.build import build
@@ -53,7 +52,7 @@ def samples_of(
     files = sorted(run.samples.glob("*.musicxml"))
     if not files:
         raise ValueError(f"{run.samples} holds no melodies; expected those that training leaves")
-    task = make_task(settings)
+    task = settings.task
     own = {"grid": task.grid, "key": task.key, "meter": task.meter, "pickup": task.pickup}
     known = {name: own.get(name) if value is None else value for name, value in known.items()}
     for file in files[:MOST_SAMPLES]:

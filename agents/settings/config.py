@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import tyro
 
+from agents.settings import tasks
 from envs.errors import did_you_mean, quoted
-from rewards.spec import _as_text, parse_assignment, parse_term
+from envs.music.task import Task
+from rewards.spec import as_text, parse_term
 from rewards.values import MAX_TOML, parse_toml
 
 RANGES = {
@@ -50,7 +53,7 @@ EXPLORATIONS = ("boltzmann", "egreedy")
 PRESETS = Path(__file__).parents[1] / "presets"
 # Of the default reward only: its weights were found along these.
 ANNEALED = {"entropy": 0.53, "entropy_end": 0.87}
-TABLES = ("reward", "task")  # name=value lists on the command line, tables in TOML
+LISTS = ("mask", "vary")
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,8 @@ class TrainConfig:
         vary: task arguments that are drawn anew for each rollout, as name=value|value|...:
             meter=3/4|4/4|6/8 bars=4|8; the task itself is what the run is evaluated on.
         env: id of the environment.
-        task: its arguments as name=value: bars=8 meter=3/4 low=C4
+        task: what is composed: a Task, or fields of it as name=value, bars=8 meter=3/4 low=C4, in
+            place of those of the environment's id.
         prior: name or path of the checkpoint to measure the KL against, and to start from.
         start: name or path of a checkpoint to start from in its place, such as a run's.
         name: of the run directory under --runs; made up from env and algo if empty.
@@ -133,7 +137,7 @@ class TrainConfig:
     vary: tuple[str, ...] = ()
     algo: str = "ppo"
     env: str = "composition/RLTuner-v0"
-    task: tuple[str, ...] = ()
+    task: Task = None  # type: ignore[assignment]  # read in __post_init__
     prior: str = "folk"
     start: str = ""
     name: str = ""
@@ -175,6 +179,9 @@ class TrainConfig:
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.task, Task):
+            task = tasks.read_task(self.task or (), tasks.default_task(self.env))
+            object.__setattr__(self, "task", task)
         for name, (least, most) in COUNTS.items():
             value = getattr(self, name)
             if value < least:
@@ -205,7 +212,7 @@ class TrainConfig:
     @property
     def terms(self) -> dict[str, Any]:
         """The reward's terms and their settings, as they were given."""
-        return _unique((parse_term(text) for text in self.reward), "reward")
+        return tasks.unique(map(parse_term, self.reward), "reward")
 
     @property
     def reward_spec(self) -> dict[str, Any]:
@@ -217,10 +224,14 @@ class TrainConfig:
             spec["prior"] = {"checkpoint": self.prior, **named}
         return spec
 
-    @property
-    def task_arguments(self) -> dict[str, Any]:
-        """The environment's arguments."""
-        return _unique((parse_assignment(text) for text in self.task), "task argument")
+    @cached_property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks that it learns on: those of `vary`, or `task` alone.
+
+        Raises:
+            ValueError, TypeError: as `agents.settings.tasks.varied_tasks`.
+        """
+        return tasks.varied_tasks(self.vary, self.task)
 
 
 def for_budget(config: TrainConfig) -> TrainConfig:
@@ -234,27 +245,31 @@ def for_budget(config: TrainConfig) -> TrainConfig:
     setting = spec.get("prior", {})
     parameters = setting if isinstance(setting, Mapping) else {}
     spec["prior"] = {**parameters, "weight": 1.0} if parameters else 1.0
-    reward = tuple(_as_text(name, value) for name, value in spec.items())
+    reward = tuple(as_text(name, value) for name, value in spec.items())
     return replace(config, reward=reward, entropy=1.0, entropy_end=-1.0)
 
 
-def _unique(entries: Iterable[tuple[str, Any]], table: str) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for name, value in entries:
-        if name in result:
-            raise ValueError(f"{table} {quoted(name)} is given twice; expected it once")
-        result[name] = value
-    return result
+def as_flags(config: TrainConfig) -> dict[str, Any]:
+    """Return the settings by name as the command line takes them, the task as words."""
+    found = {field.name: getattr(config, field.name) for field in fields(config)}
+    return found | {"task": tasks.as_words(config.task, config.env)}
+
+
+def with_env(config: TrainConfig, env: str) -> TrainConfig:
+    """Return settings for another environment, whose own task has the same fields changed."""
+    changed = tasks.changed_fields(config.task, tasks.starting_task(config.env))
+    return replace(config, env=env, task=tasks.read_task(changed, tasks.default_task(env)))
 
 
 def to_toml(config: TrainConfig) -> str:
     """The resolved settings; feeding them back repeats the run."""
     import tomli_w
 
+    tables = {"reward": config.terms, "task": tasks.as_table(config.task, config.env)}
     flat = {
         name: str(value) if isinstance(value, Path) else value
-        for name, value in asdict(config).items()
-        if name not in TABLES
+        for name, value in as_flags(config).items()
+        if name not in tables
     }
 
     def line(name: str, value: Any) -> str:
@@ -265,7 +280,7 @@ def to_toml(config: TrainConfig) -> str:
         return tomli_w.dumps({name: ""}).removesuffix('""\n') + f"{{ {inner} }}\n"
 
     text = tomli_w.dumps(flat)
-    for table, entries in zip(TABLES, (config.terms, config.task_arguments), strict=True):
+    for table, entries in tables.items():
         text += f"\n[{table}]\n" + "".join(line(*entry) for entry in entries.items())
     return text
 
@@ -290,14 +305,21 @@ def read_preset(name: str) -> dict[str, Any]:
         return tomllib.load(file)
 
 
-def from_mapping(values: Mapping[str, Any], source: str) -> TrainConfig:
+def from_mapping(values: Mapping[str, Any], source: str, trust: bool = False) -> TrainConfig:
     """Settings from a mapping as TOML gives it.
 
     What it leaves out is as the preset of its algorithm has it, and as the default run if it names
     none.
 
+    Args:
+        values: settings by name.
+        source: of the settings, for messages.
+        trust: import the module that an environment's id names, to know its own task. Without, an
+            id that is not registered yet has the task of none.
+
     Raises:
         ValueError: an unknown name or a value of a wrong type; the message names `source`.
+        TypeError: a field of the task that is unknown or of a wrong type.
     """
     if values.get("algo") in preset_names():
         values = {**read_preset(values["algo"]), **values}
@@ -312,11 +334,12 @@ def from_mapping(values: Mapping[str, Any], source: str) -> TrainConfig:
                 f"{source}: unknown setting {quoted(name)}.{did_you_mean(name, known)}"
             )
         kind = hints[name]
-        if name in TABLES:
+        if name in ("reward", "task"):
             if not isinstance(value, Mapping):
                 raise ValueError(f"{source}: [{name}] must be a table of names and values")
-            value = tuple(_as_text(key, item) for key, item in value.items())
-        elif name in ("mask", "vary"):
+            if name == "reward":
+                value = tuple(as_text(key, item) for key, item in value.items())
+        elif name in LISTS:
             if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
                 raise ValueError(f"{source}: {name} = {quoted(value)}, expected a list of words")
             value = tuple(value)
@@ -327,14 +350,18 @@ def from_mapping(values: Mapping[str, Any], source: str) -> TrainConfig:
         elif not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise ValueError(f"{source}: {name} = {quoted(value)}, expected {kind.__name__}")
         settings[name] = value
+    env = settings.get("env", TrainConfig.env)
+    start = tasks.default_task(env) if trust else tasks.starting_task(env)
+    settings["task"] = tasks.read_task(settings.get("task", {}), start)
     return TrainConfig(**settings)
 
 
-def read_toml(path: Path) -> TrainConfig:
-    """Settings from a TOML file.
+def read_toml(path: Path, trust: bool = False) -> TrainConfig:
+    """Settings from a TOML file; `trust` as in `from_mapping`.
 
     Raises:
         ValueError: not TOML, or as `from_mapping`.
+        TypeError: as `from_mapping`.
     """
     if not path.is_file():  # a pipe could block for ever
         raise ValueError(f"there is no file {quoted(str(path))}; expected settings in TOML")
@@ -344,4 +371,4 @@ def read_toml(path: Path) -> TrainConfig:
         values = parse_toml(data.decode())
     except ValueError as error:
         raise ValueError(f"{path} is not TOML for settings: {error}") from None
-    return from_mapping(values, str(path))
+    return from_mapping(values, str(path), trust)

@@ -47,7 +47,7 @@ def model_of(prior, weight, **settings):
         algo="rwr", reward=(f"in_key={weight}", "prior=1"), task=SMALL, n_envs=2000, batch_size=400,
         rollouts=2, **settings,
     )  # fmt: skip
-    env = CompositionVecEnv(make_env(config, config.n_envs))
+    env = CompositionVecEnv(make_env(config.env, config.task, config.n_envs))
     reward = build({"in_key": weight, "prior": {"weight": 1.0, "checkpoint": prior}})
     return algorithms.make(config, env, prior, reward), env.env.task
 

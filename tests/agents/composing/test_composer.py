@@ -158,27 +158,34 @@ def test_code_of_a_run_needs_trust(run, tmp_path, monkeypatch):
     (copy / "config.toml").write_text(config.replace("tonic =", '"mine.py:f" ='))
     with pytest.raises(ValueError, match="trust"):
         Composer.load(copy)
-    assert "f" in Composer.load(copy, trust=True).reward.terms
+    assert "mine.py:f" in Composer.load(copy, trust=True).reward.terms
     assert list(Composer.load(copy, reward=("in_key=1",)).reward.terms) == ["in_key"]
 
 
-def test_a_key_is_read_once_and_no_environment_is_built(monkeypatch, tmp_path):
-    parsed, built = [], []
-    parse, make = values.parse_toml, CompositionVectorEnv.__init__
-    monkeypatch.setattr(values, "parse_toml", lambda text: parsed.append(text) or parse(text))
+def test_a_key_costs_no_toml_and_no_environment(monkeypatch, tmp_path):
+    counts = {"parsed": 0, "built": 0}
+
+    def counted(name, function):
+        def call(*arguments, **keywords):
+            counts[name] += 1
+            return function(*arguments, **keywords)
+
+        return call
+
+    monkeypatch.setattr(values, "parse_toml", counted("parsed", values.parse_toml))
     monkeypatch.setattr(
-        CompositionVectorEnv, "__init__", lambda self, *a, **k: built.append(self) or make(self, *a, **k)
-    )  # fmt: skip
-    Composer.load("composer")  # its reward is written in words
-    before = len(parsed)
-    compose.compose(
-        compose.ComposeConfig(
-            key="D minor", bars=1, n=1, candidates=1, out=tmp_path / "a", pictures=False,
-            sound=False,
-        )
-    )  # fmt: skip
-    assert not built
-    assert len(parsed) == 2 * before  # those of the shipped reward, and none for the key
+        CompositionVectorEnv, "__init__", counted("built", CompositionVectorEnv.__init__)
+    )
+    words = ["prog", "--key", "D minor", "--bars", "1", "-n", "1", "--candidates", "1"]
+    words += ["--out", str(tmp_path / "a"), "--no-pictures", "--no-sound"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as ended:
+        compose.main()
+    assert ended.value.code == 0
+    assert "K:Dm" in (tmp_path / "a" / "melody-01.abc").read_text()
+    assert counts == {"parsed": 0, "built": 0}
+    assert values.parse_value("0.5") == 0.5
+    assert counts["parsed"] == 1
 
 
 def test_help_does_not_import_torch():

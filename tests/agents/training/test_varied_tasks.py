@@ -9,8 +9,9 @@ from agents.algorithms import registry as algorithms
 from agents.learning.rollout import EpisodeBuffer
 from agents.learning.vec_env import CompositionVecEnv, make_env
 from agents.settings.config import TrainConfig
+from agents.settings.tasks import variants
 from agents.training.job import train
-from agents.training.varied_tasks import learn_on, variants, varied
+from agents.training.varied_tasks import learn_on, varied
 from rewards import build
 from tests.agents.helpers import tiny, trained
 
@@ -40,7 +41,7 @@ def test_words_that_are_no_tasks(vary, message):
 
 def test_tasks_that_one_policy_cannot_serve():
     with pytest.raises(ValueError, match="different vocabularies"):
-        varied(TrainConfig(n_envs=2, vary=("high=C6|C5",)))
+        _ = TrainConfig(n_envs=2, vary=("high=C6|C5",)).tasks
     with pytest.raises(ValueError, match="dqn learns on one task"):
         algorithms.check_settings(TrainConfig(algo="dqn", vary=VARY))
 
@@ -52,7 +53,10 @@ def test_each_rollout_has_a_task_of_its_own(tiny_prior, algo):
         env="composition/Melody-v0", batch_size=64, n_epochs=1,
     )  # fmt: skip
     model = algorithms.make(
-        config, CompositionVecEnv(make_env(config, 8)), tiny_prior, build(config.reward_spec)
+        config,
+        CompositionVecEnv(make_env(config.env, config.task, 8)),
+        tiny_prior,
+        build(config.reward_spec),
     )
     learn_on(model, varied(config))
     lengths = []

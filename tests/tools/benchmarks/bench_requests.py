@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import tyro
 
-from agents.composing.composer import SHIPPED
+from agents.composing.composer import PRIOR, STYLE
 from agents.composing.demands import best_kept
 from envs.music.key import Key
 from envs.music.score import Score
@@ -79,7 +79,7 @@ def main() -> None:
     config = tyro.cli(Requests, description=__doc__)
     rng = np.random.default_rng(config.seed)
     network = load(config.prior)
-    reward = build(SHIPPED.reward_spec)
+    reward = build(STYLE | {"prior": {"weight": STYLE["prior"], "checkpoint": PRIOR}})
     demands = build(dict.fromkeys(MUST, 1.0))
     met = good = copies = 0
     unmet: Counter[str] = Counter()
