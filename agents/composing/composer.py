@@ -27,6 +27,7 @@ from pretrained.checkpoint import load_once, locate
 from pretrained.networks.network_prior import RecurrentPrior
 from pretrained.networks.regrid import on_grid
 from rewards.build import build
+from rewards.objective import Objective
 from rewards.sum import RewardSum
 
 if TYPE_CHECKING:
@@ -48,8 +49,7 @@ class Composer:
 
     Args:
         prior: from which melodies are drawn; a checkpoint's name or path is loaded when needed.
-        objective: the reward, as `rewards.build.build` takes it.
-        c: divides every term of the reward but the prior's while searching.
+        objective: what is sought; or a reward, as `rewards.build.build` takes it.
         policy: a trained network, likewise; None if there is none.
         task: where a request leaves it open; four bars of C major if None.
         mask: rules that the policy learned behind, by name.
@@ -65,16 +65,16 @@ class Composer:
     def __init__(
         self,
         prior: Network,
-        objective: RewardSpec | RewardSum,
+        objective: Objective | RewardSpec | RewardSum,
         *,
-        c: float = 1.0,
         policy: Network | None = None,
         task: Task | None = None,
         mask: Sequence[str] = (),
         chooses: bool = True,
     ) -> None:
         self.prior, self.policy = prior, policy
-        self.reward, self.c = build(objective), c
+        given = isinstance(objective, Objective)
+        self.objective = objective if given else Objective(build(objective))
         self.task = Task(bars=4, **RANGE) if task is None else task
         self.mask, self.chooses = tuple(mask), chooses
         self.notes: tuple[str, ...] = ()
@@ -105,10 +105,11 @@ class Composer:
         policy = run.policy_file if run.policy_file.is_file() else None
         composer = cls.of(settings, policy, chooses=changes.get("env") == MELODY)
         if settings.reward == own.reward:
-            run.restore_reward(composer.reward)
-            composer.notes = tuple(run.changed(locate(settings.prior), composer.reward))
+            run.restore_reward(composer.objective.reward)
+            composer.notes = tuple(run.changed(locate(settings.prior), composer.objective.reward))
         turns = run.turns() if settings.kl_budget else []
-        composer.c = turns[-1][0] if turns else settings.c
+        if turns:
+            composer.objective = composer.objective.with_c(turns[-1][0])
         return composer
 
     @classmethod
@@ -129,8 +130,7 @@ class Composer:
         """Return the composer of a training's settings, with or without a trained policy."""
         return cls(
             settings.prior,
-            settings.reward_spec,
-            c=settings.c,
+            Objective(build(settings.reward_spec), settings.c),
             policy=policy,
             task=settings.task,
             mask=settings.mask,
@@ -155,21 +155,21 @@ class Composer:
             raise TypeError(f"expected a request or keywords, got both: {', '.join(keywords)}")
         request = request or Request(**keywords)
         method, task = method_of(request), request.task_on(self.task)
-        reward = _with_wishes(self.reward, request.wishes)
+        objective = _with_wishes(self.objective, request.wishes)
         page = Score.page(task, request.n)
         if request.primer:
             page = primed(page, read_primer(request.primer, task))
         search = Search(
             request=request,
             page=page,
-            reward=reward.divided(self.c),
+            reward=objective.scaled,
             network=self._network(method, task),
             mask=self.mask if method.network == "policy" else (),
             chooses=self.chooses or request.chooses,
         )
-        reward.prepare(task)
+        objective.reward.prepare(task)
         found = method.fill(search)
-        return melodies_of(found.score, reward, tempo, found.returns, found.compute)
+        return melodies_of(found.score, objective.reward, tempo, found.returns, found.compute)
 
     def _network(self, method: Method, task: Task) -> Any:
         """Return the network that a method uses, on the task's grid; None if it uses none."""
@@ -188,12 +188,12 @@ class Composer:
         return on_grid(network, task) if isinstance(network, RecurrentPrior) else network
 
 
-def _with_wishes(reward: RewardSum, wishes: Any) -> RewardSum:
-    """Return a reward with further terms; a wish takes the place of a term of its name."""
+def _with_wishes(objective: Objective, wishes: Mapping[Any, Any]) -> Objective:
+    """Return an objective with further terms; a wish takes the place of a term of its name."""
     if not wishes:
-        return reward
-    more = build(wishes).terms
-    return RewardSum([*(t for n, t in reward.terms.items() if n not in more), *more.values()])
+        return objective
+    terms = {**objective.reward.terms, **build(wishes).terms}
+    return replace(objective, reward=RewardSum(list(terms.values())))
 
 
 def read_primer(line: str, task: Task) -> np.ndarray:

@@ -41,7 +41,7 @@ def read_masks(words: Words, reward: RewardSum) -> RewardSum:
         )
     terms = [_mask(word, reward) for word in words]
     for term in terms:
-        require_cellwise(term.fn)
+        require_cellwise(term.rule)
         if not term.weight:
             raise ValueError(
                 f"mask {term.name!r} has weight 0 and would forbid nothing; give one, such as "
@@ -66,7 +66,9 @@ def _mask(word: str | Callable[..., Any], reward: RewardSum) -> Term:
 
 def _sign(fn: Callable[..., Any]) -> float:
     """Return the weight with which a function counts against a piece where it is above 0."""
-    return 1.0 if getattr(fn, "violation", False) else -1.0
+    from rewards.rule import as_rule
+
+    return 1.0 if as_rule(fn).violation else -1.0
 
 
 def read_demands(words: Words, reward: RewardSum) -> dict[str, Term]:

@@ -54,8 +54,8 @@ class Report:
         found = [
             (remark.cell, abs(term.factor * remark.value), f"{remark} ({name})")
             for name, term in self.reward.terms.items()
-            if getattr(term.fn, "says", "")
-            for remark in remarks(term.fn, self.score, name, sign=term.factor)
+            if term.rule.says
+            for remark in remarks(term.rule, self.score, name, sign=term.factor)
         ]
         worst = sorted(found, key=lambda entry: -entry[1])[:MOST_REMARKS]
         lines = [text for _, _, text in sorted(worst)]

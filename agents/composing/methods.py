@@ -97,7 +97,7 @@ def _beam(search: Search) -> Found:
     from agents.composing.search import beam
 
     request, page = search.request, search.page.take([0])
-    return beam(None, page, search.reward, request.width, n=request.n, guide=search.network)
+    return beam(page, search.reward, request.width, n=request.n, guide=search.network)
 
 
 def _best_known(search: Search) -> Found:

@@ -157,9 +157,9 @@ def test_each_method_is_what_it_says(run, tiny_checkpoint, tmp_path):
 def test_what_is_given_changes_the_settings_of_a_run(run):
     own = Composer.load(run.path)
     assert (own.task, own.prior) == (Task(), run.config.prior)
-    assert list(own.reward.terms) == ["tonic", "prior", "leap_recovery"]
+    assert list(own.objective.reward.terms) == ["tonic", "prior", "leap_recovery"]
     changed = Composer.load(run.path, task=("bars=1",), reward=("key=-1",))
-    assert (changed.task, list(changed.reward.terms)) == (Task(bars=1), ["key"])
+    assert (changed.task, list(changed.objective.reward.terms)) == (Task(bars=1), ["key"])
     assert changed.prior == own.prior
     assert changed.policy == own.policy == run.policy_file
 
@@ -175,7 +175,7 @@ def test_masks_by_name():
     assert signs == {"leap_up_back": 1, "in_key": -1, "key": 1, "leap_recovery": -1}
     assert read_masks(("motif",), build("tonic")).terms["motif"].factor < 0
     gentle = read_masks(("leap_recovery,min_leap=9", "motif,pitches=4"), reward).terms
-    assert gentle["leap_recovery"].fn.keywords == {"min_leap": 9}
+    assert gentle["leap_recovery"].rule.defaults == {"min_leap": 9}
     assert (gentle["leap_recovery"].factor, gentle["motif"].factor) == (-1, -1)
     with pytest.raises(ValueError, match="the reward has none of key, .*--mask in_key"):
         read_masks((), build("tonic"))

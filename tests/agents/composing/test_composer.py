@@ -68,7 +68,7 @@ def test_the_shipped_composer_in_a_thread_without_a_word(monkeypatch, capfd):
         assert (task.low, task.high) == (60, 81)
         assert not build("in_key")(melody.score).any()
         assert not any(message.term == "in_key" for message in explanation.messages)
-        assert list(melody.report.paid) == list(composer.reward.terms)
+        assert list(melody.report.paid) == list(composer.objective.reward.terms)
         assert melody.report.searched == pytest.approx(melody.report.total, abs=1e-3)
         assert melody.report.compute.tokens > 0
         assert "notes" in melody.report.likeness.message
@@ -141,7 +141,7 @@ def test_a_mask_of_the_run_and_the_last_c_of_its_budget_hold(tiny_checkpoint, tm
         assert not build("in_key")(melody.score).any()
     held = trained(replace(base, name="k", kl_budget=0.1, reward=("in_key=1", "prior=1")))
     composer, c = Composer.load(held.path), held.turns()[-1][0]
-    assert composer.c == c != 1
+    assert composer.objective.c == c != 1
     for melody in composer.compose(n=2, method="best-of-n", best_of=2):
         paid = melody.report.paid
         assert melody.report.searched == pytest.approx(paid["in_key"] / c + paid["prior"], rel=1e-3)
@@ -158,8 +158,8 @@ def test_code_of_a_run_needs_trust(run, tmp_path, monkeypatch):
     (copy / "config.toml").write_text(config.replace("tonic =", '"mine.py:f" ='))
     with pytest.raises(ValueError, match="trust"):
         Composer.load(copy)
-    assert "mine.py:f" in Composer.load(copy, trust=True).reward.terms
-    assert list(Composer.load(copy, reward=("in_key=1",)).reward.terms) == ["in_key"]
+    assert "mine.py:f" in Composer.load(copy, trust=True).objective.reward.terms
+    assert list(Composer.load(copy, reward=("in_key=1",)).objective.reward.terms) == ["in_key"]
 
 
 def test_a_key_costs_no_toml_and_no_environment(monkeypatch, tmp_path):
@@ -216,7 +216,7 @@ def test_n_melodies_are_n_and_distinct_and_keep_what_must_names(composer, n, mus
     assert [melody.number for melody in melodies] == list(range(1, n + 1))
     for melody in melodies:
         assert melody.score.task == replace(composer.task, key=Key.parse(key))
-        for term in read_demands(must, composer.reward).values():
+        for term in read_demands(must, composer.objective.reward).values():
             assert not breaks(term, melody.score).any()
     again = composer.compose(n=n, must=must, key=key, seed=seed, candidates=3)
     assert rows(again) == rows(melodies)
