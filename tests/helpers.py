@@ -34,8 +34,7 @@ def small_prior():
     import torch
 
     from envs.music.codec import Codec
-    from pretrained.networks.network_prior import RecurrentPrior
-    from pretrained.networks.recurrent import NetShape, RecurrentNet
+    from pretrained.networks.recurrent import NetShape, RecurrentNet, RecurrentPrior
 
     net = RecurrentNet(NetShape(Codec().vocab, hidden=16, embed=8, lookback=1))
     rng = torch.Generator().manual_seed(7)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from agents.composing.compute import BranchingPrior, Compute, Meter, Reader, likelihoods
+from agents.composing.compute import Compute, Meter, Reader, likelihoods
 from envs.music.score import Score
 from envs.music.tape import Array
-from pretrained.prior import AutoregressivePrior, draw, sample
+from pretrained.prior import Prior, draw, sample
 from rewards.build import read_setting
 from rewards.likelihood import Likelihood
 from rewards.masks import children, permits
@@ -55,7 +55,7 @@ def _require_page(page: Score) -> None:
 
 
 def best_of(
-    prior: AutoregressivePrior,
+    prior: Prior,
     page: Score,
     reward: RewardSum,
     n: int,
@@ -98,7 +98,7 @@ def best_of(
 
 
 def masked(
-    prior: AutoregressivePrior,
+    prior: Prior,
     page: Score,
     rules: RewardSum,
     seed: int = 0,
@@ -132,15 +132,13 @@ def masked(
         tried = int(score.allowed().sum())
         meter.cells += tried + (score.batch if score.n_written else 0)
         free = torch.from_numpy(permits(masks, score))
-        logits = (reader.logits() / temperature).masked_fill(~free, -torch.inf)
-        tokens = draw(logits, rng).numpy()
-        score = score.write(tokens)
-        reader.read(tokens)
+        logits = (reader.logits(score) / temperature).masked_fill(~free, -torch.inf)
+        score = score.write(draw(logits, rng).numpy())
     returns = meter.returns(rules if reward is None else reward, score)
     return Found(score, returns, meter.read())
 
 
-def masked_nats(network: AutoregressivePrior, pieces: Score, rules: RewardSum) -> Array:
+def masked_nats(network: Prior, pieces: Score, rules: RewardSum) -> Array:
     """Nats (B, V, T) of finished pieces under a network with rules as hard masks.
 
     What `masked` draws from: at each cell the network's distribution over the
@@ -154,10 +152,9 @@ def masked_nats(network: AutoregressivePrior, pieces: Score, rules: RewardSum) -
         time, voice = divmod(score.n_written, pieces.task.voices)
         tokens = pieces.tokens[:, voice, time]
         free = torch.from_numpy(permits(masks, score))
-        left = reader.logits().masked_fill(~free, -torch.inf).log_softmax(dim=1).numpy()
+        left = reader.logits(score).masked_fill(~free, -torch.inf).log_softmax(dim=1).numpy()
         nats[:, voice, time] = left[rows, tokens]
         score = score.write(tokens)
-        reader.read(tokens)
     return nats
 
 
@@ -179,7 +176,7 @@ class _Judge:
         reward: RewardSum,
         page: Score,
         meter: Meter,
-        guide: BranchingPrior | None,
+        guide: Prior | None,
         weight: float,
     ) -> None:
         rules = [term for term in reward.terms.values() if not isinstance(term.fn, Likelihood)]
@@ -204,24 +201,21 @@ class _Judge:
             parts = [total(self._rules.newest(child)) for _, _, child in children(score, tokens)]
             paid += np.concatenate(parts)
         for reader, factor, floor in self._priors:
-            paid += factor * np.maximum(reader.nats(), floor)[tokens]
+            paid += factor * np.maximum(reader.nats(score), floor)[tokens]
         return paid
 
-    def led(self, tokens: Array) -> Array | float:
+    def led(self, score: Score, tokens: Array) -> Array | float:
         """The guide's weighted log-probability (N,) of each marked token, 0 without a guide."""
-        return 0.0 if self._guide is None else self._weight * self._guide.nats()[tokens]
+        return 0.0 if self._guide is None else self._weight * self._guide.nats(score)[tokens]
 
-    def follow(self, rows: Array, tokens: Array) -> None:
-        """Go on with the pieces `rows` (N,) and `tokens` (N,) written on them."""
+    def take(self, rows: Array) -> None:
+        """Go on with the pieces `rows` (N,)."""
         readers = [reader for reader, _, _ in self._priors]
         for reader in readers if self._guide is None else [*readers, self._guide]:
             reader.take(rows)
-            reader.read(tokens)
 
 
-def _with_prior(
-    reward: RewardSum, prior: AutoregressivePrior | None, weight: float | None
-) -> RewardSum:
+def _with_prior(reward: RewardSum, prior: Prior | None, weight: float | None) -> RewardSum:
     """The reward with `prior` at `weight` in place of its own priors, unless weight is None.
 
     A prior that weighs nothing is no term of it.
@@ -261,14 +255,14 @@ def _only(first: int | None, allowed: Array) -> Array:
 
 
 def beam(
-    prior: BranchingPrior | None,
+    prior: Prior | None,
     page: Score,
     reward: RewardSum,
     width: int,
     *,
     n: int = 1,
     prior_weight: float | None = None,
-    guide: BranchingPrior | None = None,
+    guide: Prior | None = None,
     guide_weight: float = 1.0,
     first: int | None = None,
 ) -> Found:
@@ -309,13 +303,13 @@ def beam(
         rows, tokens = np.nonzero(allowed)
         paid, led = paid[rows] + judge.paid(score, allowed), led[rows]
         if not last:
-            led = led + judge.led(allowed)
+            led = led + judge.led(score, allowed)
         hope = paid if last else paid + led
         best = np.argsort(-hope, kind="stable")[: n if last else width]
         rows, tokens, paid, led = rows[best], tokens[best], paid[best], led[best]
         score = score.take(rows).write(tokens)
         if not last:
-            judge.follow(rows, tokens)
+            judge.take(rows)
     returns = meter.returns(reward, score)
     order = np.argsort(-returns, kind="stable")
     return Found(score.take(order), returns[order], meter.read())

@@ -9,7 +9,7 @@ import torch
 from envs.music.codec import HOLD, Codec
 from envs.music.task import Task
 from pretrained.conformance import PriorError, check_prior
-from pretrained.networks.network_prior import RecurrentPrior
+from pretrained.networks.recurrent import RecurrentPrior
 from pretrained.ngrams.judge import Judge
 from pretrained.ngrams.model import GramTable, NGram
 

@@ -12,8 +12,7 @@ from envs.music.score import Score
 from envs.music.task import Task
 from pretrained import checkpoint, load
 from pretrained.corpora.folk import load_corpus
-from pretrained.networks.network_prior import RecurrentPrior
-from pretrained.networks.recurrent import NetShape, RecurrentNet
+from pretrained.networks.recurrent import NetShape, RecurrentNet, RecurrentPrior
 from pretrained.ngrams.model import NGram
 from pretrained.prior import AutoregressivePrior, Prior, sample
 from pretrained.train import train_prior

@@ -8,7 +8,7 @@ from agents.composing.search import beam, best_known
 from envs.composition import primed
 from envs.music.score import Score
 from envs.music.task import Task
-from pretrained.networks.network_prior import RecurrentPrior
+from pretrained.networks.recurrent import RecurrentPrior
 from rewards.build import build
 from rewards.functions import cellwise
 from rewards.likelihood import Likelihood

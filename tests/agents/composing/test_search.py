@@ -9,7 +9,7 @@ from agents.composing.search import beam, best_of, masked
 from envs.composition import primed
 from envs.errors import RewardError
 from envs.music.task import Task
-from pretrained.networks.network_prior import RecurrentPrior
+from pretrained.networks.recurrent import RecurrentPrior
 from pretrained.prior import sample
 from rewards.build import build
 from rewards.functions import cellwise

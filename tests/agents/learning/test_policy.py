@@ -12,8 +12,7 @@ from envs.composition import CompositionVectorEnv
 from envs.music.codec import Codec
 from envs.music.task import Task
 from pretrained import checkpoint
-from pretrained.networks.network_prior import RecurrentPrior
-from pretrained.networks.recurrent import NetShape, RecurrentNet
+from pretrained.networks.recurrent import NetShape, RecurrentNet, RecurrentPrior
 from tests.agents.helpers import learner, make_policy, observe, rows, whole, writing_order
 from tests.helpers import random_pieces
 
