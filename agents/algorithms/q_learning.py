@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -15,15 +14,13 @@ from stable_baselines3.common.utils import polyak_update
 from torch import Tensor
 from torch.nn import functional
 
-from agents.algorithms.q_policy import QPolicy, find_kind, read_pieces, state_values
+from agents.algorithms.q_policy import QPolicy, find_kind, state_values
 from agents.algorithms.replay import PieceMemory, Pieces
 from agents.learning.rollout import EpisodeBuffer
 from agents.settings.config import EXPLORATIONS
 from envs.errors import did_you_mean
 from envs.music.task import CONTEXT
-from pretrained.networks.network_prior import CHUNK, RecurrentPrior
-from pretrained.networks.recurrent import RecurrentNet
-from pretrained.prior import ILLEGAL
+from pretrained.prior import ILLEGAL, Trainable
 
 Array = npt.NDArray[Any]
 # Lowest and highest value of a setting; a lowest one of None: above 0.
@@ -233,17 +230,11 @@ class QLearning(OnPolicyAlgorithm):
 
         Given cells count as the prior values them: what they cost depends on what stands before.
         """
-        reference, score = self.policy.reference, self.rollout_buffer.score()
-        if reference is None:
+        if self.policy.reference is None:
             raise ValueError("this kind of policy keeps no prior")
-        prior = RecurrentPrior(reference.net, self.policy.codec)
-        batch, voices, cells = score.tokens.shape
-        flat = torch.from_numpy(score.tokens.reshape(-1, cells).astype(np.int64))
         with torch.no_grad():
-            parts = flat.to(reference.device).split(CHUNK)
-            nats = torch.cat([prior.log_probs(part, score.task) for part in parts])
-        by_voice = nats.reshape(batch, voices, cells, -1).transpose(1, 2)
-        return by_voice.flatten(1, 2).cpu().numpy()
+            nats = self.policy.reference.model.log_probs(self.rollout_buffer.score())
+        return nats.cpu().numpy()
 
     # -- learning --------------------------------------------------------------------------------
 
@@ -288,7 +279,7 @@ class QLearning(OnPolicyAlgorithm):
 
     def loss(self, pieces: Pieces) -> Tensor:
         """Mean error of the played actions' values, a scalar."""
-        outputs = self._read(self.policy.net, pieces)
+        outputs = self._read(self.policy.model, pieces)
         with torch.no_grad():
             targets = self.targets(pieces, outputs)
         played = of_actions(self.policy.quantiles(outputs), pieces.actions)
@@ -305,7 +296,7 @@ class QLearning(OnPolicyAlgorithm):
             online: the online network's outputs along them; only `double` looks at these.
         """
         policy, kind = self.policy, self.kind
-        ahead = self._read(policy.target, pieces)
+        ahead = self._read(policy.target_model, pieces)
         if self.double or kind.quantiles:
             q = policy.mean(online if self.double else ahead)
             best = q.masked_fill(~pieces.masks, ILLEGAL).argmax(dim=-1)
@@ -317,9 +308,10 @@ class QLearning(OnPolicyAlgorithm):
             rewards = rewards + pieces.prior
         return bootstrapped(rewards[..., None], values, self.gamma)
 
-    def _read(self, net: RecurrentNet, pieces: Pieces) -> Tensor:
+    def _read(self, model: Trainable, pieces: Pieces) -> Tensor:
+        """A network's outputs (B, steps, ...) along whole pieces, in writing order."""
         bf16 = self.policy.bf16 and self.policy.training
-        return read_pieces(net, self.policy.codec, pieces.tokens, pieces.context, bf16)
+        return model.forward(pieces.tokens, pieces.context, bf16)[0]
 
 
 # What SB3's on-policy base class asks for and Q-learning has no use for. With gae_lambda 1 the

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
     from agents.learning.vec_env import CompositionVecEnv
-    from pretrained.networks.network_prior import RecurrentPrior
+    from pretrained.prior import Trainable
     from rewards.sum import RewardSum
 
 Maker = Callable[..., "OnPolicyAlgorithm"]
@@ -197,7 +197,7 @@ def check_budget(config: TrainConfig, reward: RewardSum) -> None:
 
 
 def make(
-    config: TrainConfig, env: CompositionVecEnv, prior: RecurrentPrior, reward: RewardSum
+    config: TrainConfig, env: CompositionVecEnv, prior: Trainable, reward: RewardSum
 ) -> OnPolicyAlgorithm:
     """An SB3 algorithm whose policy is the prior, learning from whole pieces.
 

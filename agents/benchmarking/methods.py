@@ -29,7 +29,7 @@ from envs.durable_files import write_atomic
 from envs.errors import did_you_mean
 from envs.music.score import Score
 from pretrained.checkpoint import load
-from pretrained.networks.network_prior import RecurrentPrior
+from pretrained.prior import Prior
 from rewards.build import build
 from rewards.measures.diversity import diversity
 from rewards.measures.hacking import held_out_rules, rule_means
@@ -195,7 +195,7 @@ class Bench:
         """
         return float((nats - self.prior.log_prob(score))[:, self.task.free].mean(dtype=np.float64))
 
-    def sampled(self, network: RecurrentPrior, seed: int) -> Drawn:
+    def sampled(self, network: Prior, seed: int) -> Drawn:
         """Pieces drawn from a network."""
         meter = Meter()
         score = sample_many(network, self.task, self.pieces, FIRST_SEED + seed)
@@ -203,7 +203,7 @@ class Bench:
         cost = meter.read()
         return Drawn(score, self.kl(network.log_prob(score), score), cost, score.batch)
 
-    def masked(self, network: RecurrentPrior, rules: RewardSum, seed: int) -> Drawn:
+    def masked(self, network: Prior, rules: RewardSum, seed: int) -> Drawn:
         """Pieces drawn from a network with rules as hard masks; the KL is that of the masked."""
         cost = Compute()
         tokens: list[Array] = []
@@ -215,7 +215,7 @@ class Bench:
         nats = np.concatenate([masked_nats(network, part, rules) for part in score.chunks(BATCH)])
         return Drawn(score, self.kl(nats, score), cost, score.batch)
 
-    def beams(self, guide: RecurrentPrior | None, seed: int) -> Drawn:
+    def beams(self, guide: Prior | None, seed: int) -> Drawn:
         """The best piece of a beam behind each of the first tokens that the prior draws first."""
         page, wanted = Score.page(self.task, 1), min(STARTS, self.pieces)
         time, voice = divmod(page.n_written, self.task.voices)

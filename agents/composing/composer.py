@@ -24,16 +24,15 @@ from envs.music.task import Task
 from envs.notation.text import parse_voices
 from envs.notation.writing.writers import TEMPO
 from pretrained.checkpoint import load_once, locate
-from pretrained.networks.network_prior import RecurrentPrior
 from pretrained.networks.regrid import on_grid
 from rewards.build import build
 from rewards.objective import Objective
 from rewards.sum import RewardSum
 
 if TYPE_CHECKING:
-    from pretrained.prior import AutoregressivePrior
+    from pretrained.prior import Prior
 
-    Network = AutoregressivePrior | str | os.PathLike[str]
+    Network = Prior | str | os.PathLike[str]
 
 MELODY = "composition/Melody-v0"  # the environment of melodies that are asked for in words
 AGENT = "composer"  # checkpoint of the agent that ships, trained by --preset melody
@@ -185,7 +184,7 @@ class Composer:
             )
         if isinstance(network, (str, os.PathLike)):
             network = load_once(network)
-        return on_grid(network, task) if isinstance(network, RecurrentPrior) else network
+        return on_grid(network, task)
 
 
 def _with_wishes(objective: Objective, wishes: Mapping[Any, Any]) -> Objective:

@@ -27,7 +27,7 @@ from agents.composing.ranking import rank
 from agents.composing.search import Found
 from envs.music.score import Score
 from envs.music.tape import Array
-from pretrained.prior import AutoregressivePrior, draw
+from pretrained.prior import Prior, draw
 from rewards.masks import MARK, children, refused
 from rewards.measures.novelty import novelty
 from rewards.objective import find_prior
@@ -82,7 +82,7 @@ def breaks(term: Term, score: Score) -> Array:
 
 
 def keep(
-    network: AutoregressivePrior,
+    network: Prior,
     page: Score,
     demands: Demands,
     n: int,
@@ -151,7 +151,7 @@ class _Draw:
     """
 
     def __init__(
-        self, network: AutoregressivePrior, score: Score, demands: Demands, rng: torch.Generator,
+        self, network: Prior, score: Score, demands: Demands, rng: torch.Generator,
         temperature: float, found: Kept,
     ) -> None:  # fmt: skip
         self.network, self.score, self.demands = network, score, demands
@@ -162,7 +162,7 @@ class _Draw:
         """Write on until all cells are written, or no piece is left."""
         reader = Reader(self.network, self.score, meter)
         while not self.score.finished:
-            tokens, weight = self._next(reader.logits() / self.temperature, meter)
+            tokens, weight = self._next(reader.logits(self.score) / self.temperature, meter)
             self.weight = self.weight + weight
             alive = np.flatnonzero(self.weight > -np.inf)
             if not len(alive):
@@ -176,7 +176,6 @@ class _Draw:
                 self.weight = self.weight[alive]
                 reader.take(alive)
             self.score = self.score.write(tokens)
-            reader.read(tokens)
 
     def _at_bar_line(self) -> bool:
         """Whether the next cell is the last of a bar and not of the piece."""
@@ -281,7 +280,7 @@ def _judged(draw: _Draw, demands: Demands, found: Kept) -> tuple[Array, Array]:
 
 
 def best_kept(
-    network: AutoregressivePrior, page: Score, demands: Demands, reward: RewardSum, n: int,
+    network: Prior, page: Score, demands: Demands, reward: RewardSum, n: int,
     candidates: int, seed: int = 0, temperature: float = 1.0,
 ) -> Found:  # fmt: skip
     """The `n` best of n * candidates pieces that keep all demands, no two nearly the same.

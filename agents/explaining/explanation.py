@@ -22,7 +22,7 @@ from rewards.sum import RewardSum
 from rewards.term import Term
 
 if TYPE_CHECKING:
-    from pretrained.prior import Prior
+    from pretrained.prior import Scorer
 
 Nats = npt.NDArray[np.float32]
 NEVER = 1e6  # nats: priors give more to what they can never write
@@ -132,7 +132,7 @@ def speaking_rules_of(reward: RewardSum) -> RewardSum:
 def explain(
     music: Piece | Score | str | Path,
     reward: RewardSpec | RewardSum | None = None,
-    prior: Prior | str | Path | None = "melody",
+    prior: Scorer | str | Path | None = "melody",
     name: str = "",
     *,
     row: int = 0,
@@ -200,7 +200,7 @@ def _piece_of(music: Piece | Score | str | Path, row: int) -> Piece:
     return Piece.of(music, row)
 
 
-def _surprise(prior: Prior | str | Path | None, score: Score) -> tuple[Nats | None, list[str]]:
+def _surprise(prior: Scorer | str | Path | None, score: Score) -> tuple[Nats | None, list[str]]:
     """Return the surprise of a prior, and notices on what it cannot read."""
     if prior is None:
         return None, []
@@ -216,21 +216,20 @@ def _surprise(prior: Prior | str | Path | None, score: Score) -> tuple[Nats | No
     return surprise, [f"{unknown} cells hold what the prior cannot write"] if unknown else []
 
 
-def surprises(prior: Prior, score: Score) -> Nats:
-    """Nats (voices, cells) of a prior's surprise; NaN for what it can never write.
+def surprises(prior: Scorer, score: Score) -> Nats:
+    """Return nats (voices, cells) of a prior's surprise; NaN for what it can never write.
 
-    Each voice is read as a piece of its own, in its own range: a prior hears one at a time.
+    To a prior that hears one voice at a time each is a piece of its own, in its own range.
 
     Raises:
         ValueError: the prior cannot read the piece.
     """
-    from pretrained.networks.network_prior import RecurrentPrior
-    from pretrained.networks.regrid import on_grid
+    from pretrained.networks.per_voice import PerVoice
+    from pretrained.networks.regrid import OnGrid, on_grid
 
     task, page = score.task, score.tokens[0]
-    if isinstance(prior, RecurrentPrior):
-        prior = on_grid(prior, task)
-    if task.voices == 1:
+    prior = on_grid(prior, task)
+    if task.voices == 1 or not isinstance(prior, (PerVoice, OnGrid)):
         nats = -prior.log_prob(score)[0]
     else:
         lines = []

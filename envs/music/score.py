@@ -148,13 +148,20 @@ class Score(Facts):
 
     def allowed(self) -> npt.NDArray[np.bool_]:
         """Which tokens may be written in the next cell of each piece, (B, vocab)."""
-        given = self.next_given
-        mask = self.task.codec.legal(self.next_started, self.task.low, self.task.high)
+        given, mask = self.next_given, self.grammar()
         fixed = np.flatnonzero(given != UNWRITTEN)
         if len(fixed):
             mask[fixed] = False
             mask[fixed, given[fixed]] = True
         return mask
+
+    def grammar(self) -> npt.NDArray[np.bool_]:
+        """Tokens (B, vocab) that grammar and range allow in the next cell, if it were not given."""
+        return self.task.codec.legal(self.next_started, self.task.low, self.task.high)
+
+    def written_since(self, cell: int) -> Array:
+        """Tokens (B, n) of the cells from number `cell` to the newest, in writing order."""
+        return freeze(self._store.tokens[cell : self.n_written].T)
 
     def _require_unfinished(self) -> None:
         if self.finished:
@@ -176,6 +183,13 @@ class Score(Facts):
         if self.n_written == 0:
             raise ValueError("nothing is written yet; there is no newest cell")
         return self._at_cell(self.n_written - 1)
+
+    @property
+    def before(self) -> Score:
+        """The whole score as it was before the one cell that this view sees was written."""
+        if not isinstance(self._at, int):
+            raise ValueError("expected a view of one cell, such as score.newest")
+        return Score._view(self.task, self._store, self._at, None)
 
     def __getitem__(self, rows: slice) -> Score:
         """Some of the pieces, as a score of their own."""
@@ -229,23 +243,29 @@ class Score(Facts):
         Returns:
             the outputs as this view sees them; 0 where nothing is written.
         """
-        return tuple(self._look(output) for output in self._tape(step, init, params).outputs)
+        tape = self._tape(step, init, params, self.task.voices)
+        return tuple(self._look(output) for output in tape.outputs)
 
-    def _tape(self, step: ScanStep, init: ScanInit, params: dict[str, Any]) -> Tape:
+    def scan_all(self, step: ScanStep, init: ScanInit, **params: Any) -> tuple[Array, ...]:
+        """Run one state machine along the cells of all voices, in writing order; see `scan`."""
+        return tuple(self._look(output) for output in self._tape(step, init, params, 1).outputs)
+
+    def _tape(self, step: ScanStep, init: ScanInit, params: dict[str, Any], machines: int) -> Tape:
         if self.n_written == 0:
             raise ValueError("nothing is written yet; there is nothing to scan")
-        key = (step, init, *sorted(params.items()))
+        key = (step, init, machines, *sorted(params.items()))
         done = self._store.tapes.get(key)
         if done is None:
             spread = (self.batch, 1, 1)
             states = [
                 init(self) if callable(init) else tuple(np.full(spread, v) for v in init)
-                for _ in range(self.task.voices)
+                for _ in range(machines)
             ]
             done = self._store.tapes[key] = Tape(states)
         for cell in range(done.length, self.n_written):
-            voice = cell % self.task.voices
-            done.states[voice], outputs = step(done.states[voice], self._at_cell(cell), **params)
+            machine = cell % machines
+            state, outputs = step(done.states[machine], self._at_cell(cell), **params)
+            done.states[machine] = state
             done.add(outputs, self._store.tokens)
         return done
 
@@ -254,8 +274,8 @@ class Score(Facts):
 
         The scan `step` has one output of integers.
         """
-        values = self._tape(step, init, params).outputs[0]
         voices = self.task.voices
+        values = self._tape(step, init, params, voices).outputs[0]
         if isinstance(self._at, int):
             return tape.stood_before_at(values, self._at, voices, gap)[:, None, None]
         return self._look(tape.stood_before(values, voices, gap))

@@ -4,11 +4,15 @@ import base64
 import io
 import json
 import re
+import shutil
 import sys
+import threading
 import wave
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -343,6 +347,79 @@ def test_the_samples_of_a_run_are_explained(run, tmp_path, capsys):
     assert folders == sorted(path.stem for path in run.samples.glob("*.musicxml"))
     for folder in folders:
         assert (tmp_path / "out" / folder / "page.html").is_file()
+
+
+def test_a_run_is_asked_its_own_rules(run, capsys):
+    explain_all(ExplainConfig(run.path, json=True, prior="none"))
+    for told in json.loads(capsys.readouterr().out):
+        assert [each["rule"] for each in told["rules"]] == ["leap_recovery"]
+        assert told["cost"] == sum(2 * message["value"] for message in told["messages"])
+    explain_all(ExplainConfig(run.path, json=True, prior="none", reward=("in_key",)))
+    for told in json.loads(capsys.readouterr().out):
+        assert [each["rule"] for each in told["rules"]] == ["in_key"]
+
+
+def test_rules_of_a_run_that_are_code_need_trust(run, tmp_path, monkeypatch, run_command):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(run.path, "theirs")
+    Path("mine.py").write_text(
+        "def f(score):\n    return (score.tokens == 1) * 1.0\n"
+        "f.violation, f.says = True, 'too long a {note}'\n"
+    )
+    config = Path("theirs/config.toml")
+    config.write_text(config.read_text().replace("tonic =", '"mine.py:f" ='))
+    words = ("theirs", "--json", "--prior", "none")
+    assert "add --trust" in run_command(*words)[2]
+    status, out, _ = run_command(*words, "--trust")
+    assert status == 0
+    rules = {each["rule"] for told in json.loads(out) for each in told["rules"]}
+    assert rules == {"mine.py:f", "leap_recovery"}
+    assert run_command(*words, "--reward", "in_key")[0] == 0
+
+
+# -- the library -----------------------------------------------------------------------------------
+
+
+def test_pieces_scores_and_files_are_explained_alike_in_a_thread(tune, capfd, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["a-web-server", "--piece", "nonsense"])
+    found = []
+
+    def work():
+        from agents.explaining import explain
+
+        piece = read_piece(tune)
+        batch = np.concatenate([score_from_text("C4 D4 E4 C4").tokens, piece.score.tokens])
+        both = Score(batch, replace(piece.task, low=48, high=83))
+        for music in (piece, piece.score, tune, str(tune), both[1:2]):
+            found.append(explain(music))
+        found.append(explain(both, row=1))
+        found.append(explain(both))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert capfd.readouterr() == ("", "")
+    *alike, clean = found
+    assert len(alike) == 6
+    texts = [[message.text for message in each.messages] for each in alike]
+    assert all(text == texts[0] for text in texts)
+    assert any("F#4" in text for text in texts[0])
+    assert alike[0].surprise.shape == (1, 16)  # the shipped prior was asked
+    assert not any("F#4" in message.text for message in clean.messages)
+
+
+def test_what_cannot_be_explained_is_refused():
+    page = Score.page(Task(), 1)
+    with pytest.raises(ValueError, match="not finished"):
+        explain(page)
+    with pytest.raises(TypeError, match="ndarray"):
+        explain(page.tokens)
+    with pytest.raises(ValueError, match="row 3"):
+        explain(score_from_text("C4"), row=3, prior=None)
+    with pytest.raises(FileNotFoundError, match="no checkpoint 'volk'"):
+        explain(score_from_text("C4"), prior="volk")
+    with pytest.raises(ValueError, match="Did you mean 'in_key'"):
+        explain(score_from_text("C4"), {"in_kay": 1.0}, None)
 
 
 @pytest.mark.parametrize(

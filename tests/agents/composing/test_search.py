@@ -1,5 +1,7 @@
 """Drawing and masks, what searches cost, and what they refuse."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from agents.composing.search import beam, best_of, masked
 from envs.composition import primed
 from envs.errors import RewardError
 from envs.music.task import Task
-from pretrained.networks.network_prior import RecurrentPrior
+from pretrained.networks.recurrent import RecurrentPrior
 from pretrained.prior import sample
 from rewards.build import build
 from rewards.functions import cellwise
@@ -125,13 +127,17 @@ class Counting(RecurrentPrior):
 
     tokens = 0
 
-    def step(self, token, state):
-        self.tokens += len(state.started)
-        return super().step(token, state)
+    def __init__(self, net, codec):
+        super().__init__(copy.deepcopy(net), codec)
+        step = self.net.step
+        self.net.step = lambda token, *others: self._count(token) or step(token, *others)
 
-    def log_probs(self, tokens, task):
+    def _count(self, tokens):
         self.tokens += tokens.numel()
-        return super().log_probs(tokens, task)
+
+    def forward(self, pieces, context, bf16=False):
+        self._count(pieces)
+        return super().forward(pieces, context, bf16)
 
 
 def methods(prior, page, reward):
