@@ -18,12 +18,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from agents.composing.locked_bars import Bars
-from agents.composing.request import ARGUMENTS, Request
 from agents.settings import commands
 
 if TYPE_CHECKING:
-    from agents.composing.composer import Composer
+    from agents.composing import Composer, Request
 
 
 @dataclass(frozen=True)
@@ -123,6 +121,9 @@ def read_request(config: ComposeConfig) -> Request:
     Raises:
         ValueError, TypeError: as `Request`.
     """
+    from agents.composing import Bars, Request
+    from agents.composing.request import ARGUMENTS
+
     flags = {name: value for name, value in vars(config).items() if name in ARGUMENTS}
     del flags["task"]  # of the composer; what is asked for in words goes before it
     asked = {name: value for name, value in flags.items() if value not in ("", None)}

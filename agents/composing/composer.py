@@ -32,7 +32,7 @@ from rewards.sum import RewardSum
 if TYPE_CHECKING:
     from pretrained.prior import Prior
 
-    Network = Prior | str | os.PathLike[str]
+    Network = Prior | Run | str | os.PathLike[str]
 
 MELODY = "composition/Melody-v0"  # the environment of melodies that are asked for in words
 AGENT = "composer"  # checkpoint of the agent that ships, trained by --preset melody
@@ -49,7 +49,7 @@ class Composer:
     Args:
         prior: from which melodies are drawn; a checkpoint's name or path is loaded when needed.
         objective: what is sought; or a reward, as `rewards.build.build` takes it.
-        policy: a trained network, likewise; None if there is none.
+        policy: a trained network, likewise, or the run that has it; None if there is none.
         task: where a request leaves it open; four bars of C major if None.
         mask: rules that the policy learned behind, by name.
         chooses: draw several candidates even where a request asks for nothing, and keep the best.
@@ -72,9 +72,10 @@ class Composer:
         chooses: bool = True,
     ) -> None:
         self.prior, self.policy = prior, policy
-        given = isinstance(objective, Objective)
-        self.objective = objective if given else Objective(build(objective))
-        self.task = Task(bars=4, **RANGE) if task is None else task
+        if not isinstance(objective, Objective):
+            objective = Objective(build(objective))
+        self.objective: Objective = objective
+        self.task = task or Task(bars=4)
         self.mask, self.chooses = tuple(mask), chooses
         self.notes: tuple[str, ...] = ()
 
@@ -101,8 +102,7 @@ class Composer:
         own = require_trust(run.read_config(trust), run.config_file, trust, changes)
         base = with_env(own, changes["env"]) if "env" in changes else own
         settings = replace(base, **changes)
-        policy = run.policy_file if run.policy_file.is_file() else None
-        composer = cls.of(settings, policy, chooses=changes.get("env") == MELODY)
+        composer = cls.of(settings, run, chooses=changes.get("env") == MELODY)
         if settings.reward == own.reward:
             run.restore_reward(composer.objective.reward)
             composer.notes = tuple(run.changed(locate(settings.prior), composer.objective.reward))
@@ -178,10 +178,12 @@ class Composer:
         if network is None:
             others = ", ".join(m.name for m in METHODS.values() if m.network != "policy")
             raise ValueError(
-                f"method {method.name} needs a policy: name a run directory that has one; or ask "
-                "in words, by key, meter or bars, for a melody of the agent that ships; or use "
-                f"another method: {others}"
+                f"method {method.name} needs a policy: name a run directory; or ask in words, by "
+                "key, meter or bars, for a melody of the agent that ships; or use another method: "
+                f"{others}"
             )
+        if isinstance(network, Run):
+            network = network.saved_policy
         if isinstance(network, (str, os.PathLike)):
             network = load_once(network)
         return on_grid(network, task)

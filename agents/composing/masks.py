@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rewards.build import find, make_term
+from rewards.masks import require_cellwise
+from rewards.rule import as_rule
 from rewards.spec import parse_term
+from rewards.sum import RewardSum
+from rewards.term import Term
 
-if TYPE_CHECKING:
-    from rewards.sum import RewardSum
-    from rewards.term import Term
-
-    Words = Sequence[str | Callable[..., Any]]
-
+Words = Sequence[str | Callable[..., Any]]
 # Of the reward's terms those that are masked unless others are named: what they count against a
 # piece shows at the token itself, and there is always a token without it.
 MASKS = ("key", "in_key", "penalize_repeating", "leap_recovery")
@@ -31,9 +31,6 @@ def read_masks(words: Words, reward: RewardSum) -> RewardSum:
         ValueError: an unknown term, one that is not cell-wise, one named twice, or no words and
             none of MASKS.
     """
-    from rewards.masks import require_cellwise
-    from rewards.sum import RewardSum
-
     words = words or [name for name in MASKS if name in reward.terms]
     if not words:
         raise ValueError(
@@ -51,8 +48,6 @@ def read_masks(words: Words, reward: RewardSum) -> RewardSum:
 
 
 def _mask(word: str | Callable[..., Any], reward: RewardSum) -> Term:
-    from rewards.build import find, make_term
-
     if not isinstance(word, str):
         return make_term(word, _sign(word))
     name, setting = parse_term(word)
@@ -66,8 +61,6 @@ def _mask(word: str | Callable[..., Any], reward: RewardSum) -> Term:
 
 def _sign(fn: Callable[..., Any]) -> float:
     """Return the weight with which a function counts against a piece where it is above 0."""
-    from rewards.rule import as_rule
-
     return 1.0 if as_rule(fn).violation else -1.0
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from agents.composing.demands import best_kept
+from agents.composing.masks import read_demands, read_masks
 from agents.composing.request import Request
+from agents.composing.search import Found, beam, best_known, best_of, masked
 from envs.errors import did_you_mean
-
-if TYPE_CHECKING:
-    from agents.composing.search import Found
-    from envs.music.score import Score
-    from rewards.sum import RewardSum
+from envs.music.score import Score
+from rewards.sum import RewardSum
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,11 @@ class Search:
     network: Any
     mask: Sequence[str]
     chooses: bool
+
+    @property
+    def draw(self) -> tuple[int, float]:
+        """Seed and temperature."""
+        return self.request.seed, self.request.temperature
 
 
 @dataclass(frozen=True)
@@ -58,51 +63,33 @@ class Method:
 
 
 def _draw(search: Search) -> Found:
-    from agents.composing.demands import best_kept
-    from agents.composing.masks import read_demands, read_masks
-    from agents.composing.search import best_of, masked
-
-    request, reward = search.request, search.reward
-    draw = request.seed, request.temperature
+    request, reward, network = search.request, search.reward, search.network
     mask = read_masks(search.mask, reward) if search.mask else None
     if request.must or search.chooses:
         demands = {**(mask.terms if mask else {}), **read_demands(request.must, reward)}
-        page = search.page.take([0])
-        return best_kept(
-            search.network, page, demands, reward, request.n, request.candidates, *draw
-        )
+        numbers = request.n, request.candidates, *search.draw
+        return best_kept(network, search.page.take([0]), demands, reward, *numbers)
     if mask is not None:  # the policy learned behind it, and plays behind it
-        return masked(search.network, search.page, mask, *draw, reward)
-    return best_of(search.network, search.page, reward, 1, *draw)
+        return masked(network, search.page, mask, *search.draw, reward)
+    return best_of(network, search.page, reward, 1, *search.draw)
 
 
 def _best_of_n(search: Search) -> Found:
-    from agents.composing.search import best_of
-
-    request, page = search.request, search.page
-    draw = request.seed, request.temperature
-    return best_of(search.network, page, search.reward, request.best_of, *draw)
+    draws = search.request.best_of
+    return best_of(search.network, search.page, search.reward, draws, *search.draw)
 
 
 def _masked(search: Search) -> Found:
-    from agents.composing.masks import read_masks
-    from agents.composing.search import masked
-
-    request, reward = search.request, search.reward
-    rules = read_masks(request.mask, reward)
-    return masked(search.network, search.page, rules, request.seed, request.temperature, reward)
+    rules = read_masks(search.request.mask, search.reward)
+    return masked(search.network, search.page, rules, *search.draw, search.reward)
 
 
 def _beam(search: Search) -> Found:
-    from agents.composing.search import beam
-
     request, page = search.request, search.page.take([0])
     return beam(page, search.reward, request.width, n=request.n, guide=search.network)
 
 
 def _best_known(search: Search) -> Found:
-    from agents.composing.search import best_known
-
     request = search.request
     return best_known(search.page.take([0]), search.reward, request.width, request.n)
 

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from html import escape
 from itertools import groupby
 from pathlib import Path
+from string import Template
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,8 +34,10 @@ if TYPE_CHECKING:
 
 MARKED = "#c2185b"  # colour of a note that breaks a rule
 PAGE_RATE = RATE // 2  # of the sound: half the bytes, and nothing that is missed
-STYLE = "\n" + Path(__file__).with_name("page.css").read_text("utf-8")
-SCRIPT = "\n" + Path(__file__).with_name("page.js").read_text("utf-8")
+HERE = Path(__file__)
+TEMPLATE = Template(HERE.with_suffix(".html").read_text("utf-8"))
+STYLE = HERE.with_suffix(".css").read_text("utf-8")
+SCRIPT = HERE.with_suffix(".js").read_text("utf-8")
 
 
 def html_page(found: Explanation, tempo: float = 80.0, soundfont: str = "") -> str:
@@ -46,33 +49,20 @@ def html_page(found: Explanation, tempo: float = 80.0, soundfont: str = "") -> s
         soundfont: path of one for the sound, '' for none.
     """
     sound = wav_bytes(found.score, 0, tempo, soundfont or None, PAGE_RATE)
-    notices = "".join(f"<p>{escape(notice)}</p>" for notice in found.notices)
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{_policy()}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(found.title)}</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<h1>{escape(found.title)}</h1>
-<p>{escape(_about(found, tempo))}</p>
-{notices}
-<audio controls src="data:audio/wav;base64,{base64.b64encode(sound).decode()}"></audio>
-<h2>Score</h2>
-<div class="score">{picture(found, tempo)}</div>
-<h2>Along time</h2>
-{_along_time(found, tempo)}
-<h2>{_heading(found)}</h2>
-<ol>{"".join(_item(message) for message in found.messages)}</ol>
-<h2>Rules</h2>
-{_table(found)}
-<script>{SCRIPT}</script>
-</body>
-</html>
-"""
+    return TEMPLATE.substitute(
+        policy=_policy(),
+        title=escape(found.title),
+        style=STYLE,
+        about=escape(_about(found, tempo)),
+        notices="".join(f"<p>{escape(notice)}</p>" for notice in found.notices),
+        sound=base64.b64encode(sound).decode(),
+        score=picture(found, tempo),
+        time=_along_time(found, tempo),
+        heading=_heading(found),
+        items="".join(map(_item, found.messages)),
+        table=_table(found),
+        script=SCRIPT,
+    )
 
 
 def _policy() -> str:

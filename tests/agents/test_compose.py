@@ -161,7 +161,7 @@ def test_what_is_given_changes_the_settings_of_a_run(run):
     changed = Composer.load(run.path, task=("bars=1",), reward=("key=-1",))
     assert (changed.task, list(changed.objective.reward.terms)) == (Task(bars=1), ["key"])
     assert changed.prior == own.prior
-    assert changed.policy == own.policy == run.policy_file
+    assert changed.policy.path == own.policy.path == run.path
 
 
 def test_masks_by_name():
