@@ -139,6 +139,7 @@ def load_composer(config: ComposeConfig, request: Request) -> Composer:
         FileNotFoundError, ValueError: as `Composer.load`.
     """
     from agents.composing.composer import AGENT, MELODY, Composer
+    from agents.runs.directory import Run
     from agents.settings.config import TrainConfig
     from agents.settings.tasks import arguments_of
 
@@ -148,7 +149,7 @@ def load_composer(config: ComposeConfig, request: Request) -> Composer:
     flags = {"env": env, "task": task, "reward": config.reward, "prior": config.prior}
     changes: dict[str, Any] = {name: value for name, value in flags.items() if value}
     if config.run:
-        return Composer.load(config.run, trust=config.trust, **changes)
+        return Composer.load(Run(config.run), trust=config.trust, **changes)
     if in_words or env == MELODY:
         return Composer.load(AGENT, **changes)
     return Composer.of(TrainConfig(**changes))

@@ -81,7 +81,7 @@ class Composer:
 
     @classmethod
     def load(
-        cls, name: str | os.PathLike[str] = AGENT, *, trust: bool = False, **changes: Any
+        cls, name: str | os.PathLike[str] | Run = AGENT, *, trust: bool = False, **changes: Any
     ) -> Composer:
         """Load the composer of a run directory, or of a checkpoint: a file or one that ships.
 
@@ -95,10 +95,10 @@ class Composer:
             FileNotFoundError: there is no such checkpoint.
             ValueError: it is no run directory, or names code and is not trusted; or as TrainConfig.
         """
-        if not Path(name).is_dir():
+        if not isinstance(name, Run) and not Path(name).is_dir():
             locate(name)
             return cls._shipped(name, changes)
-        run = Run(name)
+        run = name if isinstance(name, Run) else Run(name)
         own = require_trust(run.read_config(trust), run.config_file, trust, changes)
         base = with_env(own, changes["env"]) if "env" in changes else own
         settings = replace(base, **changes)
