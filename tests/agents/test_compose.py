@@ -11,6 +11,7 @@ from agents.compose import ComposeConfig
 from agents.composing.masks import MASKS, read_masks
 from agents.composing.methods import METHODS, OF_A_RUN
 from agents.evaluate import EvaluateConfig
+from agents.evaluating import sampling
 from agents.settings.config import TrainConfig
 from envs.music.score import Score
 from envs.music.task import Task
@@ -173,7 +174,7 @@ def test_masks_by_name():
     assert signs == {"leap_up_back": 1, "in_key": -1, "key": 1, "leap_recovery": -1}
     assert read_masks(("motif",), build("tonic")).terms["motif"].factor < 0
     gentle = read_masks(("leap_recovery,min_leap=9", "motif,pitches=4"), reward).terms
-    assert gentle["leap_recovery"].fn.keywords == {"min_leap": 9}
+    assert gentle["leap_recovery"].rule.defaults == {"min_leap": 9}
     assert (gentle["leap_recovery"].factor, gentle["motif"].factor) == (-1, -1)
     with pytest.raises(ValueError, match="the reward has none of key, .*--mask in_key"):
         read_masks((), build("tonic"))
@@ -235,9 +236,9 @@ def test_what_could_not_be_counted_is_null_in_json():
 
 def test_large_numbers_of_pieces_are_drawn_in_portions(tiny_prior, monkeypatch):
     task = Task(bars=1)
-    monkeypatch.setattr(evaluate, "BATCH", 8)
-    pieces = evaluate.sample_many(tiny_prior, task, 20, seed=1)
+    monkeypatch.setattr(sampling, "BATCH", 8)
+    pieces = sampling.sample_many(tiny_prior, task, 20, seed=1)
     assert pieces.batch == 20
     assert len(np.unique(pieces.tokens, axis=0)) == 20
-    again = evaluate.sample_many(tiny_prior, task, 20, seed=1)
+    again = sampling.sample_many(tiny_prior, task, 20, seed=1)
     assert np.array_equal(pieces.tokens, again.tokens)

@@ -180,7 +180,7 @@ def test_the_settings_reach_the_algorithm(tiny_checkpoint, tmp_path):
     for model in (ppo, a2c):
         assert (model.gamma, model.gae_lambda, model.vf_coef) == (0.9, 0.8, 0.4)
         assert (model.max_grad_norm, model.seed, model.n_steps, model.n_envs) == (0.3, 9, 32, 5)
-        assert model.rollout_buffer.reward is reward
+        assert model.rollout_buffer.objective.reward is reward
         assert (model.rollout_buffer.gamma, model.rollout_buffer.gae_lambda) == (0.9, 0.8)
         assert model.policy.value_gradient is False
         assert isinstance(model.policy.optimizer, torch.optim.Adam)

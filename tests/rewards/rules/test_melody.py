@@ -218,6 +218,7 @@ TASKS = {
     "narrow": Task(bars=3, low="B3", high="D5", key="A minor", meter="3/4"),
     "four notes": Task(bars=2, low="C4", high="Eb4", key="Db major"),
     "two voices": Task(bars=2, low="E3", high="A4", key="F# dorian", meter="6/8", voices=2),
+    "strict": Task(bars=1, low="C4", high="C5", key="D aeolian"),
 }
 
 
