@@ -231,7 +231,7 @@ def _signature(value: str) -> Signature | None:
 
 @dataclass(frozen=True)
 class AbcFields:
-    """What the fields of a tune say, some of which music21 makes up or does not see.
+    """Key and metre by the fields of a tune, as music21 invents or misses some of them.
 
     Attributes:
         text: of the tune.
@@ -269,5 +269,5 @@ class AbcFields:
 
     @property
     def changes_key(self) -> bool:
-        """Whether the tune has several keys."""
+        """True if the tune has several keys."""
         return len({value for value in _values(self.text, "K") if value}) > 1

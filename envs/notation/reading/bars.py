@@ -19,7 +19,7 @@ MOST_FILLED = 0.25  # of the bars; with more short ones the metre is another
 
 @dataclass(frozen=True)
 class Measure:
-    """What stands between two bar lines of a file; times in quarter notes.
+    """One measure of a file, from bar line to bar line; times in quarter notes.
 
     Attributes:
         start: from the beginning of the file.
@@ -86,7 +86,7 @@ class Layout:
 
     @property
     def notices(self) -> Iterator[str]:
-        """What was done to the bars, in words."""
+        """Sentences that say which bars were left out or filled up."""
         if self.skipped:
             yield f"{_bars(self.skipped)} left out: repeats are played once, with the last ending"
         if self.filled:
