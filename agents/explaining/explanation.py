@@ -11,10 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.errors import RewardError
-from envs.music.piece import Piece, roomy_range
+from envs.music.piece import Piece, notes_of, roomy_range, score_of
 from envs.music.score import Score
-from envs.notation.text import score_of
-from envs.notation.writing.symbols import notes_of
 from rewards.build import build
 from rewards.remarks import Remark, remarks
 from rewards.rule import REGISTRY
@@ -156,7 +154,7 @@ def explain(
     Raises:
         RewardError: a term failed.
     """
-    score = piece.score() if score is None else score
+    score = piece.score if score is None else score
     notices = list(piece.notices)
     found: list[tuple[Remark, Term]] = []
     paid: dict[str, float] = {}

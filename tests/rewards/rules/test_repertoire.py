@@ -99,7 +99,7 @@ REPERTOIRE = {
         ELISE + "G#4:1 B4:1 C5:2 r:1 E4:1 " + ELISE + "C5:1 B4:1 A4:4",
         {"key": "A minor", "meter": "3/8", "bars": 8, "pickup": 2},
         {
-            "in_key": dict.fromkeys((1, 3, 18, 25, 27), 1),
+            "in_key": dict.fromkeys((1, 3, 25, 27), 1),  # D sharp; G sharp is the raised seventh
             "leap_recovery": dict.fromkeys((6, 12, 14, 18, 24, 30, 36, 38, 42), 1),
             "leading_note": {19: 1},  # G sharp to B
             "unique_climax": {47: 1},
@@ -112,7 +112,6 @@ REPERTOIRE = {
         "G#4:2 E4:4",
         {"key": "A minor", "meter": "6/8", "bars": 4, "pickup": 2},
         {
-            "in_key": {11: 1, 35: 1, 42: 1},
             "leading_note": {44: 1},
             "final_tonic": {47: 1},
             "late_climax": {47: 1 - 11 / 48 / 0.4},
