@@ -31,8 +31,9 @@ def column(
 
     With a reward also what it pays on average, in all and term by term, and how often its rules
     are broken; and, where there are real tunes to compare with, how like them the pieces are
-    (`rewards.measures.likeness`). With the `writer` the pieces were drawn from (at temperature 1, behind its mask) also its KL to the
-    prior: the mean of log pi - log p over the cells that are not given.
+    (`rewards.measures.likeness`). With the `writer` the pieces were drawn from (at temperature 1,
+    behind its mask) also its KL to the prior: the mean of log pi - log p over the cells that are
+    not given.
     """
     from envs.music.task import Task
     from rewards.measures.likeness import likeness, mean_violations
@@ -65,7 +66,7 @@ def compare(
     mask: RewardSum | None = None,
     reward: RewardSum | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Return columns of prior and agent, `n` pieces each; the agent's behind its mask, if it has one."""
+    """Return columns of prior and agent, `n` pieces each; the agent's are drawn behind its mask."""
     pieces = sample_many(agent, task, n, seed, temperature, mask)
     writer = agent if temperature == 1 else None
     return {
