@@ -2,6 +2,8 @@
 
 from gymnasium.envs.registration import register, registry
 
+from envs.old_names import install
+
 _DEFAULTS: dict[str, dict[str, object]] = {
     "composition/RLTuner-v0": {"reward": "rl_tuner"},
     "composition/Melody-v0": {"reward": "common_practice", "bars": 4},
@@ -15,3 +17,5 @@ for _name, _kwargs in _DEFAULTS.items():
             vector_entry_point="envs.composition:CompositionVectorEnv",
             kwargs=_kwargs,
         )
+
+install(__name__)
