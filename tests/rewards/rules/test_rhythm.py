@@ -259,7 +259,7 @@ def test_how_many_bars_may_stand_alone():
     four = piece(AB + AB + CD + EF, bars=4)
     assert marks(rhythmic_coherence(four, most=0)) == {63: 0.5}
     for most in (-0.1, 1.0):
-        with pytest.raises(ValueError, match="expected a share"):
+        with pytest.raises(ValueError, match="share"):
             rhythmic_coherence(four, most=most)
 
 
@@ -325,7 +325,7 @@ def test_bounds_of_note_density_are_parameters():
     assert marks(note_density(last, most=0.5)) == {31: 1.0}
     assert not note_density(last, most=1).any()
     for wrong in ({"least": 2, "most": 1}, {"least": -1}, {"least": 0, "most": 0}):
-        with pytest.raises(ValueError, match="expected 0 <= least <= most"):
+        with pytest.raises(ValueError, match="least"):
             note_density(score, **wrong)
 
 
