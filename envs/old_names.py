@@ -34,6 +34,7 @@ HEIRS = {
     "envs.plan": "envs.music.chords envs.music.phrases",
     "envs.probes": "rewards.checking.probes",
     "envs.reading": "envs.notation.reading.readers",
+    "envs.render": "envs.render",
     "envs.roll": "envs.notation.writing.roll",
     "envs.score": "envs.music.score",
     "envs.sheet_file": "envs.notation.reading.music21_stream",
@@ -117,7 +118,12 @@ HEIRS = {
     "agents.wishes": "agents.composing.request",
 }
 # A name that is another one now.
-RENAMED: dict[str, str] = {}
+RENAMED = {
+    "envs.contract.RewardTerm": "rewards.term.Term",
+    "envs.render.piano_roll": "envs.render.roll_image",
+}
+# A module whose command is a script of the repository now.
+SCRIPTS = {"rewards.calibrate": "docs/calibrate.py"}
 
 _shown: set[str] = set()
 
@@ -199,7 +205,13 @@ class _Finder(MetaPathFinder):
     def find_spec(
         cls, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the spec of an old module, None of any other."""
+        """Return the spec of an old module, None of any other.
+
+        Raises:
+            ModuleNotFoundError: it is a script now, which the message names.
+        """
+        if fullname in SCRIPTS:
+            raise ModuleNotFoundError(f"{fullname} is now the script {SCRIPTS[fullname]}")
         if fullname not in HEIRS:
             return None
         spec = PathFinder.find_spec(fullname, path, target)
