@@ -1,7 +1,5 @@
 """What files say of themselves, and where their bars come to lie."""
 
-from pathlib import Path
-
 import pytest
 
 from envs.music.codec import Note
@@ -11,23 +9,13 @@ from envs.music.piece import ROOM, Piece
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.assemble import printable
-from envs.notation.reading.readers import from_music21, read_piece
+from envs.notation.reading.readers import from_music21
 from envs.notation.text import score_from_text
 from envs.notation.writing.abc import abc
 from envs.notation.writing.engrave import svg
 from envs.notation.writing.midi import midi_bytes
 from envs.notation.writing.musicxml import Marks, musicxml, symbol_id
-from tests.envs.notation.reading.test_readers import mxl
-
-
-def reads(folder: Path, name: str, content: str | bytes, **known) -> Piece:
-    path = folder / name
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return read_piece(path, **known)
-
-
-def tune(body: str, meter: str = "4/4", key: str = "C", more: str = "") -> str:
-    return f"X:1\nT:A tune\nM:{meter}\nL:1/4\n{more}K:{key}\n{body}\n"
+from tests.envs.notation.files import mxl, reads, tune
 
 
 def pitches(piece: Piece) -> list[int]:
