@@ -291,8 +291,8 @@ with chords or a plan of phrases.
 
 The books are the prior's corpus. The songs of Essen and the sopranos of Bach's chorales are read \
 from the music21 that is installed, and do not ship. A chorale's key has the signature of the file \
-and its last bass note as tonic, so many are in an old mode, and raised leading notes are foreign \
-to it as they are to minor.
+and its last bass note as tonic, so many are in an old mode, to which raised leading notes are \
+foreign, as they are not to minor.
 
 Essen's files name a tonic, and most of its Chinese songs do not end on it, climb early and \
 syncopate: rules of the tonic, of the summit and of the metre say more about Europe than about \

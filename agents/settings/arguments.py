@@ -19,6 +19,7 @@ from agents.settings.config import (
     read_toml,
     with_env,
 )
+from agents.settings.spellings import read_words
 from agents.settings.trust import require_trust
 
 START = ("config", "resume", "preset")
@@ -88,7 +89,8 @@ def parse_arguments(
     Raises:
         ValueError: a file that is none, unknown or impossible settings, or code without trust.
     """
-    chosen, rest = _first_pass(list(sys.argv[1:] if arguments is None else arguments))
+    known = (*TrainConfig.__annotations__, "config", "resume", "preset", "trust")
+    chosen, rest = _first_pass(read_words(sys.argv[1:] if arguments is None else arguments, known))
     base = _starting_point(chosen)
     given = {word.partition("=")[0].replace("_", "-") for word in rest}
     if chosen.resume is None and chosen.config is None and "--reward" in given:

@@ -17,16 +17,8 @@ from envs.music.key import Key
 from envs.music.pitch import line_of_fifths_name
 from envs.music.task import MAX_BARS
 from envs.notation.reading.time_signatures import Signature
-from envs.notation.reading.times import MAX_PARTS, bound_notes, broken, changed_meter
+from envs.notation.reading.times import changed_meter
 
-MAX_ABC = 40_000  # characters; the time music21 takes grows with the square
-MAX_ABC_NOTES = 5_000  # eight voices of 64 bars of quavers have 4,096
-MAX_ABC_BARS = 1_000
-MAX_VOICE_BARS = 250  # of one voice; music21 makes beams in the square of their number
-MAX_LONG = 20  # notes of a thousand units and more
-MAX_FIELDS = 1_000  # of the music, each of which music21 makes an object of
-MAX_KEYS = 300  # music21 takes time in the square of their number
-MAX_FIELD = 500  # characters of one; no more of a title is read
 NO_METER = ("", "none")
 READ = "IKLMQTVX"  # the fields that tell notes, bars, key, metre, tempo and title
 MODES = {
@@ -42,35 +34,19 @@ _BROKEN = re.compile(rf"{_NOTE} ?(-?) ?(<+|>+) ?(-?) ?{_NOTE}")
 
 
 def abc_text(data: bytes) -> str:
-    """A tune as text, no longer than music21 reads in seconds."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise broken("ABC", error) from None
+    """Return a tune as text with plain ends of lines.
+
+    Raises:
+        RefusedError: it is no tune or several tunes.
+        UnicodeDecodeError: it is no text.
+    """
+    text = data.decode("utf-8-sig")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if len(text) > MAX_ABC:
-        raise RefusedError(f"it has {len(text)} characters; expected one tune, {MAX_ABC} at most")
     tunes = len(re.findall("(?m)^X:", text))
     if tunes > 1:
         raise RefusedError(f"it holds {tunes} tunes; expected one: split it")
     if not re.search(r"(?m)^[A-Za-z]:", text):
         raise RefusedError("it has no fields; expected a tune that begins with X: and K:")
-    music = re.sub(r"(?m)^(?:[A-Za-z]:|%).*$", "", text)
-    bound_notes(len(re.findall("[A-Ga-gxzXZ]", music)), MAX_ABC_NOTES)
-    fields = len(re.findall(r"(?m)^[A-Za-z]:|\[[A-Za-z]:", text))
-    if fields > MAX_FIELDS:
-        raise RefusedError(f"it has {fields} fields; expected one tune, {MAX_FIELDS} at most")
-    keys = sum(1 for _ in _fields(text, "K"))
-    if keys > MAX_KEYS:
-        raise RefusedError(f"it has {keys} keys; expected {MAX_KEYS} at most")
-    if music.count("|") > MAX_ABC_BARS:
-        raise RefusedError(f"it has {music.count('|')} bar lines; expected {MAX_ABC_BARS} at most")
-    if re.search("/{9}", music):
-        raise RefusedError("its notes are shorter than any grid; write the file anew")
-    if re.search(r"[\^_=]{9}", music):
-        raise RefusedError("it has an accidental of nine signs; write the file anew")
-    if re.search(r"\d{8}", music) or len(re.findall(r"\d{4}", music)) > MAX_LONG:
-        raise RefusedError("its notes are longer than any piece; write the file anew")
     return text
 
 
@@ -83,14 +59,8 @@ def standard_abc(text: str) -> str:
     meter = _signature(next(_values(text, "M"), ""))
     unit = "1/16" if meter and Fraction(meter.plain) < Fraction(3, 4) else "1/8"
     version = re.match(r"%abc-\d\.\d", text)
-    writing = _Writing(_bar_units(text))
-    text = _by_voice("\n".join(writing.line(line) for line in text.split("\n")))
-    if len(text) > 2 * MAX_ABC:
-        raise RefusedError("its rests of whole bars are longer than any piece; write it anew")
-    for voice in re.split("(?m)^V:", text):
-        bars = len(re.findall(r"\|+", voice))
-        if bars > MAX_VOICE_BARS:
-            raise RefusedError(f"a voice has {bars} bar lines; expected {MAX_VOICE_BARS} at most")
+    bar = _bar_units(text)
+    text = _by_voice("\n".join(_line(line, bar) for line in text.split("\n")))
     # It lets an accidental hold to the end of the bar only in a file that names its version.
     return f"{version[0] if version else '%abc-2.1'}\nL:{unit}\n{text}"
 
@@ -111,8 +81,6 @@ def _by_voice(text: str) -> str:
     start = re.sub(r"(?m)^V:.*\n", "", text[: head.end()])
     sung = {name: lines for name, lines in voices.items() if any(map(_is_music, lines))}
     start += "".join(f"{line}\n" for line in voices[""] if "" not in sung)
-    if len(sung) > MAX_PARTS:
-        raise RefusedError(f"it has {len(sung)} voices; expected {MAX_PARTS} at most")
     if len(sung) < 2:
         return start + "\n".join(line for lines in sung.values() for line in lines)
     parts = [f"V:{number}\n" + "\n".join(lines) for number, lines in enumerate(sung.values(), 1)]
@@ -123,63 +91,51 @@ def _is_music(line: str) -> bool:
     return not _FIELD.match(line) and re.search("[A-Ga-gz]", line) is not None
 
 
-class _Writing:
-    """Writes the lines of a tune as music21 needs them.
+def _line(line: str, bar: Fraction | None) -> str:
+    """Return a line of any kind; a field that is not read is left empty.
 
     Args:
+        line: of the tune.
         bar: its length in unit lengths.
     """
+    named = _FIELD.match(line)
+    if named is not None:
+        return _field(named[1], line[2:]) if named[1] else ""
+    # What is no note, bar line, tuplet or tie is taken out. Fields inside a line stand on lines of
+    # their own; remarks and the like are dropped.
+    parts = _INLINE.split(re.sub(r'"[^"]*"', "", line).split("%")[0])
+    out = [_notes(parts[0], bar)]
+    for letter, value, music in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
+        field = _field(letter, value) if letter in "KLMV" else ""
+        out += [f"\n{field}\n" if field else "", _notes(music, bar)]
+    return "".join(out)
 
-    def __init__(self, bar: Fraction | None) -> None:
-        self.bar = bar
 
-    def line(self, line: str) -> str:
-        """A line of any kind; what is not read is left empty."""
-        field = _FIELD.match(line)
-        if field is None:
-            return self.music(line)
-        return self.field(field[1], line[2:]) if field[1] else ""
+def _field(letter: str, value: str) -> str:
+    """Return a field as music21 reads it, '' if it is not read.
 
-    def music(self, line: str) -> str:
-        """A line of music without what is no note, bar line, tuplet or tie."""
-        line = re.sub(r'"[^"]*"', "", line).split("%")[0]
-        # Fields inside a line stand on lines of their own; remarks and the like are dropped.
-        parts = _INLINE.split(line)
-        out = [_notes(parts[0], self.bar)]
-        for letter, value, music in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
-            field = self.field(letter, value) if letter in "KLMV" else ""
-            out += [f"\n{field}\n" if field else "", _notes(music, self.bar)]
-        return "".join(out)
-
-    def field(self, letter: str, value: str) -> str:
-        """A field whose value does no harm, '' if it is not read.
-
-        Raises:
-            RefusedError: its value is none that such a field has.
-        """
-        if letter not in READ:
-            return ""
-        if letter == "T":
-            return f"T:{' '.join(value[:MAX_FIELD].split())}"
-        value = " ".join(value.split("%")[0].split())
-        if len(value) > MAX_FIELD and letter != "M":
-            raise RefusedError(
-                f"its {letter}: field has {len(value)} characters; expected {MAX_FIELD} at most"
-            )
-        if letter == "M":
-            # Not given to music21, which invents metres for bars of other lengths and takes seconds
-            # for a long one; what is read of it are the bar lines.
-            _signature(value)
-            return ""
-        elif letter == "L":
-            unit = re.fullmatch(r"(\d{1,3})(?:/([1-9]\d{0,2}))?", value)
-            if value and (unit is None or not 0 < int(unit[1]) <= int(unit[2] or 1)):
-                raise RefusedError(f"its unit note is {quoted(value)}; expected such as 1/8")
-        elif letter == "K":
-            # It lowers a tune by two octaves for a bass clef behind K:, and misses some modes.
-            value = re.sub(r" (?:clef=)?bass\b", "", value, count=1)
-            value = re.sub(r"(?i)^([A-G][#b]?) ?(loc|lyd)[a-z]*", _as_major, value)
-        return f"{letter}:{value}"
+    Raises:
+        RefusedError: it is no such metre or unit note.
+    """
+    if letter not in READ:
+        return ""
+    if letter == "T":
+        return f"T:{' '.join(value.split())}"
+    value = " ".join(value.split("%")[0].split())
+    if letter == "M":
+        # Not given to music21, which invents metres for bars of other lengths and takes seconds
+        # for a long one; what is read of it are the bar lines.
+        _signature(value)
+        return ""
+    if letter == "L":
+        unit = re.fullmatch(r"(\d{1,3})(?:/([1-9]\d{0,2}))?", value)
+        if value and (unit is None or not 0 < int(unit[1]) <= int(unit[2] or 1)):
+            raise RefusedError(f"its unit note is {quoted(value)}; expected such as 1/8")
+    if letter == "K":
+        # It lowers a tune by two octaves for a bass clef behind K:, and misses some modes.
+        value = re.sub(r" (?:clef=)?bass\b", "", value, count=1)
+        value = re.sub(r"(?i)^([A-G][#b]?) ?(loc|lyd)[a-z]*", _as_major, value)
+    return f"{letter}:{value}"
 
 
 def _as_major(found: re.Match[str]) -> str:
@@ -275,7 +231,7 @@ def _signature(value: str) -> Signature | None:
 
 @dataclass(frozen=True)
 class AbcFields:
-    """What the fields of a tune say, some of which music21 makes up or does not see.
+    """Key and metre by the fields of a tune, as music21 invents or misses some of them.
 
     Attributes:
         text: of the tune.
@@ -313,5 +269,5 @@ class AbcFields:
 
     @property
     def changes_key(self) -> bool:
-        """Whether the tune has several keys."""
+        """True if the tune has several keys."""
         return len({value for value in _values(self.text, "K") if value}) > 1

@@ -9,7 +9,7 @@ import pytest
 
 from agents.settings.config import read_toml
 from envs.notation.reading import readers
-from envs.notation.reading.readers import read_notes, read_piece
+from envs.notation.reading.readers import read_piece
 from pretrained import checkpoint
 from tests.tools.fuzz.attacks import ATTACKS, END, FAR, LINES
 from tests.tools.fuzz.readers import READERS
@@ -81,7 +81,7 @@ def test_times_that_wrap_around_give_no_notes_before_the_piece(tmp_path):
     path = tmp_path / "a.mid"
     path.write_bytes(midi_file([(FAR + b"\x90\x3c\x50" + FAR + b"\x3c\x00") * 5 + END], 0, 1))
     with pytest.raises(ValueError, match="starts before the piece does"):
-        read_notes(path)
+        read_piece(path)
 
 
 @pytest.mark.parametrize("kind", ["float64", "int32", "bool", "complex64", "float8_e5m2"])
