@@ -201,7 +201,6 @@ def _extend(module: ModuleType) -> None:
 class _Finder(MetaPathFinder):
     """Finds the old modules that are gone, and adds the names that others have lost."""
 
-    @classmethod
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
