@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ComposeConfig:
-    """What to compose, and how.
+    """Settings of a composition.
 
     Attributes:
         run: run directory. Without one the agent that ships composes what is asked for in words, by

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ExplainConfig:
-    """What to explain, and how.
+    """Settings of an explanation.
 
     Attributes:
         piece: a MIDI, MusicXML or ABC file, or a run directory, whose samples are explained.

@@ -48,7 +48,7 @@ LEAST = 1e-9  # share of the probability below which it makes no difference how 
 
 @dataclass
 class Kept:
-    """What a search for pieces that keep all demands found.
+    """Result of a search for pieces that keep all demands.
 
     Attributes:
         pieces: those that do, at most as many as were asked for; None if there is none.
@@ -142,7 +142,7 @@ def keep(
 
 
 class _Draw:
-    """Pieces that are written together.
+    """Pieces that are written together, cell by cell.
 
     Attributes:
         score: those that go on.
@@ -151,9 +151,14 @@ class _Draw:
     """
 
     def __init__(
-        self, network: Prior, score: Score, demands: Demands, rng: torch.Generator,
-        temperature: float, found: Kept,
-    ) -> None:  # fmt: skip
+        self,
+        network: Prior,
+        score: Score,
+        demands: Demands,
+        rng: torch.Generator,
+        temperature: float,
+        found: Kept,
+    ) -> None:
         self.network, self.score, self.demands = network, score, demands
         self.rng, self.temperature, self.found = rng, temperature, found
         self.size, self.weight, self.shared = score.batch, np.zeros(score.batch), False
@@ -178,7 +183,7 @@ class _Draw:
             self.score = self.score.write(tokens)
 
     def _at_bar_line(self) -> bool:
-        """Whether the next cell is the last of a bar and not of the piece."""
+        """True if the next cell is the last of a bar and not of the piece."""
         task = self.score.task
         after = self.score.n_written // task.voices + 1
         last_voice = self.score.n_written % task.voices == task.voices - 1
@@ -280,10 +285,16 @@ def _judged(draw: _Draw, demands: Demands, found: Kept) -> tuple[Array, Array]:
 
 
 def best_kept(
-    network: Prior, page: Score, demands: Demands, reward: RewardSum, n: int,
-    candidates: int, seed: int = 0, temperature: float = 1.0,
-) -> Found:  # fmt: skip
-    """The `n` best of n * candidates pieces that keep all demands, no two nearly the same.
+    network: Prior,
+    page: Score,
+    demands: Demands,
+    reward: RewardSum,
+    n: int,
+    candidates: int,
+    seed: int = 0,
+    temperature: float = 1.0,
+) -> Found:
+    """Return the `n` best of n * candidates pieces that keep all demands, none nearly alike.
 
     Raises:
         ValueError: fewer than asked for were found, or are no near-copies of what the prior

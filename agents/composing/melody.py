@@ -23,7 +23,7 @@ MOST_REMARKS = 12  # beneath one tune
 
 @dataclass(frozen=True)
 class Report:
-    """What a reward paid for a melody, and how it was found.
+    """Payments of a reward for a melody, and the search that found it.
 
     Attributes:
         score: the melody, a score of one piece.

@@ -1,4 +1,4 @@
-"""What is asked of a composer: a task, cells that stay, rules that are kept, wishes that count."""
+"""Requests to a composer: a task, cells that stay, rules that are kept, wishes that count."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Given = Score | Bars | Sequence[Sequence[int]]
 
 
 class Request:
-    """What is asked of a composer.
+    """A request to a composer.
 
     Args:
         task: the page to fill; the composer's own, with `changes`, if None.

@@ -26,7 +26,7 @@ DRAWN_PIECES = 1024  # sampled at once
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found.
+    """Result of a search.
 
     Attributes:
         score: finished pieces.

@@ -1,4 +1,4 @@
-"""What is wrong with a piece, where, how badly, and how surprised the prior is there."""
+"""Where a piece breaks which rules, how badly, and how surprised a prior is there."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Line:
-    """How a rule fares in the whole piece."""
+    """How often and how badly a rule is broken in the whole piece."""
 
     term: str
     times: int

@@ -66,7 +66,7 @@ def html_page(found: Explanation, tempo: float = 80.0, soundfont: str = "") -> s
 
 
 def _policy() -> str:
-    """What the page may do: show what is in it, and run its one script."""
+    """Return the content policy: the page shows what is in it and runs its one script."""
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     return (
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; "

@@ -1,4 +1,4 @@
-"""What the commands share: reading arguments, and errors as one line."""
+"""Shared by the commands: reading arguments, and errors as one line."""
 
 from __future__ import annotations
 
