@@ -13,6 +13,7 @@ from envs.music.pitch import _FIFTHS_ORDER, ACCIDENTALS, LETTERS, line_of_fifths
 SCALES: dict[str, tuple[int, ...]] = {
     "major": (0, 2, 4, 5, 7, 9, 11),
     "minor": (0, 2, 3, 5, 7, 8, 10),
+    "natural minor": (0, 2, 3, 5, 7, 8, 10),  # like minor, but nothing is raised in it
     "dorian": (0, 2, 3, 5, 7, 9, 10),
     "phrygian": (0, 1, 3, 5, 7, 8, 10),
     "lydian": (0, 2, 4, 6, 7, 9, 11),
@@ -25,10 +26,12 @@ SCALES: dict[str, tuple[int, ...]] = {
     "minor pentatonic": (0, 3, 5, 7, 10),
     "blues": (0, 3, 5, 6, 7, 10),
 }
+RAISED = (9, 11)  # sixth and seventh degree of minor, as melodies raise them: not in the scale
 MODE_NAMES = {  # other names that people use
     "ionian": "major",
-    "aeolian": "minor",
-    "natural minor": "minor",
+    "aeolian": "natural minor",
+    **{"M": "major", "m": "minor", "maj": "major", "min": "minor", "dor": "dorian"},
+    **{"phr": "phrygian", "lyd": "lydian", "mix": "mixolydian", "loc": "locrian"},
     "pentatonic": "major pentatonic",
     "pentatonic major": "major pentatonic",
     "pentatonic minor": "minor pentatonic",
@@ -45,6 +48,7 @@ MODE_FIFTHS = {
 }
 # The mode whose signature another one borrows.
 WRITTEN_MODE = {
+    "natural minor": "minor",
     "harmonic minor": "minor",
     "melodic minor": "minor",
     "major pentatonic": "major",
@@ -52,12 +56,20 @@ WRITTEN_MODE = {
     "blues": "minor",
 }
 
+# A letter, signs written in any way, and the mode behind a blank, a hyphen or nothing.
+SIGNS = {"#": "#", "♯": "#", "b": "b", "♭": "b", "sharp": "#", "flat": "b"}
+_SIGN = re.compile("[#♯b♭]|sharp|flat", re.IGNORECASE)
+_NAME = re.compile(r"([A-Ga-g]?)((?:[#♯b♭]|[ -]?(?i:sharp|flat))*)[ -]*(.*)", re.DOTALL)
+GERMAN = " Names are English: B is the German H, Bb the German B; major is Dur, minor Moll."
+
 
 @dataclass(frozen=True)
 class Key:
     """A tonic and a mode. `Key.parse('F# dorian')`, `Key.parse('C 0,2,3,7,8')`.
 
-    A scale of one's own is written as its semitones above the tonic.
+    A scale of one's own is written as its semitones above the tonic. In 'minor' the sixth and
+    seventh degree may be raised, in 'natural minor', also called 'aeolian', they may not; the scale
+    and all the rest are equal.
     """
 
     tonic: str
@@ -65,7 +77,7 @@ class Key:
 
     @staticmethod
     def parse(text: str | Key) -> Key:
-        """Read 'C', 'A minor', 'F# dorian', 'D blues', 'C 0,2,3,7,8'.
+        """Read 'C', 'A minor', 'Am', 'F# dorian', 'D blues', 'C 0,2,3,7,8'.
 
         Raises:
             ValueError: unknown tonic or mode, or a scale of other numbers than 0..11.
@@ -74,18 +86,20 @@ class Key:
             return text
         if not isinstance(text, str):
             raise TypeError(f"key {quoted(text)}: expected words such as 'C major'")
-        tonic, _, mode = text.strip().partition(" ")
-        mode = mode.strip().lower() or "major"
-        tonic = tonic[:1].upper() + tonic[1:]
-        if tonic[:1] not in LETTERS or tonic[1:] not in ("", "#", "b"):
+        letter, sign, word = _NAME.fullmatch(text.strip()).groups()  # type: ignore[union-attr]
+        tonic = letter.upper() + "".join(SIGNS[each.lower()] for each in _SIGN.findall(sign))
+        if not letter or tonic[1:] not in ("", "#", "b"):
             raise ValueError(
-                f"key {quoted(text)}: {quoted(tonic)} is no tonic; expected such as 'C' or 'F#'"
+                f"key {quoted(text)}: {quoted(text.split(' ')[0])} is no tonic; expected such as "
+                f"'C' or 'F#'.{GERMAN if text.strip()[:1] in ('h', 'H') else ''}"
             )
+        mode = MODE_NAMES.get(word) or " ".join(word.lower().split()) or "major"
         mode = MODE_NAMES.get(mode, mode)
         if mode[:1].isdecimal():
             return Key(tonic, _read_scale(text, mode))
         if mode not in SCALES:
-            near = did_you_mean(mode, [*SCALES, *MODE_NAMES])
+            names = [*SCALES, *(name for name in MODE_NAMES if len(name) > 3)]
+            near = GERMAN if mode in ("dur", "moll") else did_you_mean(mode, names)
             known = f"{near} Known: {', '.join(SCALES)}, or semitones such as 0,2,3,7,8"
             raise ValueError(f"key {quoted(text)}: unknown mode {quoted(mode)}.{known}")
         return Key(tonic, mode)
@@ -109,6 +123,12 @@ class Key:
     def pitch_classes(self) -> frozenset[int]:
         """Pitch classes of the scale."""
         return frozenset((self.pitch_class + step) % 12 for step in self.steps)
+
+    @cached_property
+    def admitted(self) -> frozenset[int]:
+        """Pitch classes that belong to the key: its scale, in minor also raised degrees."""
+        raised = RAISED if self.mode == "minor" else ()
+        return self.pitch_classes | {(self.pitch_class + step) % 12 for step in raised}
 
     @cached_property
     def written_mode(self) -> str:
