@@ -122,6 +122,10 @@ class NetworkPrior(ABC):
     def pick(self, state: Any, rows: Tensor) -> Any:
         """Return the state of `begin` and `advance` for some pieces (N,)."""
 
+    def logits_along(self, pieces: Tensor, context: Tensor) -> Tensor:
+        """Return the logits of `forward` alone."""
+        return self.forward(pieces, context)[0]
+
     def forward_at(self, pages: Tensor, context: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits and features (B, ...) at one cell (B,) of each page."""
         row, times = torch.arange(len(pages), device=pages.device), int(cell.max()) + 1
@@ -177,7 +181,7 @@ class NetworkPrior(ABC):
         device, voices = next(self.net.parameters()).device, score.task.voices
         tokens = torch.from_numpy(score.tokens.astype(np.int64)).to(device)
         for pieces in tokens.split(max(1, CHUNK // voices)):
-            logits, _ = self.forward(pieces, context_of(score.task, len(pieces)).to(device))
+            logits = self.logits_along(pieces, context_of(score.task, len(pieces)).to(device))
             started = has_started(pieces.flatten(0, 1)).reshape(pieces.shape)
             legal = legal_tokens(score.task, started.transpose(1, 2).flatten(1))
             yield pieces, logits.masked_fill(~legal, ILLEGAL).log_softmax(dim=-1)

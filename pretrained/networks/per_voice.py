@@ -71,14 +71,19 @@ class PerVoice(NetworkPrior):
 
     def forward(self, pieces: Tensor, context: Tensor, bf16: bool = False) -> tuple[Tensor, Tensor]:
         """Return logits and features (B, V * T, ...) along whole pieces, in writing order."""
-        batch, voices, cells = pieces.shape
+        logits, features = self._lines(pieces, context, bf16)
+        return in_writing_order(logits, pieces), in_writing_order(features, pieces)
+
+    def logits_along(self, pieces: Tensor, context: Tensor) -> Tensor:
+        """Return the logits of `forward` alone; does not move the features, which are many."""
+        return in_writing_order(self._lines(pieces, context, bf16=False)[0], pieces)
+
+    def _lines(self, pieces: Tensor, context: Tensor, bf16: bool) -> tuple[Tensor, Tensor]:
+        """Logits and features (B * V, T, ...) of all lines."""
+        voices, cells = pieces.shape[1:]
         lens = Lens.of(self.codec, context, cells).repeated(voices)
         logits, features = self.net(lens.read(pieces.reshape(-1, cells)), lens.places, bf16=bf16)
-
-        def in_writing_order(lines: Tensor) -> Tensor:
-            return lines.reshape(batch, voices, cells, -1).transpose(1, 2).flatten(1, 2)
-
-        return in_writing_order(lens.answer(logits)), in_writing_order(features)
+        return lens.answer(logits), features
 
     def forward_at(self, pages: Tensor, context: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits and features (B, ...) at one cell (B,) of each page; reads its voice."""
@@ -116,3 +121,8 @@ class PerVoice(NetworkPrior):
             hidden=tuple(self.net.take(hidden, rows) for hidden in state.hidden),
             last=tuple(last[rows] for last in state.last),
         )
+
+
+def in_writing_order(lines: Tensor, pieces: Tensor) -> Tensor:
+    """Return what belongs to the lines (B * V, T, ...) of pieces (B, V, T) as (B, T * V, ...)."""
+    return lines.reshape(*pieces.shape, -1).transpose(1, 2).flatten(1, 2)

@@ -35,7 +35,7 @@ from envs.music.codec import FIRST_PITCH, HOLD, Codec
 from pretrained.corpora import split
 from pretrained.corpora.folk import GRID, collection_files, load_corpus, split_tunes
 from pretrained.corpora.tunes import MODE_TONIC, GridTune, TuneError, choose_shift, read_tune
-from pretrained.ngrams.model import GramTable, NGram
+from pretrained.ngrams.model import NGram
 
 if TYPE_CHECKING:
     from envs.music.score import Score
@@ -51,7 +51,7 @@ Tokens = npt.NDArray[np.int16]
 
 
 class Judge:
-    """An n-gram model of European folk songs; a `pretrained.prior.Prior`.
+    """An n-gram model of European folk songs; a `pretrained.prior.Scorer`.
 
     Pieces are moved to C major or A minor, and by octaves to where the songs lie, before they are
     looked up. A pitch that is then outside C3-B5 gets what a pitch never seen would get.
@@ -64,7 +64,7 @@ class Judge:
         ValueError: the codec's cells are no 16ths.
     """
 
-    def __init__(self, table: GramTable, codec: Codec) -> None:
+    def __init__(self, table: NGram, codec: Codec) -> None:
         require_16ths(codec)
         self.table = table
         self.codec = codec
@@ -134,7 +134,7 @@ def cache_file() -> Path:
 
 
 @lru_cache(maxsize=1)
-def _cached_table(path: Path) -> GramTable:
+def _cached_table(path: Path) -> NGram:
     """The counts in a file; if it is missing or not ours, counted anew and written there."""
     try:
         return read_table(path)
@@ -151,7 +151,7 @@ def _cached_table(path: Path) -> GramTable:
     return table
 
 
-def read_table(path: Path) -> GramTable:
+def read_table(path: Path) -> NGram:
     """Counts from a file.
 
     Raises:
@@ -162,10 +162,10 @@ def read_table(path: Path) -> GramTable:
         names = {"made", "grams", "counts"}
         if set(file.files) != names or str(file["made"]) != path.stem:
             raise ValueError(f"'{path}' holds no counts of version {path.stem}; delete it")
-        return GramTable(ORDER, VOCABULARY.vocab, file["grams"], file["counts"])
+        return NGram(ORDER, VOCABULARY.vocab, file["grams"], file["counts"])
 
 
-def write_table(table: GramTable, path: Path) -> None:
+def write_table(table: NGram, path: Path) -> None:
     """Write counts so that the file is there whole or not at all.
 
     Raises:
@@ -233,11 +233,10 @@ def with_its_mode(tune: GridTune) -> GridTune:
     return replace(tune, tokens=tokens, tonic=MODE_TONIC["minor"])
 
 
-def count_songs(songs: list[Tokens], order: int = ORDER) -> GramTable:
+def count_songs(songs: list[Tokens], order: int = ORDER) -> NGram:
     """Counts of songs, those without 16ths at double pace as well."""
     faster = [song[::2] for song in songs if (song[1::2] == HOLD).all()]
-    model = NGram(order, VOCABULARY.vocab).fit(song.tolist() for song in [*songs, *faster])
-    return GramTable.of(model)
+    return NGram.of(order, VOCABULARY.vocab, [*songs, *faster])
 
 
 def held_out_table() -> str:

@@ -236,10 +236,10 @@ def test_it_composes_in_a_beam_and_under_masks(bag):
     task = Task(**TWO)
     page = primed(Score.page(task, 1), [[14, 1], [21, 1]])
     reward = build({"prior": {"checkpoint": bag, "floor": -50.0}, "in_key": 0.5})
-    found = beam(None, page, reward, 30, n=3, guide=bag)
+    found = beam(page, reward, 30, n=3, guide=bag)
     paid = reward(found.score).sum(axis=(1, 2))
     np.testing.assert_allclose(found.returns, paid, atol=1e-3)
-    greedy = beam(None, page, build({"prior": {"checkpoint": bag, "floor": -50.0}}), 1)
+    greedy = beam(page, build({"prior": {"checkpoint": bag, "floor": -50.0}}), 1)
     for cell, logits in enumerate(nats_by_steps(bag, greedy.score)):
         if cell >= page.n_written:
             time, voice = divmod(cell, 2)

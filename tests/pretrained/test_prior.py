@@ -231,13 +231,15 @@ def test_a_checkpoint_survives_saving(tmp_path):
 
 def test_n_gram_against_a_count_by_hand():
     # After 0 came 1 twice and 2 once: Witten-Bell gives (count + kinds * shorter) / (3 + 2).
-    model = NGram(2, 3).fit([[0, 1, 0, 1, 0, 2]])
+    model = NGram.of(2, 3, [[0, 1, 0, 1, 0, 2]])
     unigram = (np.array([3, 2, 1]) + 3 * (1 / 3)) / (6 + 3)
-    np.testing.assert_allclose(model.probabilities(()), unigram)
+    nats = model.log_prob(np.array([[2, each] for each in range(3)]))[:, 1]  # 2 only ends a piece
+    np.testing.assert_allclose(nats, np.log(unigram))
     expected = (np.array([0, 2, 1]) + 2 * unigram) / (3 + 2)
-    np.testing.assert_allclose(model.probabilities((0,)), expected)
-    assert model.probabilities((0,)).sum() == pytest.approx(1)
-    np.testing.assert_allclose(model.log_prob([0, 1])[1], np.log(expected[1]))
+    nats = model.log_prob(np.array([[0, each] for each in range(3)]))[:, 1]
+    np.testing.assert_allclose(nats, np.log(expected))
+    assert np.exp(nats).sum() == pytest.approx(1)
+    assert model.best(np.array([[0, 0, 2, 1]])).tolist() == [[0, 1, 1, 0]]
 
 
 def test_held_out_figures_from_numbers():

@@ -125,7 +125,7 @@ class Refusing(RecurrentPrior):
     def advance(self, state, tokens):
         raise AssertionError("the network was run")
 
-    def forward(self, pieces, context, bf16=False):
+    def _lines(self, pieces, context, bf16):
         raise AssertionError("the network was run")
 
 

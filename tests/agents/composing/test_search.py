@@ -129,15 +129,14 @@ class Counting(RecurrentPrior):
 
     def __init__(self, net, codec):
         super().__init__(copy.deepcopy(net), codec)
-        step = self.net.step
+        step, forward = self.net.step, self.net.forward
         self.net.step = lambda token, *others: self._count(token) or step(token, *others)
+        self.net.forward = lambda tokens, *others, **named: (
+            self._count(tokens) or forward(tokens, *others, **named)
+        )
 
     def _count(self, tokens):
         self.tokens += tokens.numel()
-
-    def forward(self, pieces, context, bf16=False):
-        self._count(pieces)
-        return super().forward(pieces, context, bf16)
 
 
 def methods(prior, page, reward):

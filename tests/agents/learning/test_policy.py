@@ -7,14 +7,24 @@ import pytest
 import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.utils import obs_as_tensor
+from stable_baselines3.common.vec_env import VecNormalize
 
+from agents.learning.policy import PriorPolicy
 from envs.composition import CompositionVectorEnv
 from envs.music.codec import Codec
 from envs.music.score import Score
 from envs.music.task import Task
 from pretrained import checkpoint
 from pretrained.networks.recurrent import NetShape, RecurrentNet, RecurrentPrior
-from tests.agents.helpers import learner, make_policy, observe, rows, whole, writing_order
+from tests.agents.helpers import (
+    learner,
+    make_policy,
+    observe,
+    rows,
+    vec_env,
+    whole,
+    writing_order,
+)
 from tests.helpers import nats_by_steps, random_pieces
 
 GIVEN = ((-1, -1, -1, -1, 20, 1, 0, -1, -1, -1, 0, -1, -1, -1, -1, 14),)
@@ -275,3 +285,21 @@ def test_entropy_is_that_of_the_allowed_tokens(tiny_prior):
             logits = logits[obs["action_mask"][row] == 1]
             expected.append(torch.distributions.Categorical(logits=logits).entropy())
     torch.testing.assert_close(entropy.double(), torch.stack(expected), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("keys", [["tokens"], ["context"], ["tokens", "context"]])
+def test_observations_that_were_normalised_are_refused(tiny_prior, keys):
+    env = VecNormalize(vec_env(), norm_obs_keys=keys)
+    model = PPO(PriorPolicy, env, n_steps=16, policy_kwargs={"prior": tiny_prior}, device="cpu")
+    with pytest.raises(ValueError, match=r"VecNormalize\(env, norm_obs=False\)"):
+        model.learn(64)
+    env = VecNormalize(vec_env(), norm_obs=False)  # of rewards alone
+    PPO(PriorPolicy, env, n_steps=16, policy_kwargs={"prior": tiny_prior}, device="cpu").learn(64)
+
+
+def test_a_prior_without_a_network_is_refused():
+    class Even:
+        codec = Codec()
+
+    with pytest.raises(TypeError, match="Even.*no network to train"):
+        make_policy(Even(), {"bars": 1})
