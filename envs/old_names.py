@@ -173,8 +173,8 @@ def page(task: object, n: int) -> Any:
 
 def install(package: str) -> None:
     """Let the old modules of a package be imported, and be attributes of it."""
-    if _Finder not in sys.meta_path:
-        sys.meta_path.insert(0, _Finder)
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
     _extend(sys.modules[package])
 
 
@@ -201,9 +201,8 @@ def _extend(module: ModuleType) -> None:
 class _Finder(MetaPathFinder):
     """Finds the old modules that are gone, and adds the names that others have lost."""
 
-    @classmethod
     def find_spec(
-        cls, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return the spec of an old module, None of any other.
 

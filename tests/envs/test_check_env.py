@@ -222,7 +222,7 @@ def test_each_broken_environment_has_its_message(kind):
 
 
 def test_an_environment_of_another_kind_has_no_task():
-    with pytest.raises(EnvironmentFault, match="CartPoleEnv has no task"):
+    with pytest.raises(EnvironmentFault, match="task"):
         check_composition_env(gymnasium.make("CartPole-v1"))
 
 
@@ -236,5 +236,5 @@ class Mixed(CompositionVectorEnv):
 
 def test_a_vector_environment_that_mixes_its_pieces_is_found():
     check_composition_env(CompositionVectorEnv(4, bars=1, **RULES))
-    with pytest.raises(EnvironmentFault, match="the reward is"):
+    with pytest.raises(EnvironmentFault, match="reward"):
         check_composition_env(Mixed(4, bars=1, **RULES))
