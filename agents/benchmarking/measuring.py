@@ -28,7 +28,7 @@ def goals(score: Score) -> dict[str, float]:
 
 
 def group_diversity(score: Score) -> dict[str, float]:
-    """Return mean `rewards.measures.diversity` of groups of GROUP pieces; of all if there are fewer."""
+    """Return the mean `rewards.measures.diversity` of groups of GROUP pieces, fewer if need be."""
     size = min(GROUP, score.batch)
     groups = [score[start : start + size] for start in range(0, score.batch - size + 1, size)]
     found = [diversity(group) for group in groups]
