@@ -15,10 +15,10 @@ from stable_baselines3.common.utils import polyak_update
 from torch import Tensor
 from torch.nn import functional
 
+from agents.algorithms.catalogue import EXPLORATIONS
 from agents.algorithms.q_policy import QPolicy, find_kind, read_pieces, state_values
 from agents.algorithms.replay import PieceMemory, Pieces
 from agents.learning.rollout import EpisodeBuffer
-from agents.settings.config import EXPLORATIONS
 from envs.errors import did_you_mean
 from envs.music.task import CONTEXT
 from pretrained.networks.network_prior import CHUNK, RecurrentPrior

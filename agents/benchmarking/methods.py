@@ -16,14 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.algorithms.q_policy import KINDS
-from agents.algorithms.registry import ALGORITHMS, WITH_KL_BUDGET
 from agents.benchmarking.results import write_arrays
 from agents.composing.compute import Compute, Meter
 from agents.composing.masks import read_masks
 from agents.composing.search import beam, masked, masked_nats
 from agents.evaluating.sampling import BATCH, sample_many
-from agents.learning.vec_env import make_task
 from agents.runs.directory import Run
+from agents.settings.algorithm import ALGORITHMS, names_with
 from agents.settings.config import TrainConfig, for_budget, from_mapping
 from envs.durable_files import write_atomic
 from envs.errors import did_you_mean
@@ -85,7 +84,7 @@ def find_method(name: str) -> Method:
         nats = float(budget)
         if stem == "best-of-n":
             return Method(f"{stem}@kl={nats:g}", "best-of", budget=nats)
-        if stem in WITH_KL_BUDGET:
+        if stem in names_with("kl_budget"):
             return Method(f"{stem}@kl={nats:g}", "train", algo=stem, budget=nats)
     if not at and name in ("prior", "masked", "beam", "guided-beam"):
         return Method(name, name)
@@ -93,10 +92,10 @@ def find_method(name: str) -> Method:
         return Method(name, "train", algo=name)
     if match := re.fullmatch(r"best-of-([1-9]\d{0,8})", name):
         return Method(name, "best-of", n=int(match[1]))
-    known = default_methods()
+    known, held = default_methods(), ", ".join(names_with("kl_budget"))
     raise ValueError(
         f"unknown method {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}; "
-        f"other numbers, and of {', '.join(WITH_KL_BUDGET)} those with @kl=NATS, are known too"
+        f"other numbers, and of {held} those with @kl=NATS, are known too"
     )
 
 
@@ -161,7 +160,7 @@ class Bench:
     def __init__(self, base: TrainConfig, out: Path) -> None:
         self.base, self.out = base, out
         self.pieces = base.eval_pieces
-        self.task = make_task(self.base)
+        self.task = base.task
         self.prior = load(self.base.prior, self.task)
         self.reward = build(self.base.reward_spec)
         self.reward.prepare(self.task)

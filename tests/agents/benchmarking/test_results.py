@@ -1,12 +1,10 @@
 """What a benchmark makes of its numbers: methods by name, draws for a KL, intervals, sentences."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from agents.algorithms import registry as algorithms
 from agents.benchmark import BenchmarkConfig
 from agents.benchmarking import benchmark_report as report
 from agents.benchmarking import measuring, results
@@ -19,7 +17,8 @@ from agents.benchmarking.methods import (
     training,
 )
 from agents.benchmarking.results import Results, bootstrap, contrast, plain, stat
-from agents.settings.config import TrainConfig, read_toml
+from agents.settings.algorithm import ALGORITHMS
+from agents.settings.config import PRESETS, TrainConfig, read_toml
 from envs.music.score import Score
 from envs.music.task import Task
 from tests.helpers import random_pieces
@@ -57,7 +56,7 @@ def test_best_of_subsets_is_unbiased_and_first_has_no_draws_in_common():
     assert not shares[:6].any()
 
 
-@pytest.mark.parametrize("algo", algorithms.ALGORITHMS)
+@pytest.mark.parametrize("algo", ALGORITHMS)
 def test_every_training_has_the_same_objective_and_steps(algo, tmp_path):
     base = BenchmarkConfig(tmp_path, reward=("prior=0.5,floor=-9", "tonic=1"), prior="p").settings
     base = replace(base, c=0.3, entropy=0.7, entropy_end=0.4)
@@ -69,7 +68,7 @@ def test_every_training_has_the_same_objective_and_steps(algo, tmp_path):
     # likelihood under the benchmark's own prior
     likely = {"weight": weight, "floor": -9, "checkpoint": "p"}
     assert made.reward_spec == {"prior": likely, "tonic": 1.0}
-    preset = read_toml(Path(algorithms.__file__).parents[1] / "presets" / f"{algo}.toml")
+    preset = read_toml(PRESETS / f"{algo}.toml")
     assert (made.learning_rate, made.n_envs) == (preset.learning_rate, preset.n_envs)
 
 
