@@ -127,7 +127,11 @@ class Run:
     @property
     def config(self) -> TrainConfig:
         """The run's settings."""
-        return read_toml(self.config_file)
+        return self.read_config()
+
+    def read_config(self, trust: bool = False) -> TrainConfig:
+        """Return the run's settings; `trust` as in `agents.settings.config.from_mapping`."""
+        return read_toml(self.config_file, trust)
 
     @property
     def policy_file(self) -> Path:
