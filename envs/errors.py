@@ -1,4 +1,4 @@
-"""Errors of several rooms, and how messages show what was given."""
+"""Errors that several packages raise, and helpers for their messages."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import difflib
 import reprlib
 from collections.abc import Iterable
 
-DIGITS = 80  # of a whole number that is printed
+DIGITS = 80  # most digits of a number that are printed
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = DIGITS + 1
 
 
 def quoted(value: object) -> str:
-    """Somebody's input in a message: its repr, what is long or deep cut short."""
+    """Return the repr of a user's value for a message; long or deep ones are shortened."""
     if isinstance(value, int) and abs(value) >= 10**DIGITS:
-        return f"a number of more than {DIGITS} digits"  # Python prints none of thousands
+        return f"a number of more than {DIGITS} digits"  # Python refuses to print thousands
     return _short.repr(value)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """' Did you mean ...?' for the nearest of `known`, else ''."""
+    """Return ' Did you mean ...?' with the name most similar to `word`, '' if none is similar."""
     near = difflib.get_close_matches(word[:80], list(known), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
 
@@ -28,14 +28,14 @@ LONGEST = 500  # characters of a refusal
 
 
 class RefusedError(ValueError):
-    """What is wrong with a file, to be told together with its name.
+    """A file that cannot be used; the caller adds its name to the message.
 
     Args:
-        told: may quote the file; what cannot be printed is left out, and what is long is cut.
+        reason: may quote the file: it is cut to LONGEST characters, unprintable ones are removed.
     """
 
-    def __init__(self, told: str) -> None:
-        super().__init__("".join(c for c in told[:LONGEST] if c.isprintable()))
+    def __init__(self, reason: str) -> None:
+        super().__init__("".join(c for c in reason[:LONGEST] if c.isprintable()))
 
 
 class RewardError(Exception):

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from sb3_contrib.common.maskable.buffers import MaskableDictRolloutBuffer
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
@@ -14,8 +13,7 @@ from torch import Tensor
 
 from agents.learning.policy import Observation, PriorPolicy
 from agents.learning.rollout import EpisodeBuffer
-
-Array = npt.NDArray[Any]
+from envs.music.tape import Array
 
 
 class MaskablePriorPolicy(PriorPolicy):

@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from stable_baselines3.common.utils import FloatSchedule
 
 from agents.learning.rollout import EpisodeBuffer
-
-Array = npt.NDArray[Any]
+from envs.music.tape import Array
 
 
 def group_advantages(returns: Array, group_size: int, divide: bool) -> Array:

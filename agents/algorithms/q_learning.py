@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import GymEnv
@@ -20,13 +19,13 @@ from agents.algorithms.replay import PieceMemory, Pieces
 from agents.learning.rollout import EpisodeBuffer
 from agents.settings.config import EXPLORATIONS
 from envs.errors import did_you_mean
+from envs.music.tape import Array
 from envs.music.task import CONTEXT
 from pretrained.networks.network_prior import CHUNK, RecurrentPrior
 from pretrained.networks.recurrent import RecurrentNet
 from pretrained.prior import ILLEGAL
 from rewards.sum import PRIOR
 
-Array = npt.NDArray[Any]
 # Lowest and highest value of a setting; a lowest one of None: above 0.
 BOUNDS: dict[str, tuple[float | None, float]] = {
     "gamma": (0.0, 1.0),

@@ -20,14 +20,13 @@ from dataclasses import dataclass, fields
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from agents.learning.rollout import EpisodeBuffer
+from envs.music.tape import Array
 
-Array = npt.NDArray[Any]
 ELITE = 0.06  # share of the pieces that is effective at least
 COPIES = 2.0  # pieces drawn again for each effective one
 AVERAGE = 0.99  # decay a step of the running average of weights, which is what is kept

@@ -6,17 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.buffers import BaseBuffer, RolloutBuffer
 from stable_baselines3.common.type_aliases import RolloutBufferSamples
 
 from envs.music.score import Score
+from envs.music.tape import Array
 from envs.music.task import Task
 from rewards.sum import RewardSum, total
-
-Array = npt.NDArray[Any]
 
 
 class EpisodeBuffer(RolloutBuffer):

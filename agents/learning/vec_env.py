@@ -15,6 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv
 import envs  # noqa: F401  (registers the ids)
 from envs.composition import CompositionVectorEnv
 from envs.music.score import Score
+from envs.music.tape import Array
 from envs.music.task import Task
 from rewards.masks import permits
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from agents.settings.config import TrainConfig
     from rewards.sum import RewardSum
 
-Array = npt.NDArray[Any]
 Indices = None | int | Iterable[int]
 
 

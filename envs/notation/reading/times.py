@@ -9,7 +9,7 @@ from itertools import groupby
 
 from envs.errors import RefusedError
 from envs.music.codec import MAX_GRID, Note
-from envs.music.key import Key
+from envs.music.key import C_MAJOR, Key
 from envs.music.meter import Meter
 from envs.notation.reading.bars import Layout
 
@@ -19,7 +19,6 @@ MAX_PARTS = 64
 # What a piece is laid on if nobody says otherwise, the first that fits: four cells are what the
 # prior and the rules that count cells are made for, the others follow from coarse to fine.
 GRIDS = (4, 2, 3, 6, 8, 12)
-_PLAIN = Key("C")
 
 
 @dataclass(frozen=True, order=True)
@@ -33,7 +32,7 @@ class Sound:
 
     def __str__(self) -> str:
         return (
-            f"{_PLAIN.pitch_name(self.pitch)} at quarter {float(self.start):g} "
+            f"{C_MAJOR.pitch_name(self.pitch)} at quarter {float(self.start):g} "
             f"of voice {self.voice + 1}"
         )
 
@@ -174,7 +173,7 @@ def on_grid(sounds: list[Sound], grid: int) -> list[Note]:
         before = notes[-1] if notes else None
         if before and before.voice == note.voice and before.start + before.duration > note.start:
             raise RefusedError(
-                f"{sound} starts while {_PLAIN.pitch_name(before.pitch)} still sounds; expected "
+                f"{sound} starts while {C_MAJOR.pitch_name(before.pitch)} still sounds; expected "
                 "one note at a time, so give each voice a part of its own"
             )
         notes.append(note)

@@ -49,8 +49,8 @@ def test_chords_have_the_tones_that_textbooks_give_them(word, key, root, tones):
     [
         ("H7", "chord 'H7': expected a roman numeral"),
         ("I | | V", "expected words such as"),
-        ("I II III IV V", "fill 5 bars and the piece has 4; .* more bars"),
-        ("| " + "I " * 300 + "| V", "301 of them, expected at most 256"),
+        ("I II III IV V", "fill 5 bars, .* more bars"),
+        ("| " + "I " * 300 + "| V", "301 chords"),
         ("xyz", "chord 'xyz'"),
         ("C%s" % ("9" * 200), "expected a roman numeral"),
     ],
@@ -73,7 +73,7 @@ def test_plans_of_phrases():
     ("plan", "message"),
     [
         ("4+5", "have 9 bars, the piece has 8"),
-        ("AAB", "do not fall into 3 equal phrases"),
+        ("AAB", "into 3 equal phrases"),
         ("A4 B", "expected a plan such as"),
         ("A4 B3", "have 7 bars"),
         ("A'''B", "expected a plan such as"),
