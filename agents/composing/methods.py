@@ -31,6 +31,7 @@ def read_primer(line: str, task: Task) -> Score:
     import numpy as np
 
     from envs.composition import primed
+    from envs.music.score import Score
     from envs.notation.text import parse_voices
 
     voices, end = parse_voices(line, task.beat_cells)

@@ -11,6 +11,7 @@ from agents.compose import ComposeConfig
 from agents.composing.masks import MASKS, read_masks
 from agents.composing.methods import METHODS, OF_A_RUN
 from agents.evaluate import EvaluateConfig
+from agents.evaluating import sampling
 from agents.settings.config import TrainConfig
 from envs.music.score import Score
 from envs.music.task import Task
@@ -235,9 +236,9 @@ def test_what_could_not_be_counted_is_null_in_json():
 
 def test_large_numbers_of_pieces_are_drawn_in_portions(tiny_prior, monkeypatch):
     task = Task(bars=1)
-    monkeypatch.setattr(evaluate, "BATCH", 8)
-    pieces = evaluate.sample_many(tiny_prior, task, 20, seed=1)
+    monkeypatch.setattr(sampling, "BATCH", 8)
+    pieces = sampling.sample_many(tiny_prior, task, 20, seed=1)
     assert pieces.batch == 20
     assert len(np.unique(pieces.tokens, axis=0)) == 20
-    again = evaluate.sample_many(tiny_prior, task, 20, seed=1)
+    again = sampling.sample_many(tiny_prior, task, 20, seed=1)
     assert np.array_equal(pieces.tokens, again.tokens)

@@ -173,7 +173,7 @@ def test_a_wrong_spec_says_what_to_do(spec, message):
 
 def test_marks_may_have_parentheses(tmp_path):
     (tmp_path / "mine.py").write_text(
-        "from envs.contract import cellwise, per_note, per_piece\n"
+        "from rewards.functions import cellwise, per_note, per_piece\n"
         "@cellwise()\ndef a(score):\n    return score.onset * 1.0\n"
         "@per_piece()\ndef b(notes):\n    return len(notes)\n"
         "@per_note()\ndef c(note, previous):\n    return 1.0\n"
@@ -194,7 +194,7 @@ NOTHING = {
 @pytest.mark.parametrize(("code", "told"), NOTHING.values(), ids=NOTHING)
 def test_the_line_that_is_named_is_the_user_s(tmp_path, code, told):
     path = tmp_path / "mine.py"
-    path.write_text(f"import numpy as np; from envs.contract import *\n{code}")
+    path.write_text(f"import numpy as np; from rewards.functions import *\n{code}")
     with pytest.raises(RewardError, match=told):
         build(f"{path}:f").prepare(Task())
 
@@ -227,7 +227,7 @@ def returns_list(score):
 @pytest.mark.parametrize(
     ("fn", "message"),
     [
-        (raises, r"'raises' raised KeyError.*\(test_total.py:\d+\)"),
+        (raises, r"'raises' raised KeyError.*\(test_build.py:\d+\)"),
         (returns_nan, "returned nan for piece 0, cell 3"),
         (returns_wrong_shape, r"shape \(4, 2\) for 4 pieces of 1x32 cells; expected \(4, 1, 32\)"),
         (returns_list, "returned list, expected a numpy array"),
@@ -244,7 +244,7 @@ def test_a_reward_cannot_write_into_the_score():
         score.tokens[:] = 0
         return score.onset * 1.0
 
-    with pytest.raises(RewardError, match=r"'vandal' writes into the score \(test_total"):
+    with pytest.raises(RewardError, match=r"'vandal' writes into the score \(test_build"):
         build(vandal)(random_pieces(Task(), 2, seed=0))
 
 
@@ -288,5 +288,5 @@ def with_default(score, limit=3):
 
 def test_parameters_with_defaults_may_be_set_however_they_are_declared():
     score = random_pieces(Task(), 50, seed=2)
-    strict = build({"tests.rewards.test_total:with_default": {"weight": 1, "limit": 0}})
+    strict = build({"tests.rewards.test_build:with_default": {"weight": 1, "limit": 0}})
     assert strict(score).sum() > build({with_default: 1.0})(score).sum()

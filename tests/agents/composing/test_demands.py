@@ -10,6 +10,7 @@ import pytest
 from agents import compose
 from agents.compose import ComposeConfig
 from agents.composing import demands as must
+from agents.composing import masks
 from agents.composing.demands import breaks, keep
 from agents.composing.ranking import rank
 from agents.composing.request import merged, wished
@@ -124,7 +125,7 @@ def test_what_judges_whole_pieces_cannot_be_demanded(tiny_prior):
     with pytest.raises(ValueError, match="cannot be demanded: expected a function marked cellwise"):
         keep(tiny_prior, page_of(NARROW), ends_low.terms, 1)
     with pytest.raises(ValueError, match="in_key pays and cannot be broken"):
-        compose.read_demands(["in_key=-1"], IN_KEY)
+        masks.read_demands(["in_key=-1"], IN_KEY)
 
 
 def test_a_run_with_a_mask_keeps_demands_too(tiny_checkpoint, tmp_path):
