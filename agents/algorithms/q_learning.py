@@ -26,7 +26,7 @@ from pretrained.networks.recurrent import RecurrentNet
 from pretrained.prior import ILLEGAL
 from rewards.sum import PRIOR
 
-# Lowest and highest value of a setting; a lowest one of None: above 0.
+# Lowest and highest value of a setting; None means above 0.
 BOUNDS: dict[str, tuple[float | None, float]] = {
     "gamma": (0.0, 1.0),
     "tau": (None, 1.0),
@@ -40,46 +40,46 @@ BOUNDS: dict[str, tuple[float | None, float]] = {
 
 
 class QLearning(OnPolicyAlgorithm):
-    """Q-learning whose Q-network is the prior's network, read along whole pieces.
+    """Q-learning with the prior's network as Q-network, on whole pieces.
 
-    Pieces are collected as SB3's on-policy algorithms do, scored when they are finished, and kept
-    in a memory. A minibatch is whole pieces, read by the online and the target network in one
-    pass each, so recurrent states are those of the present weights. Every cell of it is one
-    experience: the action is the token played, the last cell of a piece has no state after it,
-    and the prior is fixed. The hyperparameters' defaults are those of RL Tuner's training script.
+    Pieces are collected like in SB3's on-policy algorithms, scored when they are finished, and
+    stored in a replay memory. The online and the target network each read a minibatch of whole
+    pieces in one pass, so recurrent states are those of the present weights. Every cell is one
+    experience: its action is the token, the last cell of a piece has no next state, and the prior
+    is fixed. The defaults of the hyperparameters are those of RL Tuner's training script.
 
     The loss is the mean of (Q(s, a) - y)^2 with y = r / c + gamma V(s'), see `state_values`. The
     rewards of q, psi, dqn and qrdqn are rules / c + log p; those of g are rules / c, as log p is
-    in its V and in its policy. c is the buffer's, and may be turned while learning.
+    in its V and in its policy. c may change during the training.
 
-    A run's state.zip holds the memory too, unless it is huge (`agents.runs.state`); SB3's
-    `save` does not.
+    A run's state.zip has the memory too, unless it is very large (`agents.runs.state`); the file
+    of SB3's `save` has not.
 
     Args:
         policy: QPolicy.
-        env: a composition environment, as SB3 sees it.
+        env: a composition environment, in the form of SB3.
         learning_rate: of Adam, or a function of the remaining progress.
         kind: a name of `agents.algorithms.q_policy.KINDS`.
         n_steps: cells per environment in a rollout, a multiple of the piece's.
         gamma: discount.
-        buffer_size: cells to remember.
+        buffer_size: cells in the replay memory.
         batch_size: cells in a minibatch of whole pieces.
         replay_ratio: cells replayed for each new one.
         tau: target <- target + tau (online - target) after each gradient step.
-        max_grad_norm: each gradient tensor by itself is clipped to this L2 norm.
-        huber: Huber loss of width 1 instead of the square; None: as the kind has it (dqn).
-        double: the target network values the action that the online network prefers (van
+        max_grad_norm: the gradient of each weight is clipped to this L2 norm.
+        huber: True for a Huber loss of width 1, False for the square, None for the kind's own.
+        double: True if the target network values the action that the online network prefers (van
             Hasselt et al. 2016); not for soft values.
-        n_quantiles: of each action's return (qrdqn).
+        n_quantiles: quantiles of each action's return (qrdqn).
         temperature: divides Q in the policy.
-        exploration: 'boltzmann' draws from the policy, 'egreedy' plays the best or anything.
-        exploration_fraction: share of the run over which epsilon falls linearly (egreedy).
-        exploration_initial_eps: epsilon at the start; a whole rollout has one epsilon.
-        exploration_final_eps: epsilon after that.
+        exploration: 'boltzmann' draws from the policy, 'egreedy' takes the best or any token.
+        exploration_fraction: share of the run in which epsilon falls linearly (egreedy).
+        exploration_initial_eps: epsilon at the start; it is constant in a rollout.
+        exploration_final_eps: epsilon at the end.
         rollout_buffer_class: an EpisodeBuffer.
         rollout_buffer_kwargs: its `reward`, `task` and `c`.
         policy_kwargs: the policy's `prior`, `bf16` and optimiser.
-        **settings: as SB3's OnPolicyAlgorithm: seed, device, verbose, ...
+        **settings: see SB3's OnPolicyAlgorithm: seed, device, verbose, ...
 
     Raises:
         ValueError: a setting out of its range, an unknown kind or exploration, a buffer without a
@@ -130,7 +130,7 @@ class QLearning(OnPolicyAlgorithm):
         self.exploration_final_eps = exploration_final_eps
         self.gamma, self.max_grad_norm = gamma, max_grad_norm
         self._check_settings()
-        own = {"kind": kind, "n_quantiles": n_quantiles, "temperature": temperature}
+        of_policy = {"kind": kind, "n_quantiles": n_quantiles, "temperature": temperature}
         super().__init__(
             policy,  # type: ignore[arg-type]  # SB3 names ActorCriticPolicy, uses its methods
             env,
@@ -140,7 +140,7 @@ class QLearning(OnPolicyAlgorithm):
             max_grad_norm=max_grad_norm,
             rollout_buffer_class=rollout_buffer_class,
             rollout_buffer_kwargs=rollout_buffer_kwargs,
-            policy_kwargs={**(policy_kwargs or {}), **own},
+            policy_kwargs={**(policy_kwargs or {}), **of_policy},
             **{**_UNUSED, **settings},
         )
 
@@ -202,14 +202,14 @@ class QLearning(OnPolicyAlgorithm):
     # -- collecting ------------------------------------------------------------------------------
 
     def collect_rollouts(self, *arguments: Any, **named: Any) -> bool:
-        """As SB3; first, exploration follows the progress of the run."""
+        """Collect a rollout, see SB3, with the epsilon of the run's progress."""
         self._update_current_progress_remaining(self.num_timesteps, self._total_timesteps)
         self.policy.epsilon = self.epsilon
         return super().collect_rollouts(*arguments, **named)
 
     @property
     def epsilon(self) -> float | None:
-        """Share of random tokens at the present progress; None where actions are drawn."""
+        """Present share of random tokens; None for 'boltzmann' exploration."""
         if self.exploration != "egreedy":
             return None
         done = 1.0 - self._current_progress_remaining
@@ -219,7 +219,7 @@ class QLearning(OnPolicyAlgorithm):
         return first + share * (last - first)
 
     def _remember(self) -> None:
-        """Move the finished pieces of the rollout into the memory."""
+        """Store the finished pieces of the rollout in the memory."""
         buffer, score = self.rollout_buffer, self.rollout_buffer.score()
         nothing = np.zeros(score.tokens.shape, np.float32)
         rules = sum((v for name, v in buffer.parts.items() if name != PRIOR), nothing)
@@ -233,9 +233,9 @@ class QLearning(OnPolicyAlgorithm):
         )
 
     def _prior_log_probs(self) -> Array:
-        """Nats (N, steps, vocab) of all tokens under the fixed prior along the new pieces.
+        """Return the fixed prior's log-probabilities (N, steps, vocab) along the new pieces.
 
-        Given cells count as the prior values them: what they cost depends on what stands before.
+        Given cells have theirs too, as it depends on the cells before them.
         """
         reference, score = self.policy.reference, self.rollout_buffer.score()
         if reference is None:
@@ -252,7 +252,7 @@ class QLearning(OnPolicyAlgorithm):
     # -- learning --------------------------------------------------------------------------------
 
     def train(self) -> None:
-        """Replay pieces: `replay_ratio` cells for each cell just collected."""
+        """Update the Q-network on `replay_ratio` replayed cells for each cell just collected."""
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         self._remember()
@@ -270,17 +270,17 @@ class QLearning(OnPolicyAlgorithm):
             self.logger.record("rollout/exploration_rate", self.policy.epsilon)
 
     def _steps_due(self, new: int) -> int:
-        """Gradient steps for `new` cells; none, and none owed, before a minibatch is remembered."""
+        """Return the number of gradient steps for `new` cells; 0 before the memory has a batch."""
         if len(self.memory) < self.batch_pieces:
             return 0
-        each = self.batch_pieces * self.memory.steps
+        batch = self.batch_pieces * self.memory.steps
         self._owed += new * self.replay_ratio
-        steps = int(self._owed // each)
-        self._owed -= steps * each
+        steps = int(self._owed // batch)
+        self._owed -= steps * batch
         return steps
 
     def learn_from(self, pieces: Pieces) -> Tensor:
-        """One gradient step and one step of the target network; returns the loss, a scalar."""
+        """Make a gradient step and move the target network; return the loss, a scalar."""
         policy = self.policy
         loss = self.loss(pieces)
         policy.optimizer.zero_grad()
@@ -291,7 +291,7 @@ class QLearning(OnPolicyAlgorithm):
         return loss.detach()
 
     def loss(self, pieces: Pieces) -> Tensor:
-        """Mean error of the played actions' values, a scalar."""
+        """Return the mean error of the values of the actions taken, a scalar."""
         outputs = self._read(self.policy.net, pieces)
         with torch.no_grad():
             targets = self.targets(pieces, outputs)
@@ -302,11 +302,11 @@ class QLearning(OnPolicyAlgorithm):
         return measure(played, targets)
 
     def targets(self, pieces: Pieces, online: Tensor) -> Tensor:
-        """What the played actions' values are to be, (B, steps, n_quantiles).
+        """Return the targets (B, steps, n_quantiles) for the values of the actions taken.
 
         Args:
             pieces: a minibatch.
-            online: the online network's outputs along them; only `double` looks at these.
+            online: the online network's outputs along them, used only if `double`.
         """
         policy, kind = self.policy, self.kind
         ahead = self._read(policy.target, pieces)
@@ -326,8 +326,8 @@ class QLearning(OnPolicyAlgorithm):
         return read_pieces(net, self.policy.codec, pieces.tokens, pieces.context, bf16)
 
 
-# What SB3's on-policy base class asks for and Q-learning has no use for. With gae_lambda 1 the
-# buffer's returns, which only the metrics read, are those of the pieces.
+# Arguments that SB3's on-policy base class needs and Q-learning does not use. With gae_lambda 1 the
+# buffer's returns, which only the metrics use, are those of the pieces.
 _UNUSED: dict[str, Any] = {
     "gae_lambda": 1.0,
     "ent_coef": 0.0,
@@ -338,12 +338,12 @@ _UNUSED: dict[str, Any] = {
 
 
 def in_writing_order(cells: Array) -> Array:
-    """(B, V, T) as (B, T * V): time by time, voice by voice."""
+    """Return values (B, V, T) of cells as (B, T * V), in writing order."""
     return cells.transpose(0, 2, 1).reshape(len(cells), -1)
 
 
 def bootstrapped(rewards: Tensor, values: Tensor, gamma: float) -> Tensor:
-    """Targets y_t = r_t + gamma V_{t+1}; at a piece's last step r_t alone.
+    """Return the targets y_t = r_t + gamma V_{t+1}, without V at a piece's last step.
 
     Args:
         rewards: (B, steps, ...) of each step.
@@ -356,13 +356,14 @@ def bootstrapped(rewards: Tensor, values: Tensor, gamma: float) -> Tensor:
 
 
 def quantile_huber_loss(quantiles: Tensor, targets: Tensor) -> Tensor:
-    """Quantile regression's Huber loss of width 1, summed over quantiles, a scalar.
+    """Return the Huber loss of width 1 of quantile regression, summed over quantiles, a scalar.
 
-    Dabney et al. (2018), equation 10: the error of each quantile against each target, weighed by
-    `abs(tau_i - 1(error < 0))` at the midpoints tau_i; as sb3-contrib's function of the same name.
+    Dabney et al. (2018), equation 10: the error of each quantile against each target has the
+    weight `abs(tau_i - 1(error < 0))` at the midpoints tau_i, like in sb3-contrib's function of
+    this name.
 
     Args:
-        quantiles: (N, n) predicted.
+        quantiles: (N, n) predicted quantiles.
         targets: (N, m) samples of the target's distribution.
     """
     n = quantiles.shape[1]
@@ -375,12 +376,12 @@ def quantile_huber_loss(quantiles: Tensor, targets: Tensor) -> Tensor:
 
 
 def clip_each(weights: Iterable[torch.nn.Parameter], norm: float) -> None:
-    """Scale down each gradient whose own L2 norm is above `norm`, as RL Tuner does."""
+    """Clip the gradient of each weight to the L2 norm `norm`, as RL Tuner does."""
     for weight in weights:
         torch.nn.utils.clip_grad_norm_(weight, norm)
 
 
 def of_actions(values: Tensor, actions: Tensor) -> Tensor:
-    """Values (B, steps, n) of actions (B, steps) among values (B, steps, vocab, n)."""
+    """Return the values (B, steps, n) of actions (B, steps) in values (B, steps, vocab, n)."""
     index = actions[..., None, None].expand(-1, -1, 1, values.shape[3])
     return values.gather(2, index)[:, :, 0]
