@@ -13,17 +13,16 @@ what to do. Then a panel of pieces that are no music is ranked beside real melod
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from agents.training.exploit import exploits
-from envs.errors import RewardError
-from envs.music.task import Task
-from rewards.checking.check_report import PANEL_TASK, examine
+from agents.settings import commands
 from rewards.spec import parse_term
+
+if TYPE_CHECKING:
+    from envs.music.task import Task
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,8 @@ class CheckConfig:
     @property
     def task(self) -> Task | None:
         """The task that is asked for, None if nothing is said of it."""
+        from rewards.checking.check_report import PANEL_TASK
+
         asked = {name: getattr(self, name) for name in ("key", "meter", "bars", "voices")}
         asked = {name: value for name, value in asked.items() if value}
         return replace(PANEL_TASK, **asked) if asked else None
@@ -59,6 +60,9 @@ class CheckConfig:
 
 def check(config: CheckConfig) -> int:
     """Print the report. Returns the exit status: 1 if something is broken."""
+    from agents.training.exploit import exploits
+    from rewards.checking.check_report import examine
+
     if not config.reward:
         raise ValueError("no reward is named; expected such as my_rewards.py:swing or in_key=2")
     spec = dict(parse_term(word) for word in config.reward)
@@ -69,13 +73,7 @@ def check(config: CheckConfig) -> int:
 
 def main() -> None:
     """Command line."""
-    config = tyro.cli(CheckConfig, prog="python -m agents.check", description=__doc__)
-    try:
-        status = check(config)
-    except (ValueError, TypeError, OSError, RewardError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        status = 2
-    sys.exit(status)
+    commands.run(lambda: check(commands.parse(CheckConfig, "check", __doc__)))
 
 
 if __name__ == "__main__":

@@ -248,7 +248,7 @@ class CompositionVectorEnv(VectorEnv[Observation, Array, Array]):
         """Return a picture of each piece, see `CompositionEnv.render`; None for 'human'."""
         if self.render_mode is None or self.render_mode == "human":
             return None
-        draw = pictures.ansi if self.render_mode == "ansi" else pictures.piano_roll
+        draw = pictures.ansi if self.render_mode == "ansi" else pictures.roll_image
         return tuple(draw(self.score, row) for row in range(self.num_envs))
 
 

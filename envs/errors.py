@@ -28,14 +28,16 @@ LONGEST = 500  # characters of a refusal
 
 
 class RefusedError(ValueError):
-    """A file that cannot be used; the caller adds its name to the message.
+    """A file that cannot be used.
 
     Args:
-        reason: may quote the file: it is cut to LONGEST characters, unprintable ones are removed.
+        reason: may quote the file; it is cut to LONGEST characters, unprintable ones are removed.
+        name: name of the file, put before the reason; '' if it is not known yet.
     """
 
-    def __init__(self, reason: str) -> None:
-        super().__init__("".join(c for c in reason[:LONGEST] if c.isprintable()))
+    def __init__(self, reason: str, name: str = "") -> None:
+        line = "".join(c for c in reason[:LONGEST] if c.isprintable())
+        super().__init__(f"{name!r}: {line}" if name else line)
 
 
 class RewardError(Exception):

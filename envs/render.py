@@ -36,7 +36,7 @@ def ansi(score: Score, row: int = 0) -> str:
     return "\n".join(lines)
 
 
-def piano_roll(score: Score, row: int = 0) -> npt.NDArray[np.uint8]:
+def roll_image(score: Score, row: int = 0) -> npt.NDArray[np.uint8]:
     """Return an RGB image (height, width, 3) of the piece `row`.
 
     Pitch goes up, time to the right; there are lines at beats, bars and octaves.

@@ -45,7 +45,9 @@ def _check_plain(value: Any, depth: int) -> None:
 
 
 def parse_value(text: str) -> Any:
-    """A TOML value if it is one ('0.5', 'true', '"a"'), else the text itself."""
+    """A TOML value if it is one ('0.5', '.5', 'true', '"a"'), else the text itself."""
+    if re.fullmatch(r"[+-]?(\.[0-9]+|[0-9]{1,20}\.)([eE][+-]?[0-9]{1,5})?", text):
+        return float(text)
     try:
         found = parse_toml(f"value = {text}")
     except ValueError:

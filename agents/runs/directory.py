@@ -285,7 +285,7 @@ class Run:
         Args:
             model: at the beginning of a rollout.
             generators: states at that time; the present ones if None.
-            learned: weights of the reward at that time; the present ones if None.
+            learned: weights of the reward at that time, see `rewards.learned.tensors`.
 
         Raises:
             ValueError: weights that are not finite; the old files stay.
@@ -298,9 +298,8 @@ class Run:
                 f"the weights are not finite after {model.num_timesteps:,} steps; what "
                 f"{self.path} held before stays. Try a smaller --learning-rate"
             )
-        learned = learned_by(model) if learned is None else learned
         state = {self.state_file: pack(model, generators, learned)}
-        write_together(state | self._for_others(model, learned))
+        write_together(state | self._for_others(model, learned or {}))
 
     def _for_others(
         self, model: BaseAlgorithm, learned: Mapping[str, Tensor]
@@ -317,7 +316,7 @@ class Run:
         """Path of the state from which a run is resumed."""
         return self.path / "state.zip"
 
-    def restore(self, model: BaseAlgorithm) -> Generators | None:
+    def restore(self, model: BaseAlgorithm, reward: RewardSum | None = None) -> Generators | None:
         """Put the saved state into a model and its reward, and remove what was written after it.
 
         The files of policy and reward are written from the state again if they differ.
@@ -338,12 +337,11 @@ class Run:
             saved = Saved(self.state_file)
             saved.restore(model)
             generators = saved.generators
-            reward = reward_of(model)
             if reward is not None and saved.learned is not None:
                 learning.restore(reward, saved.learned, self.state_file)
             elif reward is not None:  # saved by an earlier version
                 self.restore_reward(reward)
-            files = self._for_others(model, learned_by(model))
+            files = self._for_others(model, {} if reward is None else learning.tensors(reward))
         elif self.policy_file.is_file():
             raise ValueError(
                 f"{self.path} has no state.zip to resume from; start a new run from its policy "
@@ -354,20 +352,6 @@ class Run:
             clear_parts(folder)
         self.cut_metrics(model.num_timesteps)
         return generators
-
-
-def reward_of(model: BaseAlgorithm) -> RewardSum | None:
-    """Return the reward in a model's rollout buffer, None if the environment pays it."""
-    reward: RewardSum | None = getattr(getattr(model, "rollout_buffer", None), "reward", None)
-    return reward
-
-
-def learned_by(model: BaseAlgorithm) -> dict[str, Tensor]:
-    """Return the present weights of a model's reward; {} if it learns nothing."""
-    from rewards.learned import tensors
-
-    reward = reward_of(model)
-    return {} if reward is None else tensors(reward)
 
 
 def _holds(path: Path, data: str | bytes) -> bool:

@@ -33,7 +33,7 @@ PACKAGES = (
 def made_with(prior_file: Path, reward: RewardSum) -> dict[str, Any]:
     """Return versions, commit, and hashes of the prior and of each reward term's source file."""
     sources = {
-        name: {"source": _where(term.fn), "sha256": _source_hash(term.fn)}
+        name: {"source": _where(term.rule), "sha256": _source_hash(term.rule)}
         for name, term in reward.terms.items()
     }
     return {

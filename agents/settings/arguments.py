@@ -11,6 +11,7 @@ from pathlib import Path
 import tyro
 
 from agents.settings.config import TrainConfig, from_mapping, read_preset, read_toml
+from agents.settings.spellings import read_words
 from agents.settings.trust import FIELDS, require_trust
 
 
@@ -55,7 +56,8 @@ def parse_arguments(
     for name in ("preset", "algo"):
         first.add_argument(f"--{name}", default="")
     first.add_argument("--trust", action="store_true")
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    flags = (*TrainConfig.__annotations__, "config", "resume", "preset", "trust")
+    words = read_words(sys.argv[1:] if arguments is None else arguments, flags)
     chosen, rest = first.parse_known_args(words)
     base = _starting_point(chosen)
     given = {word.partition("=")[0].replace("_", "-") for word in rest}

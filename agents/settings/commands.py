@@ -10,6 +10,7 @@ from typing import TypeVar
 import gymnasium.error
 import tyro
 
+from agents.settings.spellings import read_words
 from envs.errors import RewardError
 
 T = TypeVar("T")
@@ -20,7 +21,8 @@ EXPECTED = (ValueError, TypeError, OSError, RewardError, gymnasium.error.Error)
 
 def parse(kind: type[T], command: str, description: str | None) -> T:
     """A dataclass from the command line; `--help` and bad arguments end the program."""
-    return tyro.cli(kind, prog=f"python -m agents.{command}", description=description)
+    words = read_words(sys.argv[1:], kind.__annotations__)
+    return tyro.cli(kind, args=words, prog=f"python -m agents.{command}", description=description)
 
 
 def run(action: Callable[[], int | None]) -> None:

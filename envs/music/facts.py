@@ -148,6 +148,12 @@ class Facts(View):
         return freeze(~(self.onset & np.array(outside)[self.pitch % 12]))
 
     @cached_property
+    def in_key(self) -> Array:
+        """bool: the cell starts a note that belongs to the key, or starts none; `Key.admitted`."""
+        outside = [pc not in self.task.key.admitted for pc in range(12)]
+        return freeze(~(self.onset & np.array(outside)[self.pitch % 12]))
+
+    @cached_property
     def in_chord(self) -> Array:
         """bool: the cell starts a note of the task's chord at that cell, or starts none."""
         tones = self.task.chord_tones[self.cell, self.pitch % 12]

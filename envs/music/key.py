@@ -13,6 +13,7 @@ from envs.music.pitch import ACCIDENTALS, FIFTHS, LETTERS, line_of_fifths_name
 SCALES: dict[str, tuple[int, ...]] = {
     "major": (0, 2, 4, 5, 7, 9, 11),
     "minor": (0, 2, 3, 5, 7, 8, 10),
+    "natural minor": (0, 2, 3, 5, 7, 8, 10),  # like minor, but nothing is raised in it
     "dorian": (0, 2, 3, 5, 7, 9, 10),
     "phrygian": (0, 1, 3, 5, 7, 8, 10),
     "lydian": (0, 2, 4, 6, 7, 9, 11),
@@ -25,10 +26,19 @@ SCALES: dict[str, tuple[int, ...]] = {
     "minor pentatonic": (0, 3, 5, 7, 10),
     "blues": (0, 3, 5, 6, 7, 10),
 }
+RAISED = (9, 11)  # raised sixth and seventh degree of minor: they are not in its scale
 MODE_NAMES = {  # other names of these modes
     "ionian": "major",
-    "aeolian": "minor",
-    "natural minor": "minor",
+    "aeolian": "natural minor",
+    "M": "major",
+    "m": "minor",
+    "maj": "major",
+    "min": "minor",
+    "dor": "dorian",
+    "phr": "phrygian",
+    "lyd": "lydian",
+    "mix": "mixolydian",
+    "loc": "locrian",
     "pentatonic": "major pentatonic",
     "pentatonic major": "major pentatonic",
     "pentatonic minor": "minor pentatonic",
@@ -45,6 +55,7 @@ MODE_FIFTHS = {
 }
 # The mode whose signature is written for one that has no signature.
 WRITTEN_MODE = {
+    "natural minor": "minor",
     "harmonic minor": "minor",
     "melodic minor": "minor",
     "major pentatonic": "major",
@@ -52,12 +63,20 @@ WRITTEN_MODE = {
     "blues": "minor",
 }
 
+# A letter, its signs in any spelling, and the mode after a blank, a hyphen or nothing.
+SIGNS = {"#": "#", "♯": "#", "b": "b", "♭": "b", "sharp": "#", "flat": "b"}
+_SIGN = re.compile("[#♯b♭]|sharp|flat", re.IGNORECASE)
+_NAME = re.compile(r"([A-Ga-g]?)((?:[#♯b♭]|[ -]?(?i:sharp|flat))*)[ -]*(.*)", re.DOTALL)
+GERMAN = " Names are English: B is the German H, Bb the German B; major is Dur, minor Moll."
+
 
 @dataclass(frozen=True)
 class Key:
     """A tonic and a mode: `Key.parse('F# dorian')`.
 
     A scale without a name is written as its semitones above the tonic: `Key.parse('C 0,2,3,7,8')`.
+    In 'minor' the sixth and seventh degrees may be raised, in 'natural minor', also called
+    'aeolian', they may not; their scales and signatures are equal.
     """
 
     tonic: str
@@ -65,7 +84,7 @@ class Key:
 
     @staticmethod
     def parse(text: str | Key) -> Key:
-        """Read a key such as 'C', 'A minor', 'F# dorian', 'D blues' or 'C 0,2,3,7,8'.
+        """Read a key such as 'C', 'A minor', 'Am', 'F# dorian', 'D blues' or 'C 0,2,3,7,8'.
 
         Raises:
             ValueError: unknown tonic or mode, or a scale with numbers outside 0..11.
@@ -75,18 +94,20 @@ class Key:
             return text
         if not isinstance(text, str):
             raise TypeError(f"key {quoted(text)}: expected words such as 'C major'")
-        tonic, _, mode = text.strip().partition(" ")
-        mode = mode.strip().lower() or "major"
-        tonic = tonic[:1].upper() + tonic[1:]
-        if tonic[:1] not in LETTERS or tonic[1:] not in ("", "#", "b"):
+        letter, sign, word = _NAME.fullmatch(text.strip()).groups()  # type: ignore[union-attr]
+        tonic = letter.upper() + "".join(SIGNS[each.lower()] for each in _SIGN.findall(sign))
+        if not letter or tonic[1:] not in ("", "#", "b"):
             raise ValueError(
-                f"key {quoted(text)}: {quoted(tonic)} is no tonic; expected such as 'C' or 'F#'"
+                f"key {quoted(text)}: {quoted(text.split(' ')[0])} is no tonic; expected such as "
+                f"'C' or 'F#'.{GERMAN if text.strip()[:1] in ('h', 'H') else ''}"
             )
+        mode = MODE_NAMES.get(word) or " ".join(word.lower().split()) or "major"
         mode = MODE_NAMES.get(mode, mode)
         if mode[:1].isdecimal():
             return Key(tonic, _read_scale(text, mode))
         if mode not in SCALES:
-            near = did_you_mean(mode, [*SCALES, *MODE_NAMES])
+            names = [*SCALES, *(name for name in MODE_NAMES if len(name) > 3)]
+            near = GERMAN if mode in ("dur", "moll") else did_you_mean(mode, names)
             known = f"{near} Known: {', '.join(SCALES)}, or semitones such as 0,2,3,7,8"
             raise ValueError(f"key {quoted(text)}: unknown mode {quoted(mode)}.{known}")
         return Key(tonic, mode)
@@ -110,6 +131,12 @@ class Key:
     def pitch_classes(self) -> frozenset[int]:
         """Pitch classes of the scale."""
         return frozenset((self.pitch_class + step) % 12 for step in self.steps)
+
+    @cached_property
+    def admitted(self) -> frozenset[int]:
+        """Pitch classes that belong to the key: its scale, and in minor the raised degrees."""
+        raised = RAISED if self.mode == "minor" else ()
+        return self.pitch_classes | {(self.pitch_class + step) % 12 for step in raised}
 
     @cached_property
     def written_mode(self) -> str:

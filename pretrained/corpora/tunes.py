@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from envs.music.codec import FIRST_PITCH, HOLD, REST, Codec
 from envs.music.key import SCALES
-from envs.notation.reading.times import MAX_CELLS
 from pretrained.corpora.abc_text import TuneError, clean_tune, fields, read_meter
 
 CENTRE_MIDI = 66
 MAX_OFF_GRID, MAX_LOST, MAX_WRONG_BARS, MAX_OUT_OF_KEY = 0.15, 0.10, 0.20, 0.20
 MIN_NOTES = 8
 MAX_TEXT = 20_000  # characters of a tune; those of the corpus have 2,500 at most
+MAX_CELLS = 20_000  # of a tune
 # Pitch class of each mode's tonic in the key without sharps and flats.
 MODE_TONIC = {
     "major": 0,

@@ -23,18 +23,24 @@ KOSTKA_PAYNE = "Kostka and Payne, Tonal Harmony, ch. 5, the melodic line"
 
 @rule(
     source="Krumhansl and Kessler (1982), Tracing the dynamic changes in perceived tonal "
-    "organization: tones of the scale fit a key best",
+    "organization: tones of the scale fit a key best; Kostka and Payne, Tonal Harmony, ch. 1: "
+    "minor melodies raise the sixth and seventh degree",
     says="{note} is not in {key}",
 )
 def in_key(score: Score) -> Array:
-    """Notes belong to the scale of the key.
+    """Notes belong to the scale of the key; in minor the sixth and seventh may be raised.
+
+    'natural minor', 'aeolian' and all other modes keep to their scale.
 
     >>> from rewards.remarks import explain
     >>> explain(in_key, "C4 E4 G4 B4")
     >>> explain(in_key, "C4 Bb4 G4 C5")
     bar 1, beat 2: Bb4 is not in C major
+    >>> explain(in_key, "E4 F#4 G#4 A4", key="A minor")
+    >>> explain(in_key, "E4 F#4 G4 A4", key="A natural minor")
+    bar 1, beat 2: F#4 is not in A natural minor
     """
-    return (~score.in_scale).astype(np.float32)
+    return (~score.in_key).astype(np.float32)
 
 
 # -- leaps -----------------------------------------------------------------------------------------
@@ -246,6 +252,7 @@ def leading_note(score: Score) -> Array:
 @rule(
     source=f"{FUX}: each cantus firmus ends on the final of its mode",
     says="the line ends on {note}, not on the tonic of {key}",
+    verdict=True,
 )
 def final_tonic(score: Score) -> Array:
     """The last note is the tonic, in any octave; the violation is at the last cell.

@@ -15,7 +15,6 @@ from envs.music.codec import FIRST_PITCH, HOLD, REST
 from envs.music.score import Score
 from envs.music.tape import Array
 from rewards.rule import term
-from rewards.rules.melody import in_key
 
 SOURCE = "Jaques et al. (2017), RL Tuner"
 WINDOW = 8  # tokens of a motif
@@ -33,15 +32,15 @@ def _is_tonic(score: Score) -> Array:
     return score.onset & (score.pitch == score.task.tonic_pitch)
 
 
-@term(source=SOURCE, says="{note} is not in {key}")
+@term(source=SOURCE, says="{note} is not in {key}", twin="in_key")
 def key(score: Score) -> Array:
-    """1 where a note is outside the key.
+    """1 where a note is outside the key's scale: in minor also where it is raised.
 
     >>> from rewards.remarks import paid
     >>> paid(key, "C4 F#4 G4 C4")
     bar 1, beat 2: F#4 +1
     """
-    return in_key(score)
+    return (~score.in_scale).astype(np.float32)
 
 
 @term(source=SOURCE)

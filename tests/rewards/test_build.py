@@ -14,6 +14,7 @@ from envs.plugins import resolve
 from rewards.build import build, pack_names, read_pack
 from rewards.functions import cellwise, per_piece
 from rewards.likelihood import Likelihood
+from rewards.objective import Objective
 from rewards.sum import RewardSum, total
 from rewards.term import Term
 from tests.helpers import random_pieces, step_through
@@ -77,9 +78,10 @@ def test_c_divides_every_term_but_the_prior(tiny_prior):
     reward, score = RewardSum([*build("rl_tuner").terms.values(), likely]), random_pieces(Task(), 9)
     parts = reward.breakdown(score)
     expected = parts["prior"] + (reward(score) - parts["prior"]) / 0.3
-    np.testing.assert_allclose(total(parts, 0.3), expected, rtol=1e-4, atol=1e-3)
-    np.testing.assert_allclose(reward.divided(0.3)(score), expected, rtol=1e-4, atol=1e-3)
-    np.testing.assert_array_equal(reward.divided(1.0)(score), total(parts, 1.0))
+    objective = Objective(reward, c=0.3)
+    np.testing.assert_allclose(objective.total(parts), expected, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(objective.scaled(score), expected, rtol=1e-4, atol=1e-3)
+    np.testing.assert_array_equal(objective.with_c(1.0).scaled(score), total(parts))
 
 
 def test_a_term_beside_its_pack_takes_its_place():

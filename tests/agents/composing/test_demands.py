@@ -19,7 +19,7 @@ from envs.composition import primed
 from envs.music.codec import Codec
 from envs.music.score import Score
 from envs.music.task import Task
-from envs.notation.reading.readers import read_notes
+from envs.notation.reading.readers import read_piece
 from pretrained.networks.network_prior import RecurrentPrior
 from rewards.build import build
 from rewards.functions import per_piece
@@ -134,7 +134,7 @@ def test_a_run_with_a_mask_keeps_demands_too(tiny_checkpoint, tmp_path):
     out = tmp_path / "out"
     compose.compose(ComposeConfig(str(run.path), out=out, n=3, must=("final_tonic",), candidates=2))
     for number in (1, 2, 3):
-        notes = read_notes(out / f"melody-{number:02d}.mid")
+        notes = read_piece(out / f"melody-{number:02d}.mid", grid=4).notes
         assert notes[-1].pitch % 12 == 0
         assert {note.pitch % 12 for note in notes} <= {0, 2, 4, 5, 7, 9, 11}
 

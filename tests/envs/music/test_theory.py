@@ -3,7 +3,7 @@ import pytest
 from music21.scale import Direction
 
 from envs.errors import did_you_mean
-from envs.music.key import MODE_FIFTHS, Key
+from envs.music.key import MODE_FIFTHS, SCALES, Key
 from envs.music.meter import Meter
 from envs.music.pitch import interval_name, parse_pitch, parse_range
 
@@ -53,7 +53,50 @@ def test_scales_without_halftones_and_scales_of_ones_own():
     own = Key.parse("G 0,1,4,5,7,8,10")  # Freygish
     assert own.pitch_classes == {7, 8, 11, 0, 2, 3, 5}
     assert Key.parse(str(own)) == own
-    assert Key.parse("A aeolian") == Key.parse("A natural minor") == Key.parse("a minor")
+
+
+@pytest.mark.parametrize("tonic", TONICS)
+def test_only_plain_minor_admits_raised_degrees(tonic):
+    minor = Key.parse(f"{tonic} minor")
+    strict, melodic = Key.parse(f"{tonic} aeolian"), Key.parse(f"{tonic} melodic minor")
+    assert strict == Key.parse(f"{tonic} natural minor") != minor
+    for fact in ("steps", "pitch_class", "pitch_classes", "fifths", "home", "written_mode"):
+        assert getattr(strict, fact) == getattr(minor, fact), fact
+    assert [strict.spell(pitch) for pitch in range(60, 72)] == [
+        minor.spell(pitch) for pitch in range(60, 72)
+    ]
+    assert minor.admitted == melodic.pitch_classes > minor.pitch_classes
+    for mode in SCALES.keys() - {"minor"}:
+        key = Key.parse(f"{tonic} {mode}")
+        assert key.admitted == key.pitch_classes
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Am", "A minor"),
+        ("F#m", "F# minor"),
+        ("Gmaj", "G major"),
+        ("Cmin", "C minor"),
+        ("CM", "C major"),
+        ("Bb", "Bb major"),
+        ("bb", "Bb major"),
+        ("b", "B major"),
+        ("Bbm", "Bb minor"),
+        ("Ebmaj", "Eb major"),
+        ("F♯ minor", "F# minor"),
+        ("B♭", "Bb major"),
+        ("E-flat Major", "Eb major"),
+        ("c sharp minor", "C# minor"),
+        ("Ddor", "D dorian"),
+        ("F#dorian", "F# dorian"),
+        ("A-minor", "A minor"),
+        ("A\u00a0 minor", "A minor"),
+        ("B blues", "B blues"),
+    ],
+)
+def test_keys_are_read_as_people_write_them(text, expected):
+    assert str(Key.parse(text)) == expected
 
 
 @pytest.mark.parametrize("scale", ["1,3,5", "0,3,3", "0,12", "0,5,2", "0", "0,x"])
@@ -117,6 +160,10 @@ def test_metre_lengths(meter, bar, beat):
     ("call", "message"),
     [
         (lambda: Key.parse("H major"), "no tonic"),
+        (lambda: Key.parse("h"), "no tonic.*German"),
+        (lambda: Key.parse("c-moll"), "unknown mode.*German"),
+        (lambda: Key.parse("Bbb"), "no tonic"),
+        (lambda: Key.parse("Gm7"), "unknown mode"),
         (lambda: Key.parse("C majr"), "Did you mean 'major'"),
         (lambda: Meter.parse("4"), "expected beats/unit"),
         (lambda: Meter.parse("4/5"), "expected beats/unit"),

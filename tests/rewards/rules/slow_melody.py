@@ -9,7 +9,7 @@ import math
 from collections import Counter
 from itertools import groupby, pairwise
 
-from music21 import interval, pitch
+from music21 import interval, pitch, scale
 
 END = "end"
 
@@ -25,6 +25,21 @@ def beyond(value, least, most, top):
 def merged(p):
     """Notes struck again left out: (number of the first stroke, pitch)."""
     return [next(run) for _, run in groupby(enumerate(p), key=lambda note: note[1])]
+
+
+@functools.cache
+def pitch_classes_of(key):
+    """Of plain minor both ways of its melodic scale, else of the one scale, by music21."""
+    kinds = {"major": scale.MajorScale, "natural minor": scale.MinorScale}
+    kinds |= {"minor": scale.MelodicMinorScale, "dorian": scale.DorianScale}
+    theirs = kinds[key.mode](key.tonic.replace("b", "-"))
+    ways = (scale.Direction.ASCENDING, scale.Direction.DESCENDING)
+    pitches = [theirs.getPitches("C4", "C6", direction=way) for way in ways]
+    return {each.pitchClass for found in pitches for each in found}
+
+
+def slow_in_key(p, key, **_):
+    return {i: 1 for i, each in enumerate(p) if each % 12 not in pitch_classes_of(key)}
 
 
 def slow_leap_size(p, **_):
@@ -116,6 +131,7 @@ def slow_contour_arch(p, **_):
 
 
 SLOW = {
+    "in_key": slow_in_key,
     "leap_size": slow_leap_size,
     "dissonant_leap": slow_dissonant_leap,
     "two_leaps": slow_two_leaps,

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from envs.music.key import Key
+from envs.music.piece import notes_of
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.text import score_from_text
-from envs.notation.writing.symbols import notes_of
 from rewards.build import build
 from rewards.remarks import describe, remarks
 from rewards.rule import REGISTRY, rule
@@ -218,6 +218,7 @@ TASKS = {
     "narrow": Task(bars=3, low="B3", high="D5", key="A minor", meter="3/4"),
     "four notes": Task(bars=2, low="C4", high="Eb4", key="Db major"),
     "two voices": Task(bars=2, low="E3", high="A4", key="F# dorian", meter="6/8", voices=2),
+    "strict": Task(bars=1, low="C4", high="C5", key="D aeolian"),
 }
 
 

@@ -1,0 +1,138 @@
+"""Words of a command line as people type and paste them, turned into those that the verbs read.
+
+Curly quotes, long dashes, musical signs and blanks of a web page are replaced, and flags of
+Stable-Baselines3 and its zoo are renamed where ours mean the same, else answered.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+
+from envs.errors import quoted
+
+CLOSING = {"“": "”", "”": "”", "„": "“”", "«": "»", "‘": "’", "‚": "‘’"}  # of each opening quote
+INVISIBLE = "\u00ad\u200b\u200e\u200f\u2060\ufeff"
+BLANKS = "\u00a0\u2007\u2009\u202f"
+SIGNS = str.maketrans(
+    {"♯": "#", "♭": "b", "\u2011": "-", "\u2212": "-"}
+    | dict.fromkeys(INVISIBLE, "")
+    | dict.fromkeys(BLANKS, " ")
+)
+PATHS = ("--out", "--runs", "--name", "--config", "--resume", "--soundfont", "--prior", "--start")
+SAME = {
+    "--lr": "--learning-rate",
+    "--total-timesteps": "--n-timesteps",
+    "--timesteps": "--n-timesteps",
+    "--num-threads": "--threads",
+    "--log-folder": "--runs",
+    "-f": "--runs",
+}
+_POLICY = "the policy is the pretrained network; --prior or --start names its checkpoint"
+_REPLAY = "here --replay-ratio, the number of cells replayed for each new one"
+_SEARCH = "here python -m agents.tune --trials N"
+_LOG = "here --tensorboard, which logs into the run directory"
+_FLAGS = "each setting is a flag of its own, such as --learning-rate 3e-4; see --help"
+ANSWERS = {
+    "--ent-coef": "here --entropy, the weight of the policy's entropy, in nats, beside the reward",
+    "--n-steps": "a rollout is one piece of each environment; --n-envs says how many, and "
+    "--task bars=N how long",
+    "--target-kl": "here --kl-budget, the KL to the prior in nats per token that is held",
+    "--policy": _POLICY,
+    "--policy-kwargs": _POLICY,
+    "--net-arch": _POLICY,
+    "--learning-starts": _REPLAY,
+    "--train-freq": _REPLAY,
+    "--gradient-steps": _REPLAY,
+    "--target-update-interval": "here --tau, the share of the network that moves at each update",
+    "--vec-env": "all pieces are written at once in one process; --n-envs says how many",
+    "--n-eval-envs": "here --eval-episodes, the number of pieces of an evaluation",
+    "--env-kwargs": "here --task, such as --task bars=8 meter=3/4",
+    "--hyperparams": _FLAGS,
+    "-params": _FLAGS,
+    "--conf-file": "here --config FILE, settings in TOML",
+    "-conf": "here --config FILE, settings in TOML",
+    "--trained-agent": "here --resume RUN to go on, or --start RUN to begin from its policy",
+    "-i": "here --resume RUN to go on, or --start RUN to begin from its policy",
+    "--optimize": _SEARCH,
+    "-optimize": _SEARCH,
+    "--n-trials": _SEARCH,
+    "--tensorboard-log": _LOG,
+    "-tb": _LOG,
+    "--track": _LOG,
+    "--log-interval": "each update is a row of metrics.csv in the run directory",
+    "--verbose": "here --progress or --no-progress",
+    "--uuid": "runs are numbered; --name gives a name of your own",
+    "--deterministic": "here --temperature, such as 0.1 for melodies that are likely",
+    "--seed": "here --seeds, the number of seeds, which are 0, 1, 2 and so on",
+}
+
+
+def read_words(words: Iterable[str], flags: Iterable[str]) -> list[str]:
+    """Return the words of a command line as a verb with these flags reads them.
+
+    A word that names an existing file, and the value of a flag that takes a path, stay as they are
+    but for quotes around them.
+
+    Raises:
+        ValueError: a quote that is not closed, or another library's flag; the message names ours.
+    """
+    own = {f"--{name.replace('_', '-')}" for name in flags}
+    found: list[str] = []
+    for word in _without_quotes(list(words)):
+        if (found and found[-1] in PATHS) or os.path.exists(word):
+            found.append(word)
+        else:
+            found += [_own_flag(each, own) for each in _parted(_plain(word))]
+    return found
+
+
+def _without_quotes(words: Sequence[str]) -> list[str]:
+    """Remove curly quotes; a shell parts the words between them, so they are joined again."""
+    found: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        opening = re.search(rf"(?:^|=)([{''.join(CLOSING)}])", word)
+        if opening is None:
+            found.append(word)
+            continue
+        at, closing = opening.start(1), CLOSING[opening[1]]
+        inside = [word[at + 1 :]]
+        while not inside[-1].endswith(tuple(closing)):
+            following = next(rest, None)
+            if following is None:
+                raise ValueError(f"{quoted(word)}: its quote {opening[1]} is not closed")
+            inside.append(following)
+        found.append(word[:at] + " ".join(inside)[:-1])
+    return found
+
+
+def _plain(word: str) -> str:
+    """Replace signs, blanks and dashes by those of a keyboard; dashes only where one is meant."""
+    word = word.translate(SIGNS)
+    flag = re.match(r"[-–—]*[–—][-–—]*(?=[A-Za-z])", word)
+    if flag:
+        word = ("-" if re.match(r"\w\b(?!-)", word[flag.end() :]) else "--") + word[flag.end() :]
+    word = re.sub(r"(^|[=,|\[ ])[–—](?=\.?\d)", r"\1-", word)  # a minus
+    return re.sub(r"([A-Ga-g]?[#b]?\d)\s*[–—]\s*(?=[A-Ga-g]?[#b]?-?\d)", r"\1-", word)  # a range
+
+
+def _parted(word: str) -> list[str]:
+    """Part a flag and its value where the blank between them was no blank to the shell."""
+    return word.split(" ", 1) if re.match(r"--?[\w-]+ ", word) else [word]
+
+
+def _own_flag(word: str, own: set[str]) -> str:
+    """Return the word with our flag in place of another library's that means the same."""
+    flag, equals, value = word.partition("=")
+    name = flag.replace("_", "-") if flag.startswith("-") else ""
+    if name in own or name not in (SAME.keys() | ANSWERS.keys()):
+        return word
+    if SAME.get(name) in own:
+        return SAME[name] + equals + value
+    if name in ANSWERS:
+        named = set(re.findall(r"--[a-z][a-z-]+", ANSWERS[name]))
+        if not named or named & own or "python -m" in ANSWERS[name]:
+            raise ValueError(f"{flag}: {ANSWERS[name]}")
+    return word
