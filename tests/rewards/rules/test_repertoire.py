@@ -151,7 +151,7 @@ def test_every_rule_marks_these_cells_and_no_others(name):
 
 
 def cases(test):
-    """What a test is parametrized by."""
+    """Return the parameters of a test."""
     (mark,) = [mark for mark in test.pytestmark if mark.name == "parametrize"]
     return mark.args[1]
 
