@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import gymnasium
@@ -53,8 +53,12 @@ def spaces(task: Task) -> tuple[gymnasium.spaces.Dict, gymnasium.spaces.Discrete
     return gymnasium.spaces.Dict(observation), gymnasium.spaces.Discrete(vocab)
 
 
-def make_task(arguments: Mapping[str, Any]) -> Task:
+def make_task(arguments: Mapping[str, Any], base: Task | None = None) -> Task:
     """Return a task made from an environment's keyword arguments.
+
+    Args:
+        arguments: fields of Task by name.
+        base: other fields are taken from it; the defaults if None.
 
     Raises:
         TypeError: an unknown argument.
@@ -67,7 +71,7 @@ def make_task(arguments: Mapping[str, Any]) -> Task:
                 f"unknown environment argument {name!r}.{did_you_mean(name, every)} "
                 f"Known: {', '.join(every)}"
             )
-    return Task(**arguments)
+    return Task(**arguments) if base is None else replace(base, **arguments)
 
 
 def primed(page: Score, primer: npt.ArrayLike) -> Score:

@@ -42,7 +42,7 @@ def parse_term(text: str) -> tuple[str, Any]:
     return name, {"weight": value} | dict(parse_assignment(param) for param in params)
 
 
-def _as_text(name: str, value: Any) -> str:
+def as_text(name: str, value: Any) -> str:
     """'name=value' of a TOML table's entry, the other way round."""
 
     def plain(item: Any) -> str:

@@ -13,6 +13,7 @@ from stable_baselines3.common.utils import polyak_update
 from torch import Tensor
 from torch.nn import functional
 
+from agents.algorithms.catalogue import EXPLORATIONS
 from agents.algorithms.q_losses import (
     bootstrapped,
     clip_each,
@@ -23,7 +24,6 @@ from agents.algorithms.q_losses import (
 from agents.algorithms.q_policy import QPolicy, find_kind, read_pieces, state_values
 from agents.algorithms.replay import PieceMemory, Pieces
 from agents.learning.rollout import EpisodeBuffer
-from agents.settings.config import EXPLORATIONS
 from envs.errors import did_you_mean
 from envs.music.tape import Array
 from envs.music.task import CONTEXT
@@ -72,9 +72,6 @@ class QLearning(OnPolicyAlgorithm):
         replay_ratio: cells replayed for each new one.
         tau: target <- target + tau (online - target) after each gradient step.
         max_grad_norm: the gradient of each weight is clipped to this L2 norm.
-        huber: True for a Huber loss of width 1, False for the square, None for the kind's own.
-        double: True if the target network values the action that the online network prefers (van
-            Hasselt et al. 2016); not for soft values.
         n_quantiles: quantiles of each action's return (qrdqn).
         temperature: divides Q in the policy.
         exploration: 'boltzmann' draws from the policy, 'egreedy' takes the best or any token.
@@ -108,8 +105,6 @@ class QLearning(OnPolicyAlgorithm):
         replay_ratio: float = 6.4,
         tau: float = 0.01,
         max_grad_norm: float = 5.0,
-        huber: bool | None = None,
-        double: bool = False,
         n_quantiles: int = 25,
         temperature: float = 1.0,
         exploration: str = "boltzmann",
@@ -122,13 +117,8 @@ class QLearning(OnPolicyAlgorithm):
         **settings: Any,
     ) -> None:
         self.kind = find_kind(kind)
-        if double and self.kind.soft:
-            raise ValueError(f"double: {kind} has no best action to choose; expected double=False")
-        if huber is False and self.kind.quantiles:
-            raise ValueError(f"huber=False: the loss of {kind} is a Huber loss; leave huber out")
         self.buffer_size, self.batch_size, self.replay_ratio = buffer_size, batch_size, replay_ratio
-        self.tau, self.double = tau, double
-        self.huber = self.kind.huber if huber is None else huber
+        self.tau = tau
         self.exploration = exploration
         self.exploration_fraction = exploration_fraction
         self.exploration_initial_eps = exploration_initial_eps
@@ -295,25 +285,19 @@ class QLearning(OnPolicyAlgorithm):
         """Return the mean error of the values of the actions taken, a scalar."""
         outputs = self._read(self.policy.net, pieces)
         with torch.no_grad():
-            targets = self.targets(pieces, outputs)
+            targets = self.targets(pieces)
         played = of_actions(self.policy.quantiles(outputs), pieces.actions)
         if self.kind.quantiles:
             return quantile_huber_loss(played.flatten(0, 1), targets.flatten(0, 1))
-        measure = functional.smooth_l1_loss if self.huber else functional.mse_loss
+        measure = functional.smooth_l1_loss if self.kind.huber else functional.mse_loss
         return measure(played, targets)
 
-    def targets(self, pieces: Pieces, online: Tensor) -> Tensor:
-        """Return the targets (B, steps, n_quantiles) for the values of the actions taken.
-
-        Args:
-            pieces: a minibatch.
-            online: the online network's outputs along them, used only if `double`.
-        """
+    def targets(self, pieces: Pieces) -> Tensor:
+        """Return the targets (B, steps, n_quantiles) for the values of the actions taken."""
         policy, kind = self.policy, self.kind
         ahead = self._read(policy.target, pieces)
-        if self.double or kind.quantiles:
-            q = policy.mean(online if self.double else ahead)
-            best = q.masked_fill(~pieces.masks, ILLEGAL).argmax(dim=-1)
+        if kind.quantiles:
+            best = policy.mean(ahead).masked_fill(~pieces.masks, ILLEGAL).argmax(dim=-1)
             values = of_actions(policy.quantiles(ahead), best)
         else:
             values = state_values(kind, ahead, pieces.masks, pieces.log_p)[..., None]

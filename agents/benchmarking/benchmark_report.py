@@ -19,6 +19,7 @@ from agents.benchmarking.results import (
     stat,
     write_csv,
 )
+from agents.settings.tasks import as_words
 from agents.training.kl import TOLERANCE
 from envs.durable_files import write_atomic
 from envs.music.task import Task
@@ -261,7 +262,7 @@ def introduction(results: Results) -> str:
     seeds = " to ".join(str(number) for number in sorted({*cells[:1], *cells[-1:]})) or "no"
     moving = f" moving to {s.last_entropy:g}" if s.last_entropy != s.entropy else ""
     machines = "\n".join(f"- machine: {line}" for line in sorted(results.machines))
-    task = " ".join(s.task) or "as it is"
+    task = " ".join(as_words(s.task, s.env)) or "as it is"
     return f"""- environment: {s.env}, task: {task}; prior: {s.prior}
 - reward: {" ".join(s.reward)}
 - objective: reward / c + entropy, c {s.c:g}, weight of the entropy {s.entropy:g}{moving}
@@ -312,7 +313,6 @@ def write(
         left_out: methods that could not be run, each with the reason.
     """
     from agents.benchmarking import figures
-    from agents.learning.vec_env import make_task
 
     results = read(out, order)
     write_csv(out, results)
@@ -323,7 +323,7 @@ def write(
         parts.append("\n".join(f"- {m}, seed {s}: {text}" for (m, s), text in failed.items()))
     if results.rows:
         figures.draw(results, out)
-        beside = make_task(results.settings) == Task()
+        beside = results.settings.task == Task()
         starred = "Above, in italics: Jaques et al. (2017), table 1. Bold: the whole interval is "
         starred += "better than all four of them. Per cent, but for autocorrelations."
         parts += [

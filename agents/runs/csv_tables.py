@@ -12,7 +12,7 @@ MOST_BYTES = 2**28  # half a million rows
 
 
 def logged(value: float) -> float:
-    """Return a number rounded like in a table, so that a resumed run computes with equal numbers."""
+    """Return a number rounded like in a table, so that resumed runs compute with equal numbers."""
     return float(_digits(value))
 
 

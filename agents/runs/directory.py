@@ -124,7 +124,11 @@ class Run:
     @property
     def config(self) -> TrainConfig:
         """The settings of the run."""
-        return read_toml(self.config_file)
+        return self.read_config()
+
+    def read_config(self, trust: bool = False) -> TrainConfig:
+        """Return the settings of the run; for `trust` see `agents.settings.config.from_mapping`."""
+        return read_toml(self.config_file, trust)
 
     @property
     def policy_file(self) -> Path:

@@ -1,7 +1,7 @@
 """Tiny policies, agents and runs for the agents' tests."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from stable_baselines3.common.utils import obs_as_tensor
 from agents.learning.policy import PriorPolicy
 from agents.learning.vec_env import CompositionVecEnv
 from agents.runs.directory import Run
+from agents.settings.algorithm import find_algorithm
 from agents.settings.config import TrainConfig
 from agents.training import job as training
 from envs.composition import CompositionVectorEnv
@@ -82,6 +83,12 @@ def weights(model):
     return {name: value.clone() for name, value in model.policy.state_dict().items()}
 
 
+def settings_of(algo, **settings):
+    """Those of the settings that an algorithm has."""
+    known = {field.name for field in fields(find_algorithm(algo).settings)}
+    return {name: value for name, value in settings.items() if name in known}
+
+
 def tiny(checkpoint_file, runs, **changes):
     """Return the settings of a run that takes a second."""
     base = TrainConfig(
@@ -91,8 +98,7 @@ def tiny(checkpoint_file, runs, **changes):
         runs=Path(runs),
         name="tiny",
         n_envs=8,
-        batch_size=128,
-        n_epochs=2,
+        settings={"batch_size": 128, "n_epochs": 2},
         learning_rate=5e-3,
         threads=1,
         device="cpu",
@@ -101,7 +107,7 @@ def tiny(checkpoint_file, runs, **changes):
         judge=False,  # counted from music21's corpus at first use
         progress=False,
     )
-    return replace(base, **changes)
+    return base.changed(**changes)
 
 
 def trained(config, resume=None):

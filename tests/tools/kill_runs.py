@@ -118,7 +118,7 @@ class Trial:
         self.start = start
         often = {"save_freq": 2 * UPDATE, "eval_freq": 3 * UPDATE, "eval_episodes": 20}
         base = tiny(prior, folder, name="alone", n_timesteps=updates * UPDATE, **often)
-        self.config = for_budget(replace(base, **KINDS[kind]))
+        self.config = for_budget(base.changed(**KINDS[kind]))
         began = time.monotonic()
         if start.wait(start(self.config)) != 0:
             raise RuntimeError(f"{kind}: the run that was left alone did not end")
