@@ -10,10 +10,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from agents.algorithms.q_policy import KINDS
 from agents.benchmarking.results import write_arrays
@@ -27,13 +25,13 @@ from agents.settings.config import TrainConfig, for_budget, from_mapping
 from envs.durable_files import write_atomic
 from envs.errors import did_you_mean
 from envs.music.score import Score
+from envs.music.tape import Array
 from pretrained.checkpoint import load
 from pretrained.networks.network_prior import RecurrentPrior
 from rewards.build import build
 from rewards.objective import PRIOR, Objective
 from rewards.sum import RewardSum
 
-Array = npt.NDArray[Any]
 BUDGETS = (0.05, 0.1, 0.2)  # nats per token
 HELD_TO_BUDGETS = ("ppo", "rloo", "best-of-n")
 WIDTH, STARTS = 256, 8  # of a beam; beams in a cell

@@ -8,7 +8,7 @@ import pytest
 import torch
 from sb3_contrib.common.utils import quantile_huber_loss as theirs
 
-from agents.algorithms.q_learning import bootstrapped, clip_each, quantile_huber_loss
+from agents.algorithms.q_losses import bootstrapped, clip_each, quantile_huber_loss
 from agents.algorithms.q_policy import KINDS
 from agents.learning.rollout import buffer_of
 from envs.music.task import Task
