@@ -65,7 +65,7 @@ def evaluate(config: EvaluateConfig) -> None:
     commands.tell_changes(run.changed(locate(settings.prior), reward))
     mask = read_masks(settings.mask, reward) if settings.mask else None
     columns = compare(agent, prior, task, config.n, config.seed, config.temperature, mask, reward)
-    print(table(columns, config.n, task))
+    print(table(columns, config.n, task, reward))
     facts: dict[str, Any] = {"pieces": config.n, "seed": config.seed}
     facts |= {"temperature": config.temperature, "task": dict(settings.task_arguments)}
     write_atomic(run.path / "evaluation.json", as_json(facts, columns))

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 RETURN = "mean return, this reward"
 KL = "mean KL to the prior (nats)"
+PAID = "mean return, "  # and the name of a term
+LIKELY = "mean log p per token (nats)"
+DISTINCT = "distinct pieces"
 
 
 def column(
@@ -28,26 +31,30 @@ def column(
 ) -> dict[str, float]:
     """One column of the table: statistics, mean log p under `prior`, distinct pieces.
 
-    With a reward also what it pays on average and how often its rules are broken; and, where there
-    are real tunes to compare with, how like them the pieces are (`rewards.measures.likeness`). With
+    With a reward also what it and each of its terms pay for a piece on average, and how often its
+    rules are broken; and, where there are real tunes to compare with, how like them the pieces are (`rewards.measures.likeness`). With
     the `writer` the pieces were drawn from (at temperature 1, behind its mask) also its KL to the
     prior: the mean of log pi - log p over the cells that are not given.
     """
     from envs.music.task import Task
     from rewards.measures.likeness import likeness, mean_violations
     from rewards.measures.statistics import distinct, table_rows
+    from rewards.sum import total
 
     rows, likely = table_rows(score), prior.log_prob(score)
-    rows["mean log p per token (nats)"] = float(likely.mean())
+    rows[LIKELY] = float(likely.mean())
     if writer is not None:
         nats = log_policy(writer, score, mask) - likely
         rows[KL] = float(nats[:, score.task.free].mean())
     if reward is not None:
-        rows[RETURN] = float(reward(score).sum(axis=(1, 2)).mean())
+        parts = reward.breakdown(score)
+        rows[RETURN] = float(total(parts).sum(axis=(1, 2)).mean())
+        for name, paid in parts.items():
+            rows[PAID + name] = float(paid.sum(axis=(1, 2)).mean())
         if score.task != Task():  # the paper's table is left as it is
             rows |= mean_violations(score, reward)
     rows |= likeness(score)
-    rows["distinct pieces"] = float(distinct(score))
+    rows[DISTINCT] = float(distinct(score))
     return rows
 
 
@@ -70,12 +77,33 @@ def compare(
     }
 
 
-def table(columns: Mapping[str, Mapping[str, float]], n: int, task: Task) -> str:
-    """The columns as text, beside the published figures if the task is the paper's."""
-    from envs.music.task import Task
-    from rewards.measures.statistics import format_table
+def table(
+    columns: Mapping[str, Mapping[str, float]], n: int, task: Task, reward: RewardSum | None = None
+) -> str:
+    """The columns as text.
 
-    return f"{n:,} pieces each\n\n{format_table(columns, published=task == Task())}"
+    The published figures stand beside them where the task and the rules are the paper's. With
+    another reward its return and its terms come first.
+    """
+    from envs.music.task import Task
+    from rewards.build import read_pack
+    from rewards.measures.statistics import format_table
+    from rewards.spec import short_names
+
+    terms = {} if reward is None else reward.terms
+    papers = reward is None or read_pack("rl_tuner").keys() <= terms.keys()
+    labels = {PAID + name: PAID + short for name, short in short_names(terms).items()}
+    paid = [RETURN, *labels]
+    first = [] if papers else [*paid, KL, LIKELY, DISTINCT]
+    shown = {
+        head: {
+            labels.get(name, name): column[name]
+            for name in dict.fromkeys((*first, *column))
+            if name in column
+        }
+        for head, column in columns.items()
+    }
+    return f"{n:,} pieces each\n\n{format_table(shown, published=papers and task == Task())}"
 
 
 def as_json(facts: Mapping[str, Any], columns: Mapping[str, Mapping[str, float]]) -> str:

@@ -150,7 +150,7 @@ def report(run: Run, job: Job) -> None:
     agent = model.policy.as_prior()  # type: ignore[operator]
     drawn = config.eval_pieces, config.seed + 1
     columns = compare(agent, prior, task, *drawn, mask=mask, reward=reward)
-    text = table(columns, config.eval_pieces, task)
+    text = table(columns, config.eval_pieces, task, reward)
     print("\n" + text)
     facts: dict[str, Any] = {"pieces": config.eval_pieces, "steps": model.num_timesteps}
     missed = verdict(columns["agent"][KL], config.kl_budget) if config.kl_budget else ""
