@@ -176,6 +176,7 @@ def compose(config: ComposeConfig) -> None:
     from envs.music.score import Score
     from pretrained.checkpoint import locate
     from rewards.build import build
+    from rewards.objective import Objective
 
     check_method(config)
     settings = config.settings
@@ -184,7 +185,7 @@ def compose(config: ComposeConfig) -> None:
     if config.run and settings.reward == Run(config.run).config.reward:
         Run(config.run).restore_reward(reward)
         commands.tell_changes(Run(config.run).changed(locate(settings.prior), reward))
-    search = make_search(config, settings, task, reward.divided(last_c(config, settings)))
+    search = make_search(config, settings, task, Objective(reward, last_c(config, settings)).scaled)
     page = Score.page(task, config.n)
     if config.primer:
         start = read_primer(config.primer, task)

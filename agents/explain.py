@@ -104,7 +104,7 @@ def read(config: ExplainConfig) -> Iterator[tuple[str, Piece, Score]]:
 
 
 def _score(config: ExplainConfig, piece: Piece) -> Score:
-    return piece.score(replace(piece.task, chords=config.chords, phrases=config.phrases))
+    return piece.score_for(replace(piece.task, chords=config.chords, phrases=config.phrases))
 
 
 def _samples(config: ExplainConfig, known: Mapping[str, Any]) -> Iterator[tuple[str, Piece, Score]]:
@@ -129,7 +129,7 @@ def _samples(config: ExplainConfig, known: Mapping[str, Any]) -> Iterator[tuple[
         fits = {name: known[name] for name in own} == own and piece.voices <= task.voices
         fits = fits and piece.bars <= task.bars and not config.chords and not config.phrases
         name = commands.plain(file.name)
-        yield name, piece, piece.score(task) if fits else _score(config, piece)
+        yield name, piece, piece.score_for(task) if fits else _score(config, piece)
 
 
 def load_prior(config: ExplainConfig) -> Prior | None:

@@ -21,14 +21,13 @@ from typing import Any
 from docstrings import listed
 
 from agents.explaining.page import MARKED
-from envs.contract import RewardFunction
 from envs.music.score import Score
 from envs.notation.text import score_from_text
 from envs.notation.writing.engrave import svg
 from envs.notation.writing.musicxml import Marks, musicxml
 from rewards.build import pack_names, read_pack
 from rewards.remarks import Remark, payments, remarks
-from rewards.rule import REGISTRY
+from rewards.rule import REGISTRY, Rule
 
 PAID = "#1f5fbf"  # colour of what a term gives something for
 CALLS = {"explain": remarks, "paid": payments}
@@ -63,20 +62,15 @@ class Example:
         return "Paid" if self.call == "paid" else "Broken" if self.remarks else "Kept"
 
 
-def plain(fn: RewardFunction) -> Any:
-    """The function that was written, within whatever a decorator put around it."""
-    return inspect.unwrap(fn)
-
-
-def examples(fn: RewardFunction) -> list[Example]:
-    """The calls of `explain` and `paid` in the doctests of a rule, in order.
+def examples(rule: Rule) -> list[Example]:
+    """Return the calls of `explain` and `paid` in the doctests of a rule, in order.
 
     Raises:
         ValueError: the rule does not say what its docstring has.
     """
-    names = dict(vars(sys.modules[plain(fn).__module__]))
+    names = dict(vars(sys.modules[rule.__module__]))
     found = []
-    for test in doctest.DocTestParser().get_examples(inspect.getdoc(plain(fn)) or ""):
+    for test in doctest.DocTestParser().get_examples(inspect.getdoc(rule.origin) or ""):
         call = ast.parse(test.source).body[0]
         value = call.value if isinstance(call, ast.Expr) else None
         called = ast.unparse(value.func) if isinstance(value, ast.Call) else ""
@@ -84,11 +78,11 @@ def examples(fn: RewardFunction) -> list[Example]:
             exec(test.source, names)
             continue
         value.func = ast.Name("_given", ast.Load())
-        names["_given"] = lambda rule, notes, **where: (rule, notes, where)
+        names["_given"] = lambda asked, notes, **where: (asked, notes, where)
         call = ast.fix_missing_locations(ast.Expression(value))
-        rule, notes, where = eval(compile(call, "<example>", "eval"), names)
+        asked, notes, where = eval(compile(call, "<example>", "eval"), names)
         score = score_from_text(notes, **where) if isinstance(notes, str) else notes
-        told = CALLS[called](rule, score)
+        told = CALLS[called](asked, score)
         if [str(remark) for remark in told] != test.want.splitlines():
             raise ValueError(f"{test.source.strip()} says {told}, its docstring {test.want!r}")
         found.append(Example(called, score, tuple(told)))
@@ -105,21 +99,20 @@ def picture(example: Example) -> str:
     return svg(musicxml(example.score, marks=Marks(words=sums, colours=at)), width)
 
 
-def said(fn: RewardFunction) -> str:
-    """A docstring without its examples, as Markdown."""
-    text = (inspect.getdoc(plain(fn)) or "").split(">>>")[0].strip()
-    return "\n".join(listed(text.splitlines(), getattr(fn, "defaults", {})))
+def words(rule: Rule) -> str:
+    """Return a rule's name, docstring without examples, and source, as Markdown."""
+    text = (inspect.getdoc(rule.origin) or "").split(">>>")[0].strip()
+    told = "\n".join(listed(text.splitlines(), rule.defaults)).replace("\n\n\n", "\n\n")
+    return f"### {rule.name}\n\n{told}\n\nSource: {rule.source}."
 
 
 def entry(name: str, packs: dict[str, list[str]], folder: Path) -> Iterator[str]:
-    """The lines of the catalogue about one term; its pictures are written to a folder."""
-    fn = REGISTRY[name]
-    yield f"### {name}\n\n{said(fn)}\n"
-    facts = [f"Source: {getattr(fn, 'source', '')}."]
+    """Yield the lines of the catalogue about one term; its pictures are written to a folder."""
+    yield words(REGISTRY[name])
     if name in packs:
-        facts.append("In the packs " + ", ".join(f"`{pack}`" for pack in packs[name]) + ".")
-    yield " ".join(facts) + "\n"
-    for number, example in enumerate(examples(fn), 1):
+        yield "In the packs " + ", ".join(f"`{pack}`" for pack in packs[name]) + "."
+    yield ""
+    for number, example in enumerate(examples(REGISTRY[name]), 1):
         file = f"{name}-{number}.svg"
         (folder / file).write_text(picture(example))
         what = "; ".join(str(remark) for remark in example.remarks)
@@ -137,8 +130,8 @@ def page(folder: Path) -> str:
         for name in read_pack(pack):
             packs[name].append(pack)
     modules = defaultdict(list)
-    for name, fn in REGISTRY.items():
-        modules[plain(fn).__module__].append(name)
+    for name, rule in REGISTRY.items():
+        modules[rule.__module__].append(name)
     parts = [INTRODUCTION]
     for module, names in modules.items():
         title, _, more = (inspect.getdoc(sys.modules[module]) or module).partition(".")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
 
-from rewards.rule import REGISTRY
+from rewards.rule import Rule
 
 COLUMNS = re.compile(r"\S {2,}\S")
 
 
-def listed(lines: list[str], defaults: dict[str, Any]) -> list[str]:
+def listed(lines: list[str], defaults: Mapping[str, Any]) -> list[str]:
     """Lines such as 'min_leap: semitones' of a rule's docstring as a list, with the defaults."""
     found: list[str] = []
     inside = False
@@ -56,8 +57,8 @@ def read(app: Any, what: str, name: str, fn: Any, options: Any, lines: list[str]
         lines[:] = set_apart(lines)
     elif what == "class":
         lines[:] = headed(lines)
-    elif fn is REGISTRY.get(name.rpartition(".")[2]):
-        lines[:] = listed(lines, getattr(fn, "defaults", {}))
+    elif isinstance(fn, Rule):
+        lines[:] = listed(lines, fn.defaults)
 
 
 def setup(app: Any) -> dict[str, Any]:

@@ -244,7 +244,7 @@ class CompositionVectorEnv(VectorEnv[Observation, Array, Array]):
         """One picture a piece, as `CompositionEnv.render`."""
         if self.render_mode is None or self.render_mode == "human":
             return None
-        draw = pictures.ansi if self.render_mode == "ansi" else pictures.piano_roll
+        draw = pictures.ansi if self.render_mode == "ansi" else pictures.roll_image
         return tuple(draw(self.score, row) for row in range(self.num_envs))
 
 

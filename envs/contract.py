@@ -8,7 +8,7 @@ paid at the piece's end. It must not look at cells written after the one it valu
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,7 @@ class StepReward(Protocol):
         ...
 
 
+@runtime_checkable
 class LearningReward(Protocol):
     """A reward function that learns: an object that can be called, with an `update` beside.
 
@@ -53,27 +54,4 @@ class LearningReward(Protocol):
         Returns:
             finite numbers for the log, by name.
         """
-        ...
-
-
-class RewardTerm(Protocol):
-    """One summand of a reward; `rewards.term.Term` is one."""
-
-    @property
-    def name(self) -> str:
-        """What messages and logs call it."""
-        ...
-
-    @property
-    def fn(self) -> RewardFunction:
-        """The function itself."""
-        ...
-
-    @property
-    def cellwise(self) -> bool:
-        """Whether the function is marked so, see `cellwise`."""
-        ...
-
-    def raw(self, score: Score) -> npt.NDArray[Any]:
-        """The function's value, checked: (B, V, T) or (B,); RewardError where it is wrong."""
         ...

@@ -28,14 +28,17 @@ LONGEST = 500  # characters of a refusal
 
 
 class RefusedError(ValueError):
-    """What is wrong with a file, to be told together with its name.
+    """A file that is not read.
 
     Args:
-        told: may quote the file; what cannot be printed is left out, and what is long is cut.
+        reason: may quote the file; characters that cannot be printed are left out, and a long
+            reason is cut.
+        name: of the file, put before the reason; empty if it is not known yet.
     """
 
-    def __init__(self, told: str) -> None:
-        super().__init__("".join(c for c in told[:LONGEST] if c.isprintable()))
+    def __init__(self, reason: str, name: str = "") -> None:
+        line = "".join(c for c in reason[:LONGEST] if c.isprintable())
+        super().__init__(f"{name!r}: {line}" if name else line)
 
 
 class RewardError(Exception):

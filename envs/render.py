@@ -35,7 +35,7 @@ def ansi(score: Score, row: int = 0) -> str:
     return "\n".join(lines)
 
 
-def piano_roll(score: Score, row: int = 0) -> npt.NDArray[np.uint8]:
+def roll_image(score: Score, row: int = 0) -> npt.NDArray[np.uint8]:
     """RGB image (height, width, 3): pitch upwards, time to the right, bar and octave lines."""
     task = score.task
     low, high = task.low, task.high

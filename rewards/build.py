@@ -7,11 +7,11 @@ build({"leap_recovery": {"weight": 0.5, "min_leap": 7}, "my_rewards.py:smooth": 
 
 from __future__ import annotations
 
-import functools
 import inspect
 import math
 import tomllib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ from envs.contract import RewardFunction, RewardSpec
 from envs.errors import did_you_mean
 from envs.plugins import resolve
 from rewards.likelihood import Likelihood
-from rewards.rule import REGISTRY
+from rewards.objective import PRIOR
+from rewards.rule import REGISTRY, Rule, as_rule
 from rewards.rules import contour, form, harmony, melody, rhythm, rl_tuner  # noqa: F401  (registers)
-from rewards.sum import PRIOR, RewardSum
+from rewards.sum import RewardSum
 from rewards.term import Term
 
 PACKS = Path(__file__).parent / "packs"
@@ -29,19 +30,19 @@ FACTORIES: Mapping[str, Callable[..., RewardFunction]] = {PRIOR: Likelihood}
 
 
 def read_pack(name: str) -> dict[str, Any]:
-    """Terms of a pack that ships, as {spec: weight}."""
+    """Return the terms of a pack that ships, as {spec: weight}."""
     with (PACKS / f"{name}.toml").open("rb") as file:
         pack: dict[str, Any] = tomllib.load(file)["reward"]
     return pack
 
 
 def pack_names() -> list[str]:
-    """Packs that ship."""
+    """Return the names of the packs that ship."""
     return sorted(path.stem for path in PACKS.glob("*.toml"))
 
 
-def find(spec: str) -> RewardFunction:
-    """A reward function by built-in name, 'module:attribute' or 'file.py:attribute'.
+def find(spec: str) -> Rule:
+    """Return a reward function by built-in name, 'module:attribute' or 'file.py:attribute'.
 
     Raises:
         ValueError: no such thing; or what is found cannot be called.
@@ -65,11 +66,11 @@ def find(spec: str) -> RewardFunction:
         )
     if not callable(fn):
         raise ValueError(f"reward {spec!r} is {type(fn).__name__}, expected a function of a Score")
-    return fn
+    return as_rule(fn)
 
 
 def read_setting(name: str, setting: Any) -> tuple[float, dict[str, Any]]:
-    """Weight and parameters of a term from a number or {"weight": w, parameter: value, ...}.
+    """Return weight and parameters of a term from a number or {"weight": w, parameter: value, ...}.
 
     Raises:
         ValueError: the weight is no finite number.
@@ -83,14 +84,14 @@ def read_setting(name: str, setting: Any) -> tuple[float, dict[str, Any]]:
 
 
 def make_term(spec: str | RewardFunction, setting: Any) -> Term:
-    """One term from its spec and its weight, or {"weight": w, parameter: value, ...}.
+    """Return one term from its spec and its weight, or {"weight": w, parameter: value, ...}.
 
     With "normalize": True beside the weight it is a `rewards.normalize.Normalized` term.
 
     Raises:
         ValueError, TypeError: unknown reward or parameter, or a weight that is no finite number.
     """
-    name = spec if isinstance(spec, str) else getattr(spec, "__name__", type(spec).__name__)
+    name = spec if isinstance(spec, str) else as_rule(spec).name
     weight, params = read_setting(name, setting)
     normalize = params.pop("normalize", False)
     if not isinstance(normalize, bool) or (normalize and spec in FACTORIES):
@@ -100,22 +101,15 @@ def make_term(spec: str | RewardFunction, setting: Any) -> Term:
         )
     if isinstance(spec, str) and spec in FACTORIES:
         _check_parameters(name, FACTORIES[spec], params)
-        return Term(name, FACTORIES[spec](**params), weight)
-    fn = find(spec) if isinstance(spec, str) else spec
-    _check_parameters(name, fn, params)
-    fn = _bind(fn, params) if params else fn
+        return Term(name, as_rule(FACTORIES[spec](**params)), weight)
+    rule = find(spec) if isinstance(spec, str) else as_rule(spec)
+    _check_parameters(name, rule, params)
+    rule = rule.bind(params)
     if normalize:
         from rewards.normalize import Normalized  # brings Stable-Baselines3 with it
 
-        fn = Normalized(fn)
-    return Term(name, fn, weight)
-
-
-def _bind(fn: RewardFunction, params: dict[str, Any]) -> RewardFunction:
-    """The function with its parameters set, still a rule if it was one."""
-    bound = functools.partial(fn, **params)
-    functools.update_wrapper(bound, fn)
-    return bound
+        rule = as_rule(Normalized(rule))
+    return Term(name, rule, weight)
 
 
 def _check_parameters(name: str, fn: Callable[..., Any], params: dict[str, Any]) -> None:
@@ -142,7 +136,7 @@ def _check_parameters(name: str, fn: Callable[..., Any], params: dict[str, Any])
 
 
 def build(spec: RewardSpec | RewardSum) -> RewardSum:
-    """A reward sum from a name, a function, or a mapping of names to weights.
+    """Return a reward sum from a name, a function, or a mapping of names to weights.
 
     A pack's name stands for its terms, each weight multiplied by the pack's; a term named beside
     its pack takes the place of the pack's.
@@ -167,7 +161,7 @@ def build(spec: RewardSpec | RewardSum) -> RewardSum:
             for inner, value in read_pack(name).items():
                 if inner not in spec:
                     term = make_term(inner, value)
-                    terms.append(Term(term.name, term.fn, term.weight * scale))
+                    terms.append(replace(term, weight=term.weight * scale))
         else:
             terms.append(make_term(name, setting))
     return RewardSum(terms)

@@ -4,55 +4,57 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, overload
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from envs.contract import RewardFunction
 from envs.music.codec import Note
 from envs.music.score import Score
+from rewards.rule import Rule, as_rule
 
 OfNotes = Callable[..., float]
 
 
-@overload
-def cellwise(fn: RewardFunction) -> RewardFunction: ...
+class Decorator(Protocol):
+    """Makes a Rule of a function; written with or without parentheses."""
+
+    @overload
+    def __call__(self, fn: Callable[..., Any], /) -> Rule: ...
+
+    @overload
+    def __call__(self) -> Decorator: ...
 
 
-@overload
-def cellwise(fn: None = None) -> Callable[[RewardFunction], RewardFunction]: ...
+def _decorator(make: Callable[[Callable[..., Any]], Rule]) -> Decorator:
+    @functools.wraps(make)
+    def decorate(fn: Callable[..., Any] | None = None) -> Any:
+        return decorate if fn is None else make(fn)
+
+    return decorate
 
 
-def cellwise(fn: RewardFunction | None = None) -> Any:
+@_decorator
+def cellwise(fn: Callable[..., Any]) -> Rule:
     """Promise that a reward function works through the Score's facts and scans alone.
 
     It may then be asked at the newest cell only, seeing facts (B, 1, 1), which makes a step cost
     the same however long the piece is. Without the promise it gets the whole piece so far.
     """
-    if fn is None:  # @cellwise()
-        return cellwise
-    fn.cellwise = True  # type: ignore[attr-defined]
-    return fn
+    made = as_rule(fn)
+    return made if made.cellwise else replace(made, cellwise=True)
 
 
 def _number(paid: Any, what: str) -> float:
-    """What a function of notes returned, if it is a number."""
+    """Return a function's number as a float; TypeError if it returned none."""
     if paid is None:
         raise TypeError(f"returned None for {what}; expected a number: is a return missing?")
     return float(paid)
 
 
-@overload
-def per_piece(fn: OfNotes) -> RewardFunction: ...
-
-
-@overload
-def per_piece(fn: None = None) -> Callable[[OfNotes], RewardFunction]: ...
-
-
-def per_piece(fn: OfNotes | None = None) -> Any:
+@_decorator
+def per_piece(fn: OfNotes) -> Rule:
     """Turn a function of one finished piece's notes into a reward function.
 
     Keyword arguments of the function are parameters of the reward.
@@ -61,9 +63,6 @@ def per_piece(fn: OfNotes | None = None) -> Any:
     ... def density(notes):
     ...     return float(len(notes))
     """
-
-    if fn is None:  # @per_piece()
-        return per_piece
 
     @functools.wraps(fn)
     def reward(score: Score, **parameters: Any) -> npt.NDArray[np.float32]:
@@ -74,7 +73,7 @@ def per_piece(fn: OfNotes | None = None) -> Any:
             values.append(_number(fn(notes, **parameters), f"piece {row}"))
         return np.asarray(values, np.float32)
 
-    return reward
+    return as_rule(reward)
 
 
 @dataclass(frozen=True)
@@ -110,15 +109,8 @@ class Onset:
         )
 
 
-@overload
-def per_note(fn: OfNotes) -> RewardFunction: ...
-
-
-@overload
-def per_note(fn: None = None) -> Callable[[OfNotes], RewardFunction]: ...
-
-
-def per_note(fn: OfNotes | None = None) -> Any:
+@_decorator
+def per_note(fn: OfNotes) -> Rule:
     """Turn a function of a note and the one before it into a reward function.
 
     `fn(note, previous)` is asked once for each note of a voice, and what it gives is paid in the
@@ -131,8 +123,6 @@ def per_note(fn: OfNotes | None = None) -> Any:
     ... def steps(note, previous):
     ...     return float(previous is not None and 1 <= abs(note.pitch - previous.pitch) <= 2)
     """
-    if fn is None:  # @per_note()
-        return per_note
 
     @functools.wraps(fn)
     def reward(score: Score, **parameters: Any) -> npt.NDArray[np.float32]:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from envs.contract import LearningReward
 from envs.durable_files import write_atomic
 from rewards.sum import RewardSum
 from rewards.term import Term
@@ -19,24 +20,31 @@ if TYPE_CHECKING:
 MOST_BYTES = 512 * 2**20  # of a file
 
 
-def learners(reward: RewardSum) -> Iterator[tuple[Term, Any]]:
-    """The terms that learn, each with the object that does; below its parameters, if it has any."""
+@runtime_checkable
+class _Keeping(Protocol):
+    """An object with a state that can be kept, as torch's modules have it."""
+
+    def state_dict(self) -> Mapping[str, Any]: ...
+
+    def load_state_dict(self, state: Mapping[str, Any], /) -> Any: ...
+
+
+def learners(reward: RewardSum) -> Iterator[tuple[Term, LearningReward]]:
+    """Yield the terms that learn, each with the object that does; a term may have several."""
     for term in reward.terms.values():
-        fn: Any = term.fn
-        while fn is not None:
-            if callable(getattr(fn, "update", None)):
-                yield term, fn
-            fn = getattr(fn, "__wrapped__", None)
+        for layer in term.rule.layers():
+            if isinstance(layer, LearningReward):
+                yield term, layer
 
 
-def _states(reward: RewardSum) -> Iterator[tuple[str, Any]]:
+def _states(reward: RewardSum) -> Iterator[tuple[str, _Keeping]]:
     for number, (term, learner) in enumerate(learners(reward)):
-        if hasattr(learner, "state_dict") and hasattr(learner, "load_state_dict"):
+        if isinstance(learner, _Keeping):
             yield f"{number}:{term.name}:", learner
 
 
 def tensors(reward: RewardSum) -> dict[str, Tensor]:
-    """What the terms have learned until now, by name; nothing if none keeps a state."""
+    """Return what the terms have learned until now, by name; empty if none keeps a state."""
     import torch
 
     return {

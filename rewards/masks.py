@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -11,6 +9,7 @@ import numpy as np
 from envs.contract import RewardFunction
 from envs.music.score import Score
 from envs.music.tape import Array
+from rewards.rule import as_rule
 
 MARK = (
     "If it asks facts of the score alone, cell by cell, put @cellwise of rewards.functions "
@@ -37,22 +36,18 @@ def children(score: Score, tokens: Array) -> Iterator[tuple[Array, Array, Score]
 
 
 def beyond_hope(fn: RewardFunction, score: Score) -> Array:
-    """Whether a rule can no longer be kept at each cell seen, bool; False if it does not tell.
+    """Return True (B, V, T) from where on a rule cannot be kept; False without a `Rule.lost`.
 
     Args:
-        fn: a registered rule, its parameters bound or not.
+        fn: a rule, its parameters bound or not.
         score: any batch, or one seen at a cell.
     """
-    bound = fn.keywords if isinstance(fn, functools.partial) else {}
-    inner = fn.func if isinstance(fn, functools.partial) else fn
-    lost = getattr(inspect.unwrap(inner), "lost", None)
-    if lost is None:
-        return np.zeros(score.tokens.shape, bool)
-    return np.asarray(lost(score, **bound))
+    lost = as_rule(fn).lost
+    return np.zeros(score.tokens.shape, bool) if lost is None else np.asarray(lost(score))
 
 
 def refused(fn: RewardFunction, score: Score, sign: float = -1.0) -> Array:
-    """Whether a term counts against the piece at each cell seen, or can no longer be kept; bool.
+    """Return True (B, V, T) where a term counts against the piece, or can no longer be kept.
 
     Args:
         fn: a cell-wise rule or reward function.
@@ -65,15 +60,15 @@ def refused(fn: RewardFunction, score: Score, sign: float = -1.0) -> Array:
 
 def require_cellwise(fn: RewardFunction) -> None:
     """Raise ValueError unless a function can be a mask."""
-    if not getattr(fn, "cellwise", False):
+    rule = as_rule(fn)
+    if not rule.cellwise:
         raise ValueError(
-            f"{getattr(fn, '__name__', fn)!r} cannot be a mask: expected a function marked "
-            f"cellwise. {MARK}"
+            f"{rule.name!r} cannot be a mask: expected a function marked cellwise. {MARK}"
         )
 
 
 def forbids(fn: RewardFunction, score: Score, sign: float = -1.0) -> Array:
-    """Which tokens of the next cell a term would count against the piece, then or later.
+    """Return the tokens of the next cell that a term would count against the piece, then or later.
 
     The term itself is asked, of every token that the grammar allows, so mask and reward cannot
     differ; a rule that is judged later also forbids what leaves it no way to be kept. A term may
@@ -103,7 +98,7 @@ def forbids(fn: RewardFunction, score: Score, sign: float = -1.0) -> Array:
 
 
 def permits(rules: Iterable[tuple[RewardFunction, float]], score: Score) -> Array:
-    """Which tokens of the next cell the grammar and several rules permit, (B, vocab) bool.
+    """Return the tokens (B, vocab) of the next cell that the grammar and several rules permit.
 
     A rule that forbids all that the rules before it leave to a piece is not kept there, so each
     piece has at least one token.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from stable_baselines3.common.running_mean_std import RunningMeanStd
 
 from envs.contract import RewardFunction
 from envs.music.score import Score
+from rewards.rule import as_rule
 
 LEAST = 1e-6  # a smaller spread is that of a term that pays every piece the same
 
@@ -30,8 +30,7 @@ class Normalized:
     """
 
     def __init__(self, fn: RewardFunction) -> None:
-        functools.update_wrapper(self, fn)  # as cell-wise, and as much of a rule, as it was
-        self._fn = fn
+        self.__wrapped__ = as_rule(fn)  # as cell-wise, and as much of a rule, as it was
         self._seen = RunningMeanStd(epsilon=0.0, shape=())
 
     @property
@@ -41,14 +40,14 @@ class Normalized:
         return spread if self._seen.count >= 1 and spread > LEAST else 1.0
 
     def __call__(self, score: Score) -> Any:
-        """The value divided by `scale`; what is no array of numbers is left to be refused."""
-        value: Any = self._fn(score)
+        """Return the value divided by `scale`; `Term.raw` refuses what is no array of numbers."""
+        value: Any = self.__wrapped__(score)
         numbers = isinstance(value, np.ndarray) and value.dtype.kind in "biuf"
         return value / self.scale if numbers else value
 
     def update(self, real: Score, generated: Score) -> dict[str, float]:
         """Take note of what a rollout's pieces get."""
-        value = np.asarray(self._fn(generated), np.float64)
+        value = np.asarray(self.__wrapped__(generated), np.float64)
         self._seen.update(value.reshape(generated.batch, -1).sum(axis=1))
         return {"scale": self.scale}
 

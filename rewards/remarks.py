@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,7 +13,7 @@ from envs.contract import RewardFunction
 from envs.music.pitch import interval_name
 from envs.music.score import Score
 from envs.notation.text import score_from_text
-from rewards.rule import NOTE_NAMES
+from rewards.rule import NOTE_NAMES, as_rule
 
 
 @dataclass(frozen=True)
@@ -97,17 +96,16 @@ def remarks(fn: RewardFunction, score: Score, name: str = "", sign: float = -1.0
         name: of the term, its own by default.
         sign: sign of the term's weight: a cost is where value times sign is negative.
     """
-    name = name or getattr(fn, "__name__", type(fn).__name__)
-    says = getattr(fn, "says", "") or "{note}: " + name
-    bound = fn.keywords if isinstance(fn, functools.partial) else {}
-    parameters = {**getattr(fn, "defaults", {}), **bound}
+    rule = as_rule(fn)
+    name = name or rule.name
+    says = rule.says or "{note}: " + name
     values = np.asarray(fn(score)) * 1.0
-    cost = values * sign < 0
-    return [
-        Remark(name, int(b), int(v), int(t), place(score, t),
-               describe(score, b, v, t, says, parameters), float(values[b, v, t]))
-        for b, v, t in sorted(np.argwhere(cost).tolist(), key=lambda at: (at[0], at[2], at[1]))
-    ]  # fmt: skip
+    cells = np.argwhere(values * sign < 0).tolist()
+    made = []
+    for b, v, t in sorted(cells, key=lambda at: (at[0], at[2], at[1])):
+        text = describe(score, b, v, t, says, rule.defaults)
+        made.append(Remark(name, b, v, t, place(score, t), text, float(values[b, v, t])))
+    return made
 
 
 def explain(fn: RewardFunction, piece: str | Score, **where: Any) -> None:
@@ -118,7 +116,7 @@ def explain(fn: RewardFunction, piece: str | Score, **where: Any) -> None:
     bar 1, beat 2: F#4 is not in C major
     """
     score = score_from_text(piece, **where) if isinstance(piece, str) else piece
-    sign = -1.0 if getattr(fn, "violation", False) else 1.0
+    sign = -1.0 if as_rule(fn).violation else 1.0
     for remark in remarks(fn, score, sign=sign):
         print(remark)
 
@@ -131,7 +129,7 @@ def payments(fn: RewardFunction, score: Score, name: str = "") -> list[Remark]:
         score: any batch.
         name: of the term, its own by default.
     """
-    name = name or getattr(fn, "__name__", type(fn).__name__)
+    name = name or as_rule(fn).name
     values = np.broadcast_to(np.asarray(fn(score)) * 1.0, score.tokens.shape)
     found = []
     for b, v in np.ndindex(score.tokens.shape[:2]):

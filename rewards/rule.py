@@ -1,4 +1,4 @@
-"""Rules: the registry of built-in terms, and what they say to a person.
+"""Rules: reward functions with what is known of them, and the registry of those with a name.
 
 A rule gives a violation in [0, 1] for each cell; a reward sum takes its weight off. Other
 registered functions are rewards of any sign, and a weight multiplies them.
@@ -6,92 +6,226 @@ registered functions are rewards of any sign, and a weight multiplies them.
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter
+from typing import Any
 
 from envs.contract import RewardFunction
 from envs.music.task import Task
-from rewards.functions import cellwise
 
-F = TypeVar("F", bound=Callable[..., Any])
-REGISTRY: dict[str, RewardFunction] = {}
 NOTE_NAMES = ("note", "previous", "before", "first", "lowest", "highest", "start", "turn")
+# Attributes by which a foreign callable may say what it is, and what each has to be.
+MARKS: Mapping[str, Any] = {
+    **dict.fromkeys(("says", "source", "needs", "twin"), str),
+    **dict.fromkeys(("cellwise", "violation", "verdict"), bool),
+    **dict.fromkeys(("lost", "require"), Callable),
+    "defaults": Mapping,
+}
 
 
-def term(*bare: Any, source: str = "", says: str = "", needs: str = "") -> Callable[[F], F]:
-    """Register a cell-wise reward function under its own name.
+@dataclass(frozen=True, eq=False, repr=False)
+class Rule:
+    """A reward function and what is known of it; it can be called as the function itself.
 
-    Args:
-        bare: nothing; a function here was decorated without parentheses.
-        source: where the formula or rule comes from.
-        says: what to tell a person where it costs; may hold what `describe` fills in, and the
+    Attributes:
+        name: of the function.
+        fn: takes a Score and gives numbers (B, V, T) or (B,).
+        says: message where it costs; may hold what `rewards.remarks.describe` fills in, and the
             function's parameters by name, such as {min_leap}.
+        source: where the formula or rule comes from.
+        cellwise: works through the Score's facts and scans alone, see `rewards.functions`.
+        violation: its value is a violation in [0, 1], and counts against a piece.
+        verdict: judges a piece once, at its last cell, where no phrases are planned.
+        lost: for a rule that is judged later than it is broken: True in each cell from which on it
+            cannot be kept, whatever is written behind it; takes the rule's parameters. Without it,
+            that is the case where the rule itself is broken.
         needs: 'chords' or 'phrases' if it has nothing to judge in a task without.
-
-    Raises:
-        TypeError: no source, as without parentheses.
-        ValueError: words that `says` does not know, or the name of a term that ships.
+        twin: name of the registered term that judges the same.
+        defaults: parameters and their values, those set by `bind` included.
+        require: raises ValueError for a task whose pieces the function cannot value.
+        base: the rule before parameters were set by `bind`.
     """
+
+    name: str
+    fn: Callable[..., Any]
+    says: str = ""
+    source: str = ""
+    cellwise: bool = False
+    violation: bool = False
+    verdict: bool = False
+    lost: Callable[..., Any] | None = None
+    needs: str = ""
+    twin: str = ""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    require: Callable[[Task], None] | None = None
+    base: Rule | None = None
+
+    def __post_init__(self) -> None:
+        fn = self.fn
+        vars(self).update(  # what doctest, inspect and pickle ask of a function
+            __name__=self.name,
+            __qualname__=getattr(fn, "__qualname__", self.name),
+            __module__=getattr(fn, "__module__", None) or type(fn).__module__,
+            __doc__=fn.__doc__,
+            __wrapped__=fn,
+        )
+
+    def __call__(self, score: Any, **parameters: Any) -> Any:
+        """Return the value (B, V, T) or (B,) of a score."""
+        return self.fn(score, **parameters)
+
+    def __repr__(self) -> str:
+        return f"<Rule {self.__module__}:{self.name}>"
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        qualname = vars(self)["__qualname__"]
+        try:
+            if attrgetter(qualname)(sys.modules[self.__module__]) is self:
+                return str(qualname)  # pickled by name, as a function is
+        except (AttributeError, KeyError):
+            pass
+        if self.base is not None and isinstance(self.fn, functools.partial):
+            return _bound, (self.base, self.fn.keywords)
+        return Rule, tuple(getattr(self, each.name) for each in fields(self))
+
+    @property
+    def origin(self) -> Any:
+        """The function that somebody wrote, inside parameters and decorators."""
+        return inspect.unwrap(self)
+
+    @property
+    def ships(self) -> bool:
+        """True if all of it is this project's own, which the tests have tried."""
+        rule = self.base or self
+        return all(_module_of(layer).startswith("rewards.") for layer in rule.layers())
+
+    def bind(self, parameters: Mapping[str, Any]) -> Rule:
+        """Return the rule with parameters set."""
+        if not parameters:
+            return self
+        bound = functools.partial(self.fn, **parameters)
+        return replace(
+            self,
+            fn=functools.update_wrapper(bound, self.fn, updated=()),
+            lost=functools.partial(self.lost, **parameters) if self.lost else None,
+            defaults={**self.defaults, **parameters},
+            base=self,
+        )
+
+    def judges(self, task: Task) -> bool:
+        """True if a task has what the rule judges: chords or phrases, where it needs them."""
+        return not self.needs or bool(getattr(task, self.needs))
+
+    def layers(self) -> Iterator[Any]:
+        """Yield the function and what it wraps, the outermost first."""
+        fn: Any = self.fn
+        while fn is not None:
+            yield fn
+            fn = getattr(fn, "__wrapped__", None)
+
+
+REGISTRY: dict[str, Rule] = {}
+
+
+def _module_of(fn: Any) -> str:
+    """Return the module whose code a callable runs, which `functools.wraps` does not hide."""
+    return str(fn.__globals__["__name__"] if inspect.isfunction(fn) else type(fn).__module__)
+
+
+def _bound(base: Rule, parameters: Mapping[str, Any]) -> Rule:
+    return base.bind(parameters)
+
+
+def as_rule(fn: Callable[..., Any]) -> Rule:
+    """Return the rule of any callable: a function, or an object such as a torch module.
+
+    Nothing else looks at a foreign callable. Attributes named in MARKS count if they have the type
+    that stands there; what wraps a rule, as by `functools.wraps`, is a rule of that kind.
+    """
+    if isinstance(fn, Rule):
+        return fn
+    inner = getattr(fn, "__wrapped__", None)
+    known = inner if isinstance(inner, Rule) else Rule(type(fn).__name__, fn)
+    values = {mark: getattr(fn, mark, None) for mark in MARKS}
+    marks = {mark: value for mark, value in values.items() if isinstance(value, MARKS[mark])}
+    return replace(known, name=getattr(fn, "__name__", known.name), fn=fn, base=None, **marks)
+
+
+def _registering(
+    bare: tuple[Any, ...], source: str, facts: Mapping[str, Any]
+) -> Callable[[RewardFunction], Rule]:
+    """Return a decorator that registers a function as a cell-wise rule with some facts."""
     if bare or not source:
         raise TypeError(
             "expected a source: write @rule(source='where it comes from', says='what is wrong') "
             "above the function"
         )
 
-    def register(fn: F) -> F:
-        marked: Any = cellwise(fn)
-        marked.source, marked.says, marked.needs = source, says, needs
+    def register(fn: RewardFunction) -> Rule:
         parameters = inspect.signature(fn).parameters.values()
-        marked.defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-        marked.violation = getattr(fn, "violation", False)
-        _check_words(fn.__name__, says, marked.defaults)
-        ships = getattr(REGISTRY.get(fn.__name__), "__module__", fn.__module__)
-        if ships != fn.__module__ and ships.startswith("rewards."):
+        defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+        made = replace(as_rule(fn), cellwise=True, source=source, defaults=defaults, **facts)
+        _check_words(made)
+        known = REGISTRY.get(made.name)
+        if known is not None and known.ships and known.__module__ != made.__module__:
             raise ValueError(
-                f"{fn.__name__!r} is the name of a term that ships ({ships}); give yours another"
+                f"{made.name!r} is the name of a term that ships ({known.__module__}); give yours "
+                "another"
             )
-        REGISTRY[fn.__name__] = fn
-        return fn
+        REGISTRY[made.name] = made
+        return made
 
     return register
 
 
-def _check_words(name: str, says: str, parameters: Mapping[str, object]) -> None:
-    """Raise ValueError unless a message can be filled in."""
-    known = [*NOTE_NAMES, "interval", "leap", "key", *parameters]
+def _check_words(made: Rule) -> None:
+    """Raise ValueError unless a rule's message can be filled in."""
+    known = [*NOTE_NAMES, "interval", "leap", "key", *made.defaults]
     try:
-        says.format(**{**dict.fromkeys(known, ""), **parameters})
+        made.says.format(**{**dict.fromkeys(known, ""), **made.defaults})
     except (LookupError, ValueError, AttributeError) as error:
         raise ValueError(
-            f"rule {name!r}: its message {says!r} cannot be filled in ({error}); expected words "
-            f"among {', '.join(f'{{{word}}}' for word in known)}"
+            f"rule {made.name!r}: its message {made.says!r} cannot be filled in ({error}); "
+            f"expected words among {', '.join(f'{{{word}}}' for word in known)}"
         ) from None
 
 
+def term(
+    *bare: Any, source: str = "", says: str = "", needs: str = "", twin: str = ""
+) -> Callable[[RewardFunction], Rule]:
+    """Register a cell-wise reward function under its own name.
+
+    Args:
+        bare: nothing; a function here was decorated without parentheses.
+        source, says, needs, twin: see `Rule`.
+
+    Raises:
+        TypeError: no source, as without parentheses.
+        ValueError: words that `says` does not know, or the name of a term that ships.
+    """
+    return _registering(bare, source, {"says": says, "needs": needs, "twin": twin})
+
+
 def rule(
-    *bare: Any, source: str = "", says: str = "", needs: str = "",
+    *bare: Any,
+    source: str = "",
+    says: str = "",
+    needs: str = "",
     lost: RewardFunction | None = None,
-) -> Callable[[F], F]:  # fmt: skip
+    verdict: bool = False,
+) -> Callable[[RewardFunction], Rule]:
     """Register a rule: a function whose value is a violation in [0, 1].
 
     Args:
-        bare, source, says, needs: as `term`.
-        lost: for a rule that is judged later than it is broken: says of each cell, with the rule's
-            own parameters, whether the rule can no longer be kept, whatever is written behind it.
-            Without, that is known where the rule itself is broken.
+        bare: nothing; a function here was decorated without parentheses.
+        source, says, needs, lost, verdict: see `Rule`.
+
+    Raises:
+        TypeError, ValueError: as `term`.
     """
-
-    def register(fn: F) -> F:
-        marked: Any = fn
-        marked.violation, marked.lost = True, lost
-        return register_term(fn)
-
-    register_term = term(*bare, source=source, says=says, needs=needs)
-    return register
-
-
-def has_to_judge(fn: RewardFunction, task: Task) -> bool:
-    """Whether a task has what a rule judges: chords or phrases, where it needs them."""
-    needs = getattr(fn, "needs", "")
-    return not needs or bool(getattr(task, needs))
+    facts = {"says": says, "needs": needs, "lost": lost, "verdict": verdict}
+    return _registering(bare, source, {**facts, "violation": True})

@@ -8,12 +8,13 @@ from types import MappingProxyType
 
 import numpy as np
 
+from envs.errors import RewardError
 from envs.music.score import Score
 from envs.music.task import Task
-from rewards.likelihood import Likelihood
+from rewards.checking.probes import Trial, is_causal
 from rewards.term import Term, Values
 
-PRIOR = "prior"  # name of the likelihood term
+PROBED_CELLS = 2**13  # written anew to look for look-ahead before a run
 
 
 class RewardSum:
@@ -42,17 +43,8 @@ class RewardSum:
         self.terms = MappingProxyType({term.name: term for term in terms})
 
     def __call__(self, score: Score) -> Values:
-        """Sum (B, V, T) of the weighted terms on finished pieces."""
+        """Return the sum (B, V, T) of the weighted terms on finished pieces."""
         return total(self.breakdown(score))
-
-    def divided(self, c: float) -> RewardSum:
-        """The sum with every term but the prior's divided by c."""
-        if c == 1.0:
-            return self
-        terms = self.terms.values()
-        return RewardSum(
-            [t if t.name == PRIOR else Term(t.name, t.fn, t.weight / c) for t in terms]
-        )
 
     def prepare(self, task: Task) -> None:
         """Try every term on two pieces of noise, so that a fault shows before the work begins.
@@ -62,12 +54,16 @@ class RewardSum:
             ValueError: a prior of another codec.
         """
         for term in self.terms.values():
-            if isinstance(term.fn, Likelihood):
-                term.fn.require(task)
-            term.is_per_piece(task)
+            if term.rule.require is not None:
+                term.rule.require(task)
+            if term.is_per_piece(task) or term.rule.ships or task in term.causal_on:
+                continue
+            if fault := is_causal(Trial(term, task, PROBED_CELLS)):
+                raise RewardError(f"reward term {term.name!r} {fault}")
+            term.causal_on.add(task)
 
     def breakdown(self, score: Score) -> dict[str, Values]:
-        """Weighted value (B, V, T) of each term on finished pieces.
+        """Return the weighted value (B, V, T) of each term on finished pieces.
 
         Raises:
             RewardError: a term failed.
@@ -78,7 +74,7 @@ class RewardSum:
         return {name: term.whole(score) for name, term in self.terms.items()}
 
     def newest(self, score: Score) -> dict[str, Values]:
-        """Weighted value (B,) of each term at the last written cell.
+        """Return the weighted value (B,) of each term at the last written cell.
 
         Raises:
             RewardError: a term failed.
@@ -86,9 +82,6 @@ class RewardSum:
         return {name: term.newest(score) for name, term in self.terms.items()}
 
 
-def total(parts: Mapping[str, Values], c: float = 1.0) -> Values:
-    """Sum of the terms' values, in their order, in float32; all but the prior's divided by c."""
-    if c == 1.0:
-        return functools.reduce(np.add, parts.values())
-    shares = {n: v if n == PRIOR else v / np.float32(c) for n, v in parts.items()}
-    return functools.reduce(np.add, shares.values())
+def total(parts: Mapping[str, Values]) -> Values:
+    """Return the sum of the terms' values, in their order, in float32."""
+    return functools.reduce(np.add, parts.values())

@@ -2,58 +2,70 @@
 
 from __future__ import annotations
 
-import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from envs.contract import RewardFunction
 from envs.errors import RewardError
 from envs.music.noise import noise
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.plugins import place_of
-from rewards.checking.probes import Trial, is_causal
-from rewards.likelihood import Likelihood
-from rewards.rule import REGISTRY
+from rewards.rule import Rule, as_rule
 
 Values = npt.NDArray[np.float32]
 # Cell-wise terms are scored a column of pieces at a time: enough pieces to be worth a numpy call,
 # few enough for a column to stay in cache and the whole in memory.
 CHUNK_PIECES, CHUNK_CELLS = 4096, 2**21
-PROBED_CELLS = 2**13  # written anew to look for look-ahead before a run
 
 
 @dataclass(frozen=True)
 class Term:
-    """One summand: a reward function and its weight. A rule's violation counts against it."""
+    """One summand: a rule or reward function, and its weight.
+
+    Attributes:
+        name: in messages and logs.
+        rule: any callable may be given.
+        weight: multiplies the value; what it gives for a violation is taken off.
+        causal_on: tasks on which `RewardSum.prepare` found no look-ahead.
+    """
 
     name: str
-    fn: RewardFunction
+    rule: Rule
     weight: float = 1.0
+    causal_on: set[Task] = field(default_factory=set, repr=False, compare=False)
+    _per_piece: dict[Task, bool] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rule", as_rule(self.rule))
+
+    @property
+    def fn(self) -> Rule:
+        """The rule, under the name that version 0.4 had for it."""
+        return self.rule
 
     @property
     def factor(self) -> float:
-        """What the function's value is multiplied by."""
-        return -self.weight if getattr(self.fn, "violation", False) else self.weight
+        """Number that the function's value is multiplied by."""
+        return -self.weight if self.rule.violation else self.weight
 
     @property
     def cellwise(self) -> bool:
-        """Whether the function may be asked at one cell, see `rewards.functions.cellwise`."""
-        return bool(getattr(self.fn, "cellwise", False))
+        """True if the function may be asked at one cell, see `rewards.functions.cellwise`."""
+        return self.rule.cellwise
 
     def raw(self, score: Score) -> npt.NDArray[Any]:
-        """The function's value, checked: (B, V, T) or (B,).
+        """Return the function's value (B, V, T) or (B,), checked.
 
         Raises:
             RewardError: it raised, or gave a wrong type, shape or a number that is not finite.
         """
         try:
-            value = self.fn(score)
+            value = self.rule.fn(score)
         except (Exception, SystemExit) as error:  # whatever it raises, name the term
-            raise RewardError(f"reward term {self.name!r} {_told(error, self.fn)}") from error
+            raise RewardError(f"reward term {self.name!r} {_failure(error, self.rule)}") from error
         shape = score.tokens.shape
         if type(value) is not np.ndarray or value.dtype.kind not in "biuf":
             dtype = f" of {value.dtype}" if isinstance(value, np.ndarray) else ""
@@ -75,35 +87,21 @@ class Term:
             )
         return value
 
-    @property
-    def _ships(self) -> bool:
-        """Whether it is one of ours, which the tests have tried."""
-        inner = self.fn.func if isinstance(self.fn, functools.partial) else self.fn
-        return inner in REGISTRY.values() or isinstance(inner, Likelihood)
-
-    @functools.cached_property
-    def _kinds(self) -> dict[Task, bool]:
-        return {}
-
     def is_per_piece(self, task: Task) -> bool:
-        """Whether the function gives one number a piece; asked once a task, on pieces of noise.
+        """True if the function gives one number a piece; asked once a task, on pieces of noise.
 
         Raises:
-            RewardError: it failed, or its value at a cell depends on cells written later.
+            RewardError: it failed.
         """
-        if task not in self._kinds:
+        if task not in self._per_piece:
             value = self.raw(noise(task, 0))
-            self._kinds[task] = value.ndim == 1
             if value.ndim == 1 and self.cellwise:
                 raise RewardError(
                     f"reward term {self.name!r} is marked cellwise but returned one number per "
                     "piece; leave the mark out"
                 )
-            if value.ndim == 3 and not self._ships:
-                said = is_causal(Trial(self, task, PROBED_CELLS))
-                if said:
-                    raise RewardError(f"reward term {self.name!r} {said}")
-        return self._kinds[task]
+            self._per_piece[task] = value.ndim == 1
+        return self._per_piece[task]
 
     def _weigh(self, value: npt.NDArray[Any]) -> Values:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -115,7 +113,7 @@ class Term:
         return paid
 
     def newest(self, score: Score) -> Values:
-        """Weighted value (B,) at the last written cell; a per-piece value at the piece's end."""
+        """Return the weighted value (B,) at the last written cell, per-piece values at the end."""
         if self.cellwise:
             value = self.raw(score.newest)[:, 0, 0]
         elif not score.finished and self.is_per_piece(score.task):
@@ -127,7 +125,7 @@ class Term:
         return self._weigh(value)
 
     def whole(self, score: Score) -> Values:
-        """Weighted value (B, V, T) of finished pieces."""
+        """Return the weighted value (B, V, T) of finished pieces."""
         size = score.batch
         if self.cellwise:
             size = max(1, min(CHUNK_PIECES, CHUNK_CELLS // score.task.steps))
@@ -142,8 +140,8 @@ class Term:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _told(error: BaseException, fn: Any) -> str:
-    """What a function did that raised, and where."""
+def _failure(error: BaseException, fn: Any) -> str:
+    """Describe what a function raised, and where."""
     where = place_of(error, fn)
     if isinstance(error, ValueError) and "read-only" in str(error):
         return (

@@ -9,20 +9,13 @@ import pytest
 from agents.explaining.page import MARKED
 from envs.notation.writing.musicxml import symbol_id
 from rewards.rule import REGISTRY, rule
+from tests.doc_scripts import catalogue
 
 ROOT = Path(__file__).parent.parent
 RULES = [name for name, fn in REGISTRY.items() if fn.violation]
 
 
-@pytest.fixture
-def catalogue(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "docs"))
-    import catalogue
-
-    return catalogue
-
-
-def test_each_rule_is_shown_kept_and_broken(catalogue, tmp_path):
+def test_each_rule_is_shown_kept_and_broken(tmp_path):
     page = catalogue.page(tmp_path)
     for name in REGISTRY:
         assert f"\n### {name}\n" in page
@@ -35,7 +28,7 @@ def test_each_rule_is_shown_kept_and_broken(catalogue, tmp_path):
     assert page.count(".svg)") == len(list(tmp_path.iterdir()))
 
 
-def test_each_term_that_is_no_rule_shows_what_it_pays(catalogue, tmp_path):
+def test_each_term_that_is_no_rule_shows_what_it_pays(tmp_path):
     terms = sorted(REGISTRY.keys() - set(RULES))
     catalogue.page(tmp_path)
     for name in terms:
@@ -48,19 +41,19 @@ def test_each_term_that_is_no_rule_shows_what_it_pays(catalogue, tmp_path):
     assert "+0.575" in drawn
 
 
-def test_the_note_that_breaks_a_rule_is_the_one_in_colour(catalogue):
+def test_the_note_that_breaks_a_rule_is_the_one_in_colour():
     kept, broken = catalogue.examples(REGISTRY["leap_recovery"])  # "C4 A4 B4 C5": B4, at cell 8
     assert [remark.cell for remark in broken.remarks] == [8]
     assert catalogue.picture(broken).count(f'id="{symbol_id(0, 8)}"') == 1
     assert 'id="mark-' not in catalogue.picture(kept)
 
 
-def test_an_example_of_another_key_or_task_keeps_it(catalogue):
+def test_an_example_of_another_key_or_task_keeps_it():
     assert str(catalogue.examples(REGISTRY["augmented_second"])[0].score.task.key) == "A minor"
     assert catalogue.examples(REGISTRY["chord_tones"])[0].score.task.chords == "IV"
 
 
-def test_a_docstring_that_is_wrong_stops_the_catalogue(catalogue):
+def test_a_docstring_that_is_wrong_stops_the_catalogue():
     @rule(source="nobody", says="{note} is high")
     def not_high(score):
         """Notes are low.
@@ -78,8 +71,8 @@ def test_a_docstring_that_is_wrong_stops_the_catalogue(catalogue):
         del REGISTRY["not_high"], vars(sys.modules[__name__])["not_high"]
 
 
-def test_the_parameters_of_a_rule_are_listed_with_their_defaults(catalogue):
-    said = catalogue.said(REGISTRY["syncopation"])
+def test_the_parameters_of_a_rule_are_listed_with_their_defaults():
+    said = catalogue.words(REGISTRY["syncopation"])
     assert "\n- ``full=3``: levels" in said
     assert ">>>" not in said
 

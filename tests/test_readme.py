@@ -59,8 +59,8 @@ def test_command_is_one_of_ours_and_its_arguments_parse(command, monkeypatch):
                 "agents.explain": ExplainConfig,
                 "agents.benchmark": BenchmarkConfig,
                 "agents.tune": TuneConfig,
-                "rewards.checking.check_report": CheckConfig,
-                "pretrained.training.fit": PriorConfig,
+                "agents.check": CheckConfig,
+                "pretrained.train": PriorConfig,
             }
             tyro.cli(kinds[words[2]], args=words[3:])
         elif words[0] != "python":

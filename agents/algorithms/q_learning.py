@@ -24,7 +24,6 @@ from envs.music.task import CONTEXT
 from pretrained.networks.network_prior import CHUNK, RecurrentPrior
 from pretrained.networks.recurrent import RecurrentNet
 from pretrained.prior import ILLEGAL
-from rewards.sum import PRIOR
 
 Array = npt.NDArray[Any]
 # Lowest and highest value of a setting; a lowest one of None: above 0.
@@ -78,13 +77,13 @@ class QLearning(OnPolicyAlgorithm):
         exploration_initial_eps: epsilon at the start; a whole rollout has one epsilon.
         exploration_final_eps: epsilon after that.
         rollout_buffer_class: an EpisodeBuffer.
-        rollout_buffer_kwargs: its `reward`, `task` and `c`.
+        rollout_buffer_kwargs: its `objective` and `task`.
         policy_kwargs: the policy's `prior`, `bf16` and optimiser.
         **settings: as SB3's OnPolicyAlgorithm: seed, device, verbose, ...
 
     Raises:
-        ValueError: a setting out of its range, an unknown kind or exploration, a buffer without a
-            reward, or a memory smaller than a minibatch.
+        ValueError: a setting out of its range, an unknown kind or exploration, a buffer without an
+            objective, or a memory smaller than a minibatch.
     """
 
     policy: QPolicy  # type: ignore[assignment]
@@ -159,17 +158,17 @@ class QLearning(OnPolicyAlgorithm):
 
     def _setup_model(self) -> None:
         super()._setup_model()
-        buffer, reward = self.rollout_buffer, getattr(self.rollout_buffer, "reward", None)
-        if reward is None or buffer.task is None:
+        buffer = self.rollout_buffer
+        if buffer.objective is None:
             raise ValueError(
                 "QLearning scores finished pieces itself; expected rollout_buffer_kwargs with "
-                "'reward' (a RewardSum) and its 'task'"
+                "'objective' (an Objective) and its 'task'"
             )
-        weight = reward.terms[PRIOR].weight if PRIOR in reward.terms else 1.0
-        if self.kind.beside_prior and weight != 1.0:
+        prior = buffer.objective.prior
+        if self.kind.beside_prior and prior is not None and prior.weight != 1.0:
             raise ValueError(
-                f"the policy of this kind is softmax(Q + log p), which is the reward {PRIOR}=1; "
-                f"got {PRIOR}={weight:g}. Leave {PRIOR} at 1 and turn c instead"
+                "the policy of this kind is softmax(Q + log p), which is the reward prior=1; "
+                f"got prior={prior.weight:g}. Leave prior at 1 and turn c instead"
             )
         self.memory = PieceMemory(
             self.buffer_size,
@@ -193,12 +192,9 @@ class QLearning(OnPolicyAlgorithm):
 
     @property
     def c(self) -> float:
-        """What every reward term but the prior's is divided by: the buffer's."""
-        return self.rollout_buffer.c
-
-    @c.setter
-    def c(self, value: float) -> None:
-        self.rollout_buffer.c = value
+        """Number that the rules' rewards are divided by at present."""
+        objective = self.rollout_buffer.objective
+        return 1.0 if objective is None else objective.c
 
     # -- collecting ------------------------------------------------------------------------------
 
@@ -221,15 +217,14 @@ class QLearning(OnPolicyAlgorithm):
 
     def _remember(self) -> None:
         """Move the finished pieces of the rollout into the memory."""
-        buffer, score = self.rollout_buffer, self.rollout_buffer.score()
-        nothing = np.zeros(score.tokens.shape, np.float32)
-        rules = sum((v for name, v in buffer.parts.items() if name != PRIOR), nothing)
+        buffer, rollout = self.rollout_buffer, self.rollout_buffer.rollout()
+        score, (rules, likely) = rollout.score, rollout.objective.split(rollout.parts)
         self.memory.add(
             tokens=score.tokens,
             context=buffer.context.reshape(score.batch, -1),
             masks=buffer.by_piece(buffer.masks),
             rules=in_writing_order(rules),
-            prior=in_writing_order(buffer.parts.get(PRIOR, nothing)),
+            prior=in_writing_order(likely),
             log_p=self._prior_log_probs() if self.kind.beside_prior else None,
         )
 

@@ -16,7 +16,7 @@ from agents.learning.policy import PriorPolicy
 from agents.learning.rollout import EpisodeBuffer
 from agents.settings.config import TrainConfig
 from envs.errors import did_you_mean, quoted
-from rewards.sum import PRIOR
+from rewards.objective import Objective
 
 if TYPE_CHECKING:
     from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -108,7 +108,8 @@ def _q_learning(config: TrainConfig, common: dict[str, Any], kind: str) -> OnPol
     )
     settings = {name: getattr(config, name) for name in names}
     # The entropy is in the policy that is drawn from the values, not in what they learn.
-    common["rollout_buffer_kwargs"] |= {"entropy": 0.0, "normalize_values": False}
+    buffer = common["rollout_buffer_kwargs"]
+    buffer |= {"objective": buffer["objective"].with_entropy(0.0), "normalize_values": False}
     del common["policy_kwargs"]["value_gradient"]  # there is no value beside the Q-values
     return QLearning(
         policy=QPolicy, kind=kind, rollout_buffer_class=EpisodeBuffer, **settings | common
@@ -187,8 +188,7 @@ def small_batch(config: TrainConfig, steps: int) -> str:
 
 def check_budget(config: TrainConfig, reward: RewardSum) -> None:
     """Raise ValueError if a KL budget is asked for and the objective is no KL."""
-    term = reward.terms.get(PRIOR)
-    likely = term.weight if term else 0.0
+    likely = Objective(reward).log_p_weight
     if config.kl_budget and not likely == config.entropy == config.last_entropy:
         raise ValueError(
             f"kl_budget: log p has weight {likely:g}, log pi {config.entropy:g}, which is no KL; "
@@ -221,10 +221,8 @@ def make(
         "gamma": config.gamma,
         "max_grad_norm": config.max_grad_norm,
         "rollout_buffer_kwargs": {
-            "reward": reward,
+            "objective": Objective(reward, config.c, config.entropy),
             "task": task,
-            "entropy": config.entropy,
-            "c": config.c,
             "normalize_values": True,
         },
         "policy_kwargs": {

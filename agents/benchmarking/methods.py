@@ -18,7 +18,7 @@ import numpy.typing as npt
 from agents.algorithms.q_policy import KINDS
 from agents.algorithms.registry import ALGORITHMS, WITH_KL_BUDGET
 from agents.benchmarking.results import write_arrays
-from agents.composing.compute import Compute, Meter, likelihoods
+from agents.composing.compute import Compute, Meter
 from agents.composing.masks import read_masks
 from agents.composing.search import beam, masked, masked_nats
 from agents.evaluating.sampling import BATCH, sample_many
@@ -32,12 +32,12 @@ from envs.music.score import Score
 from pretrained.checkpoint import load
 from pretrained.networks.network_prior import RecurrentPrior
 from rewards.build import build
-from rewards.likelihood import Likelihood
 from rewards.measures.diversity import diversity
 from rewards.measures.hacking import held_out_rules, rule_means
 from rewards.measures.statistics import distinct, table_rows
+from rewards.objective import PRIOR, Objective
 from rewards.rules.rl_tuner import FINAL, repeated_motif, tonic
-from rewards.sum import PRIOR, RewardSum
+from rewards.sum import RewardSum
 
 Array = npt.NDArray[Any]
 BUDGETS = (0.05, 0.1, 0.2)  # nats per token
@@ -171,6 +171,7 @@ class Bench:
         self.prior = load(self.base.prior, self.task)
         self.reward = build(self.base.reward_spec)
         self.reward.prepare(self.task)
+        self.objective = Objective(self.reward)
 
     def folder(self, method: str, seed: int) -> Path:
         """Where a cell is kept."""
@@ -181,11 +182,10 @@ class Bench:
         return method.n or draws_for(method.budget * int(self.task.free.sum()))
 
     def paid(self, score: Score) -> tuple[dict[str, Array], Array]:
-        """What each term pays for each piece, (B,) each, and the sum of those that are no prior."""
-        values, terms = self.reward.breakdown(score), self.reward.terms
+        """Return what each term pays for each piece, (B,), and the sum of all but the prior's."""
+        values = self.objective.parts(score)
         parts = {name: value.sum(axis=(1, 2), dtype=np.float64) for name, value in values.items()}
-        rules = [parts[n] for n, term in terms.items() if not isinstance(term.fn, Likelihood)]
-        return parts, sum(rules, np.zeros(score.batch))
+        return parts, self.objective.split(parts)[0]
 
     def kl(self, nats: Array, score: Score) -> float:
         """Mean of log q - log p over the cells that are free, as `agents.evaluate` has it.
@@ -222,7 +222,7 @@ class Bench:
         time, voice = divmod(page.n_written, self.task.voices)
         drawn = sample_many(self.prior, self.task, BATCH, FIRST_SEED + seed)
         firsts = list(dict.fromkeys(drawn.tokens[:, voice, time].tolist()))[:wanted]
-        found = [beam(None, page, self.reward, WIDTH, guide=guide, first=f) for f in firsts]
+        found = [beam(page, self.reward, WIDTH, guide=guide, first=f) for f in firsts]
         tokens = np.concatenate([each.score.tokens for each in found])
         cost = sum((each.compute for each in found), Compute())
         return Drawn(Score(tokens, self.task), math.nan, cost, len(tokens))
@@ -257,7 +257,7 @@ class Bench:
         each = json.loads((folder / "pool.json").read_text())  # seconds to draw and score a piece
         wall, cpu = (self.pieces * n * each[clock] for clock in ("wall", "cpu"))
         drawn = self.pieces * n * self.task.steps
-        cost = Compute(drawn * (1 + len(likelihoods(self.reward))), drawn, wall, cpu)
+        cost = Compute(drawn * (1 + (self.objective.prior is not None)), drawn, wall, cpu)
         kl = best_of_n_kl(n) / int(self.task.free.sum())
         return Drawn(score, kl, cost, min(self.pieces, len(scores) // n), n)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from envs.music.score import Score
 from envs.music.tape import Array
 from pretrained.prior import AutoregressivePrior
-from rewards.likelihood import Likelihood
+from rewards.objective import Objective
 from rewards.sum import RewardSum
 
 
@@ -62,16 +62,11 @@ class Meter:
         return Compute(self.tokens, self.cells, *passed)
 
     def returns(self, reward: RewardSum, score: Score) -> Array:
-        """(B,) float64: what a reward pays for finished pieces."""
+        """Return what a reward pays for finished pieces, (B,) float64."""
         cells = score.batch * score.task.steps
         self.cells += cells
-        self.tokens += cells * len(likelihoods(reward))
+        self.tokens += cells * (Objective(reward).prior is not None)
         return reward(score).sum(axis=(1, 2), dtype=np.float64)
-
-
-def likelihoods(reward: RewardSum) -> list[tuple[Likelihood, float]]:
-    """The reward's priors, and what log p under each is multiplied by."""
-    return [(t.fn, t.factor) for t in reward.terms.values() if isinstance(t.fn, Likelihood)]
 
 
 class BranchingPrior(AutoregressivePrior, Protocol):

@@ -28,9 +28,9 @@ from agents.composing.search import Found
 from envs.music.score import Score
 from envs.music.tape import Array
 from pretrained.prior import AutoregressivePrior, draw
-from rewards.likelihood import Likelihood
 from rewards.masks import MARK, children, refused
 from rewards.measures.novelty import novelty
+from rewards.objective import find_prior
 from rewards.sum import RewardSum
 from rewards.term import Term
 
@@ -77,8 +77,8 @@ class Kept:
 
 
 def breaks(term: Term, score: Score) -> Array:
-    """Whether a demand is broken at each cell seen, bool: where its value times its sign costs."""
-    return np.asarray(term.fn(score)) * term.factor < 0
+    """Return True at each cell seen where a demand is broken: its value times its sign costs."""
+    return np.asarray(term.rule(score)) * term.factor < 0
 
 
 def keep(
@@ -107,7 +107,7 @@ def keep(
     Raises:
         ValueError: a prior among the demands, a full page, a number out of range.
     """
-    if any(isinstance(term.fn, Likelihood) for term in demands.values()):
+    if find_prior(demands.values()) is not None:
         raise ValueError("a prior's log p is no demand; expected rules, such as in_key")
     if n < 1 or budget < 1 or not temperature > 0 or page.finished or page.batch != 1:
         raise ValueError("expected n and budget from 1, a temperature above 0, a page to write on")
@@ -236,7 +236,7 @@ class _Draw:
             meter.cells += len(rows)
             here = child.newest
             broken = np.array(
-                [refused(term.fn, here, term.factor)[:, 0, 0] for term in self.demands.values()]
+                [refused(term.rule, here, term.factor)[:, 0, 0] for term in self.demands.values()]
             )
             bad = broken.any(axis=0)
             permitted[rows[bad], tokens[bad]] = False

@@ -83,7 +83,7 @@ def with_locks(text: str, keep: bool, wishes: Mapping[str, Any]) -> Task:
     locked[piece.task.cells :] = False  # bars that the file does not have
     if locked.all():
         raise ValueError(f"{quoted(text)}: every bar stays, nothing is left to write")
-    return replace(task, given=(tuple(_given(piece.score(), task, locked)),))
+    return replace(task, given=(tuple(_given(piece.score, task, locked)),))
 
 
 def _given(score: Any, task: Task, locked: np.ndarray) -> list[int]:

@@ -45,11 +45,11 @@ def read_masks(words: Sequence[str], reward: RewardSum) -> RewardSum:
         elif name in reward.terms and not isinstance(setting, dict):
             terms.append(reward.terms[name])
         else:
-            weight = 1.0 if getattr(find(name), "violation", False) else -1.0
+            weight = 1.0 if find(name).violation else -1.0
             parameters = setting if isinstance(setting, dict) else {}
             terms.append(make_term(name, {**parameters, "weight": weight}))
     for term in terms:
-        require_cellwise(term.fn)
+        require_cellwise(term.rule)
         if not term.weight:
             raise ValueError(
                 f"mask {term.name!r} has weight 0 and would forbid nothing; give one, such as "

@@ -29,8 +29,8 @@ def explanation(score: Score, row: int, reward: RewardSum) -> list[str]:
     found = [
         (remark.cell, abs(term.factor * remark.value), f"{remark} ({name})")
         for name, term in reward.terms.items()
-        if getattr(term.fn, "says", "")
-        for remark in remarks(term.fn, piece, name, sign=term.factor)
+        if term.rule.says
+        for remark in remarks(term.rule, piece, name, sign=term.factor)
     ]
     worst = sorted(found, key=lambda entry: -entry[1])[:MOST_REMARKS]
     lines = [f"return {sum(parts.values()):.1f}" + (f" = {paid}" if paid else "")]

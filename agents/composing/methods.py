@@ -31,6 +31,7 @@ def read_primer(line: str, task: Task) -> Score:
     import numpy as np
 
     from envs.composition import primed
+    from envs.music.score import Score
     from envs.notation.text import parse_voices
 
     voices, end = parse_voices(line, task.beat_cells)
@@ -95,7 +96,7 @@ def make_search(
     policy = on_grid(load(config.policy), task) if config.method in OF_A_RUN else None
     if config.method in BEAMS:
         width, n = config.width, config.n
-        return lambda page: beam(None, page.take([0]), reward, width, n=n, guide=policy)
+        return lambda page: beam(page.take([0]), reward, width, n=n, guide=policy)
     if config.method == "best-known":
         return lambda page: best_known(page.take([0]), reward, config.width, config.n)
     network = on_grid(load(settings.prior), task) if policy is None else policy

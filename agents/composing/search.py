@@ -13,15 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from agents.composing.compute import BranchingPrior, Compute, Meter, Reader, likelihoods
+from agents.composing.compute import BranchingPrior, Compute, Meter, Reader
 from envs.music.score import Score
 from envs.music.tape import Array
 from pretrained.prior import AutoregressivePrior, draw, sample
-from rewards.build import read_setting
-from rewards.likelihood import Likelihood
 from rewards.masks import children, permits
+from rewards.objective import Objective
 from rewards.sum import RewardSum, total
-from rewards.term import Term
 
 DRAWN_PIECES = 1024  # sampled at once
 
@@ -123,9 +121,9 @@ def masked(
     _require_page(page)
     if not temperature > 0:
         raise ValueError(f"temperature {temperature}: expected a number above 0")
-    if likelihoods(rules):
+    if Objective(rules).prior is not None:
         raise ValueError("a prior's log p cannot be a mask; expected rules, such as in_key")
-    masks = [(term.fn, term.factor) for term in rules.terms.values()]
+    masks = [(term.rule, term.factor) for term in rules.terms.values()]
     meter, rng, score = Meter(), torch.Generator().manual_seed(seed), page
     reader = Reader(prior, page, meter)
     while not score.finished:
@@ -146,7 +144,7 @@ def masked_nats(network: AutoregressivePrior, pieces: Score, rules: RewardSum) -
     What `masked` draws from: at each cell the network's distribution over the
     tokens that are permitted, made to sum to 1 again. A given cell costs nothing.
     """
-    masks = [(term.fn, term.factor) for term in rules.terms.values()]
+    masks = [(term.rule, term.factor) for term in rules.terms.values()]
     score, rows = Score.page(pieces.task, pieces.batch), np.arange(pieces.batch)
     reader = Reader(network, score, Meter())
     nats = np.zeros(pieces.tokens.shape, np.float32)
@@ -165,36 +163,27 @@ def masked_nats(network: AutoregressivePrior, pieces: Score, rules: RewardSum) -
 
 
 class _Judge:
-    """What each way to go on is worth, with the networks that say so reading along.
+    """Values each way to go on; the networks behind the values read along.
 
     Args:
-        reward: pays; its priors are stepped with their weights and floors.
+        objective: pays; its prior is stepped.
         page: where the search begins.
         meter: counts.
-        guide, weight: a network that leads but does not pay, and how much it counts.
+        guide: a network that leads but does not pay.
     """
 
     def __init__(
-        self,
-        reward: RewardSum,
-        page: Score,
-        meter: Meter,
-        guide: BranchingPrior | None,
-        weight: float,
+        self, objective: Objective, page: Score, meter: Meter, guide: BranchingPrior | None
     ) -> None:
-        rules = [term for term in reward.terms.values() if not isinstance(term.fn, Likelihood)]
-        self._rules = RewardSum(rules) if rules else None
+        self._objective, self._rules, self._meter = objective, objective.rules, meter
         if self._rules is not None:
             self._rules.prepare(page.task)
-        self._priors = [
-            (Reader(likelihood.prior, page, meter), factor, likelihood.floor)
-            for likelihood, factor in likelihoods(reward)
-        ]
-        self._guide = Reader(guide, page, meter) if guide is not None and weight else None
-        self._weight, self._meter = weight, meter
+        likelihood = objective.likelihood
+        self._prior = None if likelihood is None else Reader(likelihood.prior, page, meter)
+        self._guide = None if guide is None else Reader(guide, page, meter)
 
     def paid(self, score: Score, tokens: Array) -> Array:
-        """The reward (N,) of each token marked in (B, vocab), in the order of `np.nonzero`."""
+        """Return the reward (N,) of each token marked in (B, vocab), in order of `np.nonzero`."""
         paid = np.zeros(np.count_nonzero(tokens))
         if self._rules is not None:
             self._meter.cells += len(paid)
@@ -203,39 +192,28 @@ class _Judge:
                 self._rules.newest(score)  # known once here, it is not worked out by every child
             parts = [total(self._rules.newest(child)) for _, _, child in children(score, tokens)]
             paid += np.concatenate(parts)
-        for reader, factor, floor in self._priors:
-            paid += factor * np.maximum(reader.nats(), floor)[tokens]
+        prior, likelihood = self._objective.prior, self._objective.likelihood
+        if self._prior is not None and prior is not None and likelihood is not None:
+            paid += prior.factor * np.maximum(self._prior.nats(), likelihood.floor)[tokens]
         return paid
 
     def led(self, tokens: Array) -> Array | float:
-        """The guide's weighted log-probability (N,) of each marked token, 0 without a guide."""
-        return 0.0 if self._guide is None else self._weight * self._guide.nats()[tokens]
+        """Return the guide's log-probability (N,) of each marked token, 0 without a guide."""
+        return 0.0 if self._guide is None else self._guide.nats()[tokens]
 
     def follow(self, rows: Array, tokens: Array) -> None:
         """Go on with the pieces `rows` (N,) and `tokens` (N,) written on them."""
-        readers = [reader for reader, _, _ in self._priors]
-        for reader in readers if self._guide is None else [*readers, self._guide]:
-            reader.take(rows)
-            reader.read(tokens)
+        for reader in (self._prior, self._guide):
+            if reader is not None:
+                reader.take(rows)
+                reader.read(tokens)
 
 
-def _with_prior(
-    reward: RewardSum, prior: AutoregressivePrior | None, weight: float | None
-) -> RewardSum:
-    """The reward with `prior` at `weight` in place of its own priors, unless weight is None.
-
-    A prior that weighs nothing is no term of it.
-    """
-    terms, own = list(reward.terms.values()), likelihoods(reward)
-    if weight is not None:
-        weight, _ = read_setting("prior", weight)
-        if weight and prior is None:
-            raise ValueError(f"prior_weight={weight:g} without a prior; give one, or weight 0")
-        terms = [term for term in terms if not isinstance(term.fn, Likelihood)]
-        if weight and prior is not None:
-            floor = {"floor": own[0][0].floor} if own else {}
-            terms.append(Term("prior", Likelihood(checkpoint=prior, **floor), weight))
-    return RewardSum([t for t in terms if t.weight or not isinstance(t.fn, Likelihood)])
+def _without_idle_prior(reward: RewardSum) -> RewardSum:
+    """Return the reward without a prior of weight 0, which need not be run."""
+    objective = Objective(reward)
+    idle = objective.prior is not None and not objective.prior.weight
+    return objective.rules if idle and objective.rules is not None else reward
 
 
 def _require_beam(page: Score, width: int, n: int) -> None:
@@ -251,7 +229,7 @@ def _require_beam(page: Score, width: int, n: int) -> None:
 
 
 def _only(first: int | None, allowed: Array) -> Array:
-    """Of the tokens allowed (1, vocab) `first` alone, or all if it is None."""
+    """Return `first` alone of the tokens allowed (1, vocab), or all if it is None."""
     if first is None:
         return allowed
     known = np.flatnonzero(allowed[0]).tolist()
@@ -261,15 +239,12 @@ def _only(first: int | None, allowed: Array) -> Array:
 
 
 def beam(
-    prior: BranchingPrior | None,
     page: Score,
     reward: RewardSum,
     width: int,
     *,
     n: int = 1,
-    prior_weight: float | None = None,
     guide: BranchingPrior | None = None,
-    guide_weight: float = 1.0,
     first: int | None = None,
 ) -> Found:
     """Beam search for the best pieces: after each cell the `width` best beginnings go on.
@@ -278,30 +253,26 @@ def beam(
     its end. Of equal beginnings the one that was ahead goes first, then the lower token.
 
     Args:
-        prior: the network behind `prior_weight`; None where the reward is all.
         page: an unfinished score of one piece.
-        reward: what is sought. Its priors are stepped, with their weights and floors.
+        reward: what is sought. Its prior is stepped, with its weight and floor.
         width: beginnings that are kept.
         n: pieces wanted, at most `width`; there may be fewer.
-        prior_weight: take the reward's priors out and `prior` with this weight in; 0 runs none.
         guide: a network, such as a trained policy, whose log-probabilities are added where
             beginnings are chosen; among finished pieces the reward alone chooses.
-        guide_weight: what they are multiplied by.
         first: the first token to be written; free if None.
 
     Returns:
-        the best pieces, best first, and what the reward with that prior pays for them.
+        the best pieces, best first, and what the reward pays for them.
 
     Raises:
         ValueError: `width` or `n` out of range, a page that is full or of several pieces, a first
-            token that is not allowed, a weight that is no number, a weight without a prior.
+            token that is not allowed.
         RewardError: a term of the reward fails or looks ahead.
     """
     _require_beam(page, width, n)
-    reward = _with_prior(reward, prior, prior_weight)
-    guide_weight, _ = read_setting("guide", guide_weight)
+    reward = _without_idle_prior(reward)
     meter, task, score = Meter(), page.task, page
-    judge = _Judge(reward, page, meter, guide, guide_weight)
+    judge = _Judge(Objective(reward), page, meter, guide)
     paid, led = np.zeros(1), np.zeros(1)
     while not score.finished:
         last = score.n_written == task.steps - 1
@@ -340,7 +311,7 @@ def best_known(page: Score, reward: RewardSum, width: int, n: int | None = None)
     """
     _require_beam(page, width, 1)
     starts = np.flatnonzero(page.allowed()[0]).tolist()
-    found = [beam(None, page, reward, width, first=start) for start in starts]
+    found = [beam(page, reward, width, first=start) for start in starts]
     returns = np.concatenate([each.returns for each in found])
     order = np.argsort(-returns, kind="stable")[:n]
     tokens = np.concatenate([each.score.tokens for each in found])[order]

@@ -71,10 +71,12 @@ def objective(
     config: TrainConfig,
     mask: RewardSum | None = None,
 ) -> float:
-    """What a run is after, on pieces its agent drew: nats a piece, with the run's last weights.
+    """Return the objective of a run on pieces its agent drew: nats a piece, last weights.
 
     The mean of rules / c + (weight of the prior) log p - (last weight of the entropy) log pi.
     """
-    paid = reward.divided(config.c)(score).sum(axis=(1, 2))
+    from rewards.objective import Objective
+
+    paid = Objective(reward, config.c).scaled(score).sum(axis=(1, 2))
     own = log_policy(agent, score, mask).sum(axis=(1, 2))
     return float((paid - config.last_entropy * own).mean())

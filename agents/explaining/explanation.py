@@ -11,13 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.errors import RewardError
-from envs.music.piece import Piece, roomy_range
+from envs.music.piece import Piece, notes_of, roomy_range, score_of
 from envs.music.score import Score
-from envs.notation.text import score_of
-from envs.notation.writing.symbols import notes_of
 from rewards.build import build
 from rewards.remarks import Remark, remarks
-from rewards.rule import REGISTRY, has_to_judge
+from rewards.rule import REGISTRY
 from rewards.sum import RewardSum
 from rewards.term import Term
 
@@ -110,17 +108,13 @@ class Explanation:
 
 
 def speaks(term: Term) -> bool:
-    """Whether a term has words for the places where it costs."""
-    return bool(getattr(term.fn, "says", "") or getattr(term.fn, "violation", False))
+    """True if a term has words for the places where it costs."""
+    return bool(term.rule.says) or term.rule.violation
 
 
 def speaking_rules() -> RewardSum:
-    """All rules of the registry that can speak, each with weight 1."""
-    names = [
-        name
-        for name, fn in REGISTRY.items()
-        if getattr(fn, "violation", False) and getattr(fn, "says", "")
-    ]
+    """Return all registered rules that have a message, each with weight 1."""
+    names = [name for name, rule in REGISTRY.items() if rule.violation and rule.says]
     return build(dict.fromkeys(names, 1.0))
 
 
@@ -160,7 +154,7 @@ def explain(
     Raises:
         RewardError: a term failed.
     """
-    score = piece.score() if score is None else score
+    score = piece.score if score is None else score
     notices = list(piece.notices)
     found: list[tuple[Remark, Term]] = []
     paid: dict[str, float] = {}
@@ -168,7 +162,7 @@ def explain(
     idle: list[str] = []  # what has nothing to judge here
     for term in reward.terms.values():
         try:
-            if not has_to_judge(term.fn, score.task):
+            if not term.rule.judges(score.task):
                 idle.append(term.name)
             elif speaks(term) and term.raw(score).ndim == 3:
                 found += [(remark, term) for remark in _remarks(term, score)]
@@ -228,7 +222,7 @@ def surprises(prior: Prior, score: Score) -> Nats:
 
 def _remarks(term: Term, score: Score) -> list[Remark]:
     try:
-        return remarks(term.fn, score, term.name, sign=term.factor)
+        return remarks(term.rule, score, term.name, sign=term.factor)
     except (KeyError, IndexError, ValueError) as error:  # of the words, as the values were checked
         raise RewardError(
             f"reward term {term.name!r} has words that cannot be filled in: {error!r}"

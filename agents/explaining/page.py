@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from agents.explaining.explanation import Explanation, Message, facts
+from envs.music.piece import notes_of
 from envs.notation.writing.engrave import svg
 from envs.notation.writing.musicxml import Marks, musicxml, symbol_id
 from envs.notation.writing.roll import note_id, piano_roll, strips, x_of
 from envs.notation.writing.sound import RATE, cell_seconds, wav_bytes
-from envs.notation.writing.symbols import bars_of, notes_of
+from envs.notation.writing.symbols import bars_of
 
 if TYPE_CHECKING:
     from envs.music.score import Score

@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import BaseBuffer, RolloutBuffer
 from stable_baselines3.common.type_aliases import RolloutBufferSamples
 
 from envs.music.score import Score
 from envs.music.task import Task
-from rewards.sum import RewardSum, total
+from rewards.objective import Objective
 
 Array = npt.NDArray[Any]
+
+
+@dataclass
+class Steering:
+    """The objective in force: callbacks turn it along a run, and all buffers of a model read it."""
+
+    objective: Objective
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """The pieces that were collected last, and what they were paid.
+
+    Attributes:
+        score: finished pieces (B, V, T).
+        objective: by which they were paid.
+        parts: weighted value (B, V, T) of each term of its reward, undivided.
+        nats: (B, steps) log pi of their cells, in writing order.
+        values, returns: (buffer_size, n_envs), as the critic learns from them.
+    """
+
+    score: Score
+    objective: Objective
+    parts: Mapping[str, Array]
+    nats: Array
+    values: Array
+    returns: Array
 
 
 class EpisodeBuffer(RolloutBuffer):
@@ -33,18 +62,16 @@ class EpisodeBuffer(RolloutBuffer):
         gae_lambda: of generalised advantage estimation (Schulman et al. 2016).
         gamma: discount.
         n_envs: number of environments.
-        reward: scores the finished pieces; None keeps the rewards the environment paid.
-        task: of the pieces, needed with `reward`.
-        entropy: weight of -log pi(a|s), in nats, added to the reward of every step. With the
-            prior's log p as a reward term of the same weight, the two are the KL to the prior.
-        c: divides every reward term but the prior's: the objective is rules / c + log p - log pi.
+        objective: scores the finished pieces, or what steers it along a run; None keeps the rewards
+            that the environment paid.
+        task: of the pieces, needed with an objective.
         normalize_values: read the value head's output as standard deviations from the mean
             return of the other pieces at that cell. Returns fall steadily towards the end of a
             piece, and a head that starts at 0 is a fair baseline only this way; without one, the
             first updates reward whatever stands late in a piece.
 
     Raises:
-        ValueError: a buffer that does not hold whole pieces, or a reward without its task.
+        ValueError: a buffer that does not hold whole pieces, or an objective without its task.
     """
 
     def __init__(
@@ -57,10 +84,8 @@ class EpisodeBuffer(RolloutBuffer):
         gamma: float = 1.0,
         n_envs: int = 1,
         *,
-        reward: RewardSum | None = None,
+        objective: Objective | Steering | None = None,
         task: Task | None = None,
-        entropy: float = 0.0,
-        c: float = 1.0,
         normalize_values: bool = False,
     ) -> None:
         BaseBuffer.__init__(
@@ -74,11 +99,11 @@ class EpisodeBuffer(RolloutBuffer):
             raise ValueError(
                 f"n_steps={buffer_size}: expected a multiple of the {self.steps} cells of a piece"
             )
-        if reward is not None and task is None:
+        if objective is not None and task is None:
             raise ValueError("an EpisodeBuffer that scores pieces needs their task")
         self.gae_lambda, self.gamma = gae_lambda, gamma
-        self.reward, self.task = reward, task
-        self.entropy, self.c, self.normalize_values = entropy, c, normalize_values
+        self.steering = Steering(objective) if isinstance(objective, Objective) else objective
+        self.task, self.normalize_values = task, normalize_values
         self.parts: dict[str, Array] = {}
         self.reset()
 
@@ -138,10 +163,26 @@ class EpisodeBuffer(RolloutBuffer):
         self.full = self.pos == self.buffer_size
 
     def score(self) -> Score:
-        """The finished pieces (episodes * n_envs, V, T)."""
+        """Return the finished pieces (episodes * n_envs, V, T)."""
         if self.task is None:
             raise ValueError("this EpisodeBuffer was made without a task")
         return Score(self.tokens.reshape(-1, self.voices, self.cells), self.task)
+
+    @property
+    def objective(self) -> Objective | None:
+        """The objective in force, None where the environment pays."""
+        return None if self.steering is None else self.steering.objective
+
+    def rollout(self) -> Rollout:
+        """Return the pieces collected last, paid.
+
+        Raises:
+            ValueError: the environment pays.
+        """
+        if self.objective is None:
+            raise ValueError("this EpisodeBuffer was made without an objective")
+        nats = self.by_piece(self.log_probs)
+        return Rollout(self.score(), self.objective, self.parts, nats, self.values, self.returns)
 
     def compute_returns_and_advantage(self, last_values: torch.Tensor, dones: Array) -> None:
         """Score the pieces if there is a reward, then SB3's advantages and returns.
@@ -165,10 +206,11 @@ class EpisodeBuffer(RolloutBuffer):
         Raises:
             RewardError: a reward term failed.
         """
-        if self.reward is not None:
-            self.parts = self.reward.breakdown(self.score())
-            self.rewards = self._as_steps(total(self.parts, self.c))
-        self.rewards = self.rewards - self.entropy * self.log_probs
+        objective = self.objective
+        if objective is not None:
+            self.parts = objective.parts(self.score())
+            paid = self._as_steps(objective.total(self.parts))
+            self.rewards = paid - objective.entropy * self.log_probs
 
     def _return_statistics(self) -> tuple[Array, float]:
         """Mean discounted return of the other pieces from each step on, and one spread for all.
@@ -224,3 +266,15 @@ class EpisodeBuffer(RolloutBuffer):
                 self.to_torch(actions[rows].reshape(-1, 1)),
                 *(self.to_torch(flat[name][rows].reshape(-1)) for name in names),
             )
+
+
+def buffer_of(model: BaseAlgorithm) -> EpisodeBuffer:
+    """Return the buffer of whole pieces that a model learns from.
+
+    Raises:
+        TypeError: it learns from another kind of buffer.
+    """
+    buffer = vars(model).get("rollout_buffer")
+    if not isinstance(buffer, EpisodeBuffer):
+        raise TypeError(f"{type(model).__name__} has no EpisodeBuffer; it has {buffer!r:.100}")
+    return buffer

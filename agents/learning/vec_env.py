@@ -79,6 +79,9 @@ class CompositionVecEnv(VecEnv):
         mask: cell-wise terms; `action_masks` leaves out what they count against a piece, where
             it has another choice.
 
+    Attributes:
+        alternatives: all environments that a model which plays in this one draws from.
+
     Raises:
         ValueError: another autoreset mode.
     """
@@ -87,8 +90,9 @@ class CompositionVecEnv(VecEnv):
         if env.autoreset_mode is not AutoresetMode.SAME_STEP:
             raise ValueError("SB3 starts new episodes at once; use autoreset_mode='SameStep'")
         self.env = env
+        self.alternatives = [self]
         terms = mask.terms.values() if mask else ()
-        self.masks = [(term.fn, term.factor) for term in terms]
+        self.masks = [(term.rule, term.factor) for term in terms]
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
         self._actions: Array = np.zeros(env.num_envs, np.int64)
         self._returns = np.zeros(env.num_envs)

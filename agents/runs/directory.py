@@ -297,7 +297,7 @@ class Run:
         Args:
             model: at the beginning of a rollout.
             generators: as they were there; as they are now if None.
-            learned: what the reward had learned there, likewise.
+            learned: what the reward had learned there, see `rewards.learned.tensors`.
 
         Raises:
             ValueError: weights that are not finite; the last good files stay.
@@ -310,9 +310,8 @@ class Run:
                 f"the weights are no finite numbers after {model.num_timesteps:,} steps; what "
                 f"{self.path} held before stays. Try a smaller --learning-rate"
             )
-        learned = learned_by(model) if learned is None else learned
         state = {self.state_file: pack(model, generators, learned)}
-        write_together(state | self._for_others(model, learned))
+        write_together(state | self._for_others(model, learned or {}))
 
     def _for_others(
         self, model: BaseAlgorithm, learned: Mapping[str, Tensor]
@@ -329,7 +328,7 @@ class Run:
         """What a run goes on from."""
         return self.path / "state.zip"
 
-    def restore(self, model: BaseAlgorithm) -> Generators | None:
+    def restore(self, model: BaseAlgorithm, reward: RewardSum | None = None) -> Generators | None:
         """Put what was saved into a model and its reward, and clear away what came after.
 
         Of what was saved the state counts; the policy and what the reward has learned are written
@@ -351,12 +350,11 @@ class Run:
             saved = Saved(self.state_file)
             saved.restore(model)
             generators = saved.generators
-            reward = reward_of(model)
             if reward is not None and saved.learned is not None:
                 learning.restore(reward, saved.learned, self.state_file)
             elif reward is not None:  # saved by an earlier version
                 self.restore_reward(reward)
-            files = self._for_others(model, learned_by(model))
+            files = self._for_others(model, {} if reward is None else learning.tensors(reward))
         elif self.policy_file.is_file():
             raise ValueError(
                 f"{self.path} has no state.zip to resume from; start a new run from its policy "
@@ -367,20 +365,6 @@ class Run:
             clear_parts(folder)
         self.cut_metrics(model.num_timesteps)
         return generators
-
-
-def reward_of(model: BaseAlgorithm) -> RewardSum | None:
-    """The reward that a model learns from, None if it is told by its environment."""
-    found: RewardSum | None = getattr(getattr(model, "rollout_buffer", None), "reward", None)
-    return found
-
-
-def learned_by(model: BaseAlgorithm) -> dict[str, Tensor]:
-    """What the reward of a model has learned until now."""
-    from rewards.learned import tensors
-
-    reward = reward_of(model)
-    return {} if reward is None else tensors(reward)
 
 
 def _holds(path: Path, data: str | bytes) -> bool:

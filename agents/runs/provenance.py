@@ -25,7 +25,7 @@ PACKAGES = (
 def made_with(prior_file: Path, reward: RewardSum) -> dict[str, Any]:
     """Versions, the commit, and hashes of the prior and of the source of each reward term."""
     sources = {
-        name: {"source": _where(term.fn), "sha256": _source_hash(term.fn)}
+        name: {"source": _where(term.rule), "sha256": _source_hash(term.rule)}
         for name, term in reward.terms.items()
     }
     return {

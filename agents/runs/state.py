@@ -19,7 +19,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -32,6 +32,8 @@ from envs.errors import quoted
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
+
+    from agents.learning.vec_env import CompositionVecEnv
 
 FORMAT = 1
 FACTS, TENSORS = "state.json", "tensors.safetensors"
@@ -118,8 +120,8 @@ class Generators:
 
 
 def _environments(model: BaseAlgorithm) -> list[Any]:
-    """Those a model plays in: one, or the tasks it learns on."""
-    return [env.env for env in getattr(model, "envs_drawn", None) or [model.env]]
+    """Return those a model plays in: one, or one for each task it learns on."""
+    return [each.env for each in cast("CompositionVecEnv", model.env).alternatives]
 
 
 # -- the archive -----------------------------------------------------------------------------------

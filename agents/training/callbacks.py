@@ -13,14 +13,14 @@ from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor
 from tqdm import tqdm
 
-from agents.learning.rollout import EpisodeBuffer
+from agents.learning.rollout import Rollout, Steering, buffer_of
 from agents.runs.csv_tables import logged
-from agents.runs.directory import Run, learned_by
+from agents.runs.directory import Run
 from agents.runs.state import Generators
 from agents.training.monitor import Diagnostics
 from agents.training.reward_lessons import Lessons
 from pretrained.networks.network_prior import RecurrentPrior
-from rewards.likelihood import Likelihood
+from rewards.learned import tensors
 from rewards.measures.statistics import distinct
 from rewards.spec import short_names
 from rewards.sum import RewardSum
@@ -42,7 +42,6 @@ class PieceMetrics(BaseCallback):
     Args:
         run: whose metrics.csv is written.
         prior: the KL is measured against it.
-        reward: the reward the buffer scores with.
         checkpoint: the prior's name; if the reward holds its likelihood, that is used again.
         diagnostics: further columns, and warnings.
         lessons: terms of the reward that learn, once for each rollout.
@@ -52,42 +51,38 @@ class PieceMetrics(BaseCallback):
         self,
         run: Run,
         prior: RecurrentPrior,
-        reward: RewardSum,
         checkpoint: str,
         diagnostics: Diagnostics | None = None,
         lessons: Lessons | None = None,
     ) -> None:
         super().__init__()
         self.run, self.prior, self.diagnostics = run, prior, diagnostics
-        self.lessons = lessons
-        term = reward.terms.get("prior")
-        same = term and isinstance(term.fn, Likelihood) and term.fn.name == checkpoint
-        self.likelihood = term if term and same and term.weight else None
-        self.floor = float(getattr(self.likelihood and self.likelihood.fn, "floor", 0.0))
+        self.lessons, self.checkpoint = lessons, checkpoint
         self.row: dict[str, float] = {}
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_end(self) -> None:
-        buffer: EpisodeBuffer = self.model.rollout_buffer  # type: ignore[attr-defined]
-        score = buffer.score()
+        rollout = buffer_of(self.model).rollout()
+        score, objective = rollout.score, rollout.objective
         free = score.task.free.T.reshape(-1)  # in writing order
-        policy_nats = buffer.by_piece(buffer.log_probs)[:, free].mean()
-        by_step = self._prior_nats(buffer).swapaxes(1, 2).reshape(score.batch, -1)
+        policy_nats = rollout.nats[:, free].mean()
+        by_step = self._prior_nats(rollout).swapaxes(1, 2).reshape(score.batch, -1)
         prior_nats = by_step[:, free].mean()
-        parts = {name: float(v.sum(axis=(1, 2)).mean()) for name, v in buffer.parts.items()}
+        parts = {name: float(v.sum(axis=(1, 2)).mean()) for name, v in rollout.parts.items()}
         total = sum(parts.values())
+        likely = 0.0 if objective.prior is None else parts[objective.prior.name]
         self.row = {
             "steps": self.num_timesteps,
             "return": total,
-            "rules": total - parts.get("prior", 0.0),
-            "prior": parts.get("prior", 0.0),
+            "rules": total - likely,
+            "prior": likely,
             "kl": float(policy_nats - prior_nats),
-            "c": float(buffer.c),
+            "c": float(objective.c),
             "entropy": float(-policy_nats),
             "distinct": distinct(score) / score.batch,
-            "explained_variance": _explained(buffer.values, buffer.returns),
+            "explained_variance": _explained(rollout.values, rollout.returns),
         }
         self.row |= {f"reward/{name}": value for name, value in parts.items()}
         if self.lessons is not None:
@@ -114,13 +109,14 @@ class PieceMetrics(BaseCallback):
         for name, value in self.row.items():
             self.logger.record(short.get(name, name if "/" in name else f"pieces/{name}"), value)
 
-    def _prior_nats(self, buffer: EpisodeBuffer) -> npt.NDArray[np.float32]:
-        """log p (pieces, V, T) under the prior; the reward's own where its floor cut nothing."""
-        if self.likelihood is not None:
-            nats = (buffer.parts["prior"] / self.likelihood.factor).astype(np.float32)
-            if nats.min() > self.floor + 1e-3:
+    def _prior_nats(self, rollout: Rollout) -> npt.NDArray[np.float32]:
+        """Return log p (pieces, V, T) under the prior; the reward's own where it is the same."""
+        likelihood = rollout.objective.likelihood
+        if likelihood is not None and likelihood.name == self.checkpoint:
+            nats = rollout.objective.log_p(rollout.parts)
+            if nats is not None:
                 return nats
-        return self.prior.log_prob(buffer.score())
+        return self.prior.log_prob(rollout.score)
 
 
 def _explained(values: np.ndarray, returns: np.ndarray) -> float:
@@ -184,11 +180,18 @@ class Saver(BaseCallback):
         run: where to.
         every: environment steps between saves; -1 for none along the way.
         generators: of a run that is resumed: they are put back as its first rollout begins.
+        reward: what its terms have learned is saved too.
     """
 
-    def __init__(self, run: Run, every: int, generators: Generators | None = None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        every: int,
+        generators: Generators | None = None,
+        reward: RewardSum | None = None,
+    ) -> None:
         super().__init__()
-        self.run, self.every, self.resumed = run, every, generators
+        self.run, self.every, self.resumed, self.reward = run, every, generators, reward
         self.last = -1  # steps at the last save; none yet
         self.steps = 0  # at the beginning of the rollout
         self.generators: Generators | None = None  # there
@@ -220,7 +223,7 @@ class Saver(BaseCallback):
     def _look(self) -> None:
         self.steps, self.unmoved = self.model.num_timesteps, True
         self.generators = Generators.of(self.model)
-        self.learned = learned_by(self.model)
+        self.learned = {} if self.reward is None else tensors(self.reward)
 
     @property
     def told(self) -> str:
@@ -248,14 +251,18 @@ class Anneal(BaseCallback):
     a higher one later has it find that in many ways.
 
     Args:
+        steering: holds the objective whose entropy is weighed.
         first: weight at the beginning.
         last: weight from `share` of the run on.
         steps: of the run.
         share: of the run along which the weight moves.
     """
 
-    def __init__(self, first: float, last: float, steps: int, share: float = 0.6) -> None:
+    def __init__(
+        self, steering: Steering, first: float, last: float, steps: int, share: float = 0.6
+    ) -> None:
         super().__init__()
+        self.steering = steering
         self.first, self.last, self.steps, self.share = first, last, steps, share
 
     def _on_step(self) -> bool:
@@ -264,7 +271,7 @@ class Anneal(BaseCallback):
     def _on_rollout_start(self) -> None:
         done = min(1.0, self.num_timesteps / (self.share * self.steps))
         entropy = self.first + done * (self.last - self.first)
-        self.model.rollout_buffer.entropy = entropy  # type: ignore[attr-defined]
+        self.steering.objective = self.steering.objective.with_entropy(entropy)
 
 
 class Interrupt(BaseCallback):

@@ -89,6 +89,7 @@ def learn(run: Run, job: Job, generators: Generators | None = None) -> int:
     """
     from stable_baselines3.common.logger import configure
 
+    from agents.learning.rollout import buffer_of
     from agents.runs.curve import PARTS
     from agents.training.callbacks import (
         Anneal,
@@ -110,17 +111,18 @@ def learn(run: Run, job: Job, generators: Generators | None = None) -> int:
         run.write_warnings(watch.warnings)
     lessons = Lessons(reward, config.seed)
     lessons.prepare(task)
-    metrics = PieceMetrics(run, job.prior, reward, config.prior, watch, lessons)
+    metrics = PieceMetrics(run, job.prior, config.prior, watch, lessons)
+    steering = buffer_of(model).steering
     interrupt = Interrupt()
     bar = ProgressBar(metrics, config.n_timesteps, config.progress)
-    saver = Saver(run, config.save_freq, generators)
+    saver = Saver(run, config.save_freq, generators, reward)
     beside: list[BaseCallback] = [interrupt, metrics, bar]
-    if config.last_entropy != config.entropy:
-        beside.append(Anneal(config.entropy, config.last_entropy, config.n_timesteps))
+    if steering is not None and config.last_entropy != config.entropy:
+        beside.append(Anneal(steering, config.entropy, config.last_entropy, config.n_timesteps))
     if config.eval_freq > 0:
         beside.append(Evaluator(run, task, reward, config, job.mask))
-    if config.kl_budget:
-        beside.append(KLController(metrics, config.kl_budget))
+    if steering is not None and config.kl_budget:
+        beside.append(KLController(metrics, config.kl_budget, steering))
     left = max(0, config.n_timesteps - model.num_timesteps)
     try:
         model.learn(left, callback=[*beside, saver], reset_num_timesteps=False)
@@ -207,7 +209,7 @@ def _carry_out(run: Run, job: Job) -> int:
 
     config, model = job.config, job.model
     run.check_provenance(locate(config.prior), job.reward)
-    generators = run.restore(model)
+    generators = run.restore(model, job.reward)
     if run.reported >= model.num_timesteps >= config.n_timesteps:
         raise ValueError(
             f"{run.path} has done its {model.num_timesteps:,} steps; give a larger -n to go on"

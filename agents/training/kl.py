@@ -6,6 +6,7 @@ import math
 
 from stable_baselines3.common.callbacks import BaseCallback
 
+from agents.learning.rollout import Steering
 from agents.runs.csv_tables import logged
 from agents.training.callbacks import PieceMetrics
 
@@ -24,6 +25,7 @@ class KLController(BaseCallback):
     Args:
         metrics: measures the KL of each rollout.
         budget: nats per token.
+        steering: holds the objective whose c is turned.
         gain: of the error, per rollout.
         damping: of the error's change.
     """
@@ -32,11 +34,12 @@ class KLController(BaseCallback):
         self,
         metrics: PieceMetrics,
         budget: float,
+        steering: Steering,
         gain: float = 0.15,
         damping: float = 1.0,
     ) -> None:
         super().__init__()
-        self.metrics, self.budget = metrics, budget
+        self.metrics, self.budget, self.steering = metrics, budget, steering
         self.gain, self.damping = gain, damping
         self._before: float | None = None
 
@@ -44,31 +47,33 @@ class KLController(BaseCallback):
         return True
 
     def _on_training_start(self) -> None:
-        buffer = self.model.rollout_buffer  # type: ignore[attr-defined]
-        # From the prior's side: a policy that has collapsed onto a piece does not come back.
-        buffer.c = logged(buffer.c * FIRST)
-        for buffer.c, kl in self.metrics.run.turns():
-            self._turn(kl)  # of a run that is resumed
+        # A large c first: a policy that has collapsed onto one piece does not come back.
+        self._set_c(self.steering.objective.c * FIRST)
+        for c, kl in self.metrics.run.turns():  # of a run that is resumed
+            self._set_c(c)
+            self._turn(kl)
 
     def _on_rollout_end(self) -> None:
         self._turn(logged(self.metrics.row["kl"]))
 
     def _turn(self, kl: float) -> None:
-        """Move c by what a rollout's KL says; all numbers are as in metrics.csv, its memory."""
+        """Move c by a rollout's KL; all numbers are as in metrics.csv, its memory."""
         error = self._error(kl)
         change = 0.0 if self._before is None else error - self._before
         self._before = error
-        buffer = self.model.rollout_buffer  # type: ignore[attr-defined]
-        moved = math.log(buffer.c) + self.gain * error + self.damping * change
-        buffer.c = logged(min(HIGHEST, max(LOWEST, math.exp(moved))))
+        moved = math.log(self.steering.objective.c) + self.gain * error + self.damping * change
+        self._set_c(min(HIGHEST, max(LOWEST, math.exp(moved))))
+
+    def _set_c(self, c: float) -> None:
+        self.steering.objective = self.steering.objective.with_c(logged(c))
 
     def _error(self, kl: float) -> float:
-        """log(KL / budget) within -1 and 1: at first the KL is 0, and c would run away."""
+        """Return log(KL / budget) within -1 and 1: at first the KL is 0, and c would run away."""
         return min(1.0, max(-1.0, math.log(max(kl / self.budget, 0.1))))
 
 
 def verdict(kl: float, budget: float) -> str:
-    """'' if a measured KL is within the tolerance of the budget, else what to tell."""
+    """Return '' if a measured KL is within the tolerance of the budget, else a warning."""
     if abs(kl - budget) <= TOLERANCE * budget:
         return ""
     return (

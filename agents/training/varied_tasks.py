@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from agents.learning.rollout import EpisodeBuffer
+from agents.learning.rollout import EpisodeBuffer, buffer_of
 from agents.learning.vec_env import CompositionVecEnv, make_env
 from envs.errors import quoted
 from rewards.spec import parse_assignment
@@ -66,50 +66,57 @@ def learn_on(model: OnPolicyAlgorithm, envs: Sequence[CompositionVecEnv]) -> Non
     """Have a model draw one of several environments for each rollout it collects.
 
     A rollout has one task, so its pieces are as long as each other; learning goes from task to
-    task as it goes from minibatch to minibatch. Which one it is follows from the model's seed and
-    the steps done, so that a run that is resumed goes on with the tasks it would have had.
+    task as it goes from minibatch to minibatch. The draw follows from the model's seed and the
+    steps done, so that a run that is resumed goes on with the tasks it would have had.
     """
     if model.seed is not None:
         for env in envs:
             env.seed(model.seed)
-    kind = type(model)
-    name = kind.__name__
-    model.__class__ = type(name, (OnTasks, kind), {"envs_drawn": list(envs)})
+    for env in (cast(CompositionVecEnv, model.env), *envs):
+        env.alternatives = list(envs)
+    # SB3 has no callback between learning and the next rollout, so its method is replaced.
+    model.collect_rollouts = _Draw(model, envs).collect_rollouts  # type: ignore[method-assign]
 
 
-class OnTasks(OnPolicyAlgorithm):
-    """What `learn_on` adds to an algorithm."""
+class _Draw:
+    """Collects each rollout of a model in one of several environments.
 
-    envs_drawn: list[CompositionVecEnv]
+    Args:
+        model: whose rollouts they are.
+        envs: to draw from.
+    """
+
+    def __init__(self, model: OnPolicyAlgorithm, envs: Sequence[CompositionVecEnv]) -> None:
+        self.model, self.envs = model, envs
+        self._collect = model.collect_rollouts
+        self._buffers: dict[int, EpisodeBuffer] = {}
 
     def collect_rollouts(self, env: Any, callback: Any, *arguments: Any, **named: Any) -> bool:
-        """As SB3, on an environment drawn anew."""
-        drawn = np.random.default_rng((self.seed or 0, self.num_timesteps))
-        here = self._go_to(int(drawn.integers(len(self.envs_drawn))))
-        return super().collect_rollouts(here, callback, self.rollout_buffer, self.n_steps)
+        """As SB3's, on an environment drawn anew."""
+        model = self.model
+        drawn = np.random.default_rng((model.seed or 0, model.num_timesteps))
+        number = int(drawn.integers(len(self.envs)))
+        env = self.envs[number]
+        if number not in self._buffers:
+            self._buffers[number] = self._buffer_for(env)
+        steps, buffer = env.env.task.steps, self._buffers[number]
+        model.env, model.rollout_buffer, model.n_steps = env, buffer, steps
+        model._last_obs = env.reset()
+        model._last_episode_starts = np.ones(model.n_envs, bool)
+        return self._collect(env, callback, buffer, steps)
 
-    def _go_to(self, number: int) -> CompositionVecEnv:
-        """Take up one of the environments, with a buffer of its size."""
-        kept: dict[int, EpisodeBuffer] = self.__dict__.setdefault("_buffers", {})
-        env, before = self.envs_drawn[number], cast(EpisodeBuffer, self.rollout_buffer)
-        if number not in kept:
-            kind = cast(type[EpisodeBuffer], self.rollout_buffer_class)
-            kept[number] = kind(
-                env.env.task.steps,
-                env.observation_space,
-                self.action_space,
-                device=self.device,
-                gamma=self.gamma,
-                gae_lambda=self.gae_lambda,
-                n_envs=self.n_envs,
-                **{**self.rollout_buffer_kwargs, "task": env.env.task},
-            )
-        buffer = kept[number]
-        buffer.entropy, buffer.c = before.entropy, before.c  # callbacks move them along the run
-        self.env, self.rollout_buffer, self.n_steps = env, buffer, env.env.task.steps
-        self._last_obs = env.reset()
-        self._last_episode_starts = np.ones(self.n_envs, bool)
-        return env
-
-    def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_buffers"]
+    def _buffer_for(self, env: CompositionVecEnv) -> EpisodeBuffer:
+        """Return a buffer for the pieces of an environment, steered as the model's."""
+        model = self.model
+        kind = cast(type[EpisodeBuffer], model.rollout_buffer_class)
+        own = {"task": env.env.task, "objective": buffer_of(model).steering}
+        return kind(
+            env.env.task.steps,
+            env.observation_space,
+            model.action_space,
+            device=model.device,
+            gamma=model.gamma,
+            gae_lambda=model.gae_lambda,
+            n_envs=model.n_envs,
+            **{**model.rollout_buffer_kwargs, **own},
+        )

@@ -1,8 +1,8 @@
-"""A piece as a file tells it: its notes on a grid, key, metre, tempo, bars and title."""
+"""A piece, composed or read: its score, title, source and written layout."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,68 +26,112 @@ def roomy_range(pitches: Sequence[int]) -> tuple[int, int]:
     return low, min(127, max(high, low + ROOM))
 
 
-@dataclass(frozen=True)
+def notes_of(score: Score, row: int = 0) -> list[Note]:
+    """Return the notes of one piece of a score, voice after voice.
+
+    Raises:
+        ValueError: there is no such row.
+    """
+    page, codec = score.tokens[_row_of(score, row)], score.task.codec
+    return [note for voice, line in enumerate(page) for note in codec.decode(line, voice)]
+
+
+def score_of(notes: Iterable[Note], task: Task) -> Score:
+    """Return a score of one piece that holds these notes.
+
+    Raises:
+        ValueError: a note does not fit in the task's voices, cells or vocabulary, or two overlap.
+    """
+    voices: list[list[Note]] = [[] for _ in range(task.voices)]
+    for note in notes:
+        if not 0 <= note.voice < task.voices:
+            raise ValueError(f"{note} is for voice {note.voice}; the task has {task.voices}")
+        voices[note.voice].append(note)
+    return Score(np.stack([task.codec.encode(voice, task.cells) for voice in voices])[None], task)
+
+
+def _row_of(score: Score, row: int) -> int:
+    if not -score.batch <= row < score.batch:
+        raise ValueError(f"row {row}: expected 0..{score.batch - 1}, the score's pieces")
+    return row % score.batch
+
+
+@dataclass(frozen=True, eq=False)
 class Piece:
-    """A piece and what is known of it.
+    """One piece with its title, its source and how it is written down.
 
     Attributes:
-        notes: in cells from the beginning of the piece, voice by voice.
-        grid: cells per quarter note.
-        key: as the file names it, or estimated from the notes.
-        meter: of the whole piece.
-        tempo: beats per minute, dotted beats in compound metres; None if the file names none.
-        pickup: cells before the first bar line.
-        bars: length of the piece in bars; the incomplete first and last one may share one.
+        score: the piece, a batch of one.
         title: a line of printable characters, may be empty.
-        numbers: of the bars as the file prints them, the pickup's included.
-        estimated: whether the key is not the file's.
-        notices: what a reader should know of how the file was read.
+        source: the name of the file that it was read from; empty if it was composed.
+        tempo: beats per minute, dotted beats in compound metres; None if none is named.
+        numbers: of the bars as the file prints them, the pickup's included; empty if counted.
+        estimated: True if the key was estimated from the notes.
+        notices: remarks on how the file was read.
     """
 
-    notes: tuple[Note, ...]
-    grid: int
-    key: Key
-    meter: Meter
-    tempo: float | None = None
-    pickup: int = 0
-    bars: int = 1
+    score: Score
     title: str = ""
+    source: str = ""
+    tempo: float | None = None
     numbers: tuple[int, ...] = ()
     estimated: bool = False
     notices: tuple[str, ...] = ()
 
+    @staticmethod
+    def of(score: Score, row: int = 0, title: str = "", tempo: float | None = None) -> Piece:
+        """Return one piece of a score.
+
+        Raises:
+            ValueError: there is no such row.
+        """
+        row = _row_of(score, row)
+        return Piece(score if score.batch == 1 else score[row : row + 1], title, tempo=tempo)
+
+    @cached_property
+    def notes(self) -> tuple[Note, ...]:
+        """The notes, voice after voice, in cells from the beginning of the piece."""
+        return tuple(notes_of(self.score))
+
+    @property
+    def task(self) -> Task:
+        """The task that the piece fills; if read from a file, two octaves wide at least."""
+        return self.score.task
+
+    @property
+    def key(self) -> Key:
+        """The key of the task."""
+        return self.task.key
+
+    @property
+    def meter(self) -> Meter:
+        """The metre of the task."""
+        return self.task.meter
+
+    @property
+    def grid(self) -> int:
+        """Cells per quarter note."""
+        return self.task.grid
+
+    @property
+    def bars(self) -> int:
+        """Number of bars; an incomplete first and last one may share one."""
+        return self.task.bars
+
+    @property
+    def pickup(self) -> int:
+        """Cells before the first bar line."""
+        return self.task.pickup
+
     @property
     def voices(self) -> int:
         """Number of voices."""
-        return max(note.voice for note in self.notes) + 1
+        return self.task.voices
 
-    @cached_property
-    def task(self) -> Task:
-        """The task that the piece fills, its range a little wider than the notes need."""
-        low, high = roomy_range([note.pitch for note in self.notes])
-        return Task(
-            key=self.key,
-            meter=self.meter,
-            bars=self.bars,
-            low=low,
-            high=high,
-            grid=self.grid,
-            voices=self.voices,
-            pickup=self.pickup,
-        )
-
-    def score(self, task: Task | None = None) -> Score:
-        """The piece as a score of one piece.
-
-        Args:
-            task: known better than by the file.
+    def score_for(self, task: Task) -> Score:
+        """Return the notes as a score of another task.
 
         Raises:
             ValueError: the notes do not fit in that task.
         """
-        task = task or self.task
-        if self.voices > task.voices:
-            raise ValueError(f"the piece has {self.voices} voices; the task has {task.voices}")
-        voices = [[n for n in self.notes if n.voice == voice] for voice in range(task.voices)]
-        page = np.stack([task.codec.encode(voice, task.cells) for voice in voices])
-        return Score(page[None], task)
+        return score_of(self.notes, task)

@@ -1,4 +1,4 @@
-"""Reading and writing pieces: MIDI, MusicXML, ABC, engraved pictures and one line of text.
+"""Pieces as one line of text.
 
 The text names notes and rests: `C4 A4:2 r:4 G4`. A name alone lasts a beat, `:2` two cells, `r` is
 a rest, and `;` begins the next voice.
@@ -7,41 +7,17 @@ a rest, and `;` begins the next voice.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-
-import numpy as np
 
 from envs.errors import quoted
 from envs.music.codec import Codec, Note
 from envs.music.key import Key, written_key
 from envs.music.meter import Meter
+from envs.music.piece import notes_of, score_of
 from envs.music.pitch import parse_pitch
 from envs.music.score import Score
 from envs.music.task import MAX_CELLS, MAX_VOICES, Task
-from envs.notation.reading.readers import read_notes
-from envs.notation.writing.abc import abc
-from envs.notation.writing.engrave import svg
-from envs.notation.writing.midi import midi_bytes, write_midi
-from envs.notation.writing.musicxml import musicxml
-from envs.notation.writing.symbols import notes_of
 
-__all__ = [
-    "abc",
-    "midi_bytes",
-    "musicxml",
-    "notes_of",
-    "parse_notes",
-    "read_notes",
-    "score_from_text",
-    "score_of",
-    "svg",
-    "text",
-    "write_midi",
-]
 _WORD = re.compile(r"([^\s:;]+?)(?::(\d{1,6}))?")
-
-
-# -- one line of text ------------------------------------------------------------------------------
 
 
 def text(score: Score, row: int = 0) -> str:
@@ -111,20 +87,6 @@ def parse_voices(line: str, beat_cells: int) -> tuple[list[list[Note]], int]:
             end += cells
         longest = max(longest, end)
     return voices, longest
-
-
-def score_of(notes: Iterable[Note], task: Task) -> Score:
-    """A score of one piece that holds these notes.
-
-    Raises:
-        ValueError: a note does not fit in the task's voices, cells or vocabulary, or two overlap.
-    """
-    voices: list[list[Note]] = [[] for _ in range(task.voices)]
-    for note in notes:
-        if not 0 <= note.voice < task.voices:
-            raise ValueError(f"{note} is for voice {note.voice}; the task has {task.voices}")
-        voices[note.voice].append(note)
-    return Score(np.stack([task.codec.encode(voice, task.cells) for voice in voices])[None], task)
 
 
 def score_from_text(

@@ -20,14 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.notation.reading.times import MAX_CELLS
-
 REST, HOLD, FIRST_PITCH = 0, 1, 2
 LOWEST_MIDI, HIGHEST_MIDI = 48, 83
 CENTRE_MIDI = 66
 MAX_OFF_GRID, MAX_LOST, MAX_WRONG_BARS, MAX_OUT_OF_KEY = 0.15, 0.10, 0.20, 0.20
 MIN_NOTES = 8
 MAX_TEXT = 20_000  # characters of a tune; those of the corpus have 2,500 at most
+MAX_CELLS = 20_000  # of a tune
 # Tonic pitch class of each mode once the tune has neither sharps nor flats.
 MODE_TONIC = {
     "major": 0, "ionian": 0, "dorian": 2, "phrygian": 4, "lydian": 5, "mixolydian": 7,

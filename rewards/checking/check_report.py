@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from envs.contract import RewardFunction, RewardSpec, RewardTerm
+from envs.contract import RewardFunction, RewardSpec
 from envs.errors import RewardError
 from envs.music.key import Key
 from envs.music.meter import Meter
@@ -21,6 +21,7 @@ from rewards.checking.cost import Cost, measure
 from rewards.checking.panel import MOST, Panel, rank, share_below
 from rewards.checking.probes import broken_promises, transposition
 from rewards.sum import RewardSum
+from rewards.term import Term
 
 TASKS = (
     Task(),
@@ -120,7 +121,7 @@ def examine(
 ) -> Report:
     """The same without raising for what it finds; arguments as `check_reward`."""
     total = build(reward)
-    terms: list[RewardTerm] = list(total.terms.values())
+    terms = list(total.terms.values())
     report = Report(" + ".join(term.name for term in terms))
     tasks = TASKS if task is None else (task,)
     for term in terms:  # what is broken on one task is not told again of the next
@@ -130,13 +131,13 @@ def examine(
     if len(terms) == 1:
         report.notes += [said for said in _notes(terms[0], tasks[0], task is None) if said]
     large = task or PANEL_TASK
-    parts = {term.name: term.fn for term in terms}
+    parts = {term.name: term.rule for term in terms}
     timed = measure(total, large, parts) if cost or panel or exploit else None
     report.cost = timed if cost else None
     if timed and (panel or exploit):
         most = int(np.clip(PANEL_SECONDS / max(timed.batched, 1e-9), 10, MOST))
         report.panel = rank(lambda score: _paid(total, score), large, most)
-        if len(terms) == 1 and getattr(terms[0].fn, "violation", False):
+        if len(terms) == 1 and terms[0].rule.violation:
             report.notes.append(
                 "a rule alone only takes off, so its best pieces may be no music; give it beside "
                 "terms that pay for notes, such as prior=1"
@@ -162,7 +163,7 @@ def _paid(total: RewardFunction, score: Score) -> Array:
     return np.asarray(total(score).sum(axis=(1, 2), dtype=np.float64))
 
 
-def _notes(term: RewardTerm, task: Task, voices: bool) -> list[str]:
+def _notes(term: Term, task: Task, voices: bool) -> list[str]:
     notes = [transposition(term, task)]
     if voices:
         broken = broken_promises(term, TWO_VOICES)

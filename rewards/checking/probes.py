@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 
-from envs.contract import RewardTerm
 from envs.errors import RewardError
 from envs.music.codec import UNWRITTEN
 from envs.music.key import Key
@@ -29,6 +28,7 @@ from envs.music.score import Score
 from envs.music.tape import Array
 from envs.music.task import Task
 from rewards.checking.panel import degenerate
+from rewards.term import Term
 
 PIECES = 6  # of noise in a trial
 MOST_CELLS = 2**17  # of pieces that are cut in two, at every cell where these suffice
@@ -44,7 +44,7 @@ FOURTH = 5  # semitones by which pieces are moved
 class Trial:
     """A term and the pieces it is tried on; at most `cells` are written to look for look-ahead."""
 
-    term: RewardTerm
+    term: Term
     task: Task
     cells: int = MOST_CELLS
 
@@ -279,7 +279,7 @@ def is_pure(trial: Trial) -> str:
 def is_a_violation(trial: Trial) -> str:
     """A rule gives violations, from 0 to 1."""
     value = trial.value
-    if not getattr(trial.term.fn, "violation", False) or not value.size:
+    if not trial.term.rule.violation or not value.size:
         return ""
     worst = float(value.max() if value.max() > 1 else value.min())
     if 0 <= worst <= 1:
@@ -293,7 +293,7 @@ def is_a_violation(trial: Trial) -> str:
 def is_picklable(trial: Trial) -> str:
     """It can be sent to a worker process. It is written only, and never read back."""
     try:
-        ForkingPickler.dumps(trial.term.fn)
+        ForkingPickler.dumps(trial.term.rule)
     except Exception as error:  # each object that cannot be pickled has its own
         return (
             f"cannot be pickled ({type(error).__name__}: {error}), so no worker process can have "
@@ -309,7 +309,7 @@ REST: tuple[Callable[[Trial], str], ...] = (
 )
 
 
-def broken_promises(term: RewardTerm, task: Task) -> list[str]:
+def broken_promises(term: Term, task: Task) -> list[str]:
     """Messages on every promise that a term breaks on a task, each naming the term."""
     trial = Trial(term, replace(task))  # what a term does to the task stays here
     found = []
@@ -346,7 +346,7 @@ def patience(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def transposition(term: RewardTerm, task: Task) -> str:
+def transposition(term: Term, task: Task) -> str:
     """In a sentence, what becomes of a term's value when pieces are moved by a fourth."""
     if task.high - task.low < 2 * FOURTH or task.given or task.chords:
         return ""

@@ -8,7 +8,6 @@ are not rewarded.
 
 from __future__ import annotations
 
-import inspect
 from collections import deque
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -31,8 +30,6 @@ ERRORS = 5.0  # standard errors that a change must exceed
 SHARE = 1 / 3  # of the size at the beginning that a watched number must lose
 NORMAL_STEP = 0.954  # median of |a - b| for normal a and b of deviation 1: 0.6745 x sqrt(2)
 RULES_NAMED = 3  # unrewarded rules in a warning
-# Terms that judge the same: if one is rewarded, the other is no second opinion.
-SAME = {"in_key": "key", "key": "in_key"}
 # Statistic of `metrics.rl_tuner_statistics` -> the term whose function counts it.
 STATISTICS = {
     "notes_not_in_key": "key",
@@ -50,20 +47,21 @@ STATISTICS = {
 
 
 def held_out_rules(reward: RewardSum) -> list[str]:
-    """Names of the registered terms and RL Tuner statistics that a reward does not pay for.
+    """Return the names of the registered terms and RL Tuner statistics that a reward does not pay.
 
     A term is paid for if its function has a weight other than 0, under whatever name and with
-    whatever parameters; a statistic, if its term is.
+    whatever parameters, or its twin's has; a statistic, if its term is.
     """
-    paid = [inspect.unwrap(term.fn) for term in reward.terms.values() if term.weight]
-    names = {name for name, fn in REGISTRY.items() if any(fn is other for other in paid)}
-    names |= {SAME[name] for name in names & SAME.keys()}
+    paid = [term.rule.origin for term in reward.terms.values() if term.weight]
+    names = {n for n, rule in REGISTRY.items() if any(rule.origin is each for each in paid)}
+    twins = {(n, rule.twin) for n, rule in REGISTRY.items() if rule.twin}
+    names |= {b for a, b in twins if a in names} | {a for a, b in twins if b in names}
     free = [name for name in REGISTRY if name not in names]
     return free + [name for name, term in STATISTICS.items() if term not in names]
 
 
 def rule_means(score: Score, names: Sequence[str]) -> Row:
-    """Mean per piece of registered terms (sum over a piece, unweighted) and RL Tuner statistics.
+    """Return means per piece of registered terms (unweighted sums) and RL Tuner statistics.
 
     Args:
         score: finished pieces.

@@ -166,13 +166,11 @@ def mean_violations(score: Score, reward: RewardSum) -> dict[str, float]:
         reward: terms that are no rules are passed over.
     """
     rules = {
-        name: term
-        for name, term in reward.terms.items()
-        if getattr(term.fn, "violation", False) and term.weight
+        name: term for name, term in reward.terms.items() if term.rule.violation and term.weight
     }
     if not rules:
         return {}
-    each = {name: float(np.sum(term.fn(score)) / score.batch) for name, term in rules.items()}
+    each = {name: float(np.sum(term.rule(score)) / score.batch) for name, term in rules.items()}
     return {
         "mean cost of broken rules": -sum(rules[name].factor * each[name] for name in rules),
         "mean violations": sum(each.values()),

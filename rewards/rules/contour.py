@@ -79,6 +79,7 @@ def tessitura(score: Score, *, widest: int = 16) -> Array:
 @rule(
     source=f"{KOSTKA_PAYNE}: a single focal point; Open Music Theory, composing a cantus firmus",
     says="the highest note, {highest}, sounds more than once",
+    verdict=True,
 )
 def unique_climax(score: Score) -> Array:
     """The highest note sounds once in the whole line; judged at the last cell.
@@ -94,6 +95,7 @@ def unique_climax(score: Score) -> Array:
 @rule(
     source="Toch, The Shaping Forces in Music (1948): a long way up, a short way down",
     says="the highest note, {highest}, comes too early, or not before the last note",
+    verdict=True,
 )
 def late_climax(score: Score, *, earliest: float = 0.4) -> Array:
     """The line climbs for a while to its highest note, and comes back from it.
@@ -133,6 +135,7 @@ def _sum_heights(state: tuple[Array, ...], here: Score) -> Any:
 @rule(
     source="Huron (1996), The melodic arch in Western folksongs",
     says="the line does not arch: its middle hardly rises above {first} and {note}",
+    verdict=True,
 )
 def contour_arch(score: Score, *, rise: float = 1.0) -> Array:
     """The line is an arch: its middle lies above its ends; judged at the last cell.
@@ -167,6 +170,7 @@ def _count_moves(state: tuple[Array, ...], here: Score) -> Any:
 @rule(
     source=f"{KOSTKA_PAYNE}: mostly steps; the bounds have room for Fux's cantus firmi",
     says="too few or too many steps: {least:.0%} to {most:.0%} of the moves should be steps",
+    verdict=True,
 )
 def step_leap_balance(
     score: Score, *, least: float = 0.35, most: float = 0.9, fewest: int = 8
@@ -209,6 +213,7 @@ def _count_degrees(state: tuple[Array, ...], here: Score) -> Any:
 @rule(
     source="Youngblood (1958), Style as information: entropy of the degrees in songs",
     says="too few or too many different notes: expected {least:g} to {most:g} bits of entropy",
+    verdict=True,
 )
 def pitch_entropy(score: Score, *, least: float = 1.5, most: float = 3.0) -> Array:
     """The notes are spread over the scale, neither on few degrees nor on all twelve evenly.
@@ -238,6 +243,7 @@ def _mark_pitches(state: tuple[Array, ...], here: Score) -> Any:
 @rule(
     source="19 in 20 two-bar windows of the prior's folk tunes have four pitches or more",
     says="the line has fewer than {least} different pitches",
+    verdict=True,
 )
 def pitch_variety(score: Score, *, least: int = 4) -> Array:
     """The line has several different pitches; judged at the last cell.

@@ -120,6 +120,7 @@ def _follow_motif(state: tuple[Array, ...], here: Score, kind: str, length: int)
 @rule(
     source="Schoenberg, Fundamentals of Musical Composition (1967), ch. III: the motive",
     says="the first {length} notes of the line do not come back",
+    verdict=True,
 )
 def motif_return(
     score: Score, *, length: int = 4, kinds: Sequence[str] = ("transposed", "tonal")

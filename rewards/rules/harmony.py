@@ -119,6 +119,7 @@ def cadence_lost(
     source="Caplin, Classical Form (1998): the period, half cadence first and authentic last",
     says="the phrase ends on {note}: no degree of {key} to close on, or no strong place",
     lost=cadence_lost,
+    verdict=True,
 )
 def cadence(
     score: Score,

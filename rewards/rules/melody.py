@@ -247,6 +247,7 @@ def leading_note(score: Score) -> Array:
 @rule(
     source=f"{FUX}: each cantus firmus ends on the final of its mode",
     says="the line ends on {note}, not on the tonic of {key}",
+    verdict=True,
 )
 def final_tonic(score: Score) -> Array:
     """The last note is the tonic, in any octave; judged at the last cell.

@@ -173,6 +173,7 @@ def _mark_lengths(state: tuple[Array, ...], here: Score) -> Any:
 @rule(
     source="four in five two-bar windows of the prior's folk tunes have 2 to 5 note lengths",
     says="the line has fewer than {least} or more than {most} different note lengths",
+    verdict=True,
 )
 def rhythmic_variety(score: Score, *, least: int = 2, most: int = 5) -> Array:
     """Notes are of several lengths, and not of too many; judged at the last cell.
@@ -223,6 +224,7 @@ def _collect_bars(state: tuple[Array, ...], here: Score) -> Any:
 @rule(
     source="Schoenberg, Fundamentals of Musical Composition (1967), ch. III: the motive",
     says="too many bars have a rhythm that no other bar has",
+    verdict=True,
 )
 def rhythmic_coherence(score: Score, *, most: float = 0.5, fewest: int = 4) -> Array:
     """Rhythms come back: bars whose rhythm no other bar has are few; judged at the last cell.
@@ -289,6 +291,7 @@ def _count_silence(state: tuple[Array, ...], here: Score) -> Any:
 @rule(
     source="999 in 1000 two-bar windows of the prior's folk tunes rest for a quarter or less",
     says="more than {most:.0%} of the line is silence",
+    verdict=True,
 )
 def rest_share(score: Score, *, most: float = 0.25) -> Array:
     """The line is not silent for too long in all; judged at the last cell.

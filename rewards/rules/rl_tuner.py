@@ -32,7 +32,7 @@ def _is_tonic(score: Score) -> Array:
     return score.onset & (score.pitch == score.task.tonic_pitch)
 
 
-@term(source=SOURCE, says="{note} is not in {key}")
+@term(source=SOURCE, says="{note} is not in {key}", twin="in_key")
 def key(score: Score) -> Array:
     """1 where a note is outside the key's scale: in minor also where it is raised.
 

@@ -20,6 +20,7 @@ from agents import benchmark
 from agents.algorithms.registry import ALGORITHMS
 from agents.benchmark import BenchmarkConfig, choose, open_folder
 from agents.benchmarking import benchmark_report as report
+from agents.benchmarking import cells
 from agents.benchmarking import methods as matrix
 from agents.benchmarking.cells import make_cell
 from agents.benchmarking.methods import Bench, best_of_n_kl, find_method
@@ -169,7 +170,7 @@ def run_with(monkeypatch, tmp_path, names, failing=(), done=()):
     for name, seed in done:
         make(tmp_path, (name, seed), tmp_path / "cells" / name / str(seed), 0)
     begun.clear()
-    monkeypatch.setattr(benchmark, "_run_cell", make)
+    monkeypatch.setattr(cells, "_run_cell", make)
     methods = [find_method(name) for name in names]
     return begun, benchmark.run_cells(tmp_path, methods, 2, 2)
 
@@ -191,8 +192,8 @@ def test_a_cell_whose_need_failed_is_not_tried(monkeypatch, tmp_path):
 
 def test_a_process_that_dies_says_by_what(monkeypatch, tmp_path):
     done = subprocess.CompletedProcess([], -signal.SIGKILL, "", "")
-    monkeypatch.setattr(benchmark.subprocess, "run", lambda *arguments, **settings: done)
-    told = benchmark._run_cell(tmp_path, ("prior", 0), tmp_path, 0)
+    monkeypatch.setattr(cells.subprocess, "run", lambda *arguments, **settings: done)
+    told = cells._run_cell(tmp_path, ("prior", 0), tmp_path, 0)
     assert told == "killed by signal 9 (out of memory?)"
 
 

@@ -11,10 +11,11 @@ from agents.compose import ComposeConfig
 from agents.composing.masks import MASKS, read_masks
 from agents.composing.methods import METHODS, OF_A_RUN
 from agents.evaluate import EvaluateConfig
+from agents.evaluating import sampling
 from agents.settings.config import TrainConfig
 from envs.music.score import Score
 from envs.music.task import Task
-from envs.notation.reading.readers import read_notes
+from envs.notation.reading.readers import read_piece
 from envs.notation.text import text
 from pretrained.checkpoint import load
 from pretrained.prior import sample
@@ -48,7 +49,7 @@ def test_compose_begins_with_the_primer(run, tmp_path):
     out = tmp_path / "out"
     compose.compose(ComposeConfig(str(run.path), n=2, out=out, primer="C4 r:2 E4:2 G4:3"))
     for n in (1, 2):
-        notes = read_notes(out / f"melody-0{n}.mid")
+        notes = read_piece(out / f"melody-0{n}.mid", grid=4).notes
         heads = [(note.start, note.pitch) for note in notes[:3]]
         assert heads == [(0, 60), (6, 64), (8, 67)]
         assert notes[0].duration == 4
@@ -148,7 +149,7 @@ def test_each_method_is_what_it_says(run, tiny_checkpoint, tmp_path):
     assert composed("guided-beam")[0] != composed("beam")[0]
     out = tmp_path / "masked"
     compose.compose(small(out, "masked", str(run.path), mask=("key", "penalize_repeating")))
-    notes = [read_notes(file) for file in out.glob("*.mid")]
+    notes = [read_piece(file, grid=4).notes for file in out.glob("*.mid")]
     assert all(note.pitch % 12 in (0, 2, 4, 5, 7, 9, 11) for piece in notes for note in piece)
 
 
@@ -173,7 +174,7 @@ def test_masks_by_name():
     assert signs == {"leap_up_back": 1, "in_key": -1, "key": 1, "leap_recovery": -1}
     assert read_masks(("motif",), build("tonic")).terms["motif"].factor < 0
     gentle = read_masks(("leap_recovery,min_leap=9", "motif,pitches=4"), reward).terms
-    assert gentle["leap_recovery"].fn.keywords == {"min_leap": 9}
+    assert gentle["leap_recovery"].rule.defaults == {"min_leap": 9}
     assert (gentle["leap_recovery"].factor, gentle["motif"].factor) == (-1, -1)
     with pytest.raises(ValueError, match="the reward has none of key, .*--mask in_key"):
         read_masks((), build("tonic"))
@@ -235,9 +236,9 @@ def test_what_could_not_be_counted_is_null_in_json():
 
 def test_large_numbers_of_pieces_are_drawn_in_portions(tiny_prior, monkeypatch):
     task = Task(bars=1)
-    monkeypatch.setattr(evaluate, "BATCH", 8)
-    pieces = evaluate.sample_many(tiny_prior, task, 20, seed=1)
+    monkeypatch.setattr(sampling, "BATCH", 8)
+    pieces = sampling.sample_many(tiny_prior, task, 20, seed=1)
     assert pieces.batch == 20
     assert len(np.unique(pieces.tokens, axis=0)) == 20
-    again = evaluate.sample_many(tiny_prior, task, 20, seed=1)
+    again = sampling.sample_many(tiny_prior, task, 20, seed=1)
     assert np.array_equal(pieces.tokens, again.tokens)

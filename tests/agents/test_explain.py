@@ -109,11 +109,7 @@ def test_places_know_upbeats_voices_and_the_numbers_of_the_file():
     assert place(score, 18, [0, 1, 7]) == "bar 7, beat 1.33"
     from envs.music.piece import Piece
 
-    two = score_from_text("C4 ; F#3")
-    notes = [
-        note for voice in (0, 1) for note in two.task.codec.decode(two.tokens[0, voice], voice)
-    ]
-    both = Piece(tuple(notes), 4, Key("C"), Meter(4, 4))
+    both = Piece.of(score_from_text("C4 ; F#3"))
     (message,) = explain(both, build({sharp: 1.0})).messages
     assert message.where == "bar 1, beat 1, voice 2"
 

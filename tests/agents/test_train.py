@@ -18,11 +18,11 @@ from agents.runs.directory import Run
 from agents.runs.provenance import made_with
 from agents.settings.arguments import parse_arguments
 from agents.training import job as training
+from envs.music.piece import notes_of
 from envs.music.score import Score
 from envs.music.task import Task
-from envs.notation.reading.readers import read_notes
+from envs.notation.reading.readers import read_piece
 from envs.notation.text import score_from_text
-from envs.notation.writing.symbols import notes_of
 from pretrained import checkpoint
 from pretrained.prior import sample
 from rewards.build import build
@@ -58,7 +58,7 @@ def test_the_melodies_are_those_of_the_policy_in_every_format(run, melodies):
         notes = notes_of(melodies, row)
         assert len(notes) > 1
         for ending in ("mid", "musicxml", "abc"):
-            assert read_notes(run.samples / f"{name}.{ending}") == notes, ending
+            assert list(read_piece(run.samples / f"{name}.{ending}", grid=4).notes) == notes, ending
         line = lines[2 * row]
         assert line.startswith(name)
         assert notes_of(score_from_text(line.removeprefix(name)), 0) == notes
@@ -180,7 +180,7 @@ def test_the_settings_reach_the_algorithm(tiny_checkpoint, tmp_path):
     for model in (ppo, a2c):
         assert (model.gamma, model.gae_lambda, model.vf_coef) == (0.9, 0.8, 0.4)
         assert (model.max_grad_norm, model.seed, model.n_steps, model.n_envs) == (0.3, 9, 32, 5)
-        assert model.rollout_buffer.reward is reward
+        assert model.rollout_buffer.objective.reward is reward
         assert (model.rollout_buffer.gamma, model.rollout_buffer.gae_lambda) == (0.9, 0.8)
         assert model.policy.value_gradient is False
         assert isinstance(model.policy.optimizer, torch.optim.Adam)

@@ -232,5 +232,5 @@ def test_an_object_that_is_no_prior_is_told_what_it_lacks():
         check_prior(3)
     wrong = Even()
     wrong.codec = "grid16"
-    with pytest.raises(PriorError, match="has no envs.music.codec.Codec as its codec"):
+    with pytest.raises(PriorError, match="has no Codec as its codec"):
         check_prior(wrong)

@@ -253,7 +253,7 @@ def test_training_writes_a_prior_that_beats_chance(tmp_path, monkeypatch, capsys
     class Small:
         select = staticmethod(small.__getitem__)
 
-    monkeypatch.setattr("pretrained.training.fit.load_corpus", Small)
+    monkeypatch.setattr("pretrained.train.load_corpus", Small)
     out = tmp_path / "tiny.safetensors"
     config = PriorConfig(out=out, epochs=3, hidden=16, embed=8, average=0.5, threads=1, bf16=False)
     notes = train_prior(config)

@@ -14,6 +14,7 @@ from envs.plugins import resolve
 from rewards.build import build, pack_names, read_pack
 from rewards.functions import cellwise, per_piece
 from rewards.likelihood import Likelihood
+from rewards.objective import Objective
 from rewards.sum import RewardSum, total
 from rewards.term import Term
 from tests.helpers import random_pieces, step_through
@@ -77,9 +78,10 @@ def test_c_divides_every_term_but_the_prior(tiny_prior):
     reward, score = RewardSum([*build("rl_tuner").terms.values(), likely]), random_pieces(Task(), 9)
     parts = reward.breakdown(score)
     expected = parts["prior"] + (reward(score) - parts["prior"]) / 0.3
-    np.testing.assert_allclose(total(parts, 0.3), expected, rtol=1e-4, atol=1e-3)
-    np.testing.assert_allclose(reward.divided(0.3)(score), expected, rtol=1e-4, atol=1e-3)
-    np.testing.assert_array_equal(reward.divided(1.0)(score), total(parts, 1.0))
+    objective = Objective(reward, c=0.3)
+    np.testing.assert_allclose(objective.total(parts), expected, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(objective.scaled(score), expected, rtol=1e-4, atol=1e-3)
+    np.testing.assert_array_equal(objective.with_c(1.0).scaled(score), total(parts))
 
 
 def test_a_term_beside_its_pack_takes_its_place():
@@ -173,7 +175,7 @@ def test_a_wrong_spec_says_what_to_do(spec, message):
 
 def test_marks_may_have_parentheses(tmp_path):
     (tmp_path / "mine.py").write_text(
-        "from envs.contract import cellwise, per_note, per_piece\n"
+        "from rewards.functions import cellwise, per_note, per_piece\n"
         "@cellwise()\ndef a(score):\n    return score.onset * 1.0\n"
         "@per_piece()\ndef b(notes):\n    return len(notes)\n"
         "@per_note()\ndef c(note, previous):\n    return 1.0\n"
@@ -194,7 +196,7 @@ NOTHING = {
 @pytest.mark.parametrize(("code", "told"), NOTHING.values(), ids=NOTHING)
 def test_the_line_that_is_named_is_the_user_s(tmp_path, code, told):
     path = tmp_path / "mine.py"
-    path.write_text(f"import numpy as np; from envs.contract import *\n{code}")
+    path.write_text(f"import numpy as np; from rewards.functions import *\n{code}")
     with pytest.raises(RewardError, match=told):
         build(f"{path}:f").prepare(Task())
 
@@ -227,7 +229,7 @@ def returns_list(score):
 @pytest.mark.parametrize(
     ("fn", "message"),
     [
-        (raises, r"'raises' raised KeyError.*\(test_total.py:\d+\)"),
+        (raises, r"'raises' raised KeyError.*\(test_build.py:\d+\)"),
         (returns_nan, "returned nan for piece 0, cell 3"),
         (returns_wrong_shape, r"shape \(4, 2\) for 4 pieces of 1x32 cells; expected \(4, 1, 32\)"),
         (returns_list, "returned list, expected a numpy array"),
@@ -244,7 +246,7 @@ def test_a_reward_cannot_write_into_the_score():
         score.tokens[:] = 0
         return score.onset * 1.0
 
-    with pytest.raises(RewardError, match=r"'vandal' writes into the score \(test_total"):
+    with pytest.raises(RewardError, match=r"'vandal' writes into the score \(test_build"):
         build(vandal)(random_pieces(Task(), 2, seed=0))
 
 
@@ -288,5 +290,5 @@ def with_default(score, limit=3):
 
 def test_parameters_with_defaults_may_be_set_however_they_are_declared():
     score = random_pieces(Task(), 50, seed=2)
-    strict = build({"tests.rewards.test_total:with_default": {"weight": 1, "limit": 0}})
+    strict = build({"tests.rewards.test_build:with_default": {"weight": 1, "limit": 0}})
     assert strict(score).sum() > build({with_default: 1.0})(score).sum()

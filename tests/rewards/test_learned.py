@@ -106,7 +106,7 @@ def test_a_normalised_term_is_divided_by_the_spread_of_what_pieces_got():
 
 def test_it_is_still_the_rule_that_it_was():
     term = build({"leap_size": {"weight": 1.0, "normalize": True}}).terms["leap_size"]
-    assert isinstance(term.fn, Normalized)
+    assert isinstance(term.rule.fn, Normalized)
     assert term.cellwise
     assert term.factor == -1.0
     assert build({"leap_size": {"weight": 1.0, "normalize": False}}).terms["leap_size"].cellwise

@@ -17,16 +17,8 @@ from envs.music.key import Key
 from envs.music.pitch import line_of_fifths_name
 from envs.music.task import MAX_BARS
 from envs.notation.reading.time_signatures import Signature
-from envs.notation.reading.times import MAX_PARTS, bound_notes, broken, changed_meter
+from envs.notation.reading.times import changed_meter
 
-MAX_ABC = 40_000  # characters; the time music21 takes grows with the square
-MAX_ABC_NOTES = 5_000  # eight voices of 64 bars of quavers have 4,096
-MAX_ABC_BARS = 1_000
-MAX_VOICE_BARS = 250  # of one voice; music21 makes beams in the square of their number
-MAX_LONG = 20  # notes of a thousand units and more
-MAX_FIELDS = 1_000  # of the music, each of which music21 makes an object of
-MAX_KEYS = 300  # music21 takes time in the square of their number
-MAX_FIELD = 500  # characters of one; no more of a title is read
 NO_METER = ("", "none")
 READ = "IKLMQTVX"  # the fields that tell notes, bars, key, metre, tempo and title
 MODES = {
@@ -42,35 +34,19 @@ _BROKEN = re.compile(rf"{_NOTE} ?(-?) ?(<+|>+) ?(-?) ?{_NOTE}")
 
 
 def abc_text(data: bytes) -> str:
-    """A tune as text, no longer than music21 reads in seconds."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise broken("ABC", error) from None
+    """Return a tune as text with plain ends of lines.
+
+    Raises:
+        RefusedError: it is no tune or several tunes.
+        UnicodeDecodeError: it is no text.
+    """
+    text = data.decode("utf-8-sig")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if len(text) > MAX_ABC:
-        raise RefusedError(f"it has {len(text)} characters; expected one tune, {MAX_ABC} at most")
     tunes = len(re.findall("(?m)^X:", text))
     if tunes > 1:
         raise RefusedError(f"it holds {tunes} tunes; expected one: split it")
     if not re.search(r"(?m)^[A-Za-z]:", text):
         raise RefusedError("it has no fields; expected a tune that begins with X: and K:")
-    music = re.sub(r"(?m)^(?:[A-Za-z]:|%).*$", "", text)
-    bound_notes(len(re.findall("[A-Ga-gxzXZ]", music)), MAX_ABC_NOTES)
-    fields = len(re.findall(r"(?m)^[A-Za-z]:|\[[A-Za-z]:", text))
-    if fields > MAX_FIELDS:
-        raise RefusedError(f"it has {fields} fields; expected one tune, {MAX_FIELDS} at most")
-    keys = sum(1 for _ in _fields(text, "K"))
-    if keys > MAX_KEYS:
-        raise RefusedError(f"it has {keys} keys; expected {MAX_KEYS} at most")
-    if music.count("|") > MAX_ABC_BARS:
-        raise RefusedError(f"it has {music.count('|')} bar lines; expected {MAX_ABC_BARS} at most")
-    if re.search("/{9}", music):
-        raise RefusedError("its notes are shorter than any grid; write the file anew")
-    if re.search(r"[\^_=]{9}", music):
-        raise RefusedError("it has an accidental of nine signs; write the file anew")
-    if re.search(r"\d{8}", music) or len(re.findall(r"\d{4}", music)) > MAX_LONG:
-        raise RefusedError("its notes are longer than any piece; write the file anew")
     return text
 
 
@@ -85,12 +61,6 @@ def standard_abc(text: str) -> str:
     version = re.match(r"%abc-\d\.\d", text)
     writing = _Writing(_bar_units(text))
     text = _by_voice("\n".join(writing.line(line) for line in text.split("\n")))
-    if len(text) > 2 * MAX_ABC:
-        raise RefusedError("its rests of whole bars are longer than any piece; write it anew")
-    for voice in re.split("(?m)^V:", text):
-        bars = len(re.findall(r"\|+", voice))
-        if bars > MAX_VOICE_BARS:
-            raise RefusedError(f"a voice has {bars} bar lines; expected {MAX_VOICE_BARS} at most")
     # It lets an accidental hold to the end of the bar only in a file that names its version.
     return f"{version[0] if version else '%abc-2.1'}\nL:{unit}\n{text}"
 
@@ -111,8 +81,6 @@ def _by_voice(text: str) -> str:
     start = re.sub(r"(?m)^V:.*\n", "", text[: head.end()])
     sung = {name: lines for name, lines in voices.items() if any(map(_is_music, lines))}
     start += "".join(f"{line}\n" for line in voices[""] if "" not in sung)
-    if len(sung) > MAX_PARTS:
-        raise RefusedError(f"it has {len(sung)} voices; expected {MAX_PARTS} at most")
     if len(sung) < 2:
         return start + "\n".join(line for lines in sung.values() for line in lines)
     parts = [f"V:{number}\n" + "\n".join(lines) for number, lines in enumerate(sung.values(), 1)]
@@ -160,12 +128,8 @@ class _Writing:
         if letter not in READ:
             return ""
         if letter == "T":
-            return f"T:{' '.join(value[:MAX_FIELD].split())}"
+            return f"T:{' '.join(value.split())}"
         value = " ".join(value.split("%")[0].split())
-        if len(value) > MAX_FIELD and letter != "M":
-            raise RefusedError(
-                f"its {letter}: field has {len(value)} characters; expected {MAX_FIELD} at most"
-            )
         if letter == "M":
             # Not given to music21, which invents metres for bars of other lengths and takes seconds
             # for a long one; what is read of it are the bar lines.

@@ -2,44 +2,118 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any
 
 from envs.errors import RefusedError
-from envs.music.codec import Note
+from envs.music.codec import Codec, Note
 from envs.music.key import Key
 from envs.music.meter import Meter, beat_quarters
-from envs.music.piece import Piece
+from envs.music.piece import Piece, roomy_range, score_of
 from envs.music.pitch import LETTERS
-from envs.music.task import MAX_BARS, MAX_VOICES
-from envs.notation.reading.times import Facts, Sound, choose_grid, on_grid, rounded
+from envs.music.task import MAX_BARS, MAX_VOICES, Task
+from envs.notation.reading.bars import Layout
+from envs.notation.reading.times import Sound, choose_grid, on_grid, rounded
 
 TITLE_LENGTH = 120
 SLOWEST, FASTEST = 10.0, 400.0  # beats per minute
 
 
-def make_piece(
-    facts: Facts,
-    sounds: list[Sound],
-    grid: int | None = None,
-    key: str | Key | None = None,
-    pickup: int | None = None,
-) -> Piece:
-    """A piece from the sounds of a file and what it says of itself.
+@dataclass(frozen=True)
+class Known:
+    """What a caller knows better than the file.
 
-    Args:
-        facts: of the file.
-        sounds: of its voices, at the times of the file.
-        grid: cells per quarter note; one that fits if None.
-        key: known better than by the file.
-        pickup: cells before the first bar line, known better than by the file.
+    Attributes:
+        grid: cells per quarter note; four if they fit, else what fits of 2, 3, 6, 8 and 12.
+        key: such as "G major", instead of the file's. If neither names one it is estimated.
+        meter: such as "6/8", instead of the file's.
+        pickup: cells before the first bar line, instead of the file's.
+        part: number of the only part to read, from 1; each part is a voice if None.
+    """
+
+    grid: int | None = None
+    key: Key | None = None
+    meter: Meter | None = None
+    pickup: int | None = None
+    part: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.grid is not None:
+            Codec(grid=self.grid)  # checks the grid
+        if self.part is not None and self.part < 1:
+            raise ValueError(f"part {self.part}: expected 1 or more, or None for all")
+        if self.pickup is not None and self.pickup < 0:
+            raise ValueError(f"pickup {self.pickup}: expected 0 cells or more")
+        if self.key is not None:  # frozen: text is read into its type here, once
+            object.__setattr__(self, "key", Key.parse(self.key))
+        if self.meter is not None:
+            object.__setattr__(self, "meter", Meter.parse(self.meter))
+
+
+@dataclass
+class Draft:
+    """The notes of a file and what it says of itself; None where it says nothing.
+
+    Attributes:
+        sounds: the notes, at the times of the file.
+        title: as the file has it, which may be anything.
+        key: tonic and mode.
+        fifths: sharps of a key signature whose mode is not named.
+        meter: the one metre of the piece.
+        tempo: quarter notes per minute.
+        layout: where its bars lie.
+        tick: within what distance a time counts as on the grid, for files that count in ticks;
+            the ends of notes are rounded there, as programs cut notes short.
+        notices: what a reader should know.
+    """
+
+    sounds: list[Sound]
+    title: str = ""
+    key: Key | None = None
+    fifths: int | None = None
+    meter: Meter | None = None
+    tempo: float | None = None
+    layout: Layout = field(default_factory=Layout)
+    tick: Fraction = Fraction(0)
+    notices: list[str] = field(default_factory=list)
+
+
+def sounds_of(parts: Sequence[Iterable[Sound]], part: int | None) -> list[Sound]:
+    """Return the notes of all parts, or of the one with a number, from 1.
+
+    Raises:
+        RefusedError: that part has no notes.
+    """
+    chosen = parts if part is None else parts[part - 1 : part]
+    sounds = [sound for each in chosen for sound in each]
+    if part is not None and not sounds:
+        numbers = [str(number) for number, each in enumerate(parts, 1) if any(True for _ in each)]
+        raise RefusedError(
+            f"part {part} holds no notes; parts that do: {', '.join(numbers) or 'none'}"
+        )
+    return sounds
+
+
+def make_piece(draft: Draft, known: Known) -> Piece:
+    """Return a piece of the notes of a file and what it says of itself.
 
     Raises:
         RefusedError: the notes fit no grid, are too many voices or bars, or overlap.
     """
-    meter = facts.meter or Meter(4, 4)
-    sounds = _placed(facts, sounds)
+    try:
+        return _piece(draft, known)
+    except RefusedError:
+        raise
+    except ValueError as error:  # of the task: a bar of no whole cells, too many cells
+        raise RefusedError(str(error)) from None
+
+
+def _piece(draft: Draft, known: Known) -> Piece:
+    draft.meter = known.meter or draft.meter
+    meter = draft.meter or Meter(4, 4)
+    sounds = _placed(draft)
     voices = sorted({sound.voice for sound in sounds})
     if not 1 <= len(voices) <= MAX_VOICES:
         raise RefusedError(
@@ -47,36 +121,42 @@ def make_piece(
             if voices
             else "it holds no notes; expected at least one pitched note"
         )
-    grid = grid or choose_grid(sounds, meter, facts.tick)
-    sounds, moved = rounded(sounds, grid, facts.tick) if facts.tick else (sorted(sounds), False)
+    grid = known.grid or choose_grid(sounds, meter, draft.tick)
+    sounds, moved = rounded(sounds, grid, draft.tick) if draft.tick else (sorted(sounds), False)
     notes = [replace(note, voice=voices.index(note.voice)) for note in on_grid(sounds, grid)]
-    before, bars = _length(facts, notes, meter, grid)
-    pickup = before if pickup is None else pickup
-    named = Key.parse(key) if key is not None else facts.key
-    tempo, told = _tempo(facts, meter)
-    told += ["the file names no metre: 4/4 is taken"] if facts.meter is None else []
-    told += ["the ends of some notes are rounded to the grid"] if moved else []
-    return Piece(
-        notes=tuple(notes),
-        grid=grid,
-        key=named or estimate_key(sounds, facts.fifths),
+    pickup, bars = _length(draft, notes, meter, grid)
+    pickup = pickup if known.pickup is None else known.pickup
+    key = known.key or draft.key
+    tempo, notices = _tempo(draft, meter)
+    notices += ["the file names no metre: 4/4 is taken"] if draft.meter is None else []
+    notices += ["the ends of some notes are rounded to the grid"] if moved else []
+    low, high = roomy_range([note.pitch for note in notes])
+    task = Task(
+        key=key or estimate_key(sounds, draft.fifths),
         meter=meter,
-        tempo=tempo,
-        pickup=pickup,
         bars=bars,
-        title=printable(facts.title),
-        numbers=_numbers(facts.layout.numbers, bars + (pickup > 0), pickup),
-        estimated=named is None,
-        notices=(*facts.notices, *told),
+        low=low,
+        high=high,
+        grid=grid,
+        voices=len(voices),
+        pickup=pickup,
+    )
+    return Piece(
+        score=score_of(notes, task),
+        title=printable(draft.title),
+        tempo=tempo,
+        numbers=_numbers(draft.layout.numbers, bars + (pickup > 0), pickup),
+        estimated=key is None,
+        notices=(*draft.notices, *notices),
     )
 
 
-def _length(facts: Facts, notes: Sequence[Note], meter: Meter, grid: int) -> tuple[int, int]:
+def _length(draft: Draft, notes: Sequence[Note], meter: Meter, grid: int) -> tuple[int, int]:
     """Cells of the upbeat, and bars of the whole."""
-    pickup, end = facts.layout.pickup * grid, -(-facts.layout.end * grid // 1)
+    pickup, end = draft.layout.pickup * grid, -(-draft.layout.end * grid // 1)
     if pickup.denominator > 1:
         raise RefusedError(
-            f"its upbeat, {facts.layout.pickup} of a quarter, is off the grid of {grid}"
+            f"its upbeat, {draft.layout.pickup} of a quarter, is off the grid of {grid}"
         )
     cells = max(int(end), *(note.start + note.duration for note in notes))
     bars = -(-cells // meter.bar_cells(grid))
@@ -85,21 +165,21 @@ def _length(facts: Facts, notes: Sequence[Note], meter: Meter, grid: int) -> tup
     return int(pickup), bars
 
 
-def _placed(facts: Facts, sounds: list[Sound]) -> list[Sound]:
+def _placed(draft: Draft) -> list[Sound]:
     """The sounds where the layout of the bars has them."""
     result = []
-    for sound in sounds:
-        times = facts.layout.moved(sound.start, sound.end)
+    for sound in draft.sounds:
+        times = draft.layout.moved(sound.start, sound.end)
         if times is not None:
             result.append(Sound(sound.voice, *times, sound.pitch))
     return result
 
 
-def _tempo(facts: Facts, meter: Meter) -> tuple[float | None, list[str]]:
+def _tempo(draft: Draft, meter: Meter) -> tuple[float | None, list[str]]:
     """Beats per minute within what can be listened to, and a word on it if it was not."""
-    if facts.tempo is None:
+    if draft.tempo is None:
         return None, []
-    tempo = facts.tempo / float(beat_quarters(meter))
+    tempo = draft.tempo / float(beat_quarters(meter))
     if not SLOWEST <= tempo <= FASTEST:
         return None, [f"the tempo, {tempo:.3g} beats per minute, is not taken"]
     return round(tempo, 3), []

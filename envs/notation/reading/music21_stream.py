@@ -1,28 +1,25 @@
-"""Sheet music through music21: its notes, and what it says of itself.
-
-A file comes from anywhere, so its text is bounded and made harmless before it comes here.
-"""
+"""Sheet music through music21: its notes, and what it says of itself."""
 
 from __future__ import annotations
 
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import redirect_stderr, suppress
+from contextlib import suppress
 from fractions import Fraction
-from io import StringIO
 from itertools import pairwise
 from typing import Any
 
 from envs.errors import RefusedError
 from envs.music.key import Key
 from envs.music.meter import Meter
+from envs.music.piece import Piece
 from envs.notation.reading.abc import AbcFields
+from envs.notation.reading.assemble import Draft, Known, make_piece, sounds_of
 from envs.notation.reading.bars import Measure, lay_out
 from envs.notation.reading.time_signatures import Signature, Signatures
-from envs.notation.reading.times import Facts, Sound, bound_notes, broken, changed_meter, read_meter
+from envs.notation.reading.times import Sound, changed_meter, read_meter, refusing
 
-MAX_MEASURES = 2_000  # of a part
 # What programs write where there is no title; music21 takes a file's name.
 UNTITLED = re.compile(r"Music21 Fragment|Untitled|.*\.(mxl|xml|musicxml|abc|midi?|krn)")
 
@@ -30,147 +27,115 @@ UNTITLED = re.compile(r"Music21 Fragment|Untitled|.*\.(mxl|xml|musicxml|abc|midi
 # -- what music21 has read -------------------------------------------------------------------------
 
 
-def parsed(text: str, form: str, kind: str) -> Any:
-    """A music21 stream of a text.
+def read_text(text: str, form: str, kind: str, known: Known, **more: Any) -> Piece:
+    """Read a piece from text that music21 parses; `more` as `read_stream`.
 
     Raises:
-        RefusedError: music21 cannot read it.
+        RefusedError: as `read_stream`, or music21 cannot read it.
     """
     from music21 import converter
 
-    try:
+    with refusing(kind), warnings.catch_warnings():
+        # It goes on without the bar that it failed at; a bar that is missing is no reading.
+        warnings.filterwarnings("error", message="The following exception")
         # parseData, as parse() takes a short text for a file name or an address to fetch, and
         # keeps pickles of what it read.
-        # It prints what it cannot read, which may hold anything.
-        with warnings.catch_warnings(), redirect_stderr(StringIO()):
-            warnings.simplefilter("ignore")
-            # It goes on without the bar that it failed at; a bar that is missing is no reading.
-            warnings.filterwarnings("error", message="The following exception")
-            return converter.parseData(text, format=form)
-    except Exception as error:  # music21 raises whatever its code runs into
-        raise broken(kind, error) from None
+        stream = converter.parseData(text, format=form)
+    return read_stream(stream, kind, known, **more)
 
 
-class Sheet:
-    """A piece as music21 has it.
+def read_stream(
+    stream: Any,
+    kind: str,
+    known: Known,
+    fields: AbcFields | None = None,
+    signatures: Signatures | None = None,
+) -> Piece:
+    """Read a piece as music21 has it; each part is a voice.
 
     Args:
         stream: a music21 stream of one piece.
         kind: of the file, for errors.
+        known: what the caller knows better.
         fields: of ABC, which music21 makes up in part: key, metre, and numbers of the bars.
         signatures: of MusicXML, whose groups music21 is not given.
 
     Raises:
-        RefusedError: it holds several pieces, too many notes, or music21 fails.
+        RefusedError: it holds several pieces, changes its metre, fits no task, or music21 fails.
     """
+    with refusing(kind):
+        draft = _Sheet(stream, fields, signatures or Signatures()).draft(known)
+    return make_piece(draft, known)
 
-    def __init__(
-        self,
-        stream: Any,
-        kind: str,
-        fields: AbcFields | None = None,
-        signatures: Signatures | None = None,
-    ) -> None:
+
+class _Sheet:
+    """A piece as music21 has it; arguments as `read_stream`."""
+
+    def __init__(self, stream: Any, fields: AbcFields | None, signatures: Signatures) -> None:
         from music21.stream import Opus, Score
 
-        self.kind, self.fields, self.signatures = kind, fields, signatures or Signatures()
-        try:
-            if isinstance(stream, Opus):
-                raise RefusedError(f"it holds {len(stream.scores)} tunes; expected one: split it")
-            self.score = stream.toSoundingPitch()
-            self.parts = list(self.score.parts) if isinstance(self.score, Score) else [self.score]
-            bound_notes(sum(len(part.recurse().notes) for part in self.parts))
-        except RefusedError:
-            raise
-        except Exception as error:  # music21 raises whatever its code runs into
-            raise broken(kind, error) from None
+        if isinstance(stream, Opus):
+            raise RefusedError(f"it holds {len(stream.scores)} tunes; expected one: split it")
+        self.fields, self.signatures = fields, signatures
+        self.score = stream.toSoundingPitch()
+        self.parts = list(self.score.parts) if isinstance(self.score, Score) else [self.score]
 
-    def sounds(self, part: int | None = None) -> Iterator[Sound]:
-        """The notes; each part is a voice.
-
-        Args:
-            part: number of the only part to read, from 0.
-        """
-        try:
-            for voice, stream in enumerate(self.parts):
-                if part in (None, voice):
-                    yield from _sounds(stream, voice)
-        except RefusedError:
-            raise
-        except Exception as error:  # music21 raises whatever its code runs into
-            raise broken(self.kind, error) from None
-
-    def facts(self, meter: Meter | None = None) -> Facts:
-        """What the file says of itself.
-
-        Args:
-            meter: known better; the file's is not looked at.
-
-        Raises:
-            RefusedError: the metre changes, is one that bars of cells cannot have, or the bars
-                do not fit it.
-        """
-        try:
-            return self._facts(meter)
-        except RefusedError:
-            raise
-        except Exception as error:  # music21 raises whatever its code runs into
-            raise broken(self.kind, error) from None
-
-    def _facts(self, meter: Meter | None) -> Facts:
+    def draft(self, known: Known) -> Draft:
+        """Return the notes, and what the piece says of itself."""
         from music21.tempo import MetronomeMark
 
-        facts = Facts()
+        voices = [_sounds(part, voice) for voice, part in enumerate(self.parts)]
+        draft = Draft(sounds_of(voices, known.part))
         if self.score.metadata is not None:
             title = self.score.metadata.title or self.score.metadata.movementName or ""
-            facts.title = "" if UNTITLED.fullmatch(str(title)) else str(title)
+            draft.title = "" if UNTITLED.fullmatch(str(title)) else str(title)
         marks = self.score.recurse().getElementsByClass(MetronomeMark)
         with suppress(Exception):  # a tempo of 0 is none, and no reason to refuse a piece
-            facts.tempo = marks[0].getQuarterBPM() if marks else None
+            draft.tempo = marks[0].getQuarterBPM() if marks else None
         if not self.parts:
-            return facts
+            return draft
         part = max(self.parts, key=lambda each: len(each.getElementsByClass("Measure")))
         measures = _measures(part, self.score, self.fields)
-        self._read_key(facts, part)
-        facts.meter = meter or self._read_meter(part)
-        if facts.meter is None and measures:
-            facts.meter = _usual_meter(measures)
-            facts.notices.append(f"the file names no metre: {facts.meter} by its bars' lengths")
-        if facts.meter is not None:
-            bar = Fraction(4 * facts.meter.numerator, facts.meter.denominator)
+        self._read_key(draft, part)
+        draft.meter = known.meter or self._read_meter(part)
+        if draft.meter is None and measures:
+            draft.meter = _usual_meter(measures)
+            draft.notices.append(f"the file names no metre: {draft.meter} by its bars' lengths")
+        if draft.meter is not None:
+            bar = Fraction(4 * draft.meter.numerator, draft.meter.denominator)
             try:
-                facts.layout = lay_out(measures, bar)
+                draft.layout = lay_out(measures, bar)
             except ValueError as error:
                 raise RefusedError(str(error)) from None
-            facts.notices += facts.layout.notices
-        return facts
+            draft.notices += draft.layout.notices
+        return draft
 
     def _read_meter(self, part: Any) -> Meter | None:
         if self.fields is None:
             return _meter(part, self.signatures)
         return read_meter(self.fields.meter.spelled) if self.fields.meter else None
 
-    def _read_key(self, facts: Facts, part: Any) -> None:
+    def _read_key(self, draft: Draft, part: Any) -> None:
         from music21 import key
 
         if self.fields is not None:
-            facts.key = self.fields.key
+            draft.key = self.fields.key
             if self.fields.changes_key:
-                facts.notices.append("the key signature changes; the first is taken throughout")
+                draft.notices.append("the key signature changes; the first is taken throughout")
             return
         signatures = list(part.recurse().getElementsByClass(key.KeySignature))
         for other in () if signatures else self.parts:
             signatures = signatures or list(other.recurse().getElementsByClass(key.KeySignature))
         if signatures:
             first = signatures[0]
-            facts.fifths = first.sharps
+            draft.fifths = first.sharps
             if isinstance(first, key.Key):
-                facts.key = _key(first.tonic.name, first.mode)
+                draft.key = _key(first.tonic.name, first.mode)
         later = [each for each in signatures if each.sharps != signatures[0].sharps]
         if later:
             bar = later[0].measureNumber
-            told = f"the key signature changes at bar {bar}; the first is taken throughout"
-            facts.notices.append(told)
+            change = f"the key signature changes at bar {bar}; the first is taken throughout"
+            draft.notices.append(change)
 
 
 def _key(tonic: str, mode: str) -> Key | None:
@@ -184,8 +149,6 @@ def _key(tonic: str, mode: str) -> Key | None:
 def _measures(part: Any, score: Any, fields: AbcFields | None) -> list[Measure]:
     """The measures of a part."""
     found = list(part.getElementsByClass("Measure"))
-    if len(found) > MAX_MEASURES:
-        raise RefusedError(f"it has {len(found)} measures; expected at most {MAX_MEASURES}")
     skipped = _skipped(part, score)
     result, opens = [], False
     for measure, following in pairwise([*found, None]):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import groupby
 
@@ -11,11 +12,7 @@ from envs.errors import RefusedError
 from envs.music.codec import MAX_GRID, Note
 from envs.music.key import Key
 from envs.music.meter import Meter
-from envs.notation.reading.bars import Layout
 
-MAX_NOTES = 10_000
-MAX_CELLS = 20_000
-MAX_PARTS = 64
 # What a piece is laid on if nobody says otherwise, the first that fits: four cells are what the
 # prior and the rules that count cells are made for, the others follow from coarse to fine.
 GRIDS = (4, 2, 3, 6, 8, 12)
@@ -38,42 +35,23 @@ class Sound:
         )
 
 
-@dataclass
-class Facts:
-    """What a file says of itself beside its notes; None where it says nothing.
+@contextmanager
+def refusing(kind: str) -> Iterator[None]:
+    """Turn whatever a library raises about a file into a refusal of one line.
 
-    Attributes:
-        title: as the file has it, which may be anything.
-        key: tonic and mode.
-        fifths: sharps of a key signature whose mode is not told.
-        meter: the one metre of the piece.
-        tempo: quarter notes per minute.
-        layout: where its bars lie.
-        tick: within what distance a time counts as on the grid, for files that count in ticks;
-            the ends of notes are rounded there, as programs cut notes short.
-        notices: what a reader should know.
+    Args:
+        kind: of the file, such as "MIDI".
+
+    Raises:
+        RefusedError: the library failed.
     """
-
-    title: str = ""
-    key: Key | None = None
-    fifths: int | None = None
-    meter: Meter | None = None
-    tempo: float | None = None
-    layout: Layout = field(default_factory=Layout)
-    tick: Fraction = Fraction(0)
-    notices: list[str] = field(default_factory=list)
-
-
-def broken(kind: str, error: Exception) -> RefusedError:
-    """A library's complaint about a file, as one line."""
-    told = " ".join(str(error).split())[:120] or type(error).__name__
-    return RefusedError(f"not readable as {kind} ({told}); write the file anew")
-
-
-def bound_notes(count: int, most: int = MAX_NOTES) -> None:
-    """Refuse more notes than one piece has."""
-    if count > most:
-        raise RefusedError(f"it holds {count} notes; expected one piece of at most {most}")
+    try:
+        yield
+    except (RefusedError, MemoryError):
+        raise
+    except Exception as error:  # music21 raises whatever its code runs into
+        words = " ".join(str(error).split())[:120] or type(error).__name__
+        raise RefusedError(f"not readable as {kind} ({words}); write the file anew") from None
 
 
 def read_meter(text: str) -> Meter:
@@ -149,7 +127,7 @@ def on_grid(sounds: list[Sound], grid: int) -> list[Note]:
     """The sounds as notes in cells.
 
     Raises:
-        RefusedError: a note is off the grid, too late, of no length, or sounds with another one.
+        RefusedError: a note is off the grid, of no length, or sounds with another one.
     """
     notes: list[Note] = []
     for sound in sounds:
@@ -157,11 +135,6 @@ def on_grid(sounds: list[Sound], grid: int) -> list[Note]:
             raise RefusedError(f"{sound} has no length; expected at least one cell")
         if sound.start < 0:
             raise RefusedError(f"{sound} starts before the piece does; write the file anew")
-        if sound.end * grid > MAX_CELLS:
-            raise RefusedError(
-                f"{sound} ends after {float(sound.end * grid):.6g} cells; expected {MAX_CELLS} at "
-                "most, so cut the piece or take a coarser grid"
-            )
         for time, what in ((sound.start, "starts"), (sound.end, "ends")):
             if (time * grid).denominator > 1:
                 raise RefusedError(_off_grid(sounds, sound, what, time * grid, grid))

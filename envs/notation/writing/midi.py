@@ -8,13 +8,10 @@ from typing import Any
 
 from envs.music.key import written_key
 from envs.music.meter import beat_quarters
+from envs.music.piece import notes_of
 from envs.music.score import Score
-from envs.notation.writing.symbols import notes_of
 
 _VELOCITY = 80
-
-
-# -- MIDI ------------------------------------------------------------------------------------------
 
 
 def midi_bytes(score: Score, row: int = 0, tempo: float = 80.0) -> bytes:

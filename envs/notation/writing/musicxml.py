@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from envs.music.chords import SYMBOL, chord_symbol
 from envs.music.key import spelled, written_key
 from envs.music.meter import beat_quarters
+from envs.music.piece import notes_of
 from envs.notation.writing.symbols import (
     BARS_PER_LINE,
     Symbol,
     bars_of,
     chord_changes,
     low_voice,
-    notes_of,
 )
 
 if TYPE_CHECKING:

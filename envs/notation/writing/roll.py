@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from envs.notation.writing.symbols import notes_of
+from envs.music.piece import notes_of
 
 if TYPE_CHECKING:
     from envs.music.codec import Note

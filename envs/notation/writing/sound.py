@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.music.meter import beat_quarters
+from envs.music.piece import notes_of
 from envs.notation.writing.midi import midi_bytes
-from envs.notation.writing.symbols import notes_of
 
 if TYPE_CHECKING:
     from envs.music.score import Score

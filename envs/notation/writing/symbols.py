@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
-from envs.music.codec import Note
 from envs.music.meter import OFF_BEAT, beat_quarters, parts_of
+from envs.music.piece import notes_of
 from envs.music.score import Score
 from envs.music.task import Task
 
@@ -44,19 +44,6 @@ class Symbol:
     continues: bool = False
     tuplet: tuple[int, int, int] | None = None
     beat: int = 0
-
-
-def notes_of(score: Score, row: int) -> list[Note]:
-    """The notes of one piece, voice after voice.
-
-    Raises:
-        ValueError: there is no such row.
-    """
-    if not -score.batch <= row < score.batch:
-        raise ValueError(f"row {row}: expected 0..{score.batch - 1}, the score's pieces")
-    page = score.tokens[row]
-    codec = score.task.codec
-    return [note for voice, line in enumerate(page) for note in codec.decode(line, voice)]
 
 
 def low_voice(score: Score, row: int, voice: int) -> bool:

@@ -11,6 +11,7 @@ from agents.algorithms.q_policy import KINDS, QPolicy
 from agents.learning.vec_env import CompositionVecEnv, Deferred
 from envs.composition import CompositionVectorEnv
 from rewards.likelihood import Likelihood
+from rewards.objective import Objective
 from rewards.sum import RewardSum
 from rewards.term import Term
 
@@ -40,7 +41,8 @@ def make(prior, kind="q", n=4, task=None, weight=1.0, c=1.0, policy_kwargs=None,
     return QLearning(
         QPolicy, env, kind=kind, device="cpu",
         policy_kwargs={"prior": prior, **(policy_kwargs or {})},
-        rollout_buffer_kwargs={"reward": reward, "task": env.env.task, "c": c}, **settings,
+        rollout_buffer_kwargs={"objective": Objective(reward, c, 0.0), "task": env.env.task},
+        **settings,
     )  # fmt: skip
 
 

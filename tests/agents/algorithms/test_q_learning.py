@@ -18,6 +18,7 @@ from envs.music.task import Task
 from pretrained.networks.network_prior import RecurrentPrior
 from pretrained.networks.recurrent import NetShape, RecurrentNet
 from rewards.build import build
+from rewards.objective import Objective
 from tests.agents.algorithms.q_learners import colour, filled, kinds, make, move, state
 from tests.agents.helpers import writing_order
 
@@ -202,14 +203,14 @@ def test_bad_settings_are_named(tiny_prior, settings, message):
 
 def test_without_a_reward_there_is_nothing_to_learn_from(tiny_prior):
     env = CompositionVecEnv(CompositionVectorEnv(2, reward="in_key", bars=1))
-    with pytest.raises(ValueError, match="expected rollout_buffer_kwargs with 'reward'"):
+    with pytest.raises(ValueError, match="expected rollout_buffer_kwargs with 'objective'"):
         QLearning(QPolicy, env, n_steps=16, policy_kwargs={"prior": tiny_prior})
 
 
 def test_rules_alone_or_the_prior_alone_will_do(tiny_prior):
     for reward in (build("tonic"), build({"prior": {"checkpoint": tiny_prior}})):
         env = CompositionVecEnv(CompositionVectorEnv(4, reward=Deferred(), bars=1))
-        how = {"reward": reward, "task": env.env.task}
+        how = {"objective": Objective(reward, entropy=0.0), "task": env.env.task}
         model = QLearning(
             QPolicy, env, kind="g", n_steps=16, batch_size=16, rollout_buffer_kwargs=how,
             policy_kwargs={"prior": tiny_prior}, device="cpu",

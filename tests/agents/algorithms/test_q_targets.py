@@ -10,6 +10,7 @@ from sb3_contrib.common.utils import quantile_huber_loss as theirs
 
 from agents.algorithms.q_learning import bootstrapped, clip_each, quantile_huber_loss
 from agents.algorithms.q_policy import KINDS
+from agents.learning.rollout import buffer_of
 from envs.music.task import Task
 from tests.agents.algorithms.q_learners import filled, kinds, state
 
@@ -100,7 +101,8 @@ def test_c_may_be_turned_while_learning(tiny_prior):
         model.memory.take(np.arange(4)),
         model.loss(model.memory.take(np.arange(4))).item(),
     )
-    model.rollout_buffer.c = 0.1
+    steering = buffer_of(model).steering
+    steering.objective = steering.objective.with_c(0.1)
     assert model.c == 0.1
     assert model.loss(pieces).item() == pytest.approx(
         slow_loss(model, pieces, Task(bars=1)), rel=1e-4

@@ -30,12 +30,12 @@ from tests.helpers import random_pieces
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_a_beam_that_holds_everything_finds_the_best(tiny_prior, task):
     reward, every = rules_and_prior(tiny_prior), everything(task)
-    found = beam(None, page_of(task), reward, PIECES, n=PIECES)
+    found = beam(page_of(task), reward, PIECES, n=PIECES)
     assert sorted(rows_of(found.score)) == sorted(rows_of(every))
     expected = np.sort(returns_of(reward, every))[::-1]
     np.testing.assert_allclose(found.returns, expected, atol=1e-4)
     np.testing.assert_allclose(found.returns, returns_of(reward, found.score), atol=1e-4)
-    few = beam(None, page_of(task), reward, PIECES, n=5)
+    few = beam(page_of(task), reward, PIECES, n=5)
     np.testing.assert_allclose(few.returns, expected[:5], atol=1e-4)
 
 
@@ -54,7 +54,7 @@ def greedily(reward, score):
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_a_beam_of_one_is_greedy(tiny_prior, task):
     reward = rules_and_prior(tiny_prior)
-    found = beam(None, page_of(task), reward, 1)
+    found = beam(page_of(task), reward, 1)
     assert rows_of(found.score) == rows_of(greedily(reward, page_of(task)))
 
 
@@ -65,19 +65,17 @@ def test_log_p_counts_as_it_does_in_the_reward(tiny_prior, floor):
     page = primed(page_of(task), [[14, 26, 1], [0, 30, 31]])
     prior = RewardSum([Term("prior", Likelihood(checkpoint=tiny_prior, floor=floor), 2.0)])
     expected = rows_of(greedily(prior, page))
-    assert rows_of(beam(None, page, prior, 1).score) == expected
-    low = RewardSum([Term("prior", Likelihood(checkpoint=tiny_prior, floor=floor), 0.0)])
-    assert rows_of(beam(tiny_prior, page, low, 1, prior_weight=2.0).score) == expected
+    assert rows_of(beam(page, prior, 1).score) == expected
 
 
 def test_a_wider_beam_still_returns_what_the_reward_pays(tiny_prior):
     reward = rules_and_prior(tiny_prior)
     for width in (3, 30):
-        found = beam(None, page_of(Task()), reward, width, n=width)
+        found = beam(page_of(Task()), reward, width, n=width)
         assert found.score.batch == width == len(set(rows_of(found.score)))
         np.testing.assert_allclose(found.returns, returns_of(reward, found.score), atol=1e-3)
         assert (np.diff(found.returns) <= 0).all()
-        again = beam(None, page_of(Task()), reward, width, n=width)
+        again = beam(page_of(Task()), reward, width, n=width)
         np.testing.assert_array_equal(again.score.tokens, found.score.tokens)
 
 
@@ -87,7 +85,7 @@ def test_a_beam_goes_on_behind_a_primer(tiny_prior):
     every = everything(task)
     begun = (every.tokens[:, :, :2] == page.tokens[:, :, :2]).all(axis=(1, 2))
     expected = np.sort(returns_of(reward, every)[begun])[::-1]
-    found = beam(None, page, reward, PIECES, n=PIECES)
+    found = beam(page, reward, PIECES, n=PIECES)
     np.testing.assert_allclose(found.returns, expected, atol=1e-4)
 
 
@@ -95,10 +93,10 @@ def test_the_first_token_can_be_forced():
     reward, every = build("rl_tuner"), everything(NARROW)
     starts = every.tokens[:, 0, 0]
     for first in (0, 14):
-        found = beam(None, page_of(NARROW), reward, PIECES, first=first)
+        found = beam(page_of(NARROW), reward, PIECES, first=first)
         assert found.score.tokens[0, 0, 0] == first
         assert found.returns[0] == pytest.approx(returns_of(reward, every)[starts == first].max())
-    behind = beam(None, primed(page_of(NARROW), [14]), reward, 5, first=1)
+    behind = beam(primed(page_of(NARROW), [14]), reward, 5, first=1)
     assert behind.score.tokens[0, 0, :2].tolist() == [14, 1]
 
 
@@ -114,11 +112,11 @@ def test_best_known_is_the_best_of_each_first_token():
     few = best_known(page, reward, PIECES, 2)
     np.testing.assert_array_equal(few.score.tokens, found.score.tokens[:2])
     np.testing.assert_allclose(found.returns, returns_of(reward, found.score), atol=1e-4)
-    alone = [beam(None, page_of(every.task), reward, PIECES, first=f) for f in (0, 13, 14, 15)]
+    alone = [beam(page_of(every.task), reward, PIECES, first=f) for f in (0, 13, 14, 15)]
     assert found.compute.cells == sum(each.compute.cells for each in alone)
 
 
-# -- the prior's weight, and a guide ---------------------------------------------------------------
+# -- an idle prior, and a guide ------------------------------------------------------------------
 
 
 class Refusing(RecurrentPrior):
@@ -138,33 +136,26 @@ def test_a_prior_of_no_weight_is_not_run(tiny_prior):
         [term for name, term in rules_and_prior(silent).terms.items() if name != "prior"]
     )
     best = returns_of(rules, every).max()
-    zero = beam(silent, page_of(NARROW), rules_and_prior(silent), PIECES, prior_weight=0)
-    also = beam(silent, page_of(NARROW), rules_and_prior(silent, weight=0.0), PIECES)
-    guide = beam(None, page_of(NARROW), rules, PIECES, guide=silent, guide_weight=0)
-    for found in (zero, also, guide):
-        assert found.compute.tokens == 0
-        assert found.returns[0] == pytest.approx(best, abs=1e-4)
+    found = beam(page_of(NARROW), rules_and_prior(silent, weight=0.0), PIECES)
+    assert found.compute.tokens == 0
+    assert found.returns[0] == pytest.approx(best, abs=1e-4)
 
 
-def test_a_prior_s_weight_can_be_given(tiny_prior):
-    page, every = page_of(NARROW), everything(NARROW)
-    for reward in (rules_and_prior(tiny_prior, 5.0), rules_and_prior(tiny_prior, 0.0)):
-        found = beam(tiny_prior, page, reward, PIECES, prior_weight=2.0)
-        expected = returns_of(rules_and_prior(tiny_prior, 2.0), every)
-        assert found.returns[0] == pytest.approx(expected.max(), abs=1e-4)
-    rules = build("rl_tuner")
-    both = RewardSum([*rules.terms.values(), Term("prior", Likelihood(checkpoint=tiny_prior), 2.0)])
-    found = beam(tiny_prior, page, rules, PIECES, prior_weight=2.0)
-    assert found.returns[0] == pytest.approx(returns_of(both, every).max(), abs=1e-4)
+class Loud(RecurrentPrior):
+    """A network that is sure of its likeliest token."""
+
+    def step(self, token, state):
+        logits, state = super().step(token, state)
+        return logits * 1e6, state
 
 
 def test_a_guide_chooses_beginnings_and_not_the_end(tiny_prior):
-    reward = build("rl_tuner")
-    everywhere = beam(None, page_of(NARROW), reward, PIECES, guide=tiny_prior, guide_weight=1e6)
+    reward, loud = build("rl_tuner"), Loud(tiny_prior.net, tiny_prior.codec)
+    everywhere = beam(page_of(NARROW), reward, PIECES, guide=loud)
     best = returns_of(reward, everything(NARROW)).max()
     assert everywhere.returns[0] == pytest.approx(best, abs=1e-4)
 
-    led = beam(None, page_of(Task()), reward, 1, guide=tiny_prior, guide_weight=1e6)
+    led = beam(page_of(Task()), reward, 1, guide=loud)
     tokens = torch.from_numpy(led.score.tokens[:, 0].astype(np.int64))
     likeliest = tiny_prior.log_probs(tokens, Task()).argmax(dim=2)
     assert likeliest[0, :-1].tolist() == tokens[0, :-1].tolist()
@@ -176,8 +167,9 @@ def test_a_guide_chooses_beginnings_and_not_the_end(tiny_prior):
 def test_a_guide_s_log_probabilities_add_up_along_a_piece(tiny_prior):
     task = Task(bars=1, given=((-1,) * 15 + (14,),))  # the end chooses nothing
     flat = RewardSum([Term("flat", cellwise(lambda score: np.zeros(score.tokens.shape)), 1.0)])
-    guided = beam(None, page_of(task), flat, 7, n=7, guide=tiny_prior)
-    likely = beam(tiny_prior, page_of(task), flat, 7, n=7, prior_weight=1.0)
+    guided = beam(page_of(task), flat, 7, n=7, guide=tiny_prior)
+    prior = RewardSum([Term("prior", Likelihood(checkpoint=tiny_prior))])
+    likely = beam(page_of(task), prior, 7, n=7)
     assert sorted(rows_of(guided.score)) == sorted(rows_of(likely.score))
 
 

@@ -10,6 +10,7 @@ import pytest
 from agents import compose
 from agents.compose import ComposeConfig
 from agents.composing import demands as must
+from agents.composing import masks
 from agents.composing.demands import breaks, keep
 from agents.composing.ranking import rank
 from agents.composing.request import merged, wished
@@ -18,7 +19,7 @@ from envs.composition import primed
 from envs.music.codec import Codec
 from envs.music.score import Score
 from envs.music.task import Task
-from envs.notation.reading.readers import read_notes
+from envs.notation.reading.readers import read_piece
 from pretrained.networks.network_prior import RecurrentPrior
 from rewards.build import build
 from rewards.functions import per_piece
@@ -124,7 +125,7 @@ def test_what_judges_whole_pieces_cannot_be_demanded(tiny_prior):
     with pytest.raises(ValueError, match="cannot be demanded: expected a function marked cellwise"):
         keep(tiny_prior, page_of(NARROW), ends_low.terms, 1)
     with pytest.raises(ValueError, match="in_key pays and cannot be broken"):
-        compose.read_demands(["in_key=-1"], IN_KEY)
+        masks.read_demands(["in_key=-1"], IN_KEY)
 
 
 def test_a_run_with_a_mask_keeps_demands_too(tiny_checkpoint, tmp_path):
@@ -133,7 +134,7 @@ def test_a_run_with_a_mask_keeps_demands_too(tiny_checkpoint, tmp_path):
     out = tmp_path / "out"
     compose.compose(ComposeConfig(str(run.path), out=out, n=3, must=("final_tonic",), candidates=2))
     for number in (1, 2, 3):
-        notes = read_notes(out / f"melody-{number:02d}.mid")
+        notes = read_piece(out / f"melody-{number:02d}.mid", grid=4).notes
         assert notes[-1].pitch % 12 == 0
         assert {note.pitch % 12 for note in notes} <= {0, 2, 4, 5, 7, 9, 11}
 

@@ -80,7 +80,7 @@ def test_a_note_held_into_a_locked_bar_is_locked_from_its_beginning(tmp_path):
 
 @pytest.mark.parametrize("form", ["abc", "musicxml", "mid"])
 def test_locked_cells_come_back_through_every_file(theme, tiny_checkpoint, tmp_path, form):
-    before = read_piece(theme).score()
+    before = read_piece(theme).score
     path = theme.with_suffix(f".{form}")
     if form == "mid":
         write_midi(before, 0, path)

@@ -10,11 +10,14 @@ from agents.learning.rollout import EpisodeBuffer
 from envs.composition import CompositionVectorEnv
 from envs.errors import RewardError
 from rewards.build import build
+from rewards.objective import Objective
 
 VOICES = pytest.mark.parametrize("voices", [1, 2])
 
 
-def make_buffer(env, episodes=1, **arguments):
+def make_buffer(env, episodes=1, reward=None, entropy=0.0, **arguments):
+    if reward is not None:
+        arguments["objective"] = Objective(reward, entropy=entropy)
     spaces_of = env.single_observation_space, env.single_action_space
     size = episodes * env.task.steps
     return EpisodeBuffer(size, *spaces_of, device="cpu", n_envs=env.num_envs, **arguments)

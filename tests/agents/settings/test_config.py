@@ -293,7 +293,7 @@ except SystemExit as end:
 
 
 @pytest.mark.parametrize(
-    "module", ["agents.train", "agents.compose", "agents.evaluate", "pretrained.training.fit"]
+    "module", ["agents.train", "agents.compose", "agents.evaluate", "pretrained.train"]
 )
 def test_help_comes_without_the_heavy_libraries(module):
     done = subprocess.run(

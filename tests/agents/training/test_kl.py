@@ -6,24 +6,25 @@ from types import SimpleNamespace
 import pytest
 
 from agents.algorithms import registry as algorithms
+from agents.learning.rollout import Steering
 from agents.settings.config import TrainConfig, for_budget
 from agents.training import kl
 from rewards import build
+from rewards.objective import Objective
 
 
 def simulate(budget, response, updates=150, lag=0.3):
     """KL after `updates` rollouts of a policy that moves a share `lag` towards response(c)."""
     metrics = SimpleNamespace(row={"kl": 0.0}, run=SimpleNamespace(turns=list))
-    controller = kl.KLController(metrics, budget)
-    buffer = SimpleNamespace(c=1.0)
-    controller.model = SimpleNamespace(rollout_buffer=buffer)
+    steering = Steering(Objective(build("key")))
+    controller = kl.KLController(metrics, budget, steering)
     controller._on_training_start()
     history = []
     for _ in range(updates):
         controller._on_rollout_end()
-        metrics.row["kl"] += lag * (response(buffer.c) - metrics.row["kl"])
+        metrics.row["kl"] += lag * (response(steering.objective.c) - metrics.row["kl"])
         history.append(metrics.row["kl"])
-    return history, buffer.c
+    return history, steering.objective.c
 
 
 @pytest.mark.parametrize("budget", [0.05, 0.3, 1.0])
@@ -94,15 +95,14 @@ class Table:
 
 def turned(kls, rows):
     """c behind each rollout, of a controller that begins with the log of those before."""
-    metrics, buffer = SimpleNamespace(row={}, run=Table(rows)), SimpleNamespace(c=1.0)
-    controller = kl.KLController(metrics, 0.3)
-    controller.model = SimpleNamespace(rollout_buffer=buffer)
+    metrics, steering = SimpleNamespace(row={}, run=Table(rows)), Steering(Objective(build("key")))
+    controller = kl.KLController(metrics, 0.3, steering)
     controller._on_training_start()
     for measured in kls:
-        metrics.row = {"kl": measured, "c": buffer.c}
+        metrics.row = {"kl": measured, "c": steering.objective.c}
         rows.append(metrics.row)
         controller._on_rollout_end()
-    return buffer.c
+    return steering.objective.c
 
 
 def test_a_resumed_run_goes_on_with_its_c():

@@ -54,7 +54,7 @@ def test_a_file_tells_key_metre_tempo_upbeat_bars_and_title(tmp_path, form):
     assert (piece.title, piece.voices, piece.grid) == ("Morning song", 1, 4)
     assert piece.numbers == (0, 1, 2, 3)
     assert piece.notices == ()
-    again = piece.score()
+    again = piece.score
     assert (again.tokens == score.tokens).all()
     assert again.task.bar_lines == score.task.bar_lines
 
@@ -64,7 +64,7 @@ def test_midi_tells_key_metre_and_tempo(tmp_path):
     piece = reads(tmp_path, "a.mid", midi_bytes(score, tempo=66))
     assert (piece.key, piece.meter, piece.tempo) == (Key("A", "minor"), Meter(6, 8), 66)
     assert (piece.pickup, piece.bars, piece.voices, piece.title) == (0, 1, 2, "")
-    assert (piece.score().tokens[0, 0, :7] == [23, 1, 1, 1, 1, 1, 25]).all()
+    assert (piece.score.tokens[0, 0, :7] == [23, 1, 1, 1, 1, 1, 25]).all()
 
 
 def test_what_the_caller_knows_better(tmp_path):
@@ -144,7 +144,7 @@ def test_metres_of_midi(tmp_path):
         reads(tmp_path, "a.mid", midi(line, [(0, 4, 4), (8 * 480, 3, 4)]))
     upbeat = reads(tmp_path, "a.mid", midi(line, [(0, 1, 4), (480, 4, 4), (480, 4, 4)]))
     assert (upbeat.pickup, upbeat.meter, upbeat.bars) == (4, Meter(4, 4), 3)
-    assert upbeat.score().task.bar_lines == (0, 4, 20, 36)
+    assert upbeat.score.task.bar_lines == (0, 4, 20, 36)
     unsaid = reads(tmp_path, "a.mid", midi(line, []))
     assert (unsaid.meter, unsaid.notices[0]) == (
         Meter(4, 4),
@@ -246,13 +246,13 @@ def test_a_chord_in_another_part_does_not_matter(tmp_path):
     assert pitches(reads(tmp_path, "a.xml", chord, part=1)) == [72, 74]
 
 
-def test_the_task_is_wide_enough_and_moves_to_every_key():
+def test_the_task_is_wide_enough_and_moves_to_every_key(tmp_path):
     for low, high in ((60, 60), (0, 3), (125, 127), (40, 90)):
-        piece = Piece((Note(0, 1, low), Note(1, 1, high)), 4, Key("C"), Meter(4, 4))
-        task = piece.task
+        content = midi([(0, 120, low), (120, 120, high)])
+        task = (piece := reads(tmp_path, "a.mid", content)).task
         assert 0 <= task.low <= low <= high <= task.high <= 127
         assert task.high - task.low in (ROOM, high - low, 127 - task.low)
-        assert piece.score().finished
+        assert piece.score.finished
 
 
 def test_music21_streams(tmp_path):

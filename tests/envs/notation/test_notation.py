@@ -13,15 +13,16 @@ from hypothesis import strategies as st
 from envs.music.codec import HOLD, Note
 from envs.music.key import SCALES, Key, written_key
 from envs.music.meter import Meter
+from envs.music.piece import notes_of, score_of
 from envs.music.score import Score
 from envs.music.task import Task
-from envs.notation.reading.readers import read_notes
-from envs.notation.text import parse_notes, score_from_text, score_of, text
+from envs.notation.reading.readers import read_piece
+from envs.notation.text import parse_notes, score_from_text, text
 from envs.notation.writing.abc import abc
 from envs.notation.writing.engrave import svg
 from envs.notation.writing.midi import midi_bytes, write_midi
 from envs.notation.writing.musicxml import Marks, musicxml
-from envs.notation.writing.symbols import bars_of, notes_of
+from envs.notation.writing.symbols import bars_of
 
 quick = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -66,10 +67,13 @@ def pieces(draw, grids=(1, 2, 3, 4, 4, 4, 6, 12), voices=2):
 def reads(folder: Path, name: str, content: str | bytes, grid: int = 4) -> list[Note]:
     path = folder / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return read_notes(path, grid)
+    return list(read_piece(path, grid=grid).notes)
 
 
-def same(folder: Path, name: str, content: str | bytes, score: Score, expected: list[Note]) -> None:
+def same(folder: Path, name: str, content: str | bytes, score: Score) -> None:
+    notes = notes_of(score)
+    used = sorted({note.voice for note in notes})  # no empty voice is read
+    expected = [replace(note, voice=used.index(note.voice)) for note in notes]
     if expected:
         assert reads(folder, name, content, score.task.grid) == expected
     else:
@@ -83,26 +87,23 @@ def same(folder: Path, name: str, content: str | bytes, score: Score, expected: 
 @quick
 @given(pieces(grids=range(1, 25)))
 def test_midi_reads_back(tmp_path, score):
-    notes = notes_of(score, 0)
-    used = sorted({note.voice for note in notes})  # MIDI keeps no empty voice
-    expected = [replace(note, voice=used.index(note.voice)) for note in notes]
-    same(tmp_path, "a.mid", midi_bytes(score), score, expected)
+    same(tmp_path, "a.mid", midi_bytes(score), score)
 
 
 @quick
 @given(pieces())
 def test_musicxml_reads_back(tmp_path, score):
-    same(tmp_path, "a.musicxml", musicxml(score), score, notes_of(score, 0))
+    same(tmp_path, "a.musicxml", musicxml(score), score)
 
 
 @quick
 @given(pieces())
 def test_abc_reads_back(tmp_path, score):
     tune = abc(score, remarks=["50% done"])
-    same(tmp_path, "a.abc", tune, score, notes_of(score, 0))
+    same(tmp_path, "a.abc", tune, score)
     for custom in ("not", "octave"):  # how long accidentals hold; the default is "pitch"
         other = f"%abc-2.1\n%%propagate-accidentals {custom}\n{tune}"
-        same(tmp_path, "b.abc", other, score, notes_of(score, 0))
+        same(tmp_path, "b.abc", other, score)
 
 
 @quick
@@ -341,7 +342,7 @@ def test_write_midi_writes_a_row(tmp_path):
     tokens = np.full((2, 1, 16), HOLD, np.int16)
     tokens[:, 0, 0] = (14, 16)
     write_midi(Score(tokens, task), 1, tmp_path / "b.midi")
-    assert read_notes(tmp_path / "b.midi") == [Note(0, 16, 62)]
+    assert list(read_piece(tmp_path / "b.midi").notes) == [Note(0, 16, 62)]
 
 
 @pytest.mark.parametrize("line", ["C4:16 r:16 C4:16", "C4:16 r:4 C4:12 C4:16"])

@@ -95,7 +95,7 @@ def test_a_reward_that_never_answers_is_not_waited_for(monkeypatch):
     monkeypatch.setattr("rewards.checking.probes.PATIENCE", 0.2)
     (said,) = broken_promises(build(loops).terms["loops"], Task())
     assert "raised TimeoutError: no answer after 0.2 s" in said
-    assert "test_check.py:" in said
+    assert "test_check_report.py:" in said
 
 
 def test_a_file_that_leaves_python_is_told_of(tmp_path):
@@ -222,7 +222,7 @@ def test_the_slowest_line_is_named():
     share, line = cost.slowest[0]
     assert share > 0.8
     assert "sum(i * i for i in range(2000))" in line
-    assert "test_check.py:" in line
+    assert "test_check_report.py:" in line
     assert min(cost.alone, cost.batched) > 1e-5  # 2,000 turns of a loop in Python
 
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from envs.music.piece import score_of
 from envs.music.score import Score
 from envs.music.task import Task
-from envs.notation.text import parse_notes, score_of
+from envs.notation.text import parse_notes
 from rewards.build import build
 from rewards.measures import likeness as lk
 from rewards.measures.likeness import divergence, histograms, mean_violations, overlap, real_pieces

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from envs.music.piece import score_of
 from envs.music.score import Score
 from envs.music.task import Task
-from envs.notation.text import parse_notes, score_of
+from envs.notation.text import parse_notes
 from rewards import build
 from rewards.rule import REGISTRY
 from tests.helpers import step_through

@@ -1,6 +1,5 @@
 """Rules of harmony: textbook examples, and brute force over the notes of random pieces."""
 
-import functools
 from itertools import pairwise, product
 
 import numpy as np
@@ -270,7 +269,7 @@ def test_a_cadence_is_lost_where_no_continuation_keeps_it(task, strong):
         if 1 not in line[: next((i for i, token in enumerate(line) if token > 1), len(line))]
     ]
     score = Score(np.array(lines)[:, None], task)
-    rule = functools.partial(cadence, strong=strong)
+    rule = cadence.bind({"strong": strong})
     lost, broken = beyond_hope(rule, score)[:, 0], rule(score)[:, 0] > 0
     for cell in range(task.cells):
         end, hope = cell + int(np.argmax(task.phrase_ends[cell:])), {}

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from envs.music.key import Key
+from envs.music.piece import notes_of
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.text import score_from_text
-from envs.notation.writing.symbols import notes_of
 from rewards.build import build
 from rewards.remarks import describe, remarks
 from rewards.rule import REGISTRY, rule

@@ -7,7 +7,7 @@ sentence; rules that are not named mark nothing.
 import numpy as np
 import pytest
 
-from rewards.calibrate import CANTUS_FIRMI, rules
+from tests.doc_scripts import calibrate
 from tests.rewards import test_rule
 from tests.rewards.rules import test_form, test_harmony, test_melody, test_rhythm
 from tests.rewards.rules.lines import marks, piece
@@ -129,7 +129,7 @@ BROKEN_BY_FUX = {
     "A minor": {"motif_return": {191: 1}},
     "C major": {"motif_return": {191: 1}},
 }
-for mode, line in CANTUS_FIRMI.items():
+for mode, line in calibrate.CANTUS_FIRMI.items():
     notes = line.split()
     broken = {"rhythmic_variety": {16 * len(notes) - 1: 0.5}, **BROKEN_BY_FUX.get(mode, {})}
     asked = {"key": mode, "bars": len(notes)}
@@ -141,7 +141,7 @@ def test_every_rule_marks_these_cells_and_no_others(name):
     line, asked, expected = REPERTOIRE[name]
     score = piece(line, **asked)
     assert score.finished
-    found = {rule: marks(fn(score)) for rule, fn in rules().items()}
+    found = {rule: marks(fn(score)) for rule, fn in calibrate.rules().items()}
     found = {rule: cells for rule, cells in found.items() if cells}
     assert found.keys() == expected.keys()
     for rule, cells in found.items():
@@ -187,7 +187,7 @@ def examples():
 
 def test_every_rule_has_six_examples_with_exact_cells_good_and_bad():
     found = examples()
-    assert found.keys() == rules().keys()
+    assert found.keys() == calibrate.rules().keys()
     for name, marked in found.items():
         assert len(marked) >= 6, name
         assert 0 < np.mean(marked) < 1, name

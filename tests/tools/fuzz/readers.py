@@ -22,6 +22,8 @@ from tests.tools.fuzz.vocabulary import (
     words,
 )
 
+READING = 1.0  # seconds of processor time for a file of music
+
 
 @dataclass(frozen=True)
 class Reader:
@@ -61,16 +63,17 @@ def text_of(data: bytes) -> str:
 
 
 def read_file(suffix: str, data: bytes) -> None:
-    """A file of music: one time in four its notes only, else the piece, whole and in its parts."""
-    from envs.notation.reading.readers import read_notes, read_piece
+    """A file of music, in the child process."""
+    from envs.notation.reading.readers import read_piece
+    from envs.notation.reading.sandbox import Limits
     from envs.notation.text import text
 
-    path = as_file(suffix, data)
-    if crc32(data) % 4 == 0:
-        read_notes(path)
-        return
-    piece = read_piece(path)
-    score = piece.score()
+    try:
+        score = read_piece(as_file(suffix, data), limits=Limits(seconds=READING)).score
+    except ValueError as error:
+        if "its reader failed" in str(error):
+            raise AssertionError(str(error)) from error
+        raise
     if not score.finished or not text(score):
         raise AssertionError("a piece that was read is not finished")
 

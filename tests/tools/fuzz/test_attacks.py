@@ -8,7 +8,8 @@ import re
 import pytest
 
 from agents.settings.config import read_toml
-from envs.notation.reading.readers import OPENERS, read_notes, read_piece
+from envs.notation.reading import readers
+from envs.notation.reading.readers import read_piece
 from pretrained import checkpoint
 from tests.tools.fuzz.attacks import ATTACKS, END, FAR, LINES
 from tests.tools.fuzz.readers import READERS
@@ -56,7 +57,7 @@ def test_a_line_of_a_million_characters(reader, number):
     assert outcome(reader, LINES[reader][number].encode()) or reader == "term"
 
 
-@pytest.mark.parametrize("suffix", [*OPENERS, ".toml", ".safetensors"])
+@pytest.mark.parametrize("suffix", [*readers.READERS, ".toml", ".safetensors"])
 def test_a_file_of_100_mb_an_empty_one_noise_and_a_pipe(tmp_path, suffix):
     read = {".toml": read_toml, ".safetensors": checkpoint.load}.get(suffix, read_piece)
     path = tmp_path / f"a{suffix}"
@@ -80,7 +81,7 @@ def test_times_that_wrap_around_give_no_notes_before_the_piece(tmp_path):
     path = tmp_path / "a.mid"
     path.write_bytes(midi_file([(FAR + b"\x90\x3c\x50" + FAR + b"\x3c\x00") * 5 + END], 0, 1))
     with pytest.raises(ValueError, match="starts before the piece does"):
-        read_notes(path)
+        read_piece(path)
 
 
 @pytest.mark.parametrize("kind", ["float64", "int32", "bool", "complex64", "float8_e5m2"])

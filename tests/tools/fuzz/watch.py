@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 OURS = ("envs", "pretrained", "rewards", "agents")
 # As it is now: somebody may edit it while the fuzzer runs.
 SOURCE = {

@@ -1,13 +1,13 @@
 """Metres with groups: how files spell them, and that they survive writing and reading."""
 
 import re
-import time
 
 import pytest
 
 from envs.errors import RefusedError
 from envs.music.meter import Meter
-from envs.notation.reading.readers import from_music21, read_notes
+from envs.notation.reading.readers import from_music21, read_piece
+from envs.notation.reading.sandbox import Limits
 from envs.notation.reading.time_signatures import Signature, Signatures
 from envs.notation.text import score_from_text
 from envs.notation.writing.abc import abc
@@ -41,16 +41,13 @@ def test_what_is_no_signature(text):
         Signature.parse(text)
 
 
-def test_signatures_of_a_file_are_bounded_and_their_groups_known():
+def test_the_groups_of_a_file_s_signatures_are_known():
     signatures = Signatures()
     assert signatures.plain("3+2+2/8", 1, "1") == "7/8"
     assert signatures.plain("2+2+3/8", 2, "1") == "7/8"  # of another part
     assert not signatures.changes
     signatures.plain("2+2+3/8", 1, "4")
-    assert signatures.changes["7/8"] == (Signature("2+2+3/8", "7/8", 7), "4")
-    signatures.plain("99/16")
-    with pytest.raises(RefusedError, match="its 3 metres have 204 beats in all"):
-        signatures.plain("98/8")
+    assert signatures.changes["7/8"] == (Signature("2+2+3/8", "7/8"), "4")
 
 
 @pytest.mark.parametrize("meter", ["3+2+2/8", "2+3/8", "2+2+2+3/8", "3+3+4/16", "7/8", "2+2/4"])
@@ -62,7 +59,7 @@ def test_groups_survive_writing_and_reading(tmp_path, meter):
     for name, content in (("a.musicxml", document), ("a.abc", abc(score))):
         piece = reads(tmp_path, name, content)
         assert piece.meter == Meter.parse(meter)
-        assert (piece.score(score.task).tokens == score.tokens).all()
+        assert (piece.score_for(score.task).tokens == score.tokens).all()
     assert svg(document)
 
 
@@ -109,12 +106,10 @@ def test_other_groups_later_are_another_metre(tmp_path):
     assert reads(tmp_path, "a.xml", other, meter="7/8").bars == 2
 
 
-def test_a_bar_of_a_thousand_notes_takes_no_time(tmp_path):
-    path = tmp_path / "a.abc"
-    path.write_text(tune("CDEF|" + "C" * 1000 + "|"))
-    start = time.process_time()
-    assert len(read_notes(path)) == 1004
-    assert time.process_time() - start < 2
+def test_a_bar_of_a_thousand_notes_takes_no_time():
+    data = tune("CDEF|" + "C" * 1000 + "|").encode()
+    with pytest.raises(RefusedError, match="bar 2 lasts 1000 quarter notes"):
+        read_piece(data, ".abc", limits=Limits(seconds=2))
 
 
 def test_notes_without_a_unit_are_as_long_as_the_metre_has_them(tmp_path):

@@ -1,21 +1,20 @@
 """How often real melodies break each rule, and whether the packs fit the styles they are named for.
 
-    python -m rewards.calibrate                 # prints the tables
-    python -m rewards.calibrate docs/rules.md   # writes them, and what each rule says of itself
+    python docs/calibrate.py                 # prints the tables
+    python docs/calibrate.py docs/rules.md   # writes them, and what each rule says of itself
 
 A rule that most tunes of a style break says more about the rule than about the tunes, so it has no
 place in the pack of that style unless the pack says why.
 
 A tune that is long enough breaks every rule of single notes somewhere: nearly all tunes break
 `leap_recovery`. So a tune counts as breaking a rule clearly only where its violation is more than
-2 per 100 notes, CLEAR; of a rule that judges the whole piece once, one of VERDICTS, where it is
-more than 2 per cent of what it can be. A rule misfits a style if more than half of the tunes break
+2 per 100 notes, CLEAR; of a rule that judges the whole piece once, a verdict, where it is more than
+2 per cent of what it can be. A rule misfits a style if more than half of the tunes break
 it clearly, on average of the style's corpora, so that a large one does not outvote a small one.
 """
 
 from __future__ import annotations
 
-import inspect
 import sys
 import tomllib
 from collections import defaultdict
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from catalogue import words
 
 from envs.contract import RewardFunction
 from envs.music.key import MODE_FIFTHS, Key
@@ -37,19 +37,13 @@ from pretrained.corpora.pieces import scores
 from pretrained.corpora.tunes import GridTune, TuneError, read_tune
 from pretrained.ngrams.judge import with_its_mode
 from rewards.build import PACKS, build, pack_names, read_pack
-from rewards.rule import REGISTRY, has_to_judge
+from rewards.rule import REGISTRY, Rule, as_rule
 
 ESSEN = "essenFolksong"
 CHINESE = ("han1", "han2")
 CLEAR = 0.02  # violation per note, or per piece for a verdict
 MOST = 50.0  # per cent of the tunes that may break a rule of a pack clearly
 
-# Rules that judge the piece once, at its last cell, where no phrases are planned.
-VERDICTS = {
-    *("final_tonic", "unique_climax", "late_climax", "contour_arch", "step_leap_balance"),
-    *("pitch_entropy", "pitch_variety", "rhythmic_variety", "rhythmic_coherence", "rest_share"),
-    *("motif_return", "cadence"),
-}
 # The cantus firmi of Fux, Gradus ad Parnassum (1725), by mode.
 CANTUS_FIRMI = {
     "D dorian": "D4 F4 E4 D4 G4 F4 A4 G4 F4 E4 D4",
@@ -70,7 +64,7 @@ def corpora(every: int = 1) -> dict[str, list[Score]]:
     """Real melodies by name; those of music21 only where it is installed with its corpus.
 
     Args:
-        every: take each so manieth tune only.
+        every: use every n-th tune.
     """
     found = {}
     for name, book in COLLECTIONS.items():
@@ -108,7 +102,7 @@ def chorale_sopranos(every: int = 1) -> list[Score]:
     change the metre are left out.
 
     Args:
-        every: take each so manieth chorale only.
+        every: use every n-th chorale.
     """
     pages: dict[Task, list[Any]] = defaultdict(list)
     for chorale in _chorales(every):
@@ -126,7 +120,7 @@ def chorale_sopranos(every: int = 1) -> list[Score]:
             continue
         key = key_of_final(piece.key, final)
         task = Task(key, piece.meter, piece.bars, grid=piece.grid, pickup=piece.pickup)
-        pages[task].append(piece.score(task).tokens)
+        pages[task].append(piece.score_for(task).tokens)
     return [Score(np.concatenate(rows), task) for task, rows in pages.items()]
 
 
@@ -167,9 +161,9 @@ class Rate:
     clear: float
 
 
-def rules() -> dict[str, RewardFunction]:
-    """The registered rules by name."""
-    return {name: fn for name, fn in REGISTRY.items() if getattr(fn, "violation", False)}
+def rules() -> dict[str, Rule]:
+    """Return the registered rules by name."""
+    return {name: rule for name, rule in REGISTRY.items() if rule.violation}
 
 
 def rates(
@@ -181,22 +175,22 @@ def rates(
         pieces: batches of finished pieces.
         fns: rules by their registered names; all of them as they are by default.
     """
-    fns = rules() if fns is None else fns
-    sums: dict[str, list[Any]] = {name: [] for name in fns}
-    counts: dict[str, list[Any]] = {name: [] for name in fns}
+    asked = rules() if fns is None else {name: as_rule(fn) for name, fn in fns.items()}
+    sums: dict[str, list[Any]] = {name: [] for name in asked}
+    counts: dict[str, list[Any]] = {name: [] for name in asked}
     for score in pieces:
         notes = score.onset.sum(axis=(1, 2))
-        for name, fn in fns.items():
-            if not has_to_judge(fn, score.task):
+        for name, rule in asked.items():
+            if not rule.judges(score.task):
                 continue
-            value = np.broadcast_to(np.asarray(fn(score), np.float64), score.tokens.shape)
+            value = np.broadcast_to(np.asarray(rule(score), np.float64), score.tokens.shape)
             sums[name].append(value.sum(axis=(1, 2)))
             counts[name].append(notes)
     return {
-        name: _rate(np.concatenate(sums[name]), np.concatenate(counts[name]), name in VERDICTS)
+        name: _rate(np.concatenate(sums[name]), np.concatenate(counts[name]), rule.verdict)
         if sums[name]
         else None
-        for name in fns
+        for name, rule in asked.items()
     }
 
 
@@ -220,7 +214,7 @@ def style(pack: str) -> tuple[list[str], dict[str, str]]:
 
 def pack_rates(pack: str, found: Corpora) -> dict[str, dict[str, Rate | None]]:
     """Corpus -> rule -> rate, for a pack's rules as it sets them and the corpora of its style."""
-    fns = {name: term.fn for name, term in build(pack).terms.items()}
+    fns = {name: term.rule for name, term in build(pack).terms.items()}
     return {name: rates(found[name], fns) for name in style(pack)[0] if name in found}
 
 
@@ -285,18 +279,13 @@ def setting(pack: str, rule: str) -> str:
 
 
 def catalogue() -> str:
-    """Each rule with what it says of itself and where it comes from."""
-    parts = []
-    for name, fn in rules().items():
-        said = inspect.getdoc(inspect.unwrap(fn)) or ""
-        source = getattr(fn, "source", "")
-        parts.append(f"### {name}\n\n{said.split('>>>')[0].strip()}\n\nSource: {source}.\n")
-    return "\n".join(parts)
+    """Return each rule's docstring and source, without the notes of the larger catalogue."""
+    return "\n".join(f"{words(rule)}\n" for rule in rules().values())
 
 
 INTRODUCTION = """# The rules, and how often real melodies break them
 
-Made by `python -m rewards.calibrate docs/rules.md`. In each column: per cent of the tunes that \
+Made by `python docs/calibrate.py docs/rules.md`. In each column: per cent of the tunes that \
 break the rule anywhere / violation per 100 notes; - where nothing is judged, as no tune comes \
 with chords or a plan of phrases.
 

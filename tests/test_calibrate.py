@@ -2,36 +2,19 @@
 
 import math
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-import rewards.calibrate as calibrate
 from envs.music.key import Key
+from envs.music.piece import notes_of
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.text import score_from_text
-from envs.notation.writing.symbols import notes_of
 from pretrained.corpora.folk import COLLECTIONS
 from rewards.build import build, pack_names, read_pack
-from rewards.calibrate import (
-    CANTUS_FIRMI,
-    MOST,
-    VERDICTS,
-    Rate,
-    chorale_sopranos,
-    clearly_broken,
-    corpora,
-    key_of_final,
-    pack_rates,
-    percent,
-    rates,
-    rules,
-    setting,
-    style,
-)
 from rewards.rules.melody import in_key, leap_recovery
+from tests.doc_scripts import DOCS, calibrate
 from tests.rewards.rules.lines import noise, piece
 
 # Which rules have nothing to say without chords or a plan of phrases.
@@ -39,8 +22,10 @@ NEEDS = {
     **dict.fromkeys(("chord_tones", "non_chord_resolution"), "chords"),
     **dict.fromkeys(("phrase_parallelism", "phrase_contrast"), "phrases"),
 }
-PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
-STYLED = [name for name in pack_names() if style(name)[0]]
+PAGE = DOCS / "rules.md"
+MOST, Rate, rates = calibrate.MOST, calibrate.Rate, calibrate.rates
+corpora, percent, setting = calibrate.corpora, calibrate.percent, calibrate.setting
+STYLED = [name for name in pack_names() if calibrate.style(name)[0]]
 
 
 # -- rates -----------------------------------------------------------------------------------------
@@ -91,7 +76,7 @@ def test_rules_that_need_a_plan_or_chords_are_not_judged_without():
     told = calibrate.table({"bare": [bare]}).splitlines()
     assert "| `chord_tones` | - |" in told
     assert "| `in_key` | 0% / 0 |" in told
-    assert len(told) == 2 + len(rules())
+    assert len(told) == 2 + len(calibrate.rules())
 
 
 TASKS = [Task(bars=4), Task(bars=5, meter="3/4", pickup=4), Task(bars=8, meter="6/8")]
@@ -100,7 +85,7 @@ TASKS = [Task(bars=4), Task(bars=5, meter="3/4", pickup=4), Task(bars=8, meter="
 def test_verdicts_and_needs_are_those_that_the_rules_show():
     """On noise: which rules speak before the last cell, and which only with chords or a plan."""
     spread = {"tokens": (0, 1, *range(12, 30)), "weights": (2, 30, *(2,) * 18)}
-    early, ever, fns = set(), set(), rules()
+    early, ever, fns = set(), set(), calibrate.rules()
     for task in TASKS:
         for seed in range(3):
             score = noise(task, 60, seed, **spread)
@@ -110,7 +95,7 @@ def test_verdicts_and_needs_are_those_that_the_rules_show():
                 ever |= {name} if value.any() else set()
     assert fns.keys() - ever == NEEDS.keys()
     assert {name: fn.needs for name, fn in fns.items() if fn.needs} == NEEDS
-    assert ever - early == VERDICTS
+    assert ever - early == {name for name, rule in fns.items() if rule.verdict}
     full = noise(Task(bars=4, chords="I IV V I", phrases="ABAB"), 60, **spread)
     copied = Score(np.tile(full.tokens[..., :16], 4), full.task)
     for name in NEEDS:
@@ -136,11 +121,11 @@ def test_verdicts_and_needs_are_those_that_the_rules_show():
     ],
 )
 def test_the_key_of_a_chorale_is_that_of_its_final(key, final, expected):
-    assert str(key_of_final(Key.parse(key), final)) == expected
+    assert str(calibrate.key_of_final(Key.parse(key), final)) == expected
 
 
 def test_bach_s_sopranos_are_read_with_key_metre_and_pickup():
-    first, second = chorale_sopranos(every=170)[:2]  # the first and a later chorale
+    first, second = calibrate.chorale_sopranos(every=170)[:2]  # the first and a later chorale
     task = first.task
     # Aus meines Herzens Grunde, BWV 269
     assert (str(task.key), str(task.meter), task.pickup, first.batch) == ("G major", "3/4", 4, 1)
@@ -177,7 +162,7 @@ def choir(names, lowest="E3"):
 )
 def test_the_soprano_of_a_choir_is_found_by_name_or_place(monkeypatch, names, last):
     monkeypatch.setattr(calibrate, "_chorales", lambda every: [choir(names)])
-    found = chorale_sopranos()
+    found = calibrate.chorale_sopranos()
     if last is None:
         assert found == []
         return
@@ -201,7 +186,7 @@ def test_chorales_of_one_task_are_one_batch(monkeypatch):
     names = ["Soprano", "Alto", "Tenor", "Bass"]
     choirs = [choir(names), choir(names, "A3"), choir(names)]
     monkeypatch.setattr(calibrate, "_chorales", lambda every: choirs)
-    assert [(str(s.task.key), s.batch) for s in chorale_sopranos()] == [
+    assert [(str(s.task.key), s.batch) for s in calibrate.chorale_sopranos()] == [
         ("E phrygian", 2),
         ("A minor", 1),
     ]
@@ -244,7 +229,7 @@ def test_every_pack_is_of_a_style_or_says_that_it_is_not():
 
 @pytest.mark.parametrize("pack", STYLED)
 def test_no_pack_has_a_rule_that_most_tunes_of_its_style_break_unless_it_says_why(pack):
-    page, (named, kept) = recorded()[pack], style(pack)
+    page, (named, kept) = recorded()[pack], calibrate.style(pack)
     terms = read_pack(pack)
     assert list(page["rule"]) == list(terms)
     assert page["set"] == {rule: setting(pack, rule) for rule in terms}
@@ -259,12 +244,15 @@ def test_no_pack_has_a_rule_that_most_tunes_of_its_style_break_unless_it_says_wh
 @pytest.fixture(scope="module")
 def some():
     """Each 40th tune of the corpora that are there."""
-    return {**corpora(every=40), "Fux, cantus firmi": corpora(every=10**6)["Fux, cantus firmi"]}
+    return {
+        **corpora(every=40),
+        "Fux, cantus firmi": corpora(every=10**6)["Fux, cantus firmi"],
+    }
 
 
 @pytest.mark.parametrize("pack", STYLED)
 def test_the_page_says_what_is_measured(some, pack):
-    page, measured = recorded()[pack], pack_rates(pack, some)
+    page, measured = recorded()[pack], calibrate.pack_rates(pack, some)
     assert measured
     for name, found in measured.items():
         size = sum(score.batch for score in some[name])
@@ -275,15 +263,15 @@ def test_the_page_says_what_is_measured(some, pack):
             share = float(page[name][rule].rstrip("%"))
             deviation = 100 * math.sqrt(max(share, 2) * (100 - min(share, 98)) / 1e4 / size)
             assert abs(rate.clear - share) <= 0.5 + 4 * deviation, (name, rule)
-    means = clearly_broken(measured)
+    means = calibrate.clearly_broken(measured)
     assert max(share for share in means.values() if share is not None) < MOST + 15
 
 
 def test_a_rule_that_misfits_would_be_found(some):
     """leap_recovery from a fourth on, and a summit of its own, are not what dance tunes do."""
     books = list(some)[:4]
-    fns = {"leap_recovery": leap_recovery, "unique_climax": rules()["unique_climax"]}
-    means = clearly_broken({name: rates(some[name], fns) for name in books})
+    fns = {"leap_recovery": leap_recovery, "unique_climax": calibrate.rules()["unique_climax"]}
+    means = calibrate.clearly_broken({name: rates(some[name], fns) for name in books})
     assert min(means.values()) > MOST
     assert "unique_climax" not in read_pack("folk_dance")
     assert "leap_recovery" not in read_pack("folk_dance")
@@ -297,7 +285,7 @@ def test_the_page_lists_each_rule_with_its_source():
     assert text.endswith(calibrate.catalogue())
     assert text.startswith(calibrate.INTRODUCTION)
     assert calibrate.STYLES in text
-    for name, fn in rules().items():
+    for name, fn in calibrate.rules().items():
         assert len(fn.source) > 10
         assert not fn.source.endswith((".", "?")), name
         assert f"### {name}\n" in text
@@ -318,14 +306,19 @@ def test_the_command_prints_the_tables_and_writes_the_page(some, monkeypatch, tm
         + f"\n## The rules\n\n{calibrate.catalogue()}"
     )  # fmt: skip
     full = re.findall("^### (.*)$", packs, re.M)
-    assert full == [name for name in STYLED if set(style(name)[0]) <= some.keys()] != []
+    assert full == [name for name in STYLED if set(calibrate.style(name)[0]) <= some.keys()] != []
     for pack in set(full) & {"common_practice"}:
         told = packs.split(f"### {pack}\n")[1].split("###")[0]
-        shares = pack_rates(pack, some)
-        means = clearly_broken(shares)
+        shares = calibrate.pack_rates(pack, some)
+        means = calibrate.clearly_broken(shares)
         for rule in read_pack(pack):
             each = [percent(r and r.clear) for r in (of[rule] for of in shares.values())]
-            cells = [f"`{rule}`", setting(pack, rule), *each, percent(means[rule])]
+            cells = [
+                f"`{rule}`",
+                setting(pack, rule),
+                *each,
+                percent(means[rule]),
+            ]
             assert f"| {' | '.join(cells)} |" in told
 
 
@@ -336,9 +329,9 @@ def test_a_pack_is_not_shown_where_a_corpus_of_its_style_is_missing(some):
 
 
 def test_small_words():
-    assert clearly_broken({}) == {}
+    assert calibrate.clearly_broken({}) == {}
     assert [percent(share) for share in (None, 12.4)] == ["-", "12%"]
     assert setting("pentatonic", "cadence") == "degrees=[0, 7], final=[0, 7, 9]"
     assert setting("fux_line", "in_key") == ""
     assert "weight" not in setting("common_practice", "step_leap_balance")
-    assert len(CANTUS_FIRMI) == 6
+    assert len(calibrate.CANTUS_FIRMI) == 6
