@@ -13,6 +13,7 @@ import tyro
 from agents.composing.request import merged
 from agents.evaluating.comparison import as_json, compare, table
 from agents.settings import commands
+from envs.errors import quoted
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         if self.n < 1:
             raise ValueError(f"n={self.n}: expected at least 1 piece")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed={quoted(self.seed)}: expected 0 to {2**63 - 1:,}")
 
 
 def evaluate(config: EvaluateConfig) -> None:

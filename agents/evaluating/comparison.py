@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 RETURN = "mean return, this reward"
 KL = "mean KL to the prior (nats)"
 PAID = "mean return, "  # and the name of a term
+COSTS = ("mean cost of broken rules", "mean violations")
+BROKEN = "mean violations, "
 LIKELY = "mean log p per token (nats)"
 DISTINCT = "distinct pieces"
 
@@ -32,9 +34,10 @@ def column(
     """One column of the table: statistics, mean log p under `prior`, distinct pieces.
 
     With a reward also what it and each of its terms pay for a piece on average, and how often its
-    rules are broken; and, where there are real tunes to compare with, how like them the pieces are (`rewards.measures.likeness`). With
-    the `writer` the pieces were drawn from (at temperature 1, behind its mask) also its KL to the
-    prior: the mean of log pi - log p over the cells that are not given.
+    rules are broken; and, where there are real tunes to compare with, how like them the pieces are
+    (`rewards.measures.likeness`). With the `writer` the pieces were drawn from (at temperature 1,
+    behind its mask) also its KL to the prior: the mean of log pi - log p over the cells that are
+    not given.
     """
     from envs.music.task import Task
     from rewards.measures.likeness import likeness, mean_violations
@@ -92,9 +95,11 @@ def table(
 
     terms = {} if reward is None else reward.terms
     papers = reward is None or read_pack("rl_tuner").keys() <= terms.keys()
-    labels = {PAID + name: PAID + short for name, short in short_names(terms).items()}
-    paid = [RETURN, *labels]
-    first = [] if papers else [*paid, KL, LIKELY, DISTINCT]
+    short = short_names(terms).items()
+    paid = {PAID + name: PAID + word for name, word in short}
+    broken = {BROKEN + name: BROKEN + word for name, word in short}
+    labels = paid | broken
+    first = () if papers else (RETURN, *paid, *COSTS, *broken, KL, LIKELY, DISTINCT)
     shown = {
         head: {
             labels.get(name, name): column[name]

@@ -82,7 +82,7 @@ class Run:
 
     @classmethod
     def check_free(cls, config: TrainConfig) -> None:
-        """Raise ValueError if a new run cannot have the name it is given."""
+        """Raise ValueError if a new run cannot have the name it is given, or is at work."""
         if config.name and (Path(config.name).name != config.name or config.name == ".."):
             raise ValueError(
                 f"name={quoted(config.name)}: expected the name of one folder, which is made "
@@ -90,16 +90,23 @@ class Run:
             )
         path = config.runs / config.name
         if config.name and path.exists() and not only_begun(path):
+            if (path / LOCK).is_file():  # else it is no run, and nothing is made in it
+                with only_one(path, "training"):
+                    pass
             raise ValueError(
                 f"{path} exists and is never overwritten; go on with --resume {path}, "
                 "or give another --name"
             )
 
     @classmethod
-    def create(cls, config: TrainConfig) -> Run:
-        """A new directory for a run; never an existing one.
+    def create(cls, config: TrainConfig, held: contextlib.ExitStack | None = None) -> Run:
+        """Make a directory for a new run; never use an existing one.
 
         One that was made by a process that ended before it wrote the settings counts as new.
+
+        Args:
+            config: its settings, written there.
+            held: where the lock of the directory is kept; without it other processes may enter.
 
         Raises:
             ValueError: a directory of the given name exists.
@@ -115,11 +122,14 @@ class Run:
             try:
                 path.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise not_written(path, error) from error
-            with contextlib.suppress(BusyError), only_one(path):
+                raise OSError(error.errno, f"{path} cannot be made ({error.strerror})") from error
+            with contextlib.suppress(BusyError), contextlib.ExitStack() as lock:
+                lock.enter_context(only_one(path))
                 if only_begun(path):  # still, as another process may have been quicker
                     clear_parts(path)
                     write_atomic(path / CONFIG, settings)
+                    if held is not None:
+                        held.enter_context(lock.pop_all())
                     return cls(path)
         cls.check_free(config)
         raise BusyError(f"another process has just begun {path}; give another --name")

@@ -25,7 +25,6 @@ from rewards.measures.statistics import distinct
 from rewards.spec import short_names
 from rewards.sum import RewardSum
 
-
 FEW = 4  # terms that a progress bar names
 
 

@@ -167,7 +167,8 @@ def report(run: Run, job: Job) -> None:
         score = sample_many(agent, task, config.samples, config.seed, mask=mask)
         write_pieces(score, run.samples, reward)
     write_atomic(run.path / "report.json", as_json(facts, columns))  # says that the run is done
-    print(f"\n{run.path}: policy, learning curve and {config.samples} melodies")
+    many = "1 melody" if config.samples == 1 else f"{config.samples} melodies"
+    print(f"\n{run.path}: policy, learning curve and {many}")
 
 
 def check_resumable(run: Run, config: TrainConfig) -> None:
@@ -191,8 +192,7 @@ def train(config: TrainConfig, resume: Path | None = None) -> int:
         if resume is None:
             Run.check_free(config)  # before the work
             job = prepare(config)
-            run = Run.create(config)
-            held.enter_context(only_one(run.path))
+            run = Run.create(config, held)
         else:
             run = Run(resume)
             held.enter_context(only_one(run.path))
