@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rewards.sum import RewardSum
 
 RETURN = "mean return, this reward"
+PAID = "mean per piece, "  # and a term's name: what this reward's term pays, weighted
 KL = "mean KL to the prior (nats)"
-PAID = "mean return, "  # and the name of a term
 COSTS = ("mean cost of broken rules", "mean violations")
 BROKEN = "mean violations, "
 LIKELY = "mean log p per token (nats)"
@@ -31,10 +31,10 @@ def column(
     mask: RewardSum | None = None,
     reward: RewardSum | None = None,
 ) -> dict[str, float]:
-    """One column of the table: statistics, mean log p under `prior`, distinct pieces.
+    """Return one column of the table: statistics, mean log p under `prior`, distinct pieces.
 
-    With a reward also what it and each of its terms pay for a piece on average, and how often its
-    rules are broken; and, where there are real tunes to compare with, how like them the pieces are
+    With a reward also what it pays on average, in all and term by term, and how often its rules
+    are broken; and, where there are real tunes to compare with, how like them the pieces are
     (`rewards.measures.likeness`). With the `writer` the pieces were drawn from (at temperature 1,
     behind its mask) also its KL to the prior: the mean of log pi - log p over the cells that are
     not given.
@@ -52,8 +52,7 @@ def column(
     if reward is not None:
         parts = reward.breakdown(score)
         rows[RETURN] = float(total(parts).sum(axis=(1, 2)).mean())
-        for name, paid in parts.items():
-            rows[PAID + name] = float(paid.sum(axis=(1, 2)).mean())
+        rows |= {PAID + name: float(part.sum(axis=(1, 2)).mean()) for name, part in parts.items()}
         if score.task != Task():  # the paper's table is left as it is
             rows |= mean_violations(score, reward)
     rows |= likeness(score)
@@ -71,7 +70,7 @@ def compare(
     mask: RewardSum | None = None,
     reward: RewardSum | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Columns of prior and agent, `n` pieces each; the agent's behind its mask, if it has one."""
+    """Return columns of prior and agent, `n` pieces each; the agent's are drawn behind its mask."""
     pieces = sample_many(agent, task, n, seed, temperature, mask)
     writer = agent if temperature == 1 else None
     return {
@@ -83,7 +82,7 @@ def compare(
 def table(
     columns: Mapping[str, Mapping[str, float]], n: int, task: Task, reward: RewardSum | None = None
 ) -> str:
-    """The columns as text.
+    """Return the columns as text.
 
     The published figures stand beside them where the task and the rules are the paper's. With
     another reward its return and its terms come first.
@@ -112,7 +111,7 @@ def table(
 
 
 def as_json(facts: Mapping[str, Any], columns: Mapping[str, Mapping[str, float]]) -> str:
-    """The columns for a file; null where nothing could be counted, as JSON has no NaN."""
+    """Return the columns for a file; null where nothing could be counted, as JSON has no NaN."""
     known = {
         head: {name: None if isnan(value) else value for name, value in column.items()}
         for head, column in columns.items()

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from envs import old_names
 from envs.music.key import Key
 
 REST = 0
@@ -179,3 +181,8 @@ class Codec:
         allowed = allowed.copy()
         allowed[..., HOLD] = started
         return allowed
+
+    def allowed(self, score: Any) -> npt.NDArray[np.bool_]:
+        """Return `score.allowed()`, of which this is the old name."""
+        old_names.notice("Codec.allowed(score)", "score.allowed()")
+        return np.asarray(score.allowed())

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from envs import old_names
 from envs.errors import quoted
 from envs.music.chords import Chord, parse_chords
 from envs.music.codec import FIRST_PITCH, HOLD, MAX_GRID, UNWRITTEN, Codec
@@ -233,3 +235,7 @@ class Task:
             *self._phrase_bits,
         )
         return np.array(values, np.float32)
+
+    def sample(self, rng: object, n: int) -> Any:
+        """Return `Score.page(self, n)`, of which this is the old name."""
+        return old_names.page(self, n)

@@ -68,7 +68,7 @@ class Event:
 
 @dataclass
 class Bar:
-    """What stands between two bar lines; lengths and onsets in cells (16ths).
+    """One bar of a tune, from bar line to bar line; lengths and onsets in cells (16ths).
 
     strong: opened by a repeat sign or double bar. volta: number of the ending that it opens, or 0.
     first_ending: where in the bar a first ending begins, if it begins inside.

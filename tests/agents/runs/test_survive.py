@@ -83,9 +83,9 @@ def test_what_a_diverged_run_held_before_stays(tiny_checkpoint, tmp_path, monkey
     config = tiny(tiny_checkpoint, tmp_path, n_timesteps=9 * UPDATE, save_freq=2 * UPDATE)
     measured = []
 
-    def prior_nats(self, buffer):
+    def prior_nats(self, rollout):
         measured.append(self.num_timesteps)
-        return self.prior.log_prob(buffer.score()) * (np.nan if len(measured) == 4 else 1)
+        return self.prior.log_prob(rollout.score) * (np.nan if len(measured) == 4 else 1)
 
     monkeypatch.setattr("agents.training.callbacks.PieceMetrics._prior_nats", prior_nats)
     with pytest.raises(ValueError, match="learning has diverged"):

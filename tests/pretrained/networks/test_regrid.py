@@ -110,11 +110,11 @@ def test_an_upbeat_of_a_third_is_silent_before_it(tiny_prior):
 
 
 def test_other_grids_are_refused(tiny_prior):
-    with pytest.raises(ValueError, match="expected 1, 2, 4 or 12"):
+    with pytest.raises(ValueError, match="1, 2, 4"):
         on_grid(tiny_prior, Task(grid=3))
     assert on_grid(tiny_prior, Task()) is tiny_prior
     assert OnGrid(tiny_prior, 2).codec == Codec(grid=2)
-    with pytest.raises(ValueError, match="grid=12: expected 2"):
+    with pytest.raises(ValueError, match="grid=12"):
         OnGrid(tiny_prior, 2).start(TRIPLET, 1)
 
 
@@ -134,5 +134,5 @@ def test_a_bar_of_half_quarters_leaves_nothing_to_the_next(tiny_prior):
 
 def test_a_pickup_of_nearly_a_bar_is_refused(tiny_prior):
     task = Task(meter="2/4", grid=12, pickup=23)
-    with pytest.raises(ValueError, match="pickup=23: .* shorter than a bar of 24 cells by a 16th"):
+    with pytest.raises(ValueError, match="pickup=23"):
         on_grid(tiny_prior, task).start(task, 1)

@@ -95,7 +95,7 @@ def test_tables_that_are_none():
         (good.astype(np.int32), ones),
         (good[None], ones[None]),
     ):
-        with pytest.raises(ValueError, match="grams and counts"):
+        with pytest.raises(ValueError, match="grams"):
             GramTable(2, 3, grams, counts)
     with pytest.raises(ValueError, match="64 bits"):
         GramTable(12, 38, good, ones)
@@ -158,7 +158,7 @@ def test_songs_from_china_and_samples_of_the_world_are_left_out(monkeypatch):
 
 def test_a_music21_without_corpus_is_told(monkeypatch):
     monkeypatch.setattr(judging, "collection_files", lambda name: [])
-    with pytest.raises(FileNotFoundError, match="pip install --force-reinstall music21"):
+    with pytest.raises(FileNotFoundError, match="music21"):
         judging.essen_songs()
 
 
@@ -237,7 +237,7 @@ def test_a_damaged_or_foreign_cache_is_counted_anew(cache, damage):
 def test_it_works_where_nothing_can_be_written(cache, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.warns(UserWarning, match="set XDG_CACHE_HOME to a folder that can be written"):
+    with pytest.warns(UserWarning, match="XDG_CACHE_HOME"):
         judge = load_judge()
     assert np.isfinite(score_of(judge)).all()
 
@@ -313,9 +313,9 @@ def test_bad_input(table):
         judge.log_prob(random_pieces(Task(low="C2"), 1))
     with pytest.raises(ValueError, match="finished"):
         judge.log_prob(Score.page(Task(), 1))
-    with pytest.raises(ValueError, match="has 3 cells per quarter note, expected 4"):
+    with pytest.raises(ValueError, match="3 cells"):
         load_judge(Codec(grid=3))
-    with pytest.raises(ValueError, match="grid=4, or no judge"):
+    with pytest.raises(ValueError, match="grid=4"):
         Judge(table, Codec(grid=8))
 
 

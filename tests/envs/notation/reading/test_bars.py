@@ -8,7 +8,7 @@ from envs.music.codec import Note
 from envs.notation.reading.bars import Measure, lay_out
 from envs.notation.text import score_from_text
 from envs.notation.writing.musicxml import Marks, musicxml
-from tests.envs.music.test_piece import reads, tune
+from tests.envs.notation.files import reads, tune
 
 SIX = Fraction(3)  # quarter notes of a bar of 6/8
 

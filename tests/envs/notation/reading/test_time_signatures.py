@@ -13,7 +13,7 @@ from envs.notation.text import score_from_text
 from envs.notation.writing.abc import abc
 from envs.notation.writing.engrave import svg
 from envs.notation.writing.musicxml import musicxml
-from tests.envs.music.test_piece import reads, tune
+from tests.envs.notation.files import reads, tune
 
 LINE = "C4:2 D4:2 E4:2 F4:2 G4:2 A4:2 B4:2"
 
