@@ -79,7 +79,7 @@ class Run:
 
     @classmethod
     def check_free(cls, config: TrainConfig) -> None:
-        """Raise ValueError if a new run cannot have the name in its settings."""
+        """Raise ValueError if a new run cannot have the name it is given, or is at work."""
         if config.name and (Path(config.name).name != config.name or config.name == ".."):
             raise ValueError(
                 f"name={quoted(config.name)}: expected the name of one folder, which is made "
@@ -87,16 +87,23 @@ class Run:
             )
         path = config.runs / config.name
         if config.name and path.exists() and not only_begun(path):
+            if (path / LOCK).is_file():  # else it is no run, and nothing is made in it
+                with only_one(path, "training"):
+                    pass
             raise ValueError(
                 f"{path} exists and is never overwritten; go on with --resume {path}, "
                 "or give another --name"
             )
 
     @classmethod
-    def create(cls, config: TrainConfig) -> Run:
+    def create(cls, config: TrainConfig, held: contextlib.ExitStack | None = None) -> Run:
         """Make a new directory for a run.
 
         One that a killed process left without settings counts as new.
+
+        Args:
+            config: its settings, written there.
+            held: where the lock of the directory is kept; without it other processes may enter.
 
         Raises:
             ValueError: a directory with the given name exists.
@@ -112,11 +119,14 @@ class Run:
             try:
                 path.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise not_written(path, error) from error
-            with contextlib.suppress(BusyError), only_one(path):
+                raise OSError(error.errno, f"{path} cannot be made ({error.strerror})") from error
+            with contextlib.suppress(BusyError), contextlib.ExitStack() as lock:
+                lock.enter_context(only_one(path))
                 if only_begun(path):  # checked again, as another process may have been faster
                     clear_parts(path)
                     write_atomic(path / CONFIG, settings)
+                    if held is not None:
+                        held.enter_context(lock.pop_all())
                     return cls(path)
         cls.check_free(config)
         raise BusyError(f"another process has just begun {path}; give another --name")

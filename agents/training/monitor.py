@@ -14,6 +14,7 @@ from pretrained.ngrams.judge import Judge, load_judge
 from rewards.learned import learners
 from rewards.measures.diversity import diversity
 from rewards.measures.hacking import HackingMonitor, held_out_rules, rule_means
+from rewards.spec import short_names
 
 if TYPE_CHECKING:
     from agents.runs.directory import Run
@@ -154,8 +155,9 @@ class Evaluator(BaseCallback):
         row = {"steps": self.num_timesteps, "objective": reached, "return": sum(paid.values())}
         row |= {f"reward/{name}": value for name, value in paid.items()}
         self.run.append_metrics(row, self.run.evaluations_file)
+        short = {f"reward/{name}": f"reward/{word}" for name, word in short_names(paid).items()}
         for name, value in row.items():
-            self.logger.record(f"eval/{name}", value)
+            self.logger.record(f"eval/{short.get(name, name)}", value)
         if reached > self.best and not config.kl_budget and not any(learners(self.reward)):
             self.best = reached
             facts = {"steps": self.num_timesteps, "objective": reached}
