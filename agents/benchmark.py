@@ -29,7 +29,7 @@ from agents.benchmarking.cells import (
     run_cells,
 )
 from agents.settings import commands
-from agents.settings.config import TrainConfig, as_flags, from_mapping, read_toml, with_env
+from agents.settings.config import TrainConfig, as_flags, from_mapping, read_toml
 
 if TYPE_CHECKING:
     from agents.benchmarking.methods import Bench, Method
@@ -77,7 +77,7 @@ class BenchmarkConfig:
     def settings(self) -> TrainConfig:
         """What all cells share, as the settings of a training; the pieces are `eval_pieces`."""
         given = {"reward": self.reward, "task": self.task, "prior": self.prior}
-        base = with_env(from_mapping({}, "the default run"), self.env or TrainConfig.env)
+        base = from_mapping({}, "the default run").changed(env=self.env or TrainConfig.env)
         return replace(
             base,
             **{name: value for name, value in given.items() if value},  # type: ignore[arg-type]
@@ -165,7 +165,8 @@ def open_folder(bench: Bench, methods: Sequence[Method], seeds: int) -> None:
             it is no benchmark and not empty.
     """
     from agents.benchmarking.methods import training
-    from agents.runs.directory import Run, only_begun
+    from agents.runs.directory import Run
+    from agents.runs.run_lock import only_begun
     from pretrained.checkpoint import locate
 
     out, settings = bench.out, bench.out / "settings"

@@ -162,8 +162,9 @@ def compose(config: ComposeConfig) -> None:
     request = read_request(config)
     composer = load_composer(config, request)
     commands.tell_changes(composer.notes)
-    with commands.output_directory(config.out) as folder:  # before the search, which takes a while
-        melodies = composer.compose(request, tempo=config.tempo)
+    commands.check_new_directory(config.out)  # before the search, which takes a while
+    melodies = composer.compose(request, tempo=config.tempo)
+    folder = commands.new_directory(config.out)
     formats = suffixes(config.pictures, config.sound)
     write_melodies(melodies, folder, formats, config.soundfont)
     many = "melody" if len(melodies) == 1 else "melodies"

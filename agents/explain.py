@@ -121,8 +121,8 @@ def explain_all(config: ExplainConfig) -> None:
     from envs.durable_files import write_atomic
 
     torch.set_num_threads(1)
-    if config.out is not None and config.out.exists():
-        commands.new_directory(config.out)  # refuses one that is not empty, before the work
+    if config.out is not None:
+        commands.check_new_directory(config.out)  # before the work
     is_run = config.piece.is_dir()
     found = explanations(config)
     written = {}

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from dataclasses import field, fields, make_dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import field, fields, is_dataclass, make_dataclass, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import tyro
 
+from agents.settings.algorithm import ALGORITHMS, algorithm_settings
 from agents.settings.config import (
     TrainConfig,
     as_flags,
     from_mapping,
     read_preset,
     read_toml,
-    with_env,
 )
 from agents.settings.spellings import read_words
 from agents.settings.trust import require_trust
@@ -64,17 +64,53 @@ def _first_pass(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     return first.parse_known_args(words)
 
 
+def flags_of(base: TrainConfig) -> type:
+    """Return a dataclass of all flags, their defaults as in `base`; see `_read_flags`.
+
+    The settings that algorithms have of their own are in groups, each a dataclass of the settings
+    that the same algorithms have.
+    """
+    hints = get_type_hints(TrainConfig, include_extras=True) | {"task": tuple[str, ...]}
+    algorithms = "; ".join(f"{each.name}: {each.says}" for each in ALGORITHMS.values())
+    hints["algo"] = Annotated[str, tyro.conf.arg(help=f"how to learn. {algorithms}")]
+    values = as_flags(base)
+    groups: dict[tuple[str, ...], list[Any]] = {}
+    for name, shared in algorithm_settings().items():
+        default = field(default=values.get(name, shared.field.default))
+        kind: Any = Annotated[shared.kind, tyro.conf.arg(help=shared.says)]
+        groups.setdefault(shared.algorithms, []).append((name, kind, default))
+    entries: list[Any] = []
+    for name in (each.name for each in fields(TrainConfig) if each.name != "settings"):
+        entries.append((name, hints[name], field(default=values[name])))
+    for names, members in groups.items():
+        group = make_dataclass("Group", members)
+        group.__doc__ = f"Only with --algo {', '.join(names)}."
+        kind = Annotated[group, tyro.conf.OmitArgPrefixes]
+        entries.append(("_".join(names), kind, field(default_factory=group)))
+    flags = make_dataclass("Flags", entries)
+    flags.__doc__ = TrainConfig.__doc__
+    return flags
+
+
 def _read_flags(words: Sequence[str], base: TrainConfig, description: str) -> dict[str, Any]:
     """Return all settings by name, as the command line has them or else as in `base`."""
-    hints = get_type_hints(TrainConfig, include_extras=True) | {"task": tuple[str, ...]}
-    values = as_flags(base)
-    flags = make_dataclass(
-        "Flags",
-        [(f.name, hints[f.name], field(default=values[f.name])) for f in fields(TrainConfig)],
-    )
-    flags.__doc__ = TrainConfig.__doc__
     told = description + "\n\n" + NOTE
-    return dict(vars(tyro.cli(flags, args=words, description=told, prog="python -m agents.train")))
+    flags: Any = flags_of(base)
+    read = vars(tyro.cli(flags, args=words, description=told, prog="python -m agents.train"))
+    groups = [read, *(vars(each) for each in read.values() if is_dataclass(each))]
+    flat = {name: value for group in groups for name, value in group.items()}
+    return {name: flat[name] for name in as_flags(base)}
+
+
+def _refuse_foreign(given: Collection[str], algo: str) -> None:
+    """Raise ValueError for a flag that another algorithm has, but not this one."""
+    for name, shared in algorithm_settings().items():
+        flag = "--" + name.replace("_", "-")
+        if {flag, flag.replace("--", "--no-", 1)} & set(given) and algo not in shared.algorithms:
+            raise ValueError(
+                f"{flag} is no setting of {algo}, but of {', '.join(shared.algorithms)}; leave it "
+                "out, or name one of them by --algo"
+            )
 
 
 def parse_arguments(
@@ -89,8 +125,9 @@ def parse_arguments(
     Raises:
         ValueError: a file that is none, unknown or impossible settings, or code without trust.
     """
-    known = (*TrainConfig.__annotations__, "config", "resume", "preset", "trust")
-    chosen, rest = _first_pass(read_words(sys.argv[1:] if arguments is None else arguments, known))
+    flags = (*as_flags(TrainConfig()), *algorithm_settings(), *START, "trust")
+    words = read_words(sys.argv[1:] if arguments is None else arguments, flags)
+    chosen, rest = _first_pass(words)
     base = _starting_point(chosen)
     given = {word.partition("=")[0].replace("_", "-") for word in rest}
     if chosen.resume is None and chosen.config is None and "--reward" in given:
@@ -98,19 +135,20 @@ def parse_arguments(
     if "--entropy" in given:  # all along, unless an end is named too
         base = replace(base, entropy_end=TrainConfig.entropy_end)
     if chosen.env and chosen.env != base.env:
-        base = with_env(base, chosen.env)
+        base = base.changed(env=chosen.env)
     if chosen.algo:
-        rest = [*rest, "--algo", chosen.algo]
-    flags = _read_flags(rest, base, description)
-    words, before = flags.pop("task"), as_flags(base)["task"]
-    config = replace(base, **flags)
+        base = replace(base, algo=chosen.algo)
+    _refuse_foreign(given, base.algo)
+    read = _read_flags(rest, base, description)
+    task, before = read.pop("task"), as_flags(base)["task"]
+    config = base.changed(**read)
     source = chosen.config or (chosen.resume and chosen.resume / "config.toml")
     if source:
         # What the same words make of settings without code was typed. The words themselves do not
         # tell: a value may be spelled like a flag's name.
         plain = _read_flags(rest, replace(base, reward=(), mask=()), description)
-        typed = [name for name in ("reward", "mask") if plain[name] == flags[name]]
+        typed = [name for name in ("reward", "mask") if plain[name] == read[name]]
         require_trust(config, source, chosen.trust, [*typed, *["env"] * bool(chosen.env)])
-    if words != before:
-        config = replace(config, task=words)  # now that the environment's code may be run
+    if task != before:
+        config = replace(config, task=task)  # now that the environment's code may be run
     return config, chosen.resume

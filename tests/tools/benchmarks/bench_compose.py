@@ -31,7 +31,7 @@ ASKED = {"key": "G major", "bars": 8, "range": "D4-B5"}
 
 @dataclass(frozen=True)
 class Timing:
-    """What to time.
+    """Settings of the benchmark.
 
     Attributes:
         name: of the composer: a shipped checkpoint, a file or a run directory.
