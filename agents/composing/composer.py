@@ -14,7 +14,7 @@ from agents.composing.melody import Melody, melodies_of
 from agents.composing.methods import METHODS, Method, Search, method_of
 from agents.composing.request import Request
 from agents.runs.directory import Run
-from agents.settings.config import TrainConfig, with_env
+from agents.settings.config import TrainConfig
 from agents.settings.tasks import arguments_of
 from agents.settings.trust import require_trust
 from envs.composition import primed
@@ -100,8 +100,7 @@ class Composer:
             return cls._shipped(name, changes)
         run = name if isinstance(name, Run) else Run(name)
         own = require_trust(run.read_config(trust), run.config_file, trust, changes)
-        base = with_env(own, changes["env"]) if "env" in changes else own
-        settings = replace(base, **changes)
+        settings = own.changed(**changes)
         composer = cls.of(settings, run, chooses=changes.get("env") == MELODY)
         if settings.reward == own.reward:
             run.restore_reward(composer.objective.reward)

@@ -113,8 +113,8 @@ class View:
         Raises:
             ValueError: nothing is written yet.
         """
-        tape = self._tape(step, init, params, self.task.voices)
-        return tuple(self._look(output) for output in tape.outputs)
+        done = self._tape(step, init, params, self.task.voices)
+        return tuple(self._look(output) for output in done.outputs)
 
     def scan_all(self, step: ScanStep, init: ScanInit, **params: Any) -> tuple[Array, ...]:
         """Run one state machine along the cells of all voices, in writing order; see `scan`."""
@@ -134,9 +134,8 @@ class View:
             ]
             done = self._store.tapes[key] = Tape(states)
         for cell in range(done.length, self.n_written):
-            machine = cell % machines
-            state, outputs = step(done.states[machine], self._at_cell(cell), **params)
-            done.states[machine] = state
+            number = cell % machines
+            done.states[number], outputs = step(done.states[number], self._at_cell(cell), **params)
             done.add(outputs, self._store.tokens)
         return done
 
