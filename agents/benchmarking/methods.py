@@ -15,7 +15,7 @@ import numpy as np
 
 from agents.algorithms.q_policy import KINDS
 from agents.benchmarking.results import write_arrays
-from agents.composing.compute import Compute, Meter
+from agents.composing.compute import Compute, ComputeMeter
 from agents.composing.masks import read_masks
 from agents.composing.search import beam, masked, masked_nats
 from agents.evaluating.sampling import BATCH, sample_many
@@ -189,7 +189,7 @@ class Bench:
 
     def sampled(self, network: Prior, seed: int) -> Drawn:
         """Pieces drawn from a network."""
-        meter = Meter()
+        meter = ComputeMeter()
         score = sample_many(network, self.task, self.pieces, FIRST_SEED + seed)
         meter.tokens = score.batch * self.task.steps
         cost = meter.read()
@@ -220,11 +220,11 @@ class Bench:
 
     def pool(self, seed: int) -> Drawn:
         """Pieces of the prior; many more of them, with their rewards, go to pool.npz."""
-        folder, meter = self.folder("prior", seed), Meter()
+        folder, meter = self.folder("prior", seed), ComputeMeter()
         size = pool_size(self.pieces)
         pool = sample_many(self.prior, self.task, size, FIRST_SEED + seed)
         meter.tokens = size * self.task.steps
-        drawn, meter = meter.read(), Meter()
+        drawn, meter = meter.read(), ComputeMeter()
         parts, rules = self.paid(pool)
         returns = sum(parts.values(), np.zeros(size))
         both = drawn + meter.read()

@@ -47,7 +47,7 @@ class Compute:
         )
 
 
-class Meter:
+class ComputeMeter:
     """Counts what a search does; the clocks run from its making on."""
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class Reader:
         ValueError: the prior cannot read the page.
     """
 
-    def __init__(self, prior: Prior, page: Score, meter: Meter) -> None:
+    def __init__(self, prior: Prior, page: Score, meter: ComputeMeter) -> None:
         self._prior, self._meter, self._asked = prior, meter, 0
         self._state = prior.start(page.task, page.batch)
 

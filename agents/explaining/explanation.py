@@ -66,7 +66,7 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Line:
+class RuleLine:
     """How often and how badly a rule is broken in the whole piece."""
 
     term: str
@@ -91,7 +91,7 @@ class Explanation:
     name: str
     piece: Piece
     messages: tuple[Message, ...]
-    table: tuple[Line, ...]
+    table: tuple[RuleLine, ...]
     paid: dict[str, float] = field(default_factory=dict)
     surprise: Nats | None = None
     notices: tuple[str, ...] = ()
@@ -289,9 +289,9 @@ def note_start(score: Score, voice: int, cell: int) -> int:
     return int(score.previous_onset[0, voice, cell])
 
 
-def _table(judged: Sequence[str], messages: Sequence[Message]) -> tuple[Line, ...]:
+def _table(judged: Sequence[str], messages: Sequence[Message]) -> tuple[RuleLine, ...]:
     lines = []
     for name in judged:
         costs = [message.cost for message in messages if message.term == name]
-        lines.append(Line(name, len(costs), sum(costs)))
+        lines.append(RuleLine(name, len(costs), sum(costs)))
     return tuple(sorted(lines, key=lambda line: (-line.cost, -line.times)))

@@ -78,7 +78,7 @@ def test_compose_refuses_a_folder_with_something_in_it(run, tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(ValueError, match="not empty; nothing is overwritten"):
         compose.compose(ComposeConfig(str(run.path), n=1, out=tmp_path))
-    with pytest.raises(ValueError, match="not empty; nothing is overwritten"):
+    with pytest.raises(ValueError, match="no folder"):
         compose.compose(ComposeConfig(str(run.path), n=1, out=tmp_path / "mine.txt"))
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
     (tmp_path / "empty").mkdir()
