@@ -121,6 +121,8 @@ HEIRS = {
 RENAMED = {
     "envs.contract.RewardTerm": "rewards.term.Term",
     "envs.render.piano_roll": "envs.render.roll_image",
+    "envs.tape.stood_before": "envs.music.tape.occurred_before",
+    "envs.tape.stood_before_at": "envs.music.tape.occurred_before_at",
 }
 # A module whose command is a script of the repository now.
 SCRIPTS = {"rewards.calibrate": "docs/calibrate.py"}
@@ -168,7 +170,7 @@ def find(old: str, name: str) -> Any:
 def page(task: object, n: int) -> Any:
     """Return the `n` empty pages that `Task.sample(rng, n)` was."""
     notice("Task.sample(rng, n)", "Score.page(task, n)")
-    return import_module(HEIRS["envs.score"]).Score.page(task, n)
+    return import_module("envs.music.score").Score.page(task, n)
 
 
 def install(package: str) -> None:
