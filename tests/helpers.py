@@ -29,13 +29,34 @@ def step_through(reward, finished):
     return out
 
 
+def nats_by_steps(prior, score):
+    """Logits (B, vocab) of each cell in writing order, asked while the pieces are written again."""
+    page = Score.page(score.task, score.batch)
+    state = prior.start(score.task, score.batch)
+    for token in writing_order(score):
+        logits, state = prior.step(state, page)
+        yield logits
+        page = page.write(token)
+
+
+def writing_order(score):
+    """Tokens (steps, B) of finished pieces, time by time and voice by voice."""
+    return score.tokens.transpose(2, 1, 0).reshape(-1, score.batch)
+
+
+def places_of(task):
+    """(1, T, 6) int64: the places of a task's cells."""
+    from pretrained.networks.lens import context_of, places
+
+    return places(context_of(task), task.cells)
+
+
 def small_prior():
     """Return a prior of 16 units with random weights, which depends on the place in the bar too."""
     import torch
 
     from envs.music.codec import Codec
-    from pretrained.networks.network_prior import RecurrentPrior
-    from pretrained.networks.recurrent import NetShape, RecurrentNet
+    from pretrained.networks.recurrent import NetShape, RecurrentNet, RecurrentPrior
 
     net = RecurrentNet(NetShape(Codec().vocab, hidden=16, embed=8, lookback=1))
     rng = torch.Generator().manual_seed(7)

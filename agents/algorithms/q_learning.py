@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 import torch
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import GymEnv
@@ -21,15 +20,13 @@ from agents.algorithms.q_losses import (
     of_actions,
     quantile_huber_loss,
 )
-from agents.algorithms.q_policy import QPolicy, find_kind, read_pieces, state_values
+from agents.algorithms.q_policy import QPolicy, find_kind, state_values
 from agents.algorithms.replay import PieceMemory, Pieces
 from agents.learning.rollout import EpisodeBuffer
 from envs.errors import did_you_mean
 from envs.music.tape import Array
 from envs.music.task import CONTEXT
-from pretrained.networks.network_prior import CHUNK, RecurrentPrior
-from pretrained.networks.recurrent import RecurrentNet
-from pretrained.prior import ILLEGAL
+from pretrained.prior import ILLEGAL, Trainable
 
 # Lowest and highest value of a setting; None means above 0.
 BOUNDS: dict[str, tuple[float | None, float]] = {
@@ -228,17 +225,11 @@ class QLearning(OnPolicyAlgorithm):
 
         Given cells have theirs too, as it depends on the cells before them.
         """
-        reference, score = self.policy.reference, self.rollout_buffer.score()
-        if reference is None:
+        if self.policy.reference is None:
             raise ValueError("this kind of policy keeps no prior")
-        prior = RecurrentPrior(reference.net, self.policy.codec)
-        batch, voices, cells = score.tokens.shape
-        flat = torch.from_numpy(score.tokens.reshape(-1, cells).astype(np.int64))
         with torch.no_grad():
-            parts = flat.to(reference.device).split(CHUNK)
-            nats = torch.cat([prior.log_probs(part, score.task) for part in parts])
-        by_voice = nats.reshape(batch, voices, cells, -1).transpose(1, 2)
-        return by_voice.flatten(1, 2).cpu().numpy()
+            nats = self.policy.reference.model.log_probs(self.rollout_buffer.score())
+        return nats.cpu().numpy()
 
     # -- learning --------------------------------------------------------------------------------
 
@@ -283,7 +274,7 @@ class QLearning(OnPolicyAlgorithm):
 
     def loss(self, pieces: Pieces) -> Tensor:
         """Return the mean error of the values of the actions taken, a scalar."""
-        outputs = self._read(self.policy.net, pieces)
+        outputs = self._read(self.policy.model, pieces)
         with torch.no_grad():
             targets = self.targets(pieces)
         played = of_actions(self.policy.quantiles(outputs), pieces.actions)
@@ -295,7 +286,7 @@ class QLearning(OnPolicyAlgorithm):
     def targets(self, pieces: Pieces) -> Tensor:
         """Return the targets (B, steps, n_quantiles) for the values of the actions taken."""
         policy, kind = self.policy, self.kind
-        ahead = self._read(policy.target, pieces)
+        ahead = self._read(policy.target_model, pieces)
         if kind.quantiles:
             best = policy.mean(ahead).masked_fill(~pieces.masks, ILLEGAL).argmax(dim=-1)
             values = of_actions(policy.quantiles(ahead), best)
@@ -306,9 +297,10 @@ class QLearning(OnPolicyAlgorithm):
             rewards = rewards + pieces.prior
         return bootstrapped(rewards[..., None], values, self.gamma)
 
-    def _read(self, net: RecurrentNet, pieces: Pieces) -> Tensor:
+    def _read(self, model: Trainable, pieces: Pieces) -> Tensor:
+        """A network's outputs (B, steps, ...) along whole pieces, in writing order."""
         bf16 = self.policy.bf16 and self.policy.training
-        return read_pieces(net, self.policy.codec, pieces.tokens, pieces.context, bf16)
+        return model.forward(pieces.tokens, pieces.context, bf16)[0]
 
 
 # Arguments that SB3's on-policy base class needs and Q-learning does not use. With gae_lambda 1 the

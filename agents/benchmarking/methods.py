@@ -27,7 +27,7 @@ from envs.errors import did_you_mean
 from envs.music.score import Score
 from envs.music.tape import Array
 from pretrained.checkpoint import load
-from pretrained.networks.network_prior import RecurrentPrior
+from pretrained.prior import Prior
 from rewards.build import build
 from rewards.objective import PRIOR, Objective
 from rewards.sum import RewardSum
@@ -187,7 +187,7 @@ class Bench:
         """
         return float((nats - self.prior.log_prob(score))[:, self.task.free].mean(dtype=np.float64))
 
-    def sampled(self, network: RecurrentPrior, seed: int) -> Drawn:
+    def sampled(self, network: Prior, seed: int) -> Drawn:
         """Pieces drawn from a network."""
         meter = Meter()
         score = sample_many(network, self.task, self.pieces, FIRST_SEED + seed)
@@ -195,7 +195,7 @@ class Bench:
         cost = meter.read()
         return Drawn(score, self.kl(network.log_prob(score), score), cost, score.batch)
 
-    def masked(self, network: RecurrentPrior, rules: RewardSum, seed: int) -> Drawn:
+    def masked(self, network: Prior, rules: RewardSum, seed: int) -> Drawn:
         """Pieces drawn from a network with rules as hard masks; the KL is that of the masked."""
         cost = Compute()
         tokens: list[Array] = []
@@ -207,7 +207,7 @@ class Bench:
         nats = np.concatenate([masked_nats(network, part, rules) for part in score.chunks(BATCH)])
         return Drawn(score, self.kl(nats, score), cost, score.batch)
 
-    def beams(self, guide: RecurrentPrior | None, seed: int) -> Drawn:
+    def beams(self, guide: Prior | None, seed: int) -> Drawn:
         """The best piece of a beam behind each of the first tokens that the prior draws first."""
         page, wanted = Score.page(self.task, 1), min(STARTS, self.pieces)
         time, voice = divmod(page.n_written, self.task.voices)

@@ -26,7 +26,7 @@ from agents.composing.ranking import rank
 from agents.composing.search import Found
 from envs.music.score import Score
 from envs.music.tape import Array
-from pretrained.prior import AutoregressivePrior, draw
+from pretrained.prior import Prior, draw
 from rewards.masks import MARK, children, refused
 from rewards.measures.novelty import novelty
 from rewards.objective import find_prior
@@ -81,7 +81,7 @@ def breaks(term: Term, score: Score) -> Array:
 
 
 def keep(
-    network: AutoregressivePrior,
+    network: Prior,
     page: Score,
     demands: Demands,
     n: int,
@@ -150,7 +150,7 @@ class _Draw:
 
     def __init__(
         self,
-        network: AutoregressivePrior,
+        network: Prior,
         score: Score,
         demands: Demands,
         rng: torch.Generator,
@@ -165,7 +165,7 @@ class _Draw:
         """Write until all cells are written, or no piece is left."""
         reader = Reader(self.network, self.score, meter)
         while not self.score.finished:
-            tokens, weight = self._next(reader.logits() / self.temperature, meter)
+            tokens, weight = self._next(reader.logits(self.score) / self.temperature, meter)
             self.weight = self.weight + weight
             alive = np.flatnonzero(self.weight > -np.inf)
             if not len(alive):
@@ -179,7 +179,6 @@ class _Draw:
                 self.weight = self.weight[alive]
                 reader.take(alive)
             self.score = self.score.write(tokens)
-            reader.read(tokens)
 
     def _at_bar_line(self) -> bool:
         """True if the next cell is the last of a bar and not of the piece."""
@@ -286,7 +285,7 @@ def _judged(draw: _Draw, demands: Demands, found: Kept) -> tuple[Array, Array]:
 
 
 def best_kept(
-    network: AutoregressivePrior,
+    network: Prior,
     page: Score,
     demands: Demands,
     reward: RewardSum,

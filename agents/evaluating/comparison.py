@@ -12,7 +12,7 @@ from agents.evaluating.sampling import log_policy, sample_many
 if TYPE_CHECKING:
     from envs.music.score import Score
     from envs.music.task import Task
-    from pretrained.networks.network_prior import RecurrentPrior
+    from pretrained.prior import Prior
     from rewards.sum import RewardSum
 
 RETURN = "mean return, this reward"
@@ -26,8 +26,8 @@ DISTINCT = "distinct pieces"
 
 def column(
     score: Score,
-    prior: RecurrentPrior,
-    writer: RecurrentPrior | None = None,
+    prior: Prior,
+    writer: Prior | None = None,
     mask: RewardSum | None = None,
     reward: RewardSum | None = None,
 ) -> dict[str, float]:
@@ -61,8 +61,8 @@ def column(
 
 
 def compare(
-    agent: RecurrentPrior,
-    prior: RecurrentPrior,
+    agent: Prior,
+    prior: Prior,
     task: Task,
     n: int,
     seed: int,

@@ -19,7 +19,7 @@ from agents.runs.directory import Run
 from agents.runs.state import Generators
 from agents.training.monitor import Diagnostics
 from agents.training.reward_lessons import Lessons
-from pretrained.networks.network_prior import RecurrentPrior
+from pretrained.prior import Scorer
 from rewards.learned import tensors
 from rewards.measures.statistics import distinct
 from rewards.spec import short_names
@@ -49,7 +49,7 @@ class PieceMetrics(BaseCallback):
     def __init__(
         self,
         run: Run,
-        prior: RecurrentPrior,
+        prior: Scorer,
         checkpoint: str,
         diagnostics: Diagnostics | None = None,
         lessons: Lessons | None = None,

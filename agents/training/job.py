@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agents.runs.directory import Run
     from agents.runs.state import Generators
     from envs.music.task import Task
-    from pretrained.networks.network_prior import RecurrentPrior
+    from pretrained.prior import Trainable
     from rewards.sum import RewardSum
 
 
@@ -26,7 +26,7 @@ class Job(NamedTuple):
 
     config: TrainConfig
     task: Task
-    prior: RecurrentPrior
+    prior: Trainable
     reward: RewardSum
     mask: RewardSum | None
     model: OnPolicyAlgorithm

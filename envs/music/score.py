@@ -115,19 +115,33 @@ class Score(Facts):
 
     def allowed(self) -> npt.NDArray[np.bool_]:
         """Return the mask (B, vocab) of the tokens that may be written in the next cell."""
-        given = self.next_given
-        mask = self.task.codec.legal(self.next_started, self.task.low, self.task.high)
+        given, mask = self.next_given, self.grammar()
         fixed = np.flatnonzero(given != UNWRITTEN)
         if len(fixed):
             mask[fixed] = False
             mask[fixed, given[fixed]] = True
         return mask
 
+    def grammar(self) -> npt.NDArray[np.bool_]:
+        """Tokens (B, vocab) that grammar and range allow in the next cell, if it were not given."""
+        return self.task.codec.legal(self.next_started, self.task.low, self.task.high)
+
+    def written_since(self, cell: int) -> Array:
+        """Tokens (B, n) of the cells from number `cell` to the newest, in writing order."""
+        return freeze(self._store.tokens[cell : self.n_written].T)
+
     def _require_unfinished(self) -> None:
         if self.finished:
             raise ValueError("the score is finished; it has no next cell")
 
     # -- pieces of the batch ---------------------------------------------------------------------
+
+    @property
+    def before(self) -> Score:
+        """The whole score as it was before the one cell that this view sees was written."""
+        if not isinstance(self._at, int):
+            raise ValueError("expected a view of one cell, such as score.newest")
+        return Score._of(self.task, self._store, self._at)
 
     def __getitem__(self, rows: slice) -> Score:
         """Return some of the pieces as a score that shares nothing with this one."""

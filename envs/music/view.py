@@ -113,24 +113,29 @@ class View:
         Raises:
             ValueError: nothing is written yet.
         """
-        return tuple(self._look(output) for output in self._tape(step, init, params).outputs)
+        done = self._tape(step, init, params, self.task.voices)
+        return tuple(self._look(output) for output in done.outputs)
 
-    def _tape(self, step: ScanStep, init: ScanInit, params: dict[str, Any]) -> Tape:
+    def scan_all(self, step: ScanStep, init: ScanInit, **params: Any) -> tuple[Array, ...]:
+        """Run one state machine along the cells of all voices, in writing order; see `scan`."""
+        return tuple(self._look(output) for output in self._tape(step, init, params, 1).outputs)
+
+    def _tape(self, step: ScanStep, init: ScanInit, params: dict[str, Any], machines: int) -> Tape:
         """Return a scan's results up to the last written cell; only new cells are computed."""
         if self.n_written == 0:
             raise ValueError("nothing is written yet; there is nothing to scan")
-        key = (step, init, *sorted(params.items()))
+        key = (step, init, machines, *sorted(params.items()))
         done = self._store.tapes.get(key)
         if done is None:
             spread = (self.batch, 1, 1)
             states = [
                 init(self) if callable(init) else tuple(np.full(spread, v) for v in init)
-                for _ in range(self.task.voices)
+                for _ in range(machines)
             ]
             done = self._store.tapes[key] = Tape(states)
         for cell in range(done.length, self.n_written):
-            voice = cell % self.task.voices
-            done.states[voice], outputs = step(done.states[voice], self._at_cell(cell), **params)
+            number = cell % machines
+            done.states[number], outputs = step(done.states[number], self._at_cell(cell), **params)
             done.add(outputs, self._store.tokens)
         return done
 
@@ -139,8 +144,8 @@ class View:
 
         The scan `step` has one output of integers; otherwise the arguments are those of `scan`.
         """
-        values = self._tape(step, init, params).outputs[0]
         voices = self.task.voices
+        values = self._tape(step, init, params, voices).outputs[0]
         if isinstance(self._at, int):
             return tape.occurred_before_at(values, self._at, voices, gap)[:, None, None]
         return self._look(tape.occurred_before(values, voices, gap))

@@ -38,7 +38,7 @@ from pretrained.corpora import split
 from pretrained.corpora.abc_text import TuneError
 from pretrained.corpora.folk import GRID, collection_files, load_corpus, split_tunes
 from pretrained.corpora.tunes import MODE_TONIC, GridTune, choose_shift, read_tune
-from pretrained.ngrams.model import GramTable, NGram
+from pretrained.ngrams.model import NGram
 
 if TYPE_CHECKING:
     from envs.music.score import Score
@@ -54,7 +54,7 @@ Tokens = npt.NDArray[np.int16]
 
 
 class Judge:
-    """An n-gram model of European folk songs; a `pretrained.prior.Prior`.
+    """An n-gram model of European folk songs; a `pretrained.prior.Scorer`.
 
     Pieces are transposed to C major or A minor, in the songs' octave. A pitch that is then outside
     C3-B5 has the probability of a pitch that no song has.
@@ -67,7 +67,7 @@ class Judge:
         ValueError: the codec's cells are no 16ths.
     """
 
-    def __init__(self, table: GramTable, codec: Codec) -> None:
+    def __init__(self, table: NGram, codec: Codec) -> None:
         require_16ths(codec)
         self.table = table
         self.codec = codec
@@ -137,7 +137,7 @@ def cache_file() -> Path:
 
 
 @lru_cache(maxsize=1)
-def _cached_table(path: Path) -> GramTable:
+def _cached_table(path: Path) -> NGram:
     """Return the counts in a file; if it is missing or damaged, count the songs and write it."""
     try:
         return read_table(path)
@@ -154,7 +154,7 @@ def _cached_table(path: Path) -> GramTable:
     return table
 
 
-def read_table(path: Path) -> GramTable:
+def read_table(path: Path) -> NGram:
     """Return the counts in a file.
 
     Raises:
@@ -165,10 +165,10 @@ def read_table(path: Path) -> GramTable:
         names = {"made", "grams", "counts"}
         if set(file.files) != names or str(file["made"]) != path.stem:
             raise ValueError(f"'{path}' holds no counts of version {path.stem}; delete it")
-        return GramTable(ORDER, VOCABULARY.vocab, file["grams"], file["counts"])
+        return NGram(ORDER, VOCABULARY.vocab, file["grams"], file["counts"])
 
 
-def write_table(table: GramTable, path: Path) -> None:
+def write_table(table: NGram, path: Path) -> None:
     """Write counts to a file, completely or not at all.
 
     Raises:
@@ -233,11 +233,10 @@ def with_its_mode(tune: GridTune) -> GridTune:
     return replace(tune, tokens=tokens, tonic=MODE_TONIC["minor"])
 
 
-def count_songs(songs: list[Tokens], order: int = ORDER) -> GramTable:
+def count_songs(songs: list[Tokens], order: int = ORDER) -> NGram:
     """Count songs; those without 16ths are also counted at double speed."""
     faster = [song[::2] for song in songs if (song[1::2] == HOLD).all()]
-    model = NGram(order, VOCABULARY.vocab).fit(song.tolist() for song in [*songs, *faster])
-    return GramTable.of(model)
+    return NGram.of(order, VOCABULARY.vocab, [*songs, *faster])
 
 
 def held_out_table() -> str:

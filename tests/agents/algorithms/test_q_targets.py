@@ -120,7 +120,7 @@ def test_the_gradient_is_that_of_the_played_actions_alone(tiny_prior, kind):
     model = filled(tiny_prior, kind)
     pieces = model.memory.take(np.arange(4))
     with torch.no_grad():
-        online = model._read(model.policy.net, pieces)
+        online = model._read(model.policy.model, pieces)
         targets = model.targets(pieces).double()
     model.loss(pieces).backward()
     found = model.policy.net.head.bias.grad.view(38, -1)
