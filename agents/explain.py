@@ -114,14 +114,13 @@ def _samples(config: ExplainConfig, known: Mapping[str, Any]) -> Iterator[tuple[
 
     run = Run(config.piece)
     besides = ("reward", "mask")  # explaining asks rules of its own
-    settings = require_trust(run.config, run.config_file, config.trust, besides)
+    settings = require_trust(run.read_config(config.trust), run.config_file, config.trust, besides)
     files = sorted(run.samples.glob("*.musicxml"))
     if not files:
         raise ValueError(f"{run.samples} holds no melodies; expected those that training leaves")
-    from agents.learning.vec_env import make_task  # late: it takes seconds
     from envs.notation.reading.readers import read_piece
 
-    task = make_task(settings)
+    task = settings.task
     own = {"grid": task.grid, "key": task.key, "meter": task.meter, "pickup": task.pickup}
     known = {name: own.get(name) if value is None else value for name, value in known.items()}
     for file in files[:MOST_SAMPLES]:

@@ -36,7 +36,7 @@ HEIRS = {
     "envs.reading": "envs.notation.reading.readers",
     "envs.render": "envs.render",
     "envs.roll": "envs.notation.writing.roll",
-    "envs.score": "envs.music.score",
+    "envs.score": "envs.music.score envs.music.view",
     "envs.sheet_file": "envs.notation.reading.music21_stream",
     "envs.signatures": "envs.notation.reading.time_signatures",
     "envs.sounds": "envs.notation.reading.times envs.errors",
@@ -45,7 +45,7 @@ HEIRS = {
     "envs.task": "envs.music.task",
     "envs.theory": "envs.music.pitch envs.errors envs.music.meter envs.music.key",
     "envs.xml_file": "envs.notation.reading.musicxml",
-    "pretrained.abc_reader": "pretrained.corpora.tunes",
+    "pretrained.abc_reader": "pretrained.corpora.tunes pretrained.corpora.abc_text",
     "pretrained.check": "pretrained.conformance",
     "pretrained.corpus": "pretrained.corpora.folk",
     "pretrained.files": "envs.durable_files",
@@ -97,7 +97,7 @@ HEIRS = {
     "agents.piece_gradient": "agents.algorithms.piece_gradient",
     "agents.policy": "agents.learning.policy",
     "agents.provenance": "agents.runs.provenance",
-    "agents.q_learning": "agents.algorithms.q_learning",
+    "agents.q_learning": "agents.algorithms.q_learning agents.algorithms.q_losses",
     "agents.q_policy": "agents.algorithms.q_policy",
     "agents.ranking": "agents.composing.ranking",
     "agents.replay": "agents.algorithms.replay",
@@ -105,7 +105,7 @@ HEIRS = {
     "agents.results": "agents.benchmarking.results",
     "agents.reward_weighted": "agents.algorithms.reward_weighted",
     "agents.rollout": "agents.learning.rollout",
-    "agents.run": "agents.runs.directory",
+    "agents.run": "agents.runs.directory agents.runs.run_lock",
     "agents.search": "agents.composing.search",
     "agents.sheets": "agents.composing.melody_files",
     "agents.state": "agents.runs.state",
@@ -173,8 +173,8 @@ def page(task: object, n: int) -> Any:
 
 def install(package: str) -> None:
     """Let the old modules of a package be imported, and be attributes of it."""
-    if _Finder not in sys.meta_path:
-        sys.meta_path.insert(0, _Finder)
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
     _extend(sys.modules[package])
 
 
@@ -201,9 +201,8 @@ def _extend(module: ModuleType) -> None:
 class _Finder(MetaPathFinder):
     """Finds the old modules that are gone, and adds the names that others have lost."""
 
-    @classmethod
     def find_spec(
-        cls, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return the spec of an old module, None of any other.
 

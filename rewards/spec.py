@@ -53,7 +53,7 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
     return {name: word if shown[word] == 1 else name for name, word in last.items()}
 
 
-def _as_text(name: str, value: Any) -> str:
+def as_text(name: str, value: Any) -> str:
     """'name=value' of a TOML table's entry, the other way round."""
 
     def plain(item: Any) -> str:

@@ -15,11 +15,11 @@ BESIDE = {"loc": "upper left", "bbox_to_anchor": (1, 1)}  # a legend's place
 
 
 def draw(metrics: Mapping[str, Sequence[float]], path: Path) -> None:
-    """Return and its parts, KL and entropy, the reward terms, and what is not rewarded.
+    """Draw the return, KL and entropy, the reward terms, and measures that are not rewarded.
 
     Args:
-        metrics: columns of metrics.csv, PARTS at least.
-        path: the picture to write; its ending says the format.
+        metrics: columns of metrics.csv, at least PARTS.
+        path: the picture to write; its suffix is the format.
 
     Raises:
         ValueError: no rows.

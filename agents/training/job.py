@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from agents.settings.config import TrainConfig, for_budget, to_toml
+from agents.settings.config import TrainConfig, as_flags, for_budget, to_toml
 
 if TYPE_CHECKING:
     from stable_baselines3.common.callbacks import BaseCallback
@@ -54,8 +55,9 @@ def prepare(config: TrainConfig) -> Job:
     torch.set_num_threads(config.threads)
     reward = build(config.reward_spec)
     mask = read_masks(config.mask, reward) if config.mask else None
-    env = CompositionVecEnv(make_env(config, config.n_envs), mask)
+    env = CompositionVecEnv(make_env(config.env, config.task, config.n_envs), mask)
     task = env.env.task
+    config = replace(config, task=task)  # an environment of one's own may change it
     prior = load(config.prior, task)
     reward.prepare(task)
     start = load(config.start, task) if config.start else prior
@@ -173,11 +175,11 @@ def report(run: Run, job: Job) -> None:
 
 def check_resumable(run: Run, config: TrainConfig) -> None:
     """Raise ValueError if the settings are not those of a run that goes on."""
-    before = run.config
+    now, then = as_flags(config), as_flags(run.config)
     for name in ("algo", "env", "task", "vary", "mask", "reward", "prior", "start"):
-        if getattr(config, name) != getattr(before, name):
+        if now[name] != then[name]:
             raise ValueError(
-                f"{run.path} was begun with another {name}: {getattr(before, name)!r}; "
+                f"{run.path} was begun with another {name}: {then[name]!r}; "
                 f"start a new run from its policy with --prior {run.path}"
             )
 
@@ -192,7 +194,7 @@ def train(config: TrainConfig, resume: Path | None = None) -> int:
         if resume is None:
             Run.check_free(config)  # before the work
             job = prepare(config)
-            run = Run.create(config, held)
+            run = Run.create(job.config, held)
         else:
             run = Run(resume)
             held.enter_context(only_one(run.path))

@@ -1,4 +1,4 @@
-"""What people get wrong: one line that says what to do, no traceback, nothing left behind."""
+"""Wrong input of users: one line that says what to do, no traceback, no files left."""
 
 import json
 from dataclasses import asdict, replace
