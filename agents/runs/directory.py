@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from agents.runs import csv_tables as tables
 from agents.runs.provenance import changes, made_with
-from agents.runs.run_lock import CONFIG, BusyError, only_begun, only_one
+from agents.runs.run_lock import CONFIG, LOCK, BusyError, only_begun, only_one
 from agents.settings.config import TrainConfig, read_toml, to_toml
 from envs.durable_files import (
     clear_parts,
