@@ -39,6 +39,7 @@ from agents.settings.tasks import (
     read_task,
     starting_task,
 )
+from envs.errors import quoted
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,8 @@ class ComposeConfig:
     def __post_init__(self) -> None:
         if not 1 <= self.n <= 10_000:
             raise ValueError(f"n={self.n}: expected 1 to 10,000 melodies")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed={quoted(self.seed)}: expected 0 to {2**63 - 1:,}")
         if not 10 <= self.tempo <= 400:
             raise ValueError(f"tempo={self.tempo}: expected 10 to 400 beats per minute")
 

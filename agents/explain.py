@@ -157,8 +157,8 @@ def explain_all(config: ExplainConfig) -> None:
     """Read, explain, print and write."""
     from agents.explaining.explanation import as_dict, as_text, explain
 
-    if config.out is not None and config.out.exists():
-        commands.new_directory(config.out)  # refuses one that is not empty, before the work
+    if config.out is not None:
+        commands.check_new_directory(config.out)  # before the work
     pieces = list(read(config))
     folders = [_folder(name) if config.piece.is_dir() else "." for name, _, _ in pieces]
     reward, lenient = make_reward(config), not config.reward

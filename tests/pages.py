@@ -1,4 +1,4 @@
-"""Pages of Markdown as a reader follows them: code run from top to bottom, links looked up."""
+"""Checks of Markdown pages: their code is run from top to bottom, their links are followed."""
 
 import contextlib
 import doctest
@@ -52,7 +52,7 @@ class Block:
 
 
 def blocks(text: str) -> list[Block]:
-    """The fenced blocks of a page, in order."""
+    """Return the fenced blocks of a page, in order."""
     return [
         Block(found[1], found[2], text[: found.start()].count("\n") + 1)
         for found in FENCE.finditer(text)
@@ -60,19 +60,19 @@ def blocks(text: str) -> list[Block]:
 
 
 def commands(code: str) -> Iterator[str]:
-    """The commands of a block of bash, one by one."""
+    """Yield the commands of a block of bash."""
     for line in code.replace("\\\n", " ").splitlines():
         if line.strip() and not line.startswith("#"):
             yield from (part.strip() for part in line.split(" && "))
 
 
 def why_not(command: str) -> str:
-    """Why a command is not run; empty if it is."""
+    """Return the reason why a command is not run, '' if it is."""
     return next((why for begins, why in NOT_RUN.items() if command.startswith(begins)), "")
 
 
 def shortened(module: str, words: list[str]) -> list[str]:
-    """The arguments of a command with those that make it short."""
+    """Return the arguments of a command with those that make it short."""
     if "--resume" in words:
         return words + shlex.split(RESUMED)
     short = SHORT.get(module, "")
@@ -83,7 +83,7 @@ def shortened(module: str, words: list[str]) -> list[str]:
 
 
 def run_command(command: str, short: bool = True) -> str:
-    """Run a command here and return what it prints; ours run in this process, and shortened."""
+    """Run a command here and return its output; ours run in this process, and shortened."""
     words = shlex.split(command)
     if words[:2] != ["python", "-m"]:
         done = subprocess.run(["bash", "-ec", command], capture_output=True, text=True, timeout=60)
@@ -107,7 +107,7 @@ def run_command(command: str, short: bool = True) -> str:
 
 
 def follow(page: Path, compare: bool = True) -> None:
-    """Do what a page says, here, from top to bottom.
+    """Run the code of a page from top to bottom, in the working directory.
 
     Python is run in one namespace, bash in the working directory; a block that begins with a
     comment that is a file name is saved there. A block of text says what was printed just before,
@@ -133,7 +133,7 @@ def follow(page: Path, compare: bool = True) -> None:
 
 
 def anchors(text: str) -> set[str]:
-    """What a link may point to on a page: headings as GitHub names them, and names set by hand."""
+    """Return the targets of links in a page: GitHub's names of headings, and names set by hand."""
     plain = FENCE.sub("", text)
     headings = re.findall(r"^#+ (.+)$", plain, re.MULTILINE)
     slugs = {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in headings}
@@ -141,7 +141,7 @@ def anchors(text: str) -> set[str]:
 
 
 def links(page: Path) -> list[str]:
-    """The links of a page that do not lead to the network."""
+    """Return the links of a page that are not URLs."""
     found = LINK.findall(FENCE.sub("", page.read_text()))
     every = [first or second for first, second in found]
     return [link for link in every if not re.match(r"[a-z]+:", link)]

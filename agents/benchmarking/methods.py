@@ -10,10 +10,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from agents.algorithms.q_policy import KINDS
 from agents.benchmarking.results import write_arrays
@@ -27,13 +25,13 @@ from agents.settings.config import TrainConfig, for_budget, from_mapping
 from envs.durable_files import write_atomic
 from envs.errors import did_you_mean
 from envs.music.score import Score
+from envs.music.tape import Array
 from pretrained.checkpoint import load
-from pretrained.networks.network_prior import RecurrentPrior
+from pretrained.prior import Prior
 from rewards.build import build
 from rewards.objective import PRIOR, Objective
 from rewards.sum import RewardSum
 
-Array = npt.NDArray[Any]
 BUDGETS = (0.05, 0.1, 0.2)  # nats per token
 HELD_TO_BUDGETS = ("ppo", "rloo", "best-of-n")
 WIDTH, STARTS = 256, 8  # of a beam; beams in a cell
@@ -189,7 +187,7 @@ class Bench:
         """
         return float((nats - self.prior.log_prob(score))[:, self.task.free].mean(dtype=np.float64))
 
-    def sampled(self, network: RecurrentPrior, seed: int) -> Drawn:
+    def sampled(self, network: Prior, seed: int) -> Drawn:
         """Pieces drawn from a network."""
         meter = Meter()
         score = sample_many(network, self.task, self.pieces, FIRST_SEED + seed)
@@ -197,7 +195,7 @@ class Bench:
         cost = meter.read()
         return Drawn(score, self.kl(network.log_prob(score), score), cost, score.batch)
 
-    def masked(self, network: RecurrentPrior, rules: RewardSum, seed: int) -> Drawn:
+    def masked(self, network: Prior, rules: RewardSum, seed: int) -> Drawn:
         """Pieces drawn from a network with rules as hard masks; the KL is that of the masked."""
         cost = Compute()
         tokens: list[Array] = []
@@ -209,7 +207,7 @@ class Bench:
         nats = np.concatenate([masked_nats(network, part, rules) for part in score.chunks(BATCH)])
         return Drawn(score, self.kl(nats, score), cost, score.batch)
 
-    def beams(self, guide: RecurrentPrior | None, seed: int) -> Drawn:
+    def beams(self, guide: Prior | None, seed: int) -> Drawn:
         """The best piece of a beam behind each of the first tokens that the prior draws first."""
         page, wanted = Score.page(self.task, 1), min(STARTS, self.pieces)
         time, voice = divmod(page.n_written, self.task.voices)

@@ -20,7 +20,7 @@ from rewards.sum import RewardSum
 from rewards.term import Term
 
 if TYPE_CHECKING:
-    from pretrained.prior import Prior
+    from pretrained.prior import Scorer
 
 Nats = npt.NDArray[np.float32]
 NEVER = 1e6  # nats: priors give more to what they can never write
@@ -136,7 +136,7 @@ def place(score: Score, cell: int, numbers: Sequence[int] = ()) -> str:
 def explain(
     piece: Piece,
     reward: RewardSum,
-    prior: Prior | None = None,
+    prior: Scorer | None = None,
     name: str = "",
     score: Score | None = None,
     lenient: bool = False,
@@ -193,21 +193,20 @@ def explain(
     )
 
 
-def surprises(prior: Prior, score: Score) -> Nats:
-    """Nats (voices, cells) of a prior's surprise; NaN for what it can never write.
+def surprises(prior: Scorer, score: Score) -> Nats:
+    """Return nats (voices, cells) of a prior's surprise; NaN for what it can never write.
 
-    Each voice is read as a piece of its own, in its own range: a prior hears one at a time.
+    To a prior that hears one voice at a time each is a piece of its own, in its own range.
 
     Raises:
         ValueError: the prior cannot read the piece.
     """
-    from pretrained.networks.network_prior import RecurrentPrior
-    from pretrained.networks.regrid import on_grid
+    from pretrained.networks.per_voice import PerVoice
+    from pretrained.networks.regrid import OnGrid, on_grid
 
     task, page = score.task, score.tokens[0]
-    if isinstance(prior, RecurrentPrior):
-        prior = on_grid(prior, task)
-    if task.voices == 1:
+    prior = on_grid(prior, task)
+    if task.voices == 1 or not isinstance(prior, (PerVoice, OnGrid)):
         nats = -prior.log_prob(score)[0]
     else:
         lines = []

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agents.runs.directory import Run
     from agents.runs.state import Generators
     from envs.music.task import Task
-    from pretrained.networks.network_prior import RecurrentPrior
+    from pretrained.prior import Trainable
     from rewards.sum import RewardSum
 
 
@@ -26,7 +26,7 @@ class Job(NamedTuple):
 
     config: TrainConfig
     task: Task
-    prior: RecurrentPrior
+    prior: Trainable
     reward: RewardSum
     mask: RewardSum | None
     model: OnPolicyAlgorithm
@@ -154,7 +154,7 @@ def report(run: Run, job: Job) -> None:
     agent = model.policy.as_prior()  # type: ignore[operator]
     drawn = config.eval_pieces, config.seed + 1
     columns = compare(agent, prior, task, *drawn, mask=mask, reward=reward)
-    text = table(columns, config.eval_pieces, task)
+    text = table(columns, config.eval_pieces, task, reward)
     print("\n" + text)
     facts: dict[str, Any] = {"pieces": config.eval_pieces, "steps": model.num_timesteps}
     missed = verdict(columns["agent"][KL], config.kl_budget) if config.kl_budget else ""
@@ -169,7 +169,8 @@ def report(run: Run, job: Job) -> None:
         score = sample_many(agent, task, config.samples, config.seed, mask=mask)
         write_pieces(score, run.samples, reward)
     write_atomic(run.path / "report.json", as_json(facts, columns))  # says that the run is done
-    print(f"\n{run.path}: policy, learning curve and {config.samples} melodies")
+    many = "1 melody" if config.samples == 1 else f"{config.samples} melodies"
+    print(f"\n{run.path}: policy, learning curve and {many}")
 
 
 def check_resumable(run: Run, config: TrainConfig) -> None:
@@ -193,8 +194,7 @@ def train(config: TrainConfig, resume: Path | None = None) -> int:
         if resume is None:
             Run.check_free(config)  # before the work
             job = prepare(config)
-            run = Run.create(job.config)
-            held.enter_context(only_one(run.path))
+            run = Run.create(job.config, held)
         else:
             run = Run(resume)
             held.enter_context(only_one(run.path))

@@ -12,7 +12,7 @@ from envs.contract import RewardFunction, RewardSpec
 from envs.errors import RewardError
 from envs.music.key import Key
 from envs.music.meter import Meter
-from envs.music.noise import noise
+from envs.music.noise import HOLDS, noise
 from envs.music.pitch import LETTERS
 from envs.music.score import Score
 from envs.music.tape import Array
@@ -21,7 +21,7 @@ from envs.notation.text import text
 from rewards.build import build
 from rewards.checking.cost import Cost, measure
 from rewards.checking.panel import MOST, Panel, rank, share_below
-from rewards.checking.probes import HOLDS, PIECES, broken_promises, same
+from rewards.checking.probes import PIECES, broken_promises, same
 from rewards.sum import RewardSum
 from rewards.term import Term
 

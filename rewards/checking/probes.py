@@ -21,7 +21,7 @@ import numpy as np
 
 from envs.errors import RewardError
 from envs.music.codec import UNWRITTEN
-from envs.music.noise import noise
+from envs.music.noise import HOLDS, noise
 from envs.music.score import Score
 from envs.music.tape import Array
 from envs.music.task import Task
@@ -32,7 +32,6 @@ PIECES = 6  # of noise in a trial
 MOST_CELLS = 2**17  # of pieces that are cut in two, at every cell where these suffice
 BATCH = 256  # pieces asked about together
 PATIENCE = 60  # seconds for a probe
-HOLDS = 12.0  # weight of a hold in the noise: a note lasts four cells
 KINDS = ((2, HOLDS), (3, 2.0))  # seed and weight of a hold
 TOLERANCE = 1e-4  # relative and absolute: a batched float32 product rounds otherwise than a single
 

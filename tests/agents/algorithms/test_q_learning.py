@@ -15,8 +15,7 @@ from agents.runs.state import Saved, pack
 from envs.composition import CompositionVectorEnv
 from envs.music.score import Score
 from envs.music.task import Task
-from pretrained.networks.network_prior import RecurrentPrior
-from pretrained.networks.recurrent import NetShape, RecurrentNet
+from pretrained.networks.recurrent import NetShape, RecurrentNet, RecurrentPrior
 from rewards.build import build
 from rewards.objective import Objective
 from tests.agents.algorithms.q_learners import colour, filled, kinds, make, move, state

@@ -8,7 +8,7 @@ import pytest
 import torch
 from sb3_contrib.common.utils import quantile_huber_loss as theirs
 
-from agents.algorithms.q_learning import bootstrapped, clip_each, quantile_huber_loss
+from agents.algorithms.q_losses import bootstrapped, clip_each, quantile_huber_loss
 from agents.algorithms.q_policy import KINDS
 from agents.learning.rollout import buffer_of
 from envs.music.task import Task
@@ -120,7 +120,7 @@ def test_the_gradient_is_that_of_the_played_actions_alone(tiny_prior, kind):
     model = filled(tiny_prior, kind)
     pieces = model.memory.take(np.arange(4))
     with torch.no_grad():
-        online = model._read(model.policy.net, pieces)
+        online = model._read(model.policy.model, pieces)
         targets = model.targets(pieces).double()
     model.loss(pieces).backward()
     found = model.policy.net.head.bias.grad.view(38, -1)

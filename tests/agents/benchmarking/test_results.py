@@ -1,4 +1,4 @@
-"""What a benchmark makes of its numbers: methods by name, draws for a KL, intervals, sentences."""
+"""Results of a benchmark: methods by name, draws for a KL, intervals, sentences."""
 
 from dataclasses import replace
 

@@ -20,7 +20,7 @@ from envs.music.codec import Codec
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.readers import read_piece
-from pretrained.networks.network_prior import RecurrentPrior
+from pretrained.networks.recurrent import RecurrentPrior
 from rewards.build import build
 from rewards.functions import per_piece
 from tests.agents.composing.searches import NARROW, page_of

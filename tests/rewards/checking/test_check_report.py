@@ -263,9 +263,9 @@ def test_a_task_with_given_cells_and_chords_can_be_checked():
 BAD = "tests/rewards/checking/bad_rewards.py"
 
 
-def command(*words):
+def command(*words, module="agents.check"):
     return subprocess.run(
-        [sys.executable, "-m", "agents.check", *words],
+        [sys.executable, "-m", module, *words],
         capture_output=True,
         text=True,
         timeout=120,
@@ -287,3 +287,24 @@ def test_command_line():
     assert unknown.returncode == 2
     assert "Did you mean 'in_key'" in unknown.stderr
     assert "Traceback" not in unknown.stderr
+
+
+def test_the_old_name_of_the_verb_forwards_to_it_with_a_notice():
+    for words in (["in_key", "--bars", "1"], ["in_kay"], []):
+        old, new = command(*words, module="envs.check"), command(*words)
+        assert old.returncode == new.returncode == (0 if "in_key" in words else 2)
+        notice, _, rest = old.stderr.partition("\n")
+        assert "python -m agents.check" in notice
+        assert rest == new.stderr
+        assert old.stdout.splitlines()[:2] == new.stdout.splitlines()[:2]
+
+
+def test_help_is_printed_without_the_networks():
+    code = (
+        "import sys, runpy; sys.argv = ['x', '--help']\n"
+        "try: runpy.run_module('agents.check', run_name='__main__')\n"
+        "finally: assert 'torch' not in sys.modules"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert told.returncode == 0, told.stderr
+    assert "my_rewards.py:swing" in told.stdout

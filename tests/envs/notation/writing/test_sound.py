@@ -1,4 +1,4 @@
-"""What is heard: length, loudness and pitch of the sound of a piece."""
+"""The sound of a piece: length, loudness and pitch."""
 
 import io
 import math
