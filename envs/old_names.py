@@ -32,7 +32,7 @@ HEIRS = {
     "envs.panel": "rewards.checking.panel envs.music.noise",
     "envs.piece": "envs.music.piece envs.notation.reading.assemble",
     "envs.plan": "envs.music.chords envs.music.phrases",
-    "envs.probes": "rewards.checking.probes",
+    "envs.probes": "rewards.checking.probes rewards.checking.check_report",
     "envs.reading": "envs.notation.reading.readers",
     "envs.render": "envs.render",
     "envs.roll": "envs.notation.writing.roll",
@@ -80,7 +80,7 @@ HEIRS = {
     "agents.commands": "agents.settings.commands",
     "agents.compose": "agents.composing.methods agents.composing.masks agents.composing.composer",
     "agents.compute": "agents.composing.compute",
-    "agents.config": "agents.settings.config rewards.spec",
+    "agents.config": "agents.settings.config rewards.spec agents.algorithms.catalogue",
     "agents.curve": "agents.runs.curve",
     "agents.evaluate": "agents.evaluating.sampling agents.evaluating.comparison",
     "agents.explain": "agents.explaining.explanation_files",
@@ -88,9 +88,9 @@ HEIRS = {
     "agents.exploit": "agents.training.exploit",
     "agents.figures": "agents.benchmarking.figures",
     "agents.kl": "agents.training.kl",
-    "agents.locks": "agents.composing.locked_bars",
+    "agents.locks": "agents.composing.locked_bars agents.settings.tasks",
     "agents.maskable": "agents.algorithms.maskable",
-    "agents.matrix": "agents.benchmarking.methods",
+    "agents.matrix": "agents.benchmarking.methods agents.benchmarking.measuring",
     "agents.monitor": "agents.training.monitor",
     "agents.must": "agents.composing.demands",
     "agents.page": "agents.explaining.page",
@@ -110,17 +110,20 @@ HEIRS = {
     "agents.sheets": "agents.composing.melody_files",
     "agents.state": "agents.runs.state",
     "agents.tables": "agents.runs.csv_tables",
-    "agents.tasks": "agents.training.varied_tasks",
+    "agents.tasks": "agents.training.varied_tasks agents.settings.tasks",
     "agents.train": "agents.training.job",
     "agents.trust": "agents.settings.trust",
     "agents.values": "rewards.values",
-    "agents.vec_env": "agents.learning.vec_env",
+    "agents.tune": "agents.training.tuning",
+    "agents.vec_env": "agents.learning.vec_env envs.composition",
     "agents.wishes": "agents.composing.request agents.composing.composer",
 }
 # A name that is another one now.
 RENAMED = {
     "envs.contract.RewardTerm": "rewards.term.Term",
     "envs.render.piano_roll": "envs.render.roll_image",
+    "envs.tape.stood_before": "envs.music.tape.occurred_before",
+    "envs.tape.stood_before_at": "envs.music.tape.occurred_before_at",
 }
 # A module whose command is a script of the repository now.
 SCRIPTS = {"rewards.calibrate": "docs/calibrate.py"}
@@ -168,7 +171,7 @@ def find(old: str, name: str) -> Any:
 def page(task: object, n: int) -> Any:
     """Return the `n` empty pages that `Task.sample(rng, n)` was."""
     notice("Task.sample(rng, n)", "Score.page(task, n)")
-    return import_module(HEIRS["envs.score"]).Score.page(task, n)
+    return import_module("envs.music.score").Score.page(task, n)
 
 
 def install(package: str) -> None:

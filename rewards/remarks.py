@@ -1,4 +1,4 @@
-"""Remarks of rules for people, and payments of terms for each note."""
+"""Messages of rules for a person, and payments of terms for each note."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def explain(fn: RewardFunction, piece: str | Score, **where: Any) -> None:
 
 
 def payments(fn: RewardFunction, score: Score, name: str = "") -> list[Remark]:
-    """Return what a term gives while each note sounds or silence lasts, where that is not 0.
+    """Return what a term gives while each note sounds, or a silence lasts, where that is not 0.
 
     Args:
         fn: a rule or reward function that gives one number per cell.

@@ -19,10 +19,17 @@ FILE_NAME = re.compile(r"# ([\w/]+\.\w+)\n")  # a block that begins so is saved 
 
 # What is added to a command, so that it takes a second. The last of two equal flags counts.
 SHORT = {
-    "agents.train": "-n 256 --n-envs 8 --batch-size 256 --n-epochs 1 --group-size 8 --samples 2 "
-    "--eval-pieces 8 --eval-freq -1 --save-freq -1 --no-judge --no-progress",
+    "agents.train": "-n 256 --n-envs 8 --samples 2 --eval-pieces 8 --eval-freq -1 --save-freq -1 "
+    "--no-judge --no-progress",
     "agents.evaluate": "-n 20",
     "agents.compose": "-n 2 --width 8 --best-of 4",
+}
+# What an algorithm has of its own; without --algo it is ppo.
+SHORT_ALGORITHM = {
+    "ppo": "--batch-size 256 --n-epochs 1",
+    "maskable_ppo": "--batch-size 256 --n-epochs 1",
+    "rloo": "--batch-size 256 --n-epochs 1 --group-size 8",
+    "psi": "--batch-size 256",
 }
 RESUMED = "-n 512 --no-progress"  # of what was trained so briefly
 
@@ -66,7 +73,13 @@ def why_not(command: str) -> str:
 
 def shortened(module: str, words: list[str]) -> list[str]:
     """Return the arguments of a command with those that make it short."""
-    return words + shlex.split(RESUMED if "--resume" in words else SHORT.get(module, ""))
+    if "--resume" in words:
+        return words + shlex.split(RESUMED)
+    short = SHORT.get(module, "")
+    if module == "agents.train":
+        algo = words[words.index("--algo") + 1] if "--algo" in words else "ppo"
+        short += " " + SHORT_ALGORITHM[algo]
+    return words + shlex.split(short)
 
 
 def run_command(command: str, short: bool = True) -> str:

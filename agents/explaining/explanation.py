@@ -1,4 +1,4 @@
-"""Where a piece breaks which rules, how badly, and how surprised a prior is there."""
+"""Explain a piece: what is wrong, where, how badly, and how surprised the prior is there."""
 
 from __future__ import annotations
 
