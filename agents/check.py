@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CheckConfig:
-    """What to check.
+    """Settings of a check: the reward and the pieces it is tried on.
 
     Attributes:
         reward: names as name or name=weight, parameters behind commas: my_rewards.py:swing

@@ -85,18 +85,7 @@ def front(results: Results) -> Figure:
     for method in results.rows:
         kl, reward, share = (results.stat(method, name) for name in ("kl", "reward", "distinct"))
         if math.isnan(kl.mean):
-            axis.axhline(reward.mean, color=GREY, linewidth=1, linestyle=":", zorder=1)
-            if reward.count > 1:
-                axis.axhspan(reward.low, reward.high, color=GREY, alpha=0.15, linewidth=0)
-            axis.annotate(
-                f"{method}, no KL",
-                (1, reward.mean),
-                (0, 2),
-                axis.get_yaxis_transform(),
-                "offset points",
-                ha="right",
-                fontsize=8,
-            )
+            line_across(axis, method, reward)
             continue
         marker, colour = FAMILIES[family(method)]
         at[method], place = (kl, reward), (kl.mean, reward.mean)
@@ -136,6 +125,22 @@ def front(results: Results) -> Figure:
         figure.colorbar(dots, ax=axis, label="distinct share of the pieces", shrink=0.6)
         label(figure, axis, at)
     return figure
+
+
+def line_across(axis: Axes, method: str, reward: Stat) -> None:
+    """Draw the reward of a method without KL as a horizontal line with its interval."""
+    axis.axhline(reward.mean, color=GREY, linewidth=1, linestyle=":", zorder=1)
+    if reward.count > 1:
+        axis.axhspan(reward.low, reward.high, color=GREY, alpha=0.15, linewidth=0)
+    axis.annotate(
+        f"{method}, no KL",
+        (1, reward.mean),
+        (0, 2),
+        axis.get_yaxis_transform(),
+        "offset points",
+        ha="right",
+        fontsize=8,
+    )
 
 
 def label(figure: Figure, axis: Axes, at: dict[str, tuple[Stat, Stat]]) -> None:

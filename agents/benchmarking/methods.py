@@ -40,8 +40,21 @@ FEWEST = 8  # times n that a pool must hold for a best of n
 FIRST_SEED = 1000  # cell seeds number from 0; what they draw does not, so no seed is also trained
 # What all trainings share; the rest is as the algorithm's preset has it.
 SHARED = (
-    *("n_timesteps", "reward", "c", "entropy", "entropy_end", "env", "task", "prior", "device"),
-    *("threads", "eval_freq", "save_freq", "samples", "progress", "tensorboard"),
+    "n_timesteps",
+    "reward",
+    "c",
+    "entropy",
+    "entropy_end",
+    "env",
+    "task",
+    "prior",
+    "device",
+    "threads",
+    "eval_freq",
+    "save_freq",
+    "samples",
+    "progress",
+    "tensorboard",
 )
 
 
@@ -118,7 +131,7 @@ def pool_size(pieces: int) -> int:
 
 
 def training(base: TrainConfig, method: Method, seed: int, folder: Path) -> TrainConfig:
-    """What a cell trains: the algorithm's preset with the benchmark's objective and steps.
+    """Return what a cell trains: the algorithm's preset with the benchmark's objective and steps.
 
     The prior has weight 1 where the policy stands beside it by construction (g), and under a KL
     budget, which brings its own objective.
@@ -148,7 +161,7 @@ class Drawn:
 
 
 class Bench:
-    """What all cells of a benchmark share.
+    """Task, prior and reward that all cells of a benchmark share.
 
     Args:
         base: task, objective and steps of each training; `eval_pieces` are the pieces of a cell.

@@ -1,4 +1,4 @@
-"""What the commands share: reading arguments, and errors as one line."""
+"""Shared by the verbs: reading arguments, errors as one line, folders for output."""
 
 from __future__ import annotations
 

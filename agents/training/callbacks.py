@@ -1,4 +1,4 @@
-"""What happens beside learning: metrics, progress bar, saves, a stop that loses nothing."""
+"""Callbacks beside learning: metrics, progress bar, saves, a stop that loses nothing."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ class Saver(BaseCallback):
 
     @property
     def told(self) -> str:
-        """What is left of a run that cannot be written any more."""
+        """Say what is left of a run that cannot be written any more."""
         if self.last < 0:
             return f"Nothing was saved yet; --resume {self.run.path} begins anew from its settings"
         return f"The save at {self.last:,} steps stays; go on with --resume {self.run.path}"

@@ -44,7 +44,7 @@ class RewardWarning(UserWarning):
 
 @dataclass
 class Report:
-    """What a check found.
+    """Result of a check.
 
     Attributes:
         name: of the reward.

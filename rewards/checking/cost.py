@@ -1,4 +1,4 @@
-"""What a reward costs: time per piece, alone and in a batch, and the lines it is spent in."""
+"""Cost of a reward: time per piece, alone and in a batch, and the lines it is spent in."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Trial:
 
     @cached_property
     def value(self) -> Array:
-        """What the term gives the pieces: (PIECES, V, T) or (PIECES,)."""
+        """Value of the pieces: (PIECES, V, T) or (PIECES,)."""
         return self.ask(self.tokens)
 
     def ask(self, tokens: Array, written: int | None = None) -> Array:
@@ -112,7 +112,7 @@ def answers(trial: Trial) -> str:
 
 
 def repeats(trial: Trial) -> str:
-    """The same value for the same pieces, however often and after whatever else."""
+    """Equal pieces have equal values, however often and after whatever else they are asked for."""
     values = [trial.value, *(trial.ask(trial.tokens) for _ in range(3))]
     trial.ask(trial.others)
     values.append(trial.ask(trial.tokens))
@@ -233,7 +233,7 @@ def _steps(trial: Trial) -> Iterator[tuple[int, Score]]:
 
 
 def keeps_cellwise(trial: Trial) -> str:
-    """What is marked cellwise gives the newest cell alone what it gives it in the whole piece."""
+    """A cellwise function gives the newest cell alone the value it has in the whole piece."""
     if not trial.term.cellwise:
         return ""
     advice = (

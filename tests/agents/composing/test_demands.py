@@ -30,7 +30,7 @@ IN_KEY = build({"in_key": 1.0})
 
 
 def test_what_is_kept_keeps_every_demand(tiny_prior):
-    task = Task(key="E minor", meter="6/8", bars=2, low="D4", high="G5")
+    task = Task(key="E natural minor", meter="6/8", bars=2, low="D4", high="G5")
     demands = build({"in_key": 1.0, "leap_recovery": 1.0, "penalize_repeating": -1.0})
     found = keep(tiny_prior, page_of(task), demands.terms, 40, seed=2)
     assert found.count == 40

@@ -302,7 +302,7 @@ def test_the_old_name_of_the_verb_forwards_to_it_with_a_notice():
 def test_help_is_printed_without_the_networks():
     code = (
         "import sys, runpy; sys.argv = ['x', '--help']\n"
-        "try: runpy.run_module('agents.check', run_name='__main__')\n"
+        "try: runpy.run_module('agents.check', run_name='__main__', alter_sys=True)\n"
         "finally: assert 'torch' not in sys.modules"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
