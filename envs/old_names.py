@@ -54,7 +54,8 @@ HEIRS = {
     "pretrained.lessons": "pretrained.training.lessons",
     "pretrained.ngram": "pretrained.ngrams.model",
     "pretrained.pieces": "pretrained.corpora.pieces",
-    "pretrained.prior": "pretrained.networks.network_prior pretrained.networks.lens",
+    "pretrained.prior": "pretrained.networks.recurrent pretrained.networks.network_prior "
+    "pretrained.networks.lens",
     "pretrained.rnn": "pretrained.networks.recurrent",
     "pretrained.split": "pretrained.corpora.split",
     "pretrained.train": "pretrained.training.fit",
@@ -98,7 +99,7 @@ HEIRS = {
     "agents.policy": "agents.learning.policy",
     "agents.provenance": "agents.runs.provenance",
     "agents.q_learning": "agents.algorithms.q_learning agents.algorithms.q_losses",
-    "agents.q_policy": "agents.algorithms.q_policy",
+    "agents.q_policy": "agents.algorithms.q_policy pretrained.networks.recurrent",
     "agents.ranking": "agents.composing.ranking",
     "agents.replay": "agents.algorithms.replay",
     "agents.report": "agents.benchmarking.benchmark_report",
@@ -120,10 +121,15 @@ HEIRS = {
 }
 # A name that is another one now.
 RENAMED = {
+    "agents.compute.BranchingPrior": "pretrained.prior.Prior",
     "envs.contract.RewardTerm": "rewards.term.Term",
     "envs.render.piano_roll": "envs.render.roll_image",
     "envs.tape.stood_before": "envs.music.tape.occurred_before",
     "envs.tape.stood_before_at": "envs.music.tape.occurred_before_at",
+    "pretrained.grids.GridState": "pretrained.networks.regrid.Line",
+    "pretrained.ngram.GramTable": "pretrained.ngrams.model.NGram",
+    "pretrained.prior.AutoregressivePrior": "pretrained.prior.Prior",
+    "pretrained.prior.PriorState": "pretrained.networks.network_prior.Reading",
 }
 # A module whose command is a script of the repository now.
 SCRIPTS = {"rewards.calibrate": "docs/calibrate.py"}
