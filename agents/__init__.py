@@ -4,3 +4,6 @@ Importing this registers the algorithms that ship, as importing `envs` registers
 """
 
 import agents.algorithms.catalogue  # noqa: F401
+from envs.old_names import install
+
+install(__name__)

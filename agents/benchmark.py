@@ -165,7 +165,8 @@ def open_folder(bench: Bench, methods: Sequence[Method], seeds: int) -> None:
             it is no benchmark and not empty.
     """
     from agents.benchmarking.methods import training
-    from agents.runs.directory import Run, only_begun
+    from agents.runs.directory import Run
+    from agents.runs.run_lock import only_begun
     from pretrained.checkpoint import locate
 
     out, settings = bench.out, bench.out / "settings"

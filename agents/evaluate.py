@@ -12,6 +12,7 @@ import tyro
 
 from agents.evaluating.comparison import as_json, compare, table
 from agents.settings import commands
+from envs.errors import quoted
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         if self.n < 1:
             raise ValueError(f"n={self.n}: expected at least 1 piece")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed={quoted(self.seed)}: expected 0 to {2**63 - 1:,}")
 
 
 def evaluate(config: EvaluateConfig) -> None:
@@ -63,7 +66,7 @@ def evaluate(config: EvaluateConfig) -> None:
     commands.tell_changes(run.changed(locate(settings.prior), reward))
     mask = read_masks(settings.mask, reward) if settings.mask else None
     columns = compare(agent, prior, task, config.n, config.seed, config.temperature, mask, reward)
-    print(table(columns, config.n, task))
+    print(table(columns, config.n, task, reward))
     facts: dict[str, Any] = {"pieces": config.n, "seed": config.seed}
     facts |= {"temperature": config.temperature, "task": as_table(task, settings.env)}
     write_atomic(run.path / "evaluation.json", as_json(facts, columns))

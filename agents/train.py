@@ -28,8 +28,8 @@ def summary(run: Run, config: TrainConfig) -> str:
     missed = read_facts(run.path / "report.json").get("kl_budget")
     warning = f"\nwarning: {missed}\n" if missed else ""
     table = (run.path / "report.txt").read_text()
-    left = f"policy, learning curve and {config.samples} melodies"
-    return f"\n{table}{warning}\n{run.path}: {left}"
+    many = "1 melody" if config.samples == 1 else f"{config.samples} melodies"
+    return f"\n{table}{warning}\n{run.path}: policy, learning curve and {many}"
 
 
 def show(config: TrainConfig, resume: Path | None = None) -> int:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from envs.old_names import install
+
 
 def __getattr__(name: str) -> Any:
     # Late, because it brings torch with it, and `--help` must not.
@@ -10,3 +12,6 @@ def __getattr__(name: str) -> Any:
 
         return load
     raise AttributeError(f"module 'pretrained' has no attribute {name!r}")
+
+
+install(__name__)

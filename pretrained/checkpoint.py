@@ -1,15 +1,17 @@
 """Checkpoints: safetensors with a JSON header. Nothing is ever unpickled.
 
-The header carries the format's version, the network's sizes and the codec, so a file describes
-itself; extra tensors (a policy's value head) ride along and are ignored by a prior.
+The header names the architecture, the network's sizes and the codec, so a file describes itself;
+extra tensors (a policy's value head) ride along and are ignored by a prior.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +23,14 @@ from torch import Tensor
 from envs.durable_files import write_atomic
 from envs.errors import quoted
 from envs.music.codec import Codec
-from pretrained.networks.network_prior import RecurrentPrior
-from pretrained.networks.recurrent import NetShape, RecurrentNet
+from pretrained.networks.architectures import ARCHITECTURES, architecture
+from pretrained.networks.recurrent import RecurrentNet, RecurrentPrior
 
 if TYPE_CHECKING:
     from envs.music.task import Task
+    from pretrained.prior import Trainable
 
 HEADER = "composition-gym"  # one entry: the order of several is not kept, and bytes would differ
-FORMAT = "recurrent/1"
 MAX_BYTES = 512 * 2**20
 MAX_HEADER = 2**20  # bytes
 SHIPPED = Path(__file__).parent / "checkpoints"
@@ -37,46 +39,48 @@ _NET = "net."
 
 def save(
     path: str | os.PathLike[str],
-    net: RecurrentNet,
-    codec: Codec,
+    prior: Trainable | RecurrentNet,
+    codec: Codec | None = None,
     notes: Mapping[str, Any] | None = None,
     extra: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Write a network and its codec, in one atomic step.
+    """Write a prior in one atomic step.
 
     Args:
         path: the file, replaced if it is there.
-        net: the network.
-        codec: meaning of its tokens.
+        prior: of any architecture; or a recurrent network alone, with its codec.
+        codec: meaning of the tokens of a network alone.
         notes: anything JSON can hold, for people: figures, data, command.
         extra: further tensors; names must not begin with 'net.'.
 
     Raises:
         OSError: it cannot be written; what the file held before stays.
     """
-    write_atomic(Path(path), pack(net, codec, notes, extra))
+    write_atomic(Path(path), pack(prior, codec, notes, extra))
 
 
 def pack(
-    net: RecurrentNet,
-    codec: Codec,
+    prior: Trainable | RecurrentNet,
+    codec: Codec | None = None,
     notes: Mapping[str, Any] | None = None,
     extra: Mapping[str, Tensor] | None = None,
 ) -> bytes:
-    """What `save` writes."""
+    """Return the bytes that `save` writes."""
+    if isinstance(prior, RecurrentNet):
+        return pack(RecurrentPrior(copy.deepcopy(prior), codec or Codec()), None, notes, extra)
     header = {
-        "format": FORMAT,
-        "codec": asdict(codec),
-        "shape": asdict(net.shape),
+        "format": prior.format,
+        "codec": asdict(prior.codec),
+        "shape": dict(prior.shape),
         "notes": dict(notes or {}),
     }
-    tensors = {_NET + name: t.detach().contiguous() for name, t in net.state_dict().items()}
+    tensors = {_NET + name: t.detach().contiguous() for name, t in prior.net.state_dict().items()}
     tensors |= {name: t.detach().contiguous() for name, t in (extra or {}).items()}
     return to_bytes(tensors, metadata={HEADER: json.dumps(header)})
 
 
 def locate(name_or_path: str | os.PathLike[str]) -> Path:
-    """A checkpoint file: a path, or the name of one that ships.
+    """Return the path of a checkpoint: a file, a run directory, or the name of one that ships.
 
     Raises:
         FileNotFoundError: neither; the message lists what ships.
@@ -96,10 +100,10 @@ def locate(name_or_path: str | os.PathLike[str]) -> Path:
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Header and tensors of a checkpoint.
+    """Return header and tensors of a checkpoint.
 
     Raises:
-        ValueError: too large, truncated, not safetensors, or of another format.
+        ValueError: too large, truncated, not safetensors, or of an unknown architecture.
     """
     size = path.stat().st_size
     if size > MAX_BYTES:
@@ -123,16 +127,16 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         header = json.loads(text)
     except (ValueError, RecursionError):
         header = None
-    found = header.get("format") if isinstance(header, dict) else None
-    if found != FORMAT:
+    name = header.get("format") if isinstance(header, dict) else None
+    if not isinstance(name, str) or name not in ARCHITECTURES:
         raise ValueError(
-            f"checkpoint '{path}' has format {quoted(found)}, expected {FORMAT!r}; "
-            "write one with python -m pretrained.train"
+            f"checkpoint '{path}' has format {quoted(name)}, expected a known architecture "
+            f"({', '.join(ARCHITECTURES)}); write one with python -m pretrained.train"
         )
     return header, tensors
 
 
-def load(name_or_path: str | os.PathLike[str] = "folk", task: Task | None = None) -> RecurrentPrior:
+def load(name_or_path: str | os.PathLike[str] = "folk", task: Task | None = None) -> Trainable:
     """Load a prior: a checkpoint file, a run directory's policy, or one that ships.
 
     Args:
@@ -146,15 +150,15 @@ def load(name_or_path: str | os.PathLike[str] = "folk", task: Task | None = None
     path = locate(name_or_path)
     header, tensors = read(path)
     try:
-        shape, theirs = NetShape(**header["shape"]), Codec(**header["codec"])
+        kind, theirs = architecture(header["format"]), Codec(**header["codec"])
         weights = {k.removeprefix(_NET): v for k, v in tensors.items() if k.startswith(_NET)}
         if theirs.high - theirs.low < 11:
             raise ValueError(f"codec {theirs.fingerprint!r} has less than an octave")
-        _check_sizes(shape, weights)
-        net = RecurrentNet(shape)
-        net.load_state_dict(weights)
+        with torch.device("meta"):  # takes no memory
+            _check_sizes(kind.build(header["shape"], theirs).net.state_dict(), weights)
+        prior = kind.build(header["shape"], theirs)
+        prior.net.load_state_dict(weights)
         bad = [name for name, t in weights.items() if not torch.isfinite(t).all()]
-        prior = RecurrentPrior(net, theirs)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         words = " ".join(str(error).split())[:300]
         detail = "".join(c if c.isprintable() else "?" for c in words)
@@ -169,10 +173,24 @@ def load(name_or_path: str | os.PathLike[str] = "folk", task: Task | None = None
     return prior
 
 
-def _check_sizes(shape: NetShape, weights: Mapping[str, Tensor]) -> None:
-    """Raise ValueError unless a network of that shape has these weights; takes no memory."""
-    with torch.device("meta"):
-        expected = RecurrentNet(shape).state_dict()
+def load_once(name_or_path: str | os.PathLike[str]) -> Trainable:
+    """Return a loaded prior, one object for all callers; loaded again once its file has changed.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load`.
+    """
+    path = locate(name_or_path)
+    facts = path.stat()
+    return _loaded(path.absolute(), facts.st_mtime_ns, facts.st_size)
+
+
+@lru_cache(maxsize=8)
+def _loaded(path: Path, changed: int, size: int) -> Trainable:
+    return load(path)
+
+
+def _check_sizes(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
+    """Raise ValueError unless the weights are those of a network, in name, shape and type."""
     if expected.keys() != weights.keys():
         name = min(expected.keys() ^ weights.keys())
         raise ValueError(
@@ -187,7 +205,7 @@ def _check_sizes(shape: NetShape, weights: Mapping[str, Tensor]) -> None:
 
 
 def notes(name_or_path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What the header tells people: figures, data, the command that made it."""
+    """Return the header's notes for people: figures, data, the command that made it."""
     header, _ = read(locate(name_or_path))
-    found = header.get("notes")
-    return found if isinstance(found, dict) else {}
+    notes = header.get("notes")
+    return notes if isinstance(notes, dict) else {}

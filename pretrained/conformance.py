@@ -3,8 +3,8 @@
     def test_my_prior():
         check_prior(MyPrior())
 
-A prior with `start` and `step` is checked as one that can be asked token by token, any other for
-its teacher-forced log-probabilities alone.
+A prior with `start` and `step` is checked as one that can be asked cell by cell, any other for its
+teacher-forced log-probabilities alone.
 """
 
 from __future__ import annotations
@@ -18,22 +18,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from envs.music.codec import HOLD, Codec
+from envs.music.codec import UNWRITTEN, Codec
 from envs.music.key import Key
 from envs.music.meter import Meter
-from envs.music.noise import noise
+from envs.music.noise import HOLDS, noise
 from envs.music.score import Score
 from envs.music.tape import Array
 from envs.music.task import Task
 
 PIECES = 4
-HOLDS = 12.0  # weight of a hold in the noise: a note lasts four cells
 TOLERANCE = 1e-3  # nats: float32, batched or not
 SUM_TOLERANCE = 1e-3  # of a sum of probabilities
 
 
 class PriorError(Exception):
-    """A prior broke the protocol. The message says what was expected, what found, what to do."""
+    """A prior broke the protocol; the message says what was expected, what it got, what to do."""
 
 
 @dataclass(frozen=True)
@@ -60,33 +59,49 @@ class Trial:
             raise TypeError(f"log_prob returned {type(nats).__name__}, expected a numpy array")
         return nats.astype(np.float64)
 
-    def walk(self, rows: Array) -> Array:
-        """Nats (PIECES, V, T), asked step by step; from half-way on with the pieces `rows`."""
-        found, half = np.zeros(self.tokens.shape), self.task.cells // 2
-        moves = not np.array_equal(rows, np.arange(PIECES))
-        tokens = torch.from_numpy(halved(self.tokens, rows).astype(np.int64))
-        for voice in range(self.task.voices):
-            state, last = self.prior.start(self.task, PIECES), None
-            for cell in range(self.task.cells):
-                if cell == half and moves:
-                    state = self.prior.take(state, torch.from_numpy(rows))
-                    last = torch.from_numpy(self.tokens[rows, voice, cell - 1].astype(np.int64))
-                logits, state = self.prior.step(last, state)
-                last = tokens[:, voice, cell]
-                nats = logits.double().log_softmax(dim=-1)
-                found[:, voice, cell] = nats.gather(1, last[:, None])[:, 0].numpy()
-        return found
+    def page(self, cells: int) -> Score:
+        """Return the pieces as far as their first cells in writing order."""
+        number = np.arange(self.task.steps).reshape(-1, self.task.voices).T
+        return Score(np.where(number < cells, self.tokens, UNWRITTEN), self.task, cells)
 
-    def first_logits(self, batch: int = PIECES) -> Tensor:
-        """Logits (batch, vocab) of the first token."""
-        logits: Tensor = self.prior.step(None, self.prior.start(self.task, batch))[0]
-        return logits
+    def walk(self, rows: Array, first: int = 0) -> Array:
+        """Nats (PIECES, V, T), asked cell by cell; from half-way on with the pieces `rows`.
+
+        Cells before number `first` are read as a primer, and have the nats of teacher forcing.
+        """
+        nats, half = self.nats.copy(), self.task.cells // 2 * self.task.voices
+        tokens = halved(self.tokens, rows)
+        state, page = self.prior.start(self.task, PIECES), self.page(first)
+        for cell in range(first, self.task.steps):
+            if cell == half and not np.array_equal(rows, np.arange(PIECES)):
+                state, page = self.prior.take(state, torch.from_numpy(rows)), page.take(rows)
+            time, voice = divmod(cell, self.task.voices)
+            logits, state = self.prior.step(state, page)
+            chosen = torch.from_numpy(tokens[:, voice, time].astype(np.int64))
+            every = logits.double().log_softmax(dim=-1)
+            nats[:, voice, time] = every.gather(1, chosen[:, None])[:, 0].numpy()
+            page = page.write(chosen.numpy())
+        return nats
+
+    def logits(self, state: Any, cells: int) -> Tensor:
+        """Return logits (PIECES, vocab) of cell number `cells`, asked of a state."""
+        logits: Tensor = self.prior.step(state, self.page(cells))[0]
+        return logits.clone()
+
+    def first_logits(self) -> Tensor:
+        """Return logits (PIECES, vocab) of the first token."""
+        return self.logits(self.prior.start(self.task, PIECES), 0)
 
 
 def halved(values: Array, rows: Array) -> Array:
-    """The pieces (B, V, T), from half-way on those of `rows` (B,)."""
+    """Return the pieces (B, V, T), from half-way on those of `rows` (B,)."""
     half = values.shape[2] // 2
     return np.concatenate([values[..., :half], values[rows][..., half:]], axis=2)
+
+
+def in_order(values: Array) -> Array:
+    """Return cells (B, V, T) in writing order, (B, V * T)."""
+    return values.transpose(0, 2, 1).reshape(len(values), -1)
 
 
 def _gap(a: Array, b: Array) -> float:
@@ -150,15 +165,19 @@ def is_alone(trial: Trial) -> str:
 
 
 def is_causal(trial: Trial) -> str:
-    """The nats of a token do not change when later ones of its voice do."""
-    other = noise(trial.task, 2, PIECES, HOLDS).tokens
-    for cut in range(1, trial.task.cells):
-        mixed = np.concatenate([trial.tokens[..., :cut], other[..., cut:]], axis=2)
-        gap = _gap(trial.ask(mixed)[..., :cut], trial.nats[..., :cut])
+    """The nats of a token do not change when cells written later do, in any voice."""
+    other, voices = noise(trial.task, 2, PIECES, HOLDS).tokens, trial.task.voices
+    number = np.arange(trial.task.steps).reshape(-1, voices).T
+    for cut in range(1, trial.task.steps):
+        mixed = np.where(number < cut, trial.tokens, other)
+        gap = _gap(in_order(trial.ask(mixed))[:, :cut], in_order(trial.nats)[:, :cut])
         if gap > TOLERANCE:
+            time, voice = divmod(cut, voices)
+            where = f"{time}" + (f" of voice {voice}" if voices > 1 else "")
             return (
-                f"log_prob of cells before {cut} changed by up to {gap:.3g} nats when {cut} and "
-                "those behind it were written otherwise; a token may depend on earlier ones only"
+                f"log_prob of cells before {where} changed by up to {gap:.3g} nats when that one "
+                "and those behind it were written otherwise; a token may depend only on cells "
+                "written earlier: time by time, voice by voice"
             )
     return ""
 
@@ -201,12 +220,12 @@ def forgets(trial: Trial) -> str:
             "start has a memory: the first logits changed after pieces were read; let start(task, "
             "batch) make a new state each time, and keep none in the prior"
         )
-    _, state = trial.prior.step(None, trial.prior.start(trial.task, PIECES))
-    low, high = (torch.full((PIECES,), t) for t in (HOLD, trial.task.codec.token(trial.task.high)))
-    first = trial.prior.step(high, state)[0].clone()
-    trial.prior.step(low, state)
-    again = trial.prior.step(high, state)[0]
-    if not torch.allclose(first, again, atol=TOLERANCE):
+    state = trial.prior.step(trial.prior.start(trial.task, PIECES), trial.page(0))[1]
+    cells = trial.task.voices + 1
+    first = trial.logits(state, cells)
+    other = Score(noise(trial.task, 2, PIECES, HOLDS).tokens, trial.task, cells)
+    trial.prior.step(state, other)
+    if not torch.allclose(first, trial.logits(state, cells), atol=TOLERANCE):
         return (
             "step changes the state it is given: asked again from that state it gave other "
             "logits; return a new state, as a search goes on from one in several ways"
@@ -214,27 +233,43 @@ def forgets(trial: Trial) -> str:
     return ""
 
 
+def catches_up(trial: Trial) -> str:
+    """A state just started reads what a page has already; asked twice it gives equal logits."""
+    first = trial.task.steps // 2 + 1
+    walked = trial.walk(np.arange(PIECES), first)
+    gap = _gap(walked, trial.nats)
+    if gap > TOLERANCE:
+        return (
+            f"behind a primer of {first} cells step gives nats that differ by up to {gap:.3g} from "
+            "log_prob; let step read every cell of the score written since its state"
+        )
+    logits, state = trial.prior.step(trial.prior.start(trial.task, PIECES), trial.page(first))
+    if not torch.allclose(logits, trial.logits(state, first), atol=TOLERANCE):
+        return (
+            "asked again about one cell step gives other logits; where nothing was written since "
+            "the state there is nothing to read"
+        )
+    return ""
+
+
 def steps_as_it_scores(trial: Trial) -> str:
-    """Step by step it says what it says teacher-forced."""
+    """Step by step it gives the nats that it gives teacher-forced."""
     for rows in (np.arange(PIECES), np.array([2, 0, 3, 0])):
         take = rows[0] != 0
-        if take and not hasattr(trial.prior, "take"):
-            continue
         walked, nats = trial.walk(rows), halved(trial.nats, rows)
         if _gap(walked, nats) > TOLERANCE:
             at = np.unravel_index(int(np.abs(walked - nats).argmax()), walked.shape)
             return (
                 f"step by step{' through take' if take else ''} it gives {walked[at]:.4g} nats at "
-                f"cell {at[2]} of piece {rows[at[0]]}, teacher-forced {nats[at]:.4g}; expected the "
-                "same: one network, one temperature, one mask"
+                f"cell {at[2]} of piece {rows[at[0]]}, teacher-forced {nats[at]:.4g}; expected "
+                "equal ones: one network, one temperature, one mask"
             )
     return ""
 
 
-ALWAYS: tuple[Callable[[Trial], str], ...] = (
-    *(speaks_its_codec, gives_nats, is_alone, is_causal, sums_to_one),
-)
-STEPPED: tuple[Callable[[Trial], str], ...] = (gives_logits, forgets, steps_as_it_scores)
+Probe = Callable[[Trial], str]
+ALWAYS: tuple[Probe, ...] = (speaks_its_codec, gives_nats, is_alone, is_causal, sums_to_one)
+STEPPED: tuple[Probe, ...] = (gives_logits, forgets, steps_as_it_scores, catches_up)
 
 
 def tasks_of(codec: Codec) -> tuple[Task, ...]:
@@ -251,7 +286,7 @@ def check_prior(prior: Any, task: Task | None = None) -> None:
     """Raise unless a prior keeps the protocol; one line in a test of one's own.
 
     Args:
-        prior: a `pretrained.prior.Prior`, autoregressive or not.
+        prior: a `pretrained.prior.Prior`, or a Scorer, which has no `start` and `step`.
         task: what pieces are tried on; if None two short tasks in the prior's codec.
 
     Raises:
@@ -268,7 +303,7 @@ def check_prior(prior: Any, task: Task | None = None) -> None:
     if not isinstance(codec, Codec):
         raise PriorError(
             f"prior {name} has no {missing[0] if missing else 'Codec as its codec'}; "
-            "expected codec, require(task) and log_prob(score), see pretrained.prior.Prior"
+            "expected codec, require(task) and log_prob(score), see pretrained.prior"
         )
     stepped = hasattr(prior, "start") and hasattr(prior, "step")
     for each in tasks_of(codec) if task is None else (task,):

@@ -21,6 +21,7 @@ from pretrained.corpora.folk import load_corpus
 from pretrained.training.fit import (
     ELSEWHERE,
     N_GRAM_ORDERS,
+    Epoch,
     PriorConfig,
     baseline,
     fit,
@@ -31,11 +32,16 @@ from pretrained.training.fit import (
 
 
 def train_prior(config: PriorConfig) -> dict[str, Any]:
-    """Train, measure against the baselines, write the checkpoint; returns its notes."""
+    """Train, measure against the baselines, write the checkpoint; return its notes."""
+    from tqdm import tqdm
+
     from pretrained.checkpoint import save
+    from pretrained.networks.recurrent import RecurrentPrior
 
     if config.out.exists() and not config.overwrite:
         raise ValueError(f"{config.out} exists; give another --out, or --overwrite to replace it")
+    if config.out.is_dir() or not config.out.parent.is_dir():
+        raise ValueError(f"{config.out} cannot be written: expected a file in a folder that exists")
     codec = Codec(*parse_range(config.range))
     corpus = load_corpus()
     train, valid, test = (
@@ -45,7 +51,14 @@ def train_prior(config: PriorConfig) -> dict[str, Any]:
     if not (train and valid and test):
         raise ValueError(f"no tunes lie within {config.range}; choose a wider --range")
     began = time.monotonic()
-    net = fit(config, train, valid, codec)
+    with tqdm(total=config.epochs, desc="epochs", disable=None, mininterval=1) as bar:
+
+        def tell(epoch: Epoch) -> None:
+            bar.write(str(epoch))
+            sys.stdout.flush()
+            bar.update()
+
+        net = fit(config, train, valid, codec, after_epoch=tell)
     seconds = time.monotonic() - began
     rows = {f"{n}-gram": baseline(n, train, test, codec) for n in N_GRAM_ORDERS}
     rows["LSTM"] = held_out(net, test, codec)
@@ -58,7 +71,7 @@ def train_prior(config: PriorConfig) -> dict[str, Any]:
         "config": {k: v for k, v in asdict(config).items() if k not in ELSEWHERE},
         "training_minutes": round(seconds / 60, 1),
     }
-    save(config.out, net, codec, notes)
+    save(config.out, RecurrentPrior(net, codec), notes=notes)
     print(f"\nwrote {config.out} ({config.out.stat().st_size / 1e6:.2f} MB)")
     return notes
 

@@ -1,7 +1,10 @@
-"""What music is good: rules, likelihood and their weighted sum. `rewards.build({...})`."""
+"""Judgements of music: rules, likelihood and their weighted sum. `rewards.build({...})`."""
 
+from envs.old_names import install
 from rewards.build import build
 from rewards.sum import RewardSum
 from rewards.term import Term
 
 __all__ = ["RewardSum", "Term", "build"]
+
+install(__name__)

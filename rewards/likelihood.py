@@ -11,7 +11,7 @@ from envs.music.tape import Array
 
 if TYPE_CHECKING:
     from envs.music.task import Task
-    from pretrained.prior import AutoregressivePrior
+    from pretrained.prior import Prior
 
 
 class Likelihood:
@@ -29,15 +29,13 @@ class Likelihood:
     cellwise = True
     source = "Jaques et al. (2017): log p(a|s) under the Note RNN"
 
-    def __init__(
-        self, *, checkpoint: str | AutoregressivePrior = "folk", floor: float = -20.0
-    ) -> None:
+    def __init__(self, *, checkpoint: str | Prior = "folk", floor: float = -20.0) -> None:
         self.floor = floor
         self.name = checkpoint if isinstance(checkpoint, str) else ""
         if isinstance(checkpoint, str):
             from pretrained.checkpoint import load
 
-            self.prior: AutoregressivePrior = load(checkpoint)
+            self.prior: Prior = load(checkpoint)
         else:
             self.prior = checkpoint
 
@@ -45,28 +43,27 @@ class Likelihood:
         """Raise ValueError unless the prior can read pieces of this task."""
         self._on(task).require(task)
 
-    def _on(self, task: Task) -> AutoregressivePrior:
-        """The prior, or what asks it on the task's grid."""
-        from pretrained.networks.network_prior import RecurrentPrior
+    def _on(self, task: Task) -> Prior:
+        """Return the prior, or one that asks it on the task's grid."""
         from pretrained.networks.regrid import on_grid
 
-        return on_grid(self.prior, task) if isinstance(self.prior, RecurrentPrior) else self.prior
+        return on_grid(self.prior, task)
 
     def __call__(self, score: Score) -> Array:
         """Nats (B, V, T); at the newest cell only, (B, 1, 1)."""
         if score.finished and score.is_whole:
             nats = self._on(score.task).log_prob(score)
         else:
-            (nats,) = score.scan(self._step, self._start)
+            (nats,) = score.scan_all(self._step, self._start)
         return np.maximum(nats, np.float32(self.floor))
 
     def _start(self, score: Score) -> tuple[Any, ...]:
-        return (self._on(score.task).start(score.task, score.batch), None)
+        return (self._on(score.task).start(score.task, score.batch),)
 
     def _step(self, state: tuple[Any, ...], here: Score) -> tuple[tuple[Any, ...], Any]:
         import torch
 
-        logits, hidden = self._on(here.task).step(state[1], state[0])
+        logits, after = self._on(here.task).step(state[0], here.before)
         token = torch.from_numpy(here.tokens[:, 0, 0].astype(np.int64))
         nats = logits.log_softmax(dim=-1).gather(1, token[:, None])[:, 0]
-        return (hidden, token), (nats.numpy()[:, None, None],)
+        return (after,), (nats.numpy()[:, None, None],)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from envs.errors import quoted
@@ -40,6 +41,16 @@ def parse_term(text: str) -> tuple[str, Any]:
     if not params:
         return name, value
     return name, {"weight": value} | dict(parse_assignment(param) for param in params)
+
+
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """Return each term's name without its file or module, as tables and legends show it.
+
+    Where two would be shown alike, both keep their whole names.
+    """
+    last = {name: name.rpartition(":")[2] or name for name in names}
+    shown = Counter(last.values())
+    return {name: word if shown[word] == 1 else name for name, word in last.items()}
 
 
 def as_text(name: str, value: Any) -> str:

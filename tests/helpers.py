@@ -1,4 +1,4 @@
-"""What several tests need."""
+"""Helpers of tests in several folders."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from envs.music.score import Score
 
 
 def random_pieces(task, n, seed=0):
-    """Finished pieces drawn evenly from what the mask allows, with more holds than chance."""
+    """Return finished pieces of random allowed tokens, with more holds than other tokens."""
     rng = np.random.default_rng(seed)
     score = Score.page(task, n)
     while not score.finished:
@@ -17,7 +17,7 @@ def random_pieces(task, n, seed=0):
 
 
 def step_through(reward, finished):
-    """Each term's values (B, V, T) as paid while the pieces are written again cell by cell."""
+    """Write pieces again cell by cell and return the values (B, V, T) that each term pays."""
     task = finished.task
     out = {name: np.zeros(finished.tokens.shape, np.float32) for name in reward.terms}
     score = Score.page(task, finished.batch)
@@ -29,13 +29,34 @@ def step_through(reward, finished):
     return out
 
 
+def nats_by_steps(prior, score):
+    """Logits (B, vocab) of each cell in writing order, asked while the pieces are written again."""
+    page = Score.page(score.task, score.batch)
+    state = prior.start(score.task, score.batch)
+    for token in writing_order(score):
+        logits, state = prior.step(state, page)
+        yield logits
+        page = page.write(token)
+
+
+def writing_order(score):
+    """Tokens (steps, B) of finished pieces, time by time and voice by voice."""
+    return score.tokens.transpose(2, 1, 0).reshape(-1, score.batch)
+
+
+def places_of(task):
+    """(1, T, 6) int64: the places of a task's cells."""
+    from pretrained.networks.lens import context_of, places
+
+    return places(context_of(task), task.cells)
+
+
 def small_prior():
-    """A prior of 16 units with random weights; where in the bar a cell is matters to it too."""
+    """Return a prior of 16 units with random weights, which depends on the place in the bar too."""
     import torch
 
     from envs.music.codec import Codec
-    from pretrained.networks.network_prior import RecurrentPrior
-    from pretrained.networks.recurrent import NetShape, RecurrentNet
+    from pretrained.networks.recurrent import NetShape, RecurrentNet, RecurrentPrior
 
     net = RecurrentNet(NetShape(Codec().vocab, hidden=16, embed=8, lookback=1))
     rng = torch.Generator().manual_seed(7)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,14 +13,11 @@ from gymnasium import spaces
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
-from agents.learning.policy import Observation, PriorPolicy, lines_of, mask_logits
+from agents.learning.policy import Observation, PriorPolicy, loaded, mask_logits
 from envs.errors import did_you_mean
-from envs.music.codec import Codec
 from pretrained import checkpoint
-from pretrained.networks.lens import moved_back
-from pretrained.networks.network_prior import RecurrentPrior
-from pretrained.networks.recurrent import RecurrentNet
-from pretrained.prior import ILLEGAL, draw
+from pretrained.networks.architectures import plus
+from pretrained.prior import ILLEGAL, Trainable, draw
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Kind:
         beside_prior: the policy is softmax(Q + log p), so Q starts at 0 and rewards leave the
             prior out; else softmax(Q), and Q starts as the prior's logits.
         quantiles: the network gives quantiles of each action's return, whose mean is Q.
-        huber: the loss is Huber's unless asked otherwise; quantiles always have theirs.
+        huber: the loss is Huber's.
     """
 
     soft: bool = False
@@ -53,7 +50,7 @@ KINDS: Mapping[str, Kind] = {
 
 
 def find_kind(name: str) -> Kind:
-    """The kind of that name.
+    """Return the kind of that name.
 
     Raises:
         ValueError: there is none.
@@ -98,7 +95,7 @@ class QPolicy(PriorPolicy):
         lr_schedule: Schedule,
         use_sde: bool = False,
         *,
-        prior: str | os.PathLike[str] | RecurrentPrior = "folk",
+        prior: str | os.PathLike[str] | Trainable = "folk",
         kind: str = "q",
         n_quantiles: int = 25,
         temperature: float = 1.0,
@@ -113,6 +110,12 @@ class QPolicy(PriorPolicy):
             raise ValueError(f"n_quantiles={n_quantiles}: expected at least 1")
         if optimizer_kwargs is None and optimizer_class is torch.optim.Adam:
             optimizer_kwargs = {"fused": True}
+        prior = loaded(prior)
+        if not isinstance(getattr(prior.net, "head", None), nn.Linear):
+            raise ValueError(
+                f"Q-learning widens the read-out: expected net.head as an nn.Linear, architecture "
+                f"{prior.format!r} has none; use another algorithm, such as ppo, or another prior"
+            )
         common = (observation_space, action_space, lr_schedule, use_sde)
         optimizer = {"optimizer_class": optimizer_class, "optimizer_kwargs": optimizer_kwargs}
         super().__init__(*common, prior=prior, bf16=bf16, **optimizer)  # type: ignore[arg-type]
@@ -123,10 +126,10 @@ class QPolicy(PriorPolicy):
         self.epsilon: float | None = None  # share of random tokens in acting; None: draw from Q
         self.reference: PriorPolicy | None = None  # the fixed prior, where Q stands beside it
         if how.beside_prior:
-            fixed = RecurrentPrior(copy.deepcopy(self.net), self.codec)
-            self.reference = PriorPolicy(*common, prior=fixed, bf16=bf16).requires_grad_(False)
+            self.reference = PriorPolicy(*common, prior=prior, bf16=bf16).requires_grad_(False)
         _widen(self.net, self.n_quantiles, 0.0 if how.beside_prior else temperature)
-        self.target = copy.deepcopy(self.net).requires_grad_(False)
+        self.target_model = copy.deepcopy(self.model)
+        self.target = self.target_model.net.requires_grad_(False)
         settings = {"lr": lr_schedule(1), **self.optimizer_kwargs}
         self.optimizer = self.optimizer_class(self.net.parameters(), **settings)
 
@@ -205,29 +208,24 @@ class QPolicy(PriorPolicy):
 
     # -- exchange --------------------------------------------------------------------------------
 
-    def policy_net(self) -> RecurrentNet:
-        """The softmax policy as one network of logits: what is exported.
+    def as_prior(self) -> Trainable:
+        """Return the softmax policy as a prior of logits: what is exported.
 
         Quantiles are averaged and the temperature is divided out in the read-out. Where Q stands
-        beside the prior the two networks become one, exactly, with the width of both.
+        beside the prior the logits of the two are added, exactly, see `architectures.plus`.
         """
-        net = copy.deepcopy(self.net).cpu()
+        prior = super().as_prior()
+        head: nn.Linear = prior.net.head  # type: ignore[assignment]
         # New layers draw their first weights; what learning draws must not depend on exports.
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            weight = self.mean(net.head.weight.t()).t() / self.temperature
-            bias = self.mean(net.head.bias) / self.temperature
-            net.head = _linear(weight, bias)
-            if self.reference is None:
-                return net
-            return merge(copy.deepcopy(self.reference.net).cpu(), net)
-
-    def as_prior(self) -> RecurrentPrior:
-        """A copy of the policy as a prior: it can be sampled, scored and fine-tuned again."""
-        return RecurrentPrior(self.policy_net(), self.codec)
+            weight = self.mean(head.weight.t()).t() / self.temperature
+            bias = self.mean(head.bias) / self.temperature
+            prior.net.head = _linear(weight, bias).requires_grad_(False)
+            return prior if self.reference is None else plus(self.reference.as_prior(), prior)
 
     def packed(self, notes: Mapping[str, Any] | None = None) -> bytes:
-        """The softmax policy as the bytes of a checkpoint that loads as a prior."""
-        return checkpoint.pack(self.policy_net(), self.codec, notes)
+        """Return the softmax policy as the bytes of a checkpoint that loads as a prior."""
+        return checkpoint.pack(self.as_prior(), notes=notes)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         data = super()._get_constructor_parameters()
@@ -239,17 +237,6 @@ class QPolicy(PriorPolicy):
 
 def _read_whole(policy: PriorPolicy, obs: Observation) -> tuple[Tensor, Tensor]:
     return policy._read_pieces(obs["pieces"], obs["context"])
-
-
-def read_pieces(
-    net: RecurrentNet, codec: Codec, pieces: Tensor, context: Tensor, bf16: bool
-) -> Tensor:
-    """A network's outputs (B, steps, ...) along whole pieces (B, V, T), in writing order."""
-    batch, voices, cells = pieces.shape
-    own, lines, place = lines_of(codec, pieces, context)
-    outputs, _ = net(lines, place, bf16=bf16)
-    outputs = moved_back(outputs, own, codec.vocab)
-    return outputs.reshape(batch, voices, cells, -1).transpose(1, 2).flatten(1, 2)
 
 
 def state_values(kind: Kind, q: Tensor, mask: Tensor, log_p: Tensor | None = None) -> Tensor:
@@ -270,7 +257,7 @@ def state_values(kind: Kind, q: Tensor, mask: Tensor, log_p: Tensor | None = Non
 
 
 def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
-    """A layer of given weights (out, in) and bias (out,)."""
+    """Return a layer of given weights (out, in) and bias (out,)."""
     layer = nn.Linear(weight.shape[1], weight.shape[0]).to(weight.device)
     with torch.no_grad():
         layer.weight.copy_(weight)
@@ -278,60 +265,10 @@ def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
     return layer
 
 
-def _widen(net: RecurrentNet, copies: int, factor: float) -> None:
+def _widen(net: nn.Module, copies: int, factor: float) -> None:
     """Repeat each output of the read-out `copies` times, side by side, times a factor."""
-    weight = net.head.weight.detach() * factor
-    bias = net.head.bias.detach() * factor
+    head: nn.Linear = net.head  # type: ignore[assignment]
+    weight, bias = head.weight.detach() * factor, head.bias.detach() * factor
     net.head = _linear(
         weight.repeat_interleave(copies, dim=0), bias.repeat_interleave(copies, dim=0)
-    )
-
-
-# -- two networks as one ---------------------------------------------------------------------------
-
-
-def merge(a: RecurrentNet, b: RecurrentNet) -> RecurrentNet:
-    """One network whose logits are the sum of two networks' logits.
-
-    Embeddings and LSTM units stand side by side, with no weights between the two: block-diagonal
-    matrices, gate by gate. The read-out adds up.
-
-    Args:
-        a, b: of the same shape but for their widths, on the CPU.
-
-    Raises:
-        ValueError: shapes that differ otherwise, or a layer of an unknown sort.
-    """
-    widths = {"hidden": a.shape.hidden + b.shape.hidden, "embed": a.shape.embed + b.shape.embed}
-    shape = replace(a.shape, **widths)
-    if replace(b.shape, **widths) != shape:
-        raise ValueError(
-            f"networks of shapes {a.shape} and {b.shape} cannot be merged; "
-            "expected the same but for hidden and embed"
-        )
-    net = RecurrentNet(shape)
-    left, right = dict(a.named_modules()), dict(b.named_modules())
-    with torch.no_grad():
-        for name, module in net.named_modules():
-            own = dict(module.named_parameters(recurse=False))
-            one, two = (dict(side[name].named_parameters(recurse=False)) for side in (left, right))
-            for key, weight in own.items():
-                weight.copy_(_side_by_side(module, key, one[key], two[key]))
-    return net
-
-
-def _side_by_side(module: nn.Module, key: str, one: Tensor, two: Tensor) -> Tensor:
-    """The merged weight of a layer's two weights."""
-    if isinstance(module, nn.LSTM):  # four gates above each other, each with blocks of its own
-        gates = zip(one.chunk(4), two.chunk(4), strict=True)
-        if key.startswith("bias"):
-            return torch.cat([bias for pair in gates for bias in pair])
-        return torch.cat([torch.block_diag(*pair) for pair in gates])
-    if isinstance(module, nn.Linear) and key == "bias":
-        return one + two
-    if isinstance(module, (nn.Embedding, nn.Linear)):
-        return torch.cat([one, two], dim=1)
-    raise ValueError(
-        f"a {type(module).__name__} with {key!r} is no layer that merge knows; expected "
-        "an Embedding, an LSTM or a Linear read-out"
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from agents.learning.vec_env import CompositionVecEnv
     from agents.settings.config import TrainConfig
-    from pretrained.networks.network_prior import RecurrentPrior
+    from pretrained.prior import Trainable
     from rewards.sum import RewardSum
 
 
@@ -90,7 +90,7 @@ def check_budget(config: TrainConfig, reward: RewardSum) -> None:
 
 
 def make(
-    config: TrainConfig, env: CompositionVecEnv, prior: RecurrentPrior, reward: RewardSum
+    config: TrainConfig, env: CompositionVecEnv, prior: Trainable, reward: RewardSum
 ) -> OnPolicyAlgorithm:
     """An SB3 algorithm whose policy is the prior, learning from whole pieces.
 

@@ -1,10 +1,9 @@
-"""What a search costs, and the networks that it steps."""
+"""Compute used by a search, and the networks that it steps."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -12,14 +11,14 @@ from torch import Tensor
 
 from envs.music.score import Score
 from envs.music.tape import Array
-from pretrained.prior import AutoregressivePrior
+from pretrained.prior import Prior
 from rewards.objective import Objective
 from rewards.sum import RewardSum
 
 
 @dataclass(frozen=True)
 class Compute:
-    """What a search cost.
+    """Compute used by a search.
 
     Attributes:
         tokens: tokens that networks evaluated, those behind a reward's log p too.
@@ -48,7 +47,7 @@ class Compute:
         )
 
 
-class Meter:
+class ComputeMeter:
     """Counts what a search does; the clocks run from its making on."""
 
     def __init__(self) -> None:
@@ -56,7 +55,7 @@ class Meter:
         self._began = time.perf_counter(), time.process_time()
 
     def read(self) -> Compute:
-        """The cost so far."""
+        """Return the compute used so far."""
         wall, cpu = self._began
         passed = time.perf_counter() - wall, time.process_time() - cpu
         return Compute(self.tokens, self.cells, *passed)
@@ -69,56 +68,34 @@ class Meter:
         return reward(score).sum(axis=(1, 2), dtype=np.float64)
 
 
-class BranchingPrior(AutoregressivePrior, Protocol):
-    """A prior that can go on from one state in several ways."""
-
-    def take(self, state: Any, rows: Tensor) -> Any:
-        """The state of some pieces; `rows` (N,) are their numbers and may repeat."""
-        ...
-
-
 class Reader:
-    """A network that reads along with a batch in the making, each voice with its own state.
+    """A prior that reads along with a batch in the making, and a meter of its tokens.
 
     Args:
-        prior: the network; `take` needs one that can branch.
-        page: what is written already is read at once.
+        prior: reads; what is written on a page already is read at the first question.
+        page: the batch.
         meter: counts the tokens.
 
     Raises:
-        ValueError: a network of another codec.
+        ValueError: the prior cannot read the page.
     """
 
-    def __init__(self, prior: AutoregressivePrior, page: Score, meter: Meter) -> None:
-        self._prior, self._meter, self._cell = prior, meter, 0
-        self._voices = page.task.voices
-        self._states = [prior.start(page.task, page.batch) for _ in range(self._voices)]
-        self._last: list[Tensor | None] = [None] * self._voices
-        for cell in range(page.n_written):
-            at, voice = divmod(cell, self._voices)
-            self.logits()
-            self.read(page.tokens[:, voice, at])
+    def __init__(self, prior: Prior, page: Score, meter: ComputeMeter) -> None:
+        self._prior, self._meter, self._asked = prior, meter, 0
+        self._state = prior.start(page.task, page.batch)
 
-    def logits(self) -> Tensor:
-        """Logits (B, vocab) of the next cell's token; to be asked once a cell."""
-        voice = self._cell % self._voices
-        logits, self._states[voice] = self._prior.step(self._last[voice], self._states[voice])
-        self._meter.tokens += len(logits)
+    def logits(self, score: Score) -> Tensor:
+        """Return logits (B, vocab) of the next cell's token."""
+        logits, self._state = self._prior.step(self._state, score)
+        self._meter.tokens += len(logits) * (score.n_written + 1 - self._asked)
+        self._asked = score.n_written + 1
         return logits
 
-    def nats(self) -> Array:
-        """log p (B, vocab) in place of the logits."""
-        nats: Array = self.logits().log_softmax(dim=-1).numpy()
+    def nats(self, score: Score) -> Array:
+        """Return log p (B, vocab) in place of the logits."""
+        nats: Array = self.logits(score).log_softmax(dim=-1).numpy()
         return nats
-
-    def read(self, tokens: Array) -> None:
-        """Tokens (B,) that were written in that cell."""
-        self._last[self._cell % self._voices] = torch.from_numpy(tokens.astype(np.int64))
-        self._cell += 1
 
     def take(self, rows: Array) -> None:
         """Go on with the pieces `rows` (N,), which may repeat."""
-        chosen = torch.from_numpy(rows)
-        prior = cast(BranchingPrior, self._prior)
-        self._states = [prior.take(state, chosen) for state in self._states]
-        self._last = [None if last is None else last[chosen] for last in self._last]
+        self._state = self._prior.take(self._state, torch.from_numpy(rows))

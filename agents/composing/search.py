@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from agents.composing.compute import BranchingPrior, Compute, Meter, Reader
+from agents.composing.compute import Compute, ComputeMeter, Reader
 from envs.music.score import Score
 from envs.music.tape import Array
-from pretrained.prior import AutoregressivePrior, draw, sample
+from pretrained.prior import Prior, draw, sample
 from rewards.masks import children, permits
 from rewards.objective import Objective
 from rewards.sum import RewardSum, total
@@ -26,7 +26,7 @@ DRAWN_PIECES = 1024  # sampled at once
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found.
+    """Pieces that a search found.
 
     Attributes:
         score: finished pieces.
@@ -53,7 +53,7 @@ def _require_page(page: Score) -> None:
 
 
 def best_of(
-    prior: AutoregressivePrior,
+    prior: Prior,
     page: Score,
     reward: RewardSum,
     n: int,
@@ -78,7 +78,7 @@ def best_of(
     """
     _require_count("n", n)
     _require_page(page)
-    meter, rng, pieces = Meter(), torch.Generator().manual_seed(seed), np.arange(page.batch)
+    meter, rng, pieces = ComputeMeter(), torch.Generator().manual_seed(seed), np.arange(page.batch)
     tokens, returns = page.tokens, np.full(page.batch, -np.inf)
     most, done = max(1, DRAWN_PIECES // page.batch), 0
     while done < n:
@@ -96,7 +96,7 @@ def best_of(
 
 
 def masked(
-    prior: AutoregressivePrior,
+    prior: Prior,
     page: Score,
     rules: RewardSum,
     seed: int = 0,
@@ -124,21 +124,19 @@ def masked(
     if Objective(rules).prior is not None:
         raise ValueError("a prior's log p cannot be a mask; expected rules, such as in_key")
     masks = [(term.rule, term.factor) for term in rules.terms.values()]
-    meter, rng, score = Meter(), torch.Generator().manual_seed(seed), page
+    meter, rng, score = ComputeMeter(), torch.Generator().manual_seed(seed), page
     reader = Reader(prior, page, meter)
     while not score.finished:
         tried = int(score.allowed().sum())
         meter.cells += tried + (score.batch if score.n_written else 0)
         free = torch.from_numpy(permits(masks, score))
-        logits = (reader.logits() / temperature).masked_fill(~free, -torch.inf)
-        tokens = draw(logits, rng).numpy()
-        score = score.write(tokens)
-        reader.read(tokens)
+        logits = (reader.logits(score) / temperature).masked_fill(~free, -torch.inf)
+        score = score.write(draw(logits, rng).numpy())
     returns = meter.returns(rules if reward is None else reward, score)
     return Found(score, returns, meter.read())
 
 
-def masked_nats(network: AutoregressivePrior, pieces: Score, rules: RewardSum) -> Array:
+def masked_nats(network: Prior, pieces: Score, rules: RewardSum) -> Array:
     """Nats (B, V, T) of finished pieces under a network with rules as hard masks.
 
     What `masked` draws from: at each cell the network's distribution over the
@@ -146,16 +144,15 @@ def masked_nats(network: AutoregressivePrior, pieces: Score, rules: RewardSum) -
     """
     masks = [(term.rule, term.factor) for term in rules.terms.values()]
     score, rows = Score.page(pieces.task, pieces.batch), np.arange(pieces.batch)
-    reader = Reader(network, score, Meter())
+    reader = Reader(network, score, ComputeMeter())
     nats = np.zeros(pieces.tokens.shape, np.float32)
     while not score.finished:
         time, voice = divmod(score.n_written, pieces.task.voices)
         tokens = pieces.tokens[:, voice, time]
         free = torch.from_numpy(permits(masks, score))
-        left = reader.logits().masked_fill(~free, -torch.inf).log_softmax(dim=1).numpy()
+        left = reader.logits(score).masked_fill(~free, -torch.inf).log_softmax(dim=1).numpy()
         nats[:, voice, time] = left[rows, tokens]
         score = score.write(tokens)
-        reader.read(tokens)
     return nats
 
 
@@ -173,7 +170,7 @@ class _Judge:
     """
 
     def __init__(
-        self, objective: Objective, page: Score, meter: Meter, guide: BranchingPrior | None
+        self, objective: Objective, page: Score, meter: ComputeMeter, guide: Prior | None
     ) -> None:
         self._objective, self._rules, self._meter = objective, objective.rules, meter
         if self._rules is not None:
@@ -194,19 +191,18 @@ class _Judge:
             paid += np.concatenate(parts)
         prior, likelihood = self._objective.prior, self._objective.likelihood
         if self._prior is not None and prior is not None and likelihood is not None:
-            paid += prior.factor * np.maximum(self._prior.nats(), likelihood.floor)[tokens]
+            paid += prior.factor * np.maximum(self._prior.nats(score), likelihood.floor)[tokens]
         return paid
 
-    def led(self, tokens: Array) -> Array | float:
+    def led(self, score: Score, tokens: Array) -> Array | float:
         """Return the guide's log-probability (N,) of each marked token, 0 without a guide."""
-        return 0.0 if self._guide is None else self._guide.nats()[tokens]
+        return 0.0 if self._guide is None else self._guide.nats(score)[tokens]
 
-    def follow(self, rows: Array, tokens: Array) -> None:
-        """Go on with the pieces `rows` (N,) and `tokens` (N,) written on them."""
+    def take(self, rows: Array) -> None:
+        """Go on with the pieces `rows` (N,)."""
         for reader in (self._prior, self._guide):
             if reader is not None:
                 reader.take(rows)
-                reader.read(tokens)
 
 
 def _without_idle_prior(reward: RewardSum) -> RewardSum:
@@ -244,7 +240,7 @@ def beam(
     width: int,
     *,
     n: int = 1,
-    guide: BranchingPrior | None = None,
+    guide: Prior | None = None,
     first: int | None = None,
 ) -> Found:
     """Beam search for the best pieces: after each cell the `width` best beginnings go on.
@@ -271,7 +267,7 @@ def beam(
     """
     _require_beam(page, width, n)
     reward = _without_idle_prior(reward)
-    meter, task, score = Meter(), page.task, page
+    meter, task, score = ComputeMeter(), page.task, page
     judge = _Judge(Objective(reward), page, meter, guide)
     paid, led = np.zeros(1), np.zeros(1)
     while not score.finished:
@@ -280,13 +276,13 @@ def beam(
         rows, tokens = np.nonzero(allowed)
         paid, led = paid[rows] + judge.paid(score, allowed), led[rows]
         if not last:
-            led = led + judge.led(allowed)
+            led = led + judge.led(score, allowed)
         hope = paid if last else paid + led
         best = np.argsort(-hope, kind="stable")[: n if last else width]
         rows, tokens, paid, led = rows[best], tokens[best], paid[best], led[best]
         score = score.take(rows).write(tokens)
         if not last:
-            judge.follow(rows, tokens)
+            judge.take(rows)
     returns = meter.returns(reward, score)
     order = np.argsort(-returns, kind="stable")
     return Found(score.take(order), returns[order], meter.read())

@@ -12,48 +12,57 @@ from agents.evaluating.sampling import log_policy, sample_many
 if TYPE_CHECKING:
     from envs.music.score import Score
     from envs.music.task import Task
-    from pretrained.networks.network_prior import RecurrentPrior
+    from pretrained.prior import Prior
     from rewards.sum import RewardSum
 
 RETURN = "mean return, this reward"
+PAID = "mean per piece, "  # and a term's name: what this reward's term pays, weighted
 KL = "mean KL to the prior (nats)"
+COSTS = ("mean cost of broken rules", "mean violations")
+BROKEN = "mean violations, "
+LIKELY = "mean log p per token (nats)"
+DISTINCT = "distinct pieces"
 
 
 def column(
     score: Score,
-    prior: RecurrentPrior,
-    writer: RecurrentPrior | None = None,
+    prior: Prior,
+    writer: Prior | None = None,
     mask: RewardSum | None = None,
     reward: RewardSum | None = None,
 ) -> dict[str, float]:
-    """One column of the table: statistics, mean log p under `prior`, distinct pieces.
+    """Return one column of the table: statistics, mean log p under `prior`, distinct pieces.
 
-    With a reward also what it pays on average and how often its rules are broken; and, where there
-    are real tunes to compare with, how like them the pieces are (`rewards.measures.likeness`). With
-    the `writer` the pieces were drawn from (at temperature 1, behind its mask) also its KL to the
-    prior: the mean of log pi - log p over the cells that are not given.
+    With a reward also what it pays on average, in all and term by term, and how often its rules
+    are broken; and, where there are real tunes to compare with, how like them the pieces are
+    (`rewards.measures.likeness`). With the `writer` the pieces were drawn from (at temperature 1,
+    behind its mask) also its KL to the prior: the mean of log pi - log p over the cells that are
+    not given.
     """
     from envs.music.task import Task
     from rewards.measures.likeness import likeness, mean_violations
     from rewards.measures.statistics import distinct, table_rows
+    from rewards.sum import total
 
     rows, likely = table_rows(score), prior.log_prob(score)
-    rows["mean log p per token (nats)"] = float(likely.mean())
+    rows[LIKELY] = float(likely.mean())
     if writer is not None:
         nats = log_policy(writer, score, mask) - likely
         rows[KL] = float(nats[:, score.task.free].mean())
     if reward is not None:
-        rows[RETURN] = float(reward(score).sum(axis=(1, 2)).mean())
+        parts = reward.breakdown(score)
+        rows[RETURN] = float(total(parts).sum(axis=(1, 2)).mean())
+        rows |= {PAID + name: float(part.sum(axis=(1, 2)).mean()) for name, part in parts.items()}
         if score.task != Task():  # the paper's table is left as it is
             rows |= mean_violations(score, reward)
     rows |= likeness(score)
-    rows["distinct pieces"] = float(distinct(score))
+    rows[DISTINCT] = float(distinct(score))
     return rows
 
 
 def compare(
-    agent: RecurrentPrior,
-    prior: RecurrentPrior,
+    agent: Prior,
+    prior: Prior,
     task: Task,
     n: int,
     seed: int,
@@ -61,7 +70,7 @@ def compare(
     mask: RewardSum | None = None,
     reward: RewardSum | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Columns of prior and agent, `n` pieces each; the agent's behind its mask, if it has one."""
+    """Return columns of prior and agent, `n` pieces each; the agent's are drawn behind its mask."""
     pieces = sample_many(agent, task, n, seed, temperature, mask)
     writer = agent if temperature == 1 else None
     return {
@@ -70,16 +79,39 @@ def compare(
     }
 
 
-def table(columns: Mapping[str, Mapping[str, float]], n: int, task: Task) -> str:
-    """The columns as text, beside the published figures if the task is the paper's."""
-    from envs.music.task import Task
-    from rewards.measures.statistics import format_table
+def table(
+    columns: Mapping[str, Mapping[str, float]], n: int, task: Task, reward: RewardSum | None = None
+) -> str:
+    """Return the columns as text.
 
-    return f"{n:,} pieces each\n\n{format_table(columns, published=task == Task())}"
+    The published figures stand beside them where the task and the rules are the paper's. With
+    another reward its return and its terms come first.
+    """
+    from envs.music.task import Task
+    from rewards.build import read_pack
+    from rewards.measures.statistics import format_table
+    from rewards.spec import short_names
+
+    terms = {} if reward is None else reward.terms
+    papers = reward is None or read_pack("rl_tuner").keys() <= terms.keys()
+    short = short_names(terms).items()
+    paid = {PAID + name: PAID + word for name, word in short}
+    broken = {BROKEN + name: BROKEN + word for name, word in short}
+    labels = paid | broken
+    first = () if papers else (RETURN, *paid, *COSTS, *broken, KL, LIKELY, DISTINCT)
+    shown = {
+        head: {
+            labels.get(name, name): column[name]
+            for name in dict.fromkeys((*first, *column))
+            if name in column
+        }
+        for head, column in columns.items()
+    }
+    return f"{n:,} pieces each\n\n{format_table(shown, published=papers and task == Task())}"
 
 
 def as_json(facts: Mapping[str, Any], columns: Mapping[str, Mapping[str, float]]) -> str:
-    """The columns for a file; null where nothing could be counted, as JSON has no NaN."""
+    """Return the columns for a file; null where nothing could be counted, as JSON has no NaN."""
     known = {
         head: {name: None if isnan(value) else value for name, value in column.items()}
         for head, column in columns.items()

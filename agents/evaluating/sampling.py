@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from agents.settings.config import TrainConfig
     from envs.music.score import Score
     from envs.music.task import Task
-    from pretrained.networks.network_prior import RecurrentPrior
+    from pretrained.prior import Prior
     from rewards.sum import RewardSum
 
     Array = npt.NDArray[np.float32]
@@ -20,7 +20,7 @@ BATCH = 1000  # pieces sampled at once
 
 
 def sample_many(
-    prior: RecurrentPrior,
+    prior: Prior,
     task: Task,
     n: int,
     seed: int,
@@ -53,7 +53,7 @@ def sample_many(
     return Score(np.concatenate(parts), task)
 
 
-def log_policy(agent: RecurrentPrior, score: Score, mask: RewardSum | None = None) -> Array:
+def log_policy(agent: Prior, score: Score, mask: RewardSum | None = None) -> Array:
     """log pi in nats (B, V, T) of finished pieces, behind a mask if there is one."""
     import numpy as np
 
@@ -65,7 +65,7 @@ def log_policy(agent: RecurrentPrior, score: Score, mask: RewardSum | None = Non
 
 
 def objective(
-    agent: RecurrentPrior,
+    agent: Prior,
     score: Score,
     reward: RewardSum,
     config: TrainConfig,

@@ -16,35 +16,30 @@ from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
 from envs.durable_files import write_atomic
-from envs.music.codec import Codec
+from envs.music.codec import UNWRITTEN
 from envs.music.task import CONTEXT
 from pretrained import checkpoint
-from pretrained.networks.lens import moved, moved_back, own_tokens, places
-from pretrained.networks.network_prior import RecurrentPrior
-from pretrained.networks.recurrent import Hidden
-from pretrained.prior import ILLEGAL, draw
+from pretrained.prior import ILLEGAL, Trainable, draw
 
-CELL, VOICE, VOICES = (CONTEXT.index(name) for name in ("cell", "voice", "voices"))
+CELL, CELLS, VOICE, VOICES = (CONTEXT.index(n) for n in ("cell", "cells", "voice", "voices"))
 PLAN = [n for n, name in enumerate(CONTEXT) if name not in ("cell", "cell_in_bar", "voice")]
-WHERE = [CONTEXT.index(name) for name in ("home", "low", "high")]
 Observation = Mapping[str, Tensor]
 
 
 @dataclass
 class _Memory:
-    """Where acting has got to: the recurrent state of each voice and the page it has read."""
+    """The page that acting has read, and the architecture's answer at its next cell."""
 
     step: int  # cells written, all voices
     plan: Tensor  # what of the context is the same in all cells of a piece
     tokens: Tensor  # (B, V, T) the page then
-    places: Tensor  # (B or 1, T, 6)
-    hidden: list[Hidden]  # a state for each voice, before its next cell
-    features: Tensor  # (B, hidden) at the cell to come
+    state: Any  # the architecture's
+    features: Tensor  # (B, n_features) at the cell to come
     logits: Tensor  # (B, vocab) there
 
 
 class PriorPolicy(BasePolicy):
-    """Actor and critic on one recurrent network that starts as the prior's.
+    """Actor and critic on one network that starts as the prior's, of any architecture.
 
     The action logits are the network's, masked by the observation's `action_mask`; before the
     first update they are the prior's exactly. The value is a linear read-out of the same
@@ -56,8 +51,8 @@ class PriorPolicy(BasePolicy):
         action_space: of a composition environment.
         lr_schedule: learning rate against the remaining progress (1 to 0), as SB3 gives it.
         use_sde: must be False; there is no continuous action to explore.
-        prior: name or path of a checkpoint, or a prior.
-        value_gradient: whether the value's error also trains the recurrent network.
+        prior: name or path of a checkpoint, or a prior whose network can be trained.
+        value_gradient: whether the value's error also trains the network.
         bf16: read whole pieces in bfloat16 while learning. Log-probabilities then differ from
             those of acting by about a thousandth of a nat; acting stays in float32.
         optimizer_class: the optimiser, Adam by default.
@@ -65,6 +60,7 @@ class PriorPolicy(BasePolicy):
 
     Raises:
         FileNotFoundError, ValueError: the prior cannot be loaded or does not fit the spaces.
+        TypeError: a prior without a network that can be trained.
     """
 
     def __init__(
@@ -74,7 +70,7 @@ class PriorPolicy(BasePolicy):
         lr_schedule: Schedule,
         use_sde: bool = False,
         *,
-        prior: str | os.PathLike[str] | RecurrentPrior = "folk",
+        prior: str | os.PathLike[str] | Trainable = "folk",
         value_gradient: bool = True,
         bf16: bool = False,
         optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
@@ -91,12 +87,11 @@ class PriorPolicy(BasePolicy):
             optimizer_class=optimizer_class,
             optimizer_kwargs=optimizer_kwargs,
         )
-        source = prior if isinstance(prior, RecurrentPrior) else checkpoint.load(prior)
-        self.codec: Codec = source.codec
+        self.model: Trainable = copy.deepcopy(loaded(prior))
         self.value_gradient = value_gradient
         self.bf16 = bf16
-        self.net = copy.deepcopy(source.net).requires_grad_(True)
-        self.value = nn.Linear(self.net.shape.hidden, 1)
+        self.net = self.model.net.requires_grad_(True)
+        self.value = nn.Linear(self.model.n_features, 1)
         nn.init.zeros_(self.value.weight)
         nn.init.zeros_(self.value.bias)
         settings = {"lr": lr_schedule(1), **self.optimizer_kwargs}
@@ -129,34 +124,29 @@ class PriorPolicy(BasePolicy):
         return super().load_state_dict(*arguments, **options)
 
     def _act(self, obs: Observation) -> tuple[Tensor, Tensor]:
-        """Logits and features at the next cell of each piece, one recurrent step if possible."""
-        context, tokens = obs["context"], obs["tokens"].long()
-        step = int(context[0, CELL] * context[0, VOICES] + context[0, VOICE])
+        """Logits and features at the next cell of each piece, reading one cell if possible."""
+        context, tokens = _of_a_composition(obs)
+        batch, voices, cells = tokens.shape
         if (context != context[0]).any():  # pieces at different cells: read each one anew
             self._memory = None
             return self._encode(obs)
+        step = int(context[0, CELL]) * voices + int(context[0, VOICE])
         memory, plan = self._memory, context[0, PLAN]
         if memory is not None and not torch.equal(plan, memory.plan):
             memory = None  # another task
         if memory is not None and step == memory.step and torch.equal(tokens, memory.tokens):
             return memory.logits, memory.features
         if memory is None or not self._follows(memory, tokens, step):
-            hidden = [self.net.start(len(tokens)) for _ in range(tokens.shape[1])]
-            first, place = 0, places(context, tokens.shape[2])
+            read, state = 0, self.model.begin(context, voices, cells)
         else:
-            hidden, first, place = memory.hidden, memory.step + 1, memory.places
-        logits, features, own = torch.empty(0), torch.empty(0), own_of(self.codec, context)
-        for at in range(first, step + 1):
-            time, voice = divmod(at, tokens.shape[1])
-            start = torch.full_like(tokens[:, 0, 0], self.net.start_token)
-            previous = moved(tokens[:, voice, time - 1], own) if time else start
-            logits, features, hidden[voice] = self.net.step(previous, place[:, time], hidden[voice])
-        logits = moved_back(logits, own, self.codec.vocab)
-        self._memory = _Memory(step, plan.clone(), tokens.clone(), place, hidden, features, logits)
+            read, state = memory.step, memory.state
+        new = tokens.transpose(1, 2).reshape(batch, -1)[:, read:step]
+        logits, features, state = self.model.advance(state, new)
+        self._memory = _Memory(step, plan.clone(), tokens.clone(), state, features, logits)
         return logits, features
 
     def _follows(self, memory: _Memory, tokens: Tensor, step: int) -> bool:
-        """Whether the page is the remembered one with one more cell written."""
+        """True if the page is the remembered one with one more cell written."""
         if tokens.shape != memory.tokens.shape or step != memory.step + 1:
             return False
         time, voice = divmod(memory.step, tokens.shape[1])
@@ -165,15 +155,10 @@ class PriorPolicy(BasePolicy):
         return bool(same.all())
 
     def _encode(self, obs: Observation) -> tuple[Tensor, Tensor]:
-        """The same for pieces at any cells, by reading each page up to its cell."""
-        context = obs["context"]
-        time, voice = context[:, CELL].long(), context[:, VOICE].long()
-        row = torch.arange(len(time), device=time.device)
-        cells = int(time.max()) + 1
-        page = obs["tokens"].long()[row, voice, :cells].clamp(min=0)
-        own = own_of(self.codec, context)
-        logits, features = self.net(moved(page, own), places(context, cells))
-        return moved_back(logits[row, time], own, self.codec.vocab), features[row, time]
+        """Logits and features of pieces at any cells, by reading each page up to its cell."""
+        context, tokens = _of_a_composition(obs)
+        cell = (context[:, CELL] * context[:, VOICES] + context[:, VOICE]).long()
+        return self.model.forward_at(tokens.clamp(min=0), context, cell)
 
     # -- learning --------------------------------------------------------------------------------
 
@@ -198,16 +183,8 @@ class PriorPolicy(BasePolicy):
 
     def _read_pieces(self, pieces: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and features of every cell in writing order, in one teacher-forced pass."""
-        batch, voices, cells = pieces.shape
-        bf16 = self.bf16 and self.training
-        own, lines, place = lines_of(self.codec, pieces, context)
-        logits, features = self.net(lines, place, bf16=bf16)
-        logits = moved_back(logits, own, self.codec.vocab)
-
-        def in_writing_order(x: Tensor) -> Tensor:
-            return x.reshape(batch, voices, cells, -1).transpose(1, 2).flatten(0, 2)
-
-        return in_writing_order(logits), in_writing_order(features)
+        logits, features = self.model.forward(pieces, context, self.bf16 and self.training)
+        return logits.flatten(0, 1), features.flatten(0, 1)
 
     def predict_values(self, obs: Observation) -> Tensor:
         """Values (B, 1) of the next cells."""
@@ -219,18 +196,20 @@ class PriorPolicy(BasePolicy):
 
     # -- exchange --------------------------------------------------------------------------------
 
-    def as_prior(self) -> RecurrentPrior:
-        """A copy of the network as a prior: it can be sampled, scored and fine-tuned again."""
-        return RecurrentPrior(copy.deepcopy(self.net).cpu(), self.codec)
+    def as_prior(self) -> Trainable:
+        """Return a copy of the network as a prior, to be sampled, scored or fine-tuned again."""
+        prior = copy.deepcopy(self.model)
+        prior.net.cpu().eval().requires_grad_(False)
+        return prior
 
     def export(self, path: str | os.PathLike[str], notes: Mapping[str, Any] | None = None) -> None:
         """Write network and value head as a checkpoint that loads as a prior."""
         write_atomic(Path(path), self.packed(notes))
 
     def packed(self, notes: Mapping[str, Any] | None = None) -> bytes:
-        """What `export` writes."""
+        """Return the bytes that `export` writes."""
         extra = {f"value.{name}": t for name, t in self.value.state_dict().items()}
-        return checkpoint.pack(self.net, self.codec, notes, extra)
+        return checkpoint.pack(self.model, notes=notes, extra=extra)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         data = super()._get_constructor_parameters()
@@ -257,20 +236,37 @@ def mask_logits(logits: Tensor, mask: Tensor) -> Tensor:
     return logits.masked_fill(mask == 0, ILLEGAL).log_softmax(dim=-1)
 
 
-def own_of(codec: Codec, context: Tensor) -> Tensor:
-    """(B, vocab of the task): see `own_tokens`; (1, ...) if all pieces have one key and range."""
-    where = context[:, WHERE].long()
-    rows = where[:1] if (where == where[0]).all() else where
-    return torch.stack([own_tokens(codec, *row) for row in rows.tolist()]).to(context.device)
+def loaded(prior: str | os.PathLike[str] | Trainable) -> Trainable:
+    """Return a prior itself, or the one that a checkpoint holds.
 
-
-def lines_of(codec: Codec, pieces: Tensor, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Whole pieces (B, V, T) as a network reads them, each voice a line of its own.
-
-    Returns:
-        own tokens (B * V or 1, vocab of the task), lines (B * V, T), places (B * V or 1, T, 6).
+    Raises:
+        TypeError: a prior without a network that can be trained.
     """
-    voices, cells = pieces.shape[1:]
-    own, place = own_of(codec, context), places(context, cells)
-    own, place = (x if len(x) == 1 else x.repeat_interleave(voices, dim=0) for x in (own, place))
-    return own, moved(pieces.reshape(-1, cells), own), place
+    if isinstance(prior, (str, os.PathLike)):
+        return checkpoint.load(prior)
+    if not isinstance(prior, Trainable):
+        raise TypeError(
+            f"prior is a {type(prior).__name__}, which has no network to train; expected a "
+            "pretrained.prior.Trainable, such as pretrained.load gives, or a checkpoint's name"
+        )
+    return prior
+
+
+def _of_a_composition(obs: Observation) -> tuple[Tensor, Tensor]:
+    """Context (B, len(CONTEXT)) and tokens (B, V, T) int64 of observations.
+
+    Raises:
+        ValueError: they are not those of a composition environment any more.
+    """
+    context, tokens = obs["context"], obs["tokens"]
+    first, got = context[0].tolist(), list(tokens.shape[1:])
+    asked, whole = [first[VOICES], first[CELLS]], True
+    if tokens.is_floating_point():
+        whole = bool(((tokens == tokens.round()) & (tokens >= UNWRITTEN)).all())
+    if asked != got or not whole:
+        raise ValueError(
+            "observations have been changed, as by VecNormalize: expected whole tokens of "
+            f"{got} voices and cells, got a context of {asked}; leave observations as they are, "
+            "with VecNormalize(env, norm_obs=False)"
+        )
+    return context, tokens.long()

@@ -16,13 +16,13 @@ import envs  # noqa: F401  (registers the ids)
 from agents.settings.tasks import changed_fields, default_task, find_spec
 from envs.composition import CompositionVectorEnv
 from envs.music.score import Score
+from envs.music.tape import Array
 from envs.music.task import Task
 from rewards.masks import permits
 
 if TYPE_CHECKING:
     from rewards.sum import RewardSum
 
-Array = npt.NDArray[Any]
 Indices = None | int | Iterable[int]
 
 

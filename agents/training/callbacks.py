@@ -1,4 +1,4 @@
-"""What happens beside learning: metrics, progress bar, saves, a stop that loses nothing."""
+"""Callbacks beside learning: metrics, progress bar, saves, a stop that loses nothing."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from agents.runs.state import Generators
 from agents.training.listener import Listener
 from agents.training.monitor import Diagnostics
 from agents.training.reward_lessons import Lessons
-from pretrained.networks.network_prior import RecurrentPrior
+from pretrained.prior import Scorer
 from rewards.learned import tensors
 from rewards.measures.statistics import distinct
+from rewards.spec import short_names
 from rewards.sum import RewardSum
 
 
@@ -41,7 +42,7 @@ class PieceMetrics(BaseCallback):
     def __init__(
         self,
         run: Run,
-        prior: RecurrentPrior,
+        prior: Scorer,
         checkpoint: str,
         diagnostics: Diagnostics | None = None,
         lessons: Lessons | None = None,
@@ -96,8 +97,9 @@ class PieceMetrics(BaseCallback):
             self.diagnostics.watch(self.num_timesteps, row)
             if len(self.diagnostics.warnings) > known:
                 self.run.write_warnings(self.diagnostics.warnings)
+        short = {f"reward/{name}": f"reward/{tag}" for name, tag in short_names(parts).items()}
         for name, value in self.row.items():
-            self.logger.record(name if "/" in name else f"pieces/{name}", value)
+            self.logger.record(short.get(name, name if "/" in name else f"pieces/{name}"), value)
 
     def _prior_nats(self, rollout: Rollout) -> npt.NDArray[np.float32]:
         """Return log p (pieces, V, T) under the prior; the reward's own where it is the same."""
@@ -194,7 +196,7 @@ class Saver(BaseCallback):
 
     @property
     def told(self) -> str:
-        """What is left of a run that cannot be written any more."""
+        """Say what is left of a run that cannot be written any more."""
         if self.last < 0:
             return f"Nothing was saved yet; --resume {self.run.path} begins anew from its settings"
         return f"The save at {self.last:,} steps stays; go on with --resume {self.run.path}"

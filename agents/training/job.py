@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from agents.runs.directory import Run
     from agents.runs.state import Generators
     from envs.music.task import Task
-    from pretrained.networks.network_prior import RecurrentPrior
+    from pretrained.prior import Trainable
     from rewards.sum import RewardSum
 
 
@@ -31,7 +31,7 @@ class Job(NamedTuple):
 
     config: TrainConfig
     task: Task
-    prior: RecurrentPrior
+    prior: Trainable
     reward: RewardSum
     mask: RewardSum | None
     model: OnPolicyAlgorithm
@@ -151,7 +151,7 @@ def report(run: Run, job: Job) -> None:
     agent = model.policy.as_prior()  # type: ignore[operator]
     drawn = config.eval_pieces, config.seed + 1
     columns = compare(agent, prior, task, *drawn, mask=mask, reward=reward)
-    text = table(columns, config.eval_pieces, task)
+    text = table(columns, config.eval_pieces, task, reward)
     facts: dict[str, Any] = {"pieces": config.eval_pieces, "steps": model.num_timesteps}
     missed = verdict(columns["agent"][KL], config.kl_budget) if config.kl_budget else ""
     if missed:
@@ -222,9 +222,8 @@ def train(
             if resume is None:
                 Run.check_free(config)  # before the work
                 job = prepare(config, listener)
-                run = Run.create(job.config)
+                run = Run.create(job.config, held)
                 listener.begun(run, job.config)
-                held.enter_context(only_one(run.path))
             else:
                 run = Run(resume)
                 held.enter_context(only_one(run.path))

@@ -9,11 +9,13 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from agents.training.listener import Listener
+from rewards.spec import short_names
 
 if TYPE_CHECKING:
     from agents.runs.directory import Run
     from agents.settings.config import TrainConfig
 
+FEW = 4  # terms that a progress bar names
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -81,15 +83,24 @@ class Terminal(Listener):
         return not self.signal
 
     def updated(self, row: Mapping[str, float]) -> None:
-        """Show the return, its two parts and the KL beside the progress bar."""
-        self._bar.set_postfix_str(
-            f"return {row['return']:.1f} = rules {row['rules']:.1f} + prior {row['prior']:.1f}, "
-            f"KL {row['kl']:.3f}",
-            refresh=False,
-        )
+        """Show the return, its parts and the KL beside the progress bar."""
+        self._bar.set_postfix_str(describe(row), refresh=False)
 
     def learned(self) -> None:
         """Close the progress bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+def describe(row: Mapping[str, float]) -> str:
+    """Return a row of metrics.csv in words: the return, its parts and the KL.
+
+    The parts are the terms if they are few, else all rules together and the prior.
+    """
+    paid = {n.removeprefix("reward/"): row[n] for n in row if n.startswith("reward/")}
+    if len(paid) > FEW:
+        paid = {"rules": row["rules"], "prior": row["prior"]}
+    short = short_names(paid)
+    parts = " + ".join(f"{short[name]} {value:.1f}" for name, value in paid.items())
+    return f"return {row['return']:.1f} = {parts}, KL {row['kl']:.3f}"

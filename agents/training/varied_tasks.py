@@ -34,10 +34,10 @@ def learn_on(model: OnPolicyAlgorithm, envs: Sequence[CompositionVecEnv]) -> Non
     for env in (cast(CompositionVecEnv, model.env), *envs):
         env.alternatives = list(envs)
     # SB3 has no callback between learning and the next rollout, so its method is replaced.
-    model.collect_rollouts = _Draw(model, envs).collect_rollouts  # type: ignore[method-assign]
+    model.collect_rollouts = _TaskDraw(model, envs).collect_rollouts  # type: ignore[method-assign]
 
 
-class _Draw:
+class _TaskDraw:
     """Collects each rollout of a model in one of several environments.
 
     Args:
@@ -51,7 +51,7 @@ class _Draw:
         self._buffers: dict[int, EpisodeBuffer] = {}
 
     def collect_rollouts(self, env: Any, callback: Any, *arguments: Any, **named: Any) -> bool:
-        """As SB3's, on an environment drawn anew."""
+        """Collect a rollout as SB3 does, in an environment drawn anew."""
         model = self.model
         drawn = np.random.default_rng((model.seed or 0, model.num_timesteps))
         number = int(drawn.integers(len(self.envs)))

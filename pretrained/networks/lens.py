@@ -1,7 +1,8 @@
-"""How a network sees a task: its own tokens, its own key, and where in the plan a cell is."""
+"""Lens: how a network sees a task, in its own tokens and key, and where in the plan a cell is."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -13,14 +14,75 @@ from envs.music.task import BARS_TO_A_NUMBER, CONTEXT, MAX_BARS, Task
 from pretrained.prior import ILLEGAL
 
 _CELL, _IN_BAR = (CONTEXT.index(name) for name in ("cell", "cell_in_bar"))
+_WHERE = [CONTEXT.index(name) for name in ("home", "low", "high")]
 _PLAN = [CONTEXT.index(name) for name in ("bar_cells", "beat_cells", "tonic", "home", "cells")]
 _PLAN += [n for n, name in enumerate(CONTEXT) if name.startswith("phrase_ends")]
 
 
-def places(context: Tensor, cells: int) -> Tensor:
-    """(B, cells, 6) int64: what `recurrent.PLACE` names, of the first cells of each piece.
+@dataclass(frozen=True)
+class Lens:
+    """Pieces as a network sees them that learned with the key signature of C.
 
-    (1, cells, 6) if all pieces have one plan: what is the same is looked up once.
+    Attributes:
+        vocab: of the network.
+        own: (B, vocab of the task) int64, see `own_tokens`; (1, ...) if all pieces share it.
+        places: (B or 1, T, 6) int64, see `places`.
+    """
+
+    vocab: int
+    own: Tensor
+    places: Tensor
+
+    @classmethod
+    def of(cls, codec: Codec, context: Tensor, cells: int) -> Lens:
+        """Return the lens of a codec for pieces of a context (B, len(CONTEXT))."""
+        where = context[:, _WHERE].long()
+        rows = where[:1] if (where == where[0]).all() else where
+        own = torch.stack([own_tokens(codec, *row) for row in rows.tolist()])
+        return cls(codec.vocab, own.to(context.device), places(context, cells))
+
+    def read(self, tokens: Tensor) -> Tensor:
+        """Return tokens (B, ...) of the task as the network's own."""
+        flat = tokens.reshape(len(tokens), -1)
+        read = self.own.expand(len(tokens), -1).gather(1, flat).reshape(tokens.shape)
+        return torch.where(read < 0, -1 - read, read)
+
+    def answer(self, outputs: Tensor) -> Tensor:
+        """Return outputs (B, ..., vocab * n) of the network, n for each token, for the task's.
+
+        Returns:
+            (B, ..., vocab of the task * n); ILLEGAL for tokens that the network does not have.
+        """
+        by_token = outputs.unflatten(-1, (self.vocab, -1))
+        inner, n = by_token.shape[1:-2], by_token.shape[-1]
+        index = self.own.reshape(len(self.own), *(1,) * len(inner), -1, 1)
+        index = index.expand(len(by_token), *inner, -1, n)
+        chosen: Tensor = by_token.gather(-2, index.clamp(min=0))
+        return chosen.masked_fill(index < 0, ILLEGAL).flatten(-2)
+
+    def repeated(self, times: int) -> Lens:
+        """Return the lens of a batch in which each piece stands `times` times in a row."""
+        return Lens(self.vocab, _repeated(self.own, times), _repeated(self.places, times))
+
+    def take(self, rows: Tensor) -> Lens:
+        """Return the lens of some pieces (N,)."""
+        own, places = (x if len(x) == 1 else x[rows] for x in (self.own, self.places))
+        return Lens(self.vocab, own, places)
+
+
+def _repeated(values: Tensor, times: int) -> Tensor:
+    return values if len(values) == 1 else values.repeat_interleave(times, dim=0)
+
+
+def context_of(task: Task, batch: int = 1) -> Tensor:
+    """Return the context (B, len(CONTEXT)) of `batch` pieces at their first cell."""
+    return torch.from_numpy(task.context(0)).expand(batch, -1)
+
+
+def places(context: Tensor, cells: int) -> Tensor:
+    """Return places (B, cells, 6) int64 of the first cells of each piece, see `recurrent.PLACE`.
+
+    (1, cells, 6) if all pieces have one plan.
 
     Args:
         context: (B, len(CONTEXT)) of observations, see `envs.music.task.CONTEXT`.
@@ -43,31 +105,28 @@ def places(context: Tensor, cells: int) -> Tensor:
 
 
 def phrase_ends(bits: Tensor) -> Tensor:
-    """(B, 64) int64: the bar that ends the phrase of each bar; 64 if none does.
+    """Return (B, 64) int64, the bar that ends the phrase of each bar; 64 if none does.
 
     Args:
         bits: (B, 4) int64, the context's numbers of phrase ends.
     """
     bar = torch.arange(MAX_BARS, device=bits.device)
     ends = (bits[:, bar // BARS_TO_A_NUMBER] >> bar % BARS_TO_A_NUMBER & 1).bool()
-    found = torch.where(ends, bar, MAX_BARS)
-    return found.flip(1).cummin(dim=1).values.flip(1)
-
-
-def places_of(task: Task) -> Tensor:
-    """(1, T, 6) int64: see `places`."""
-    return places(torch.from_numpy(task.context(0))[None], task.cells)
+    at = torch.where(ends, bar, MAX_BARS)
+    return at.flip(1).cummin(dim=1).values.flip(1)
 
 
 def legal_tokens(task: Task, started: Tensor) -> Tensor:
-    """(..., vocab) bool: what grammar and range allow where a note has or has not begun."""
+    """Return (..., vocab) bool, what grammar and range allow where a note has or has not begun."""
     both = task.codec.legal(np.array([False, True]), task.low, task.high)
     return torch.from_numpy(both).to(started.device)[started.long()]
 
 
 @lru_cache(maxsize=256)
 def own_tokens(codec: Codec, home: int, low: int, high: int, grid: int = 0) -> Tensor:
-    """(vocab of the task,) int64: a codec's token for each of a task's, see `Codec.tokens_of`.
+    """Return a codec's token for each of a task's, (vocab of the task,) int64.
+
+    Where the pitch is beyond the vocabulary it is negative, see `Codec.tokens_of`.
 
     Args:
         codec: of a network that learned with the key signature of C.
@@ -82,28 +141,8 @@ def own_tokens(codec: Codec, home: int, low: int, high: int, grid: int = 0) -> T
     return torch.from_numpy(codec.tokens_of(theirs, codec.shift_for(home, low, high)))
 
 
-def moved(tokens: Tensor, own: Tensor) -> Tensor:
-    """Tokens (N, ...) of a task as the network's own; `own` (N or 1, vocab of the task)."""
-    flat = tokens.reshape(len(tokens), -1)
-    read = own.expand(len(tokens), -1).gather(1, flat).reshape(tokens.shape)
-    return torch.where(read < 0, -1 - read, read)
-
-
-def moved_back(outputs: Tensor, own: Tensor, vocab: int) -> Tensor:
-    """Outputs (N, ..., vocab * n) of a network, n for each token, for the tokens of a task.
-
-    Returns:
-        (N, ..., vocab of the task * n); ILLEGAL for tokens that the network does not have.
-    """
-    each = outputs.unflatten(-1, (vocab, -1))
-    inner, n = each.shape[1:-2], each.shape[-1]
-    index = own.reshape(len(own), *(1,) * len(inner), -1, 1).expand(len(each), *inner, -1, n)
-    found: Tensor = each.gather(-2, index.clamp(min=0)).masked_fill(index < 0, ILLEGAL)
-    return found.flatten(-2)
-
-
 def has_started(tokens: Tensor) -> Tensor:
-    """(N, T) bool: whether a note began before each cell of tokens (N, T)."""
+    """Return (N, T) bool, True where a note began before a cell of tokens (N, T)."""
     onset = tokens > HOLD
     before = torch.zeros_like(onset)
     before[:, 1:] = onset.cummax(dim=1).values[:, :-1]

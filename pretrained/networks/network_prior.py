@@ -1,49 +1,74 @@
-"""A recurrent network as a prior: it speaks a codec, its grammar and every key."""
+"""Networks as priors: the protocol of `pretrained.prior` from what an architecture computes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from envs.music.codec import HOLD, Codec
+from envs.music.codec import Codec
 from envs.music.score import Score
 from envs.music.task import Task
-from pretrained.networks.lens import (
-    has_started,
-    legal_tokens,
-    moved,
-    moved_back,
-    own_tokens,
-    places_of,
-)
-from pretrained.networks.recurrent import Hidden, RecurrentNet
+from pretrained.networks.lens import context_of, has_started, legal_tokens, own_tokens
 from pretrained.prior import ILLEGAL
 
-CHUNK = 512  # pieces in one teacher-forced pass: bounds memory, loses no speed
+CHUNK = 512  # lines in one teacher-forced pass: bounds memory, loses no speed
 
 
 @dataclass(frozen=True)
-class PriorState:
-    """State of one voice: the network's, the count of cells, and whether a note has begun."""
+class Reading:
+    """State of a prior that reads along.
 
-    hidden: Hidden
+    Attributes:
+        inner: the architecture's state, which has read the cells before `cell`.
+        cell: number, in writing order, of the cell it was last asked about; -1 before the first.
+        logits: (B, vocab) of that cell.
+    """
+
+    inner: Any
     cell: int
-    started: Tensor  # (B,) bool
-    task: Task
-    own: Tensor  # (1, vocab of the task) the prior's token for each of the task's
-    places: Tensor  # (1, T, 6)
+    logits: Tensor
+
+    def is_at(self, score: Score) -> bool:
+        """True if the state was asked about the next cell of a score already.
+
+        Raises:
+            ValueError: the score has fewer cells than the state has read, or none to write.
+        """
+        if score.finished or score.n_written < self.cell:
+            raise ValueError(
+                f"the state has read {max(self.cell, 0)} cells, the score has {score.n_written} of "
+                f"{score.task.steps}; expected as many or more and one left to write: start anew"
+            )
+        return score.n_written == self.cell
 
 
-class RecurrentPrior:
-    """A RecurrentNet that speaks a codec and its grammar.
+class Network(nn.Module):
+    """A network of logits that are read from features.
 
-    It learned with the key signature of C. Pieces in other keys are moved there before it reads
-    them, and what it says is moved back. Of a range that is too wide for its vocabulary then, it
-    writes what it knows.
+    Attributes:
+        shape: a dataclass of its sizes.
+        head: the linear read-out.
+    """
+
+    shape: Any
+    head: nn.Linear
+
+
+class NetworkPrior(ABC):
+    """A network that speaks a codec and its grammar; most of a `pretrained.prior.Trainable`.
+
+    The network learned with the key signature of C. Pieces in other keys are moved there before
+    it reads them, and its logits are moved back (`pretrained.networks.lens`). In a range that is
+    too wide for its vocabulary then, it writes only what it knows.
+
+    An architecture adds `format`, `build`, `forward`, `begin`, `advance` and `pick`.
 
     Args:
         net: the network, put into evaluation mode.
@@ -53,65 +78,110 @@ class RecurrentPrior:
         ValueError: the network's vocabulary has another size than the codec's.
     """
 
-    def __init__(self, net: RecurrentNet, codec: Codec) -> None:
-        if net.shape.vocab != codec.vocab:
+    format: ClassVar[str]
+
+    def __init__(self, net: Network, codec: Codec) -> None:
+        vocab = net.head.out_features
+        if vocab != codec.vocab:
             raise ValueError(
-                f"the network has {net.shape.vocab} tokens, codec {codec.fingerprint!r} "
-                f"has {codec.vocab}"
+                f"the network has {vocab} tokens, codec {codec.fingerprint!r} has {codec.vocab}"
             )
-        self.net = net.eval().requires_grad_(False)
+        self.net: Network = net.eval().requires_grad_(False)
         self.codec = codec
+
+    @property
+    def n_features(self) -> int:
+        """Number of features at a cell."""
+        return self.net.head.in_features
+
+    @property
+    def shape(self) -> Mapping[str, Any]:
+        """Sizes of the network, in types that JSON has."""
+        return asdict(self.net.shape)
+
+    # -- what an architecture adds, see `pretrained.prior.Trainable` -------------------------------
+
+    @classmethod
+    @abstractmethod
+    def build(cls, shape: Mapping[str, Any], codec: Codec) -> Self:
+        """Return a prior with random weights."""
+
+    @abstractmethod
+    def forward(self, pieces: Tensor, context: Tensor, bf16: bool = False) -> tuple[Tensor, Tensor]:
+        """Return logits and features (B, V * T, ...) along whole pieces, in writing order."""
+
+    @abstractmethod
+    def begin(self, context: Tensor, voices: int, cells: int) -> Any:
+        """Return the state before the first cell."""
+
+    @abstractmethod
+    def advance(self, state: Any, tokens: Tensor) -> tuple[Tensor, Tensor, Any]:
+        """Read tokens (B, n); return logits and features (B, ...) of the cell after them."""
+
+    @abstractmethod
+    def pick(self, state: Any, rows: Tensor) -> Any:
+        """Return the state of `begin` and `advance` for some pieces (N,)."""
+
+    def logits_along(self, pieces: Tensor, context: Tensor) -> Tensor:
+        """Return the logits of `forward` alone."""
+        return self.forward(pieces, context)[0]
+
+    def forward_at(self, pages: Tensor, context: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits and features (B, ...) at one cell (B,) of each page."""
+        row, times = torch.arange(len(pages), device=pages.device), int(cell.max()) + 1
+        logits, features = self.forward(pages[..., : -(-times // pages.shape[1])], context)
+        return logits[row, cell], features[row, cell]
+
+    # -- what it gives: a Prior --------------------------------------------------------------------
 
     def require(self, task: Task) -> None:
         """Raise ValueError unless the task's grid is the prior's."""
-        self.own(task)
+        own_tokens(self.codec, task.key.home, task.low, task.high, task.grid)
 
-    def own(self, task: Task) -> Tensor:
-        """(1, vocab of the task): see `own_tokens`."""
-        return own_tokens(self.codec, task.key.home, task.low, task.high, task.grid)[None]
+    def start(self, task: Task, batch: int) -> Reading:
+        """Return the state before the first cell of `batch` pieces."""
+        self.require(task)
+        inner = self.begin(context_of(task, batch), task.voices, task.cells)
+        return Reading(inner, -1, torch.empty(batch, 0))
 
-    def log_probs(self, tokens: Tensor, task: Task) -> Tensor:
-        """All log-probabilities (N, T, vocab) along token sequences (N, T) of one voice each."""
-        own = self.own(task).to(tokens.device)
-        logits, _ = self.net(moved(tokens, own), places_of(task).to(tokens.device))
-        legal = legal_tokens(task, has_started(tokens))
-        logits = moved_back(logits, own, self.codec.vocab)
-        return logits.masked_fill_(~legal, ILLEGAL).log_softmax(dim=-1)
+    @torch.inference_mode()
+    def step(self, state: Reading, score: Score) -> tuple[Tensor, Reading]:
+        """Return logits (B, vocab) of the next cell of a score, and the state that read so far."""
+        if state.is_at(score):
+            return state.logits, state
+        new = score.written_since(max(state.cell, 0)).astype(np.int64)
+        logits, _, inner = self.advance(state.inner, torch.from_numpy(new))
+        logits = logits.masked_fill(~torch.from_numpy(score.grammar()), ILLEGAL)
+        return logits, Reading(inner, score.n_written, logits)
+
+    def take(self, state: Reading, rows: Tensor) -> Reading:
+        """Return the state of some pieces; `rows` (N,) are their numbers and may repeat."""
+        return Reading(self.pick(state.inner, rows), state.cell, state.logits[rows])
+
+    def log_probs(self, score: Score) -> Tensor:
+        """Return nats (B, V * T, vocab) of every token along finished pieces, in writing order."""
+        return torch.cat([nats for _, nats in self._nats(score)])
 
     @torch.inference_mode()
     def log_prob(self, score: Score) -> npt.NDArray[np.float32]:
-        """Nats (B, V, T) of each token of finished pieces given those before it in its voice."""
+        """Return nats (B, V, T) of each token of finished pieces given the cells before it."""
         batch, voices, cells = score.tokens.shape
-        flat = np.ascontiguousarray(score.tokens).reshape(-1, cells)
+        chosen = [
+            nats.gather(2, pieces.transpose(1, 2).reshape(len(pieces), -1, 1))[..., 0]
+            for pieces, nats in self._nats(score)
+        ]
+        by_time = torch.cat(chosen).cpu().numpy().reshape(batch, cells, voices)
+        return np.ascontiguousarray(by_time.transpose(0, 2, 1))
+
+    def _nats(self, score: Score) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield pieces (n, V, T) and nats (n, V * T, vocab) of all tokens, portion by portion."""
         if not score.finished:
             raise ValueError("log_prob needs finished pieces; step the prior for a piece so far")
-        tokens = torch.from_numpy(flat.astype(np.int64))
-        nats = [
-            self.log_probs(part, score.task).gather(2, part[..., None])[..., 0]
-            for part in tokens.split(CHUNK)
-        ]
-        return torch.cat(nats).numpy().reshape(batch, voices, cells)
-
-    def start(self, task: Task, batch: int) -> PriorState:
-        """The state before the first cell of one voice."""
-        started = torch.zeros(batch, dtype=torch.bool)
-        return PriorState(self.net.start(batch), 0, started, task, self.own(task), places_of(task))
-
-    @torch.inference_mode()
-    def step(self, token: Tensor | None, state: PriorState) -> tuple[Tensor, PriorState]:
-        """Logits (B, vocab) of the next token; what the grammar forbids has ILLEGAL."""
-        if token is None:
-            token = torch.full(state.started.shape, self.net.start_token)
-            started = state.started
-        else:
-            started = state.started | (token > HOLD)
-        place = state.places[:, state.cell]
-        read = token if state.cell == 0 else moved(token, state.own)
-        logits, _, hidden = self.net.step(read, place, state.hidden)
-        legal = legal_tokens(state.task, started)
-        logits = moved_back(logits, state.own, self.codec.vocab).masked_fill(~legal, ILLEGAL)
-        return logits, replace(state, hidden=hidden, cell=state.cell + 1, started=started)
-
-    def take(self, state: PriorState, rows: Tensor) -> PriorState:
-        """The state of some pieces; `rows` (N,) are their numbers and may repeat."""
-        return replace(state, hidden=self.net.take(state.hidden, rows), started=state.started[rows])
+        self.require(score.task)
+        device, voices = next(self.net.parameters()).device, score.task.voices
+        tokens = torch.from_numpy(score.tokens.astype(np.int64)).to(device)
+        for pieces in tokens.split(max(1, CHUNK // voices)):
+            logits = self.logits_along(pieces, context_of(score.task, len(pieces)).to(device))
+            started = has_started(pieces.flatten(0, 1)).reshape(pieces.shape)
+            legal = legal_tokens(score.task, started.transpose(1, 2).flatten(1))
+            yield pieces, logits.masked_fill(~legal, ILLEGAL).log_softmax(dim=-1)

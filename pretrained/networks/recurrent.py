@@ -1,4 +1,4 @@
-"""The recurrent network: an LSTM over tokens that sees where in the bar it is, and looks back.
+"""The recurrent architecture: an LSTM over one line that sees its place in the bar and looks back.
 
 The input at a cell is the token before it and the place of the cell itself: its position in the
 bar, the bar's length and the beat's length, all in cells. A network that knows the plan also sees
@@ -11,14 +11,17 @@ fed to `torch.nn.LSTM`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from envs.errors import quoted
+from envs.music.codec import Codec
+from pretrained.networks.per_voice import LineNetwork, PerVoice
 
 # What is known of a cell's place. Bars left are those after the cell's own; the mode is the tonic's
 # pitch class where the key signature is that of C.
@@ -69,7 +72,7 @@ class NetShape:
                 )
 
 
-class RecurrentNet(nn.Module):
+class RecurrentNet(LineNetwork):
     """Embedding, LSTM and linear read-out.
 
     Args:
@@ -77,9 +80,11 @@ class RecurrentNet(nn.Module):
         dropout: share of inputs and outputs of the LSTM dropped while training.
     """
 
+    shape: NetShape
+
     def __init__(self, shape: NetShape, dropout: float = 0.0) -> None:
         super().__init__()
-        self.shape = shape
+        self.shape, self.start_token = shape, shape.vocab
         self.token = nn.Embedding(shape.vocab + 1, shape.embed)
         tables = [nn.Embedding(size, shape.embed) for size in PLACE_SIZES[: shape.places]]
         for table in tables:
@@ -91,11 +96,6 @@ class RecurrentNet(nn.Module):
         self.lstm = nn.LSTM(shape.embed, shape.hidden, shape.layers, batch_first=True)
         self.head = nn.Linear(shape.hidden, shape.vocab)
         self.dropout = nn.Dropout(dropout)
-
-    @property
-    def start_token(self) -> int:
-        """The input that stands for "nothing yet"."""
-        return self.shape.vocab
 
     @property
     def _rows(self) -> int:
@@ -213,3 +213,66 @@ class RecurrentNet(nn.Module):
             h_all.append(x)
             c_all.append(c)
         return self.head(x), x, state._replace(h=torch.stack(h_all), c=torch.stack(c_all))
+
+
+class RecurrentPrior(PerVoice):
+    """The recurrent network as a prior; each voice is a line of its own to it."""
+
+    format: ClassVar[str] = "recurrent/1"
+    net: RecurrentNet
+
+    @classmethod
+    def build(cls, shape: Mapping[str, Any], codec: Codec) -> Self:
+        """Return a prior with random weights."""
+        return cls(RecurrentNet(NetShape(**shape)), codec)
+
+    def plus(self, other: RecurrentPrior) -> RecurrentPrior:
+        """Return a prior whose logits are the sum of two priors' logits, see `merge`."""
+        return RecurrentPrior(merge(self.net, other.net), self.codec)
+
+
+def merge(a: RecurrentNet, b: RecurrentNet) -> RecurrentNet:
+    """Return one network whose logits are the sum of two networks' logits.
+
+    Embeddings and LSTM units stand side by side, with no weights between the two: block-diagonal
+    matrices, gate by gate. The read-out adds up.
+
+    Args:
+        a, b: of the same shape but for their widths, on the CPU.
+
+    Raises:
+        ValueError: shapes that differ otherwise, or a layer of an unknown sort.
+    """
+    widths = {"hidden": a.shape.hidden + b.shape.hidden, "embed": a.shape.embed + b.shape.embed}
+    shape = replace(a.shape, **widths)
+    if replace(b.shape, **widths) != shape:
+        raise ValueError(
+            f"networks of shapes {a.shape} and {b.shape} cannot be merged; "
+            "expected the same but for hidden and embed"
+        )
+    net = RecurrentNet(shape)
+    left, right = dict(a.named_modules()), dict(b.named_modules())
+    with torch.no_grad():
+        for name, module in net.named_modules():
+            own = dict(module.named_parameters(recurse=False))
+            one, two = (dict(side[name].named_parameters(recurse=False)) for side in (left, right))
+            for key, weight in own.items():
+                weight.copy_(_side_by_side(module, key, one[key], two[key]))
+    return net
+
+
+def _side_by_side(module: nn.Module, key: str, one: Tensor, two: Tensor) -> Tensor:
+    """Return the merged weight of a layer's two weights."""
+    if isinstance(module, nn.LSTM):  # four gates above each other, each with blocks of its own
+        gates = zip(one.chunk(4), two.chunk(4), strict=True)
+        if key.startswith("bias"):
+            return torch.cat([bias for pair in gates for bias in pair])
+        return torch.cat([torch.block_diag(*pair) for pair in gates])
+    if isinstance(module, nn.Linear) and key == "bias":
+        return one + two
+    if isinstance(module, (nn.Embedding, nn.Linear)):
+        return torch.cat([one, two], dim=1)
+    raise ValueError(
+        f"a {type(module).__name__} with {key!r} is no layer that merge knows; expected "
+        "an Embedding, an LSTM or a Linear read-out"
+    )

@@ -12,7 +12,7 @@ snapped to 16ths: on its cells 0, 1 and 3. So what it says of its cell 1 is shar
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +22,8 @@ from torch import Tensor
 from envs.music.codec import HOLD, REST, Codec
 from envs.music.score import Score
 from envs.music.task import Task
-from pretrained.networks.network_prior import PriorState, RecurrentPrior
-from pretrained.prior import ILLEGAL
+from pretrained.networks.network_prior import Reading
+from pretrained.prior import ILLEGAL, Prior, Scorer
 
 TRIPLETS = 12  # cells to the quarter
 # Of the quarters in the corpora's tunes that have an onset at 1/4 or 1/3, those that have it at
@@ -35,32 +35,37 @@ AROUND_NOTHING = 3749 / 3796
 LEAST = 1e-12  # probability below which all are alike
 
 
-def on_grid(prior: RecurrentPrior, task: Task) -> RecurrentPrior | OnGrid:
-    """The prior itself, or one of the task's grid that asks it.
+Model = TypeVar("Model", bound=Scorer)
+
+
+def on_grid(prior: Model, task: Task) -> Model | OnGrid:
+    """Return the prior itself, or one of the task's grid that asks it.
 
     Raises:
         ValueError: a grid that it cannot be asked about.
     """
-    if task.grid == prior.codec.grid:
+    if not isinstance(prior, Prior) or task.grid == prior.codec.grid:
         return prior
     return OnGrid(prior, task.grid)
 
 
 @dataclass(frozen=True)
-class GridState:
+class Line:
     """State of one voice on another grid.
 
     Attributes:
-        inner: the network's, after it was asked of its last cell.
-        chance: (B, vocab) what it said of it.
+        inner: the prior's, after it was asked about the next cell of `page`.
+        page: what the prior has read, in 16ths.
+        chance: (B, vocab) what it answered.
         cell: of the task, next to be written.
-        read: (B,) token of that cell of the network, as far as it is written.
+        read: (B,) token of that cell of the prior, as far as it is written.
         division: (B,) what is known of the quarter: 0 nothing, 2 that it is halved, 3 in thirds.
-        hurried: (B,) whether its events so far are at 0 and 1/4 only.
-        started: (B,) whether a note has begun.
+        hurried: (B,) True where its events so far are at 0 and 1/4 only.
+        started: (B,) True where a note has begun.
     """
 
-    inner: PriorState
+    inner: Any
+    page: Score
     chance: Tensor
     cell: int
     read: Tensor
@@ -68,9 +73,16 @@ class GridState:
     hurried: Tensor
     started: Tensor
 
+    def take(self, prior: Prior, rows: Tensor) -> Line:
+        """Return the state of some pieces (N,)."""
+        parts = ("chance", "read", "division", "hurried", "started")
+        chosen: dict[str, Any] = {name: getattr(self, name)[rows] for name in parts}
+        page = self.page.take(rows.numpy())
+        return replace(self, inner=prior.take(self.inner, rows), page=page, **chosen)
+
 
 class OnGrid:
-    """A recurrent prior of 16ths asked on another grid; an AutoregressivePrior.
+    """A prior of 16ths asked on another grid; each voice is a piece of its own to it.
 
     Args:
         prior: of 16ths.
@@ -80,7 +92,7 @@ class OnGrid:
         ValueError: another grid.
     """
 
-    def __init__(self, prior: RecurrentPrior, grid: int) -> None:
+    def __init__(self, prior: Prior, grid: int) -> None:
         if prior.codec.grid != 4 or grid not in (1, 2, TRIPLETS):
             raise ValueError(
                 f"the prior knows {prior.codec.grid} cells per quarter note, the task has {grid}; "
@@ -94,8 +106,8 @@ class OnGrid:
         if task.grid != self.grid:
             raise ValueError(f"grid={task.grid}: expected {self.grid}")
 
-    def start(self, task: Task, batch: int) -> GridState:
-        """The state before the first cell of one voice."""
+    def start(self, task: Task, batch: int) -> Reading:
+        """Return the state before the first cell: a Line for each voice."""
         self.require(task)
         # An upbeat that is no whole number of 16ths gets a longer one, silent at first.
         pickup = -(-task.pickup * 4 // self.grid)
@@ -104,67 +116,76 @@ class OnGrid:
                 f"pickup={task.pickup}: the prior thinks in 16ths, so it has to be shorter than a "
                 f"bar of {task.bar_cells} cells by a 16th"
             )
-        in_16ths = replace(task, grid=4, given=(), chords="", pickup=pickup)
-        logits, inner = self.prior.step(None, self.prior.start(in_16ths, batch))
+        in_16ths = replace(task, grid=4, voices=1, given=(), chords="", pickup=pickup)
+        page = Score.page(in_16ths, batch)
+        logits, inner = self.prior.step(self.prior.start(in_16ths, batch), page)
         zeros = torch.zeros(batch, dtype=torch.int64)
         none = torch.zeros(batch, dtype=torch.bool)
-        first = GridState(inner, logits.softmax(1), 0, zeros + REST, zeros, none, none)
-        return self._ask(first, task.pickup)
+        first = Line(inner, page, logits.softmax(1), 0, zeros + REST, zeros, none, none)
+        lines = (self._ask(first, task.pickup),) * task.voices
+        return Reading(lines, -1, torch.empty(batch, 0))
 
-    def step(self, token: Tensor | None, state: GridState) -> tuple[Tensor, GridState]:
-        """Logits (B, vocab) of the next token; what the grammar forbids has ILLEGAL."""
-        if token is not None:
-            state = self._after(token, state)
-        chance = self._shared_out(state) if self.grid == TRIPLETS else state.chance
-        return chance.clamp(min=LEAST).log().masked_fill(chance == 0, ILLEGAL), state
+    def step(self, state: Reading, score: Score) -> tuple[Tensor, Reading]:
+        """Return logits (B, vocab) of the next cell of a score, and the state that read so far."""
+        if state.is_at(score):
+            return state.logits, state
+        lines, read = list(state.inner), max(state.cell, 0)
+        new = torch.from_numpy(score.written_since(read).astype(np.int64))
+        for cell, token in enumerate(new.unbind(dim=1), read):
+            voice = cell % len(lines)
+            lines[voice] = self._after(token, lines[voice])
+        logits = self._logits(lines[score.n_written % len(lines)])
+        return logits, Reading(tuple(lines), score.n_written, logits)
 
-    def take(self, state: GridState, rows: Tensor) -> GridState:
-        """The state of some pieces; `rows` (N,) are their numbers and may repeat."""
-        parts = ("chance", "read", "division", "hurried", "started")
-        chosen: dict[str, Any] = {name: getattr(state, name)[rows] for name in parts}
-        return replace(state, inner=self.prior.take(state.inner, rows), **chosen)
+    def take(self, state: Reading, rows: Tensor) -> Reading:
+        """Return the state of some pieces; `rows` (N,) are their numbers and may repeat."""
+        lines = tuple(line.take(self.prior, rows) for line in state.inner)
+        return Reading(lines, state.cell, state.logits[rows])
 
     @torch.inference_mode()
     def log_prob(self, score: Score) -> npt.NDArray[np.float32]:
-        """Nats (B, V, T) of each token of finished pieces given those before it in its voice."""
+        """Return nats (B, V, T) of each token of finished pieces given those before it."""
         if not score.finished:
             raise ValueError("log_prob needs finished pieces; step the prior for a piece so far")
         tokens = torch.from_numpy(score.tokens.astype(np.int64))
         nats = torch.empty(tokens.shape)
-        for voice in range(score.task.voices):
-            state = self.start(score.task, score.batch)
-            last: Tensor | None = None
-            for cell in range(score.task.cells):
-                logits, state = self.step(last, state)
-                last = tokens[:, voice, cell]
-                nats[:, voice, cell] = logits.log_softmax(1).gather(1, last[:, None])[:, 0]
-        found: npt.NDArray[np.float32] = nats.numpy()
-        return found
+        for voice, line in enumerate(self.start(score.task, score.batch).inner):
+            for cell, token in enumerate(tokens[:, voice].unbind(dim=1)):
+                chosen = self._logits(line).log_softmax(1).gather(1, token[:, None])
+                nats[:, voice, cell] = chosen[:, 0]
+                line = self._after(token, line)
+        return np.asarray(nats.numpy())
+
+    def _logits(self, line: Line) -> Tensor:
+        """Return logits (B, vocab) of the next token; what the grammar forbids has ILLEGAL."""
+        chance = self._shared_out(line) if self.grid == TRIPLETS else line.chance
+        return chance.clamp(min=LEAST).log().masked_fill(chance == 0, ILLEGAL)
 
     # -- how cells correspond --------------------------------------------------------------------
 
-    def _place(self, state: GridState) -> int:
+    def _place(self, state: Line) -> int:
         """Cells since the quarter began, counted from the bar line."""
-        task, upbeat = state.inner.task, state.inner.task.pickup * 3
+        task, upbeat = state.page.task, state.page.task.pickup * 3
         bar = task.bar_cells * 3
         return (state.cell - upbeat) % bar % TRIPLETS
 
-    def _ask(self, state: GridState, upbeat: int) -> GridState:
+    def _ask(self, state: Line, upbeat: int) -> Line:
         """Have the network read up to the cell that is to be written; `upbeat` of the task."""
-        task = state.inner.task
+        task = state.page.task
         if self.grid == TRIPLETS:
             state = replace(state, cell=state.cell or task.pickup * 3 - upbeat)
             wanted = state.cell // 3 + (self._place(state) == 8)
         else:
             wanted = state.cell * 4 // self.grid
         nothing = torch.where(state.started, HOLD, REST)
-        inner, chance, read = state.inner, state.chance, state.read
-        while inner.cell <= min(wanted, task.cells - 1):
-            logits, inner = self.prior.step(read, inner)
+        inner, page, chance, read = state.inner, state.page, state.chance, state.read
+        while page.n_written < min(wanted, task.cells - 1):
+            page = page.write(read.numpy())
+            logits, inner = self.prior.step(inner, page)
             chance, read = logits.softmax(1), nothing
-        return replace(state, inner=inner, chance=chance, read=read)
+        return replace(state, inner=inner, page=page, chance=chance, read=read)
 
-    def _after(self, token: Tensor, state: GridState) -> GridState:
+    def _after(self, token: Tensor, state: Line) -> Line:
         """The state when a token is written."""
         event = token != torch.where(state.started, HOLD, REST)
         read = torch.where(event, token, state.read)
@@ -180,10 +201,12 @@ class OnGrid:
                 division, hurried = torch.zeros_like(division), torch.zeros_like(hurried)
         started = state.started | (token > HOLD)
         cell = state.cell + 1
-        after = GridState(state.inner, state.chance, cell, read, division, hurried, started)
+        after = replace(
+            state, cell=cell, read=read, division=division, hurried=hurried, started=started
+        )
         return self._ask(after, 0)
 
-    def _shared_out(self, state: GridState) -> Tensor:
+    def _shared_out(self, state: Line) -> Tensor:
         """(B, vocab) chance of each token in a cell of the triplet grid."""
         place, division = self._place(state), state.division
         nothing = torch.where(state.started, HOLD, REST)[:, None]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from envs.errors import quoted
 from envs.music.codec import FIRST_PITCH, HOLD, Codec
 from pretrained.corpora.folk import Tune
 from pretrained.training.lessons import Lesson, lesson
@@ -19,10 +19,16 @@ from pretrained.training.lessons import Lesson, lesson
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pretrained.networks.recurrent import RecurrentNet
+    from pretrained.networks.per_voice import LineNetwork
 
 ELSEWHERE = ("out", "overwrite", "threads")  # settings that do not shape the weights
 N_GRAM_ORDERS = (1, 2, 3, 4, 5, 6, 7)
+LIMITS = {
+    **{"epochs": (1, 10**6), "hidden": (1, 2**14), "layers": (1, 64), "embed": (1, 2**14)},
+    **{"lookback": (0, 64), "dropout": (0.0, 0.99), "batch_tokens": (1, 10**9)},
+    **{"learning_rate": (1e-12, 1.0), "weight_decay": (0.0, 1e3), "average": (0.0, 0.999999)},
+    **{"seed": (0, 2**32 - 1), "threads": (1, 1024)},
+}
 
 
 @dataclass(frozen=True)
@@ -68,10 +74,16 @@ class PriorConfig:
     bf16: bool = True
     overwrite: bool = False
 
+    def __post_init__(self) -> None:
+        for name, (least, most) in LIMITS.items():
+            value = getattr(self, name)
+            if not least <= value <= most:  # also refuses what is not a number
+                raise ValueError(f"{name}={quoted(value)}: expected {least:g} to {most:g}")
+
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Held-out figures of one model; all per token unless they say otherwise."""
+    """Held-out figures of one model, per token or as their names say."""
 
     nats_per_token: float
     bits_per_note: float
@@ -89,6 +101,30 @@ class HeldOut:
             bits_per_note=total / np.log(2) / int(onset.sum()),
             accuracy=float(right.mean()),
             onset_accuracy=float(right[onset].mean()),
+        )
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Figures of one pass over the training tunes.
+
+    Attributes:
+        number: from 1.
+        loss: mean over the batches, nats per token.
+        valid: figures of the averaged weights on tunes that are not trained on.
+        seconds: of wall time.
+    """
+
+    number: int
+    loss: float
+    valid: HeldOut
+    seconds: float
+
+    def __str__(self) -> str:
+        return (
+            f"epoch {self.number:3d}  train {self.loss:.4f}  "
+            f"valid {self.valid.nats_per_token:.4f} nats/token  "
+            f"accuracy {self.valid.accuracy:.3f}  {self.seconds:.0f} s"
         )
 
 
@@ -138,7 +174,7 @@ def batches(
         yield groups[index]
 
 
-def held_out(net: RecurrentNet, tunes: Sequence[Tune], codec: Codec) -> HeldOut:
+def held_out(net: LineNetwork, tunes: Sequence[Tune], codec: Codec) -> HeldOut:
     """Figures of a network on whole tunes, teacher-forced from the start, grammar applied."""
     import torch
 
@@ -163,13 +199,13 @@ def held_out(net: RecurrentNet, tunes: Sequence[Tune], codec: Codec) -> HeldOut:
 
 
 def baseline(order: int, train: Sequence[Tune], test: Sequence[Tune], codec: Codec) -> HeldOut:
-    """Figures of an n-gram model on the same tunes."""
+    """Return the figures of an n-gram model that learned from `train`, on `test`."""
     from pretrained.ngrams.model import NGram
 
-    model = NGram(order, codec.vocab).fit(for_codec(tune.tokens, codec).tolist() for tune in train)
+    model = NGram.of(order, codec.vocab, (for_codec(tune.tokens, codec) for tune in train))
     pieces = [for_codec(tune.tokens, codec) for tune in test]
-    nats = np.concatenate([-model.log_prob(piece.tolist()) for piece in pieces])
-    guess = np.concatenate([model.best(piece.tolist()) for piece in pieces])
+    nats = np.concatenate([-model.log_prob(piece[None])[0] for piece in pieces])
+    guess = np.concatenate([model.best(piece[None])[0] for piece in pieces])
     tokens = np.concatenate(pieces)
     return HeldOut.of(nats, guess == tokens, tokens > HOLD)
 
@@ -181,7 +217,23 @@ def warm_cosine(progress: float, warm: float = 0.05) -> float:
     return float(0.5 * (1 + np.cos(np.pi * (progress - warm) / (1 - warm))))
 
 
-def fit(config: PriorConfig, train: list[Tune], valid: list[Tune], codec: Codec) -> RecurrentNet:
+def recurrent(config: PriorConfig, codec: Codec) -> LineNetwork:
+    """Return the recurrent network of some settings, with random weights."""
+    from pretrained.networks.recurrent import METRE, PLACE, NetShape, RecurrentNet
+
+    places = len(PLACE) if config.plan else METRE
+    sizes = config.hidden, config.layers, config.embed, config.lookback, places
+    return RecurrentNet(NetShape(codec.vocab, *sizes), config.dropout)
+
+
+def fit(
+    config: PriorConfig,
+    train: list[Tune],
+    valid: list[Tune],
+    codec: Codec,
+    build: Callable[[PriorConfig, Codec], LineNetwork] = recurrent,
+    after_epoch: Callable[[Epoch], object] | None = None,
+) -> LineNetwork:
     """Train a network and return the running average of its weights.
 
     Args:
@@ -189,27 +241,22 @@ def fit(config: PriorConfig, train: list[Tune], valid: list[Tune], codec: Codec)
         train: tunes to learn from.
         valid: tunes to report on after each epoch; nothing is chosen by them.
         codec: the vocabulary.
+        build: makes the network that is trained.
+        after_epoch: called with the figures of each epoch.
     """
     import torch
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-    from tqdm import tqdm
-
-    from pretrained.networks.recurrent import METRE, PLACE, NetShape, RecurrentNet
 
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads)
     rng = np.random.default_rng(config.seed)
-    places = len(PLACE) if config.plan else METRE
-    shape = NetShape(
-        codec.vocab, config.hidden, config.layers, config.embed, config.lookback, places
-    )
-    net = RecurrentNet(shape, config.dropout)
+    net = build(config, codec)
     averaged = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(config.average))
-    kept: RecurrentNet = averaged.module  # type: ignore[assignment]
+    kept: LineNetwork = averaged.module  # type: ignore[assignment]
     optimizer = torch.optim.AdamW(
         net.parameters(), config.learning_rate, weight_decay=config.weight_decay
     )
-    for epoch in tqdm(range(config.epochs), desc="epochs", disable=None, mininterval=1):
+    for epoch in range(config.epochs):
         net.train()
         losses, began = [], time.monotonic()
         lessons = [lesson(tune, rng if config.plan else None) for tune in train]
@@ -228,12 +275,9 @@ def fit(config: PriorConfig, train: list[Tune], valid: list[Tune], codec: Codec)
             averaged.update_parameters(net)
             losses.append(loss.item())
         figures = held_out(kept, valid, codec)
-        tqdm.write(
-            f"epoch {epoch + 1:3d}  train {np.mean(losses):.4f}  "
-            f"valid {figures.nats_per_token:.4f} nats/token  "
-            f"accuracy {figures.accuracy:.3f}  {time.monotonic() - began:.0f} s"
-        )
-        sys.stdout.flush()
+        if after_epoch is not None:
+            seconds = time.monotonic() - began
+            after_epoch(Epoch(epoch + 1, float(np.mean(losses)), figures, seconds))
     return kept
 
 

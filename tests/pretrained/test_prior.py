@@ -2,6 +2,7 @@
 
 import json
 import struct
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -12,14 +13,14 @@ from envs.music.score import Score
 from envs.music.task import Task
 from pretrained import checkpoint, load
 from pretrained.corpora.folk import load_corpus
-from pretrained.networks.network_prior import RecurrentPrior
-from pretrained.networks.recurrent import NetShape, RecurrentNet
+from pretrained.networks.per_voice import PerVoice
+from pretrained.networks.recurrent import NetShape, RecurrentNet, RecurrentPrior
 from pretrained.ngrams.model import NGram
-from pretrained.prior import AutoregressivePrior, Prior, sample
+from pretrained.prior import Prior, Scorer, Trainable, sample
 from pretrained.train import train_prior
 from pretrained.training.fit import HeldOut, PriorConfig, baseline, held_out
 from rewards.likelihood import Likelihood
-from tests.helpers import random_pieces
+from tests.helpers import nats_by_steps, random_pieces
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +54,7 @@ def test_checkpoint_is_small():
 def test_steps_and_teacher_forcing_agree(folk, task):
     score = random_pieces(task, 12, seed=3)
     whole = folk.log_prob(score)
-    state, token = folk.start(task, 12), None
-    for cell in range(task.cells):
-        logits, state = folk.step(token, state)
+    for cell, logits in enumerate(nats_by_steps(folk, score)):
         token = torch.from_numpy(score.tokens[:, 0, cell].astype(np.int64))
         nats = logits.log_softmax(1).gather(1, token[:, None])[:, 0].numpy()
         np.testing.assert_allclose(nats, whole[:, 0, cell], atol=1e-5)
@@ -74,8 +73,7 @@ def test_likelihood_by_steps_is_the_likelihood_of_the_whole(folk):
 
 def test_probabilities_are_probabilities_and_keep_the_grammar(folk):
     task = Task(low="C4", high="C5")
-    tokens = torch.from_numpy(random_pieces(task, 5, seed=2).tokens[:, 0].astype(np.int64))
-    probabilities = folk.log_probs(tokens, task).exp()
+    probabilities = folk.log_probs(random_pieces(task, 5, seed=2)).exp()
     torch.testing.assert_close(probabilities.sum(-1), torch.ones(5, 32))
     assert probabilities[:, 0, 1].max() == 0  # no hold before a first note
     assert probabilities[..., 2:14].max() == 0  # nothing under C4
@@ -116,8 +114,13 @@ def test_samples_repeat_with_a_seed_keep_given_cells_and_are_music(folk):
 
 def test_the_protocols_are_kept(folk):
     assert isinstance(folk, Prior)
-    prior: AutoregressivePrior = folk
-    assert prior.codec == Codec()
+    assert isinstance(folk, Scorer)
+    assert isinstance(folk, PerVoice)
+    prior: Trainable = folk
+    assert isinstance(prior, Trainable)
+    assert (prior.format, prior.codec, prior.shape) == (
+        "recurrent/1", Codec(), asdict(folk.net.shape)
+    )  # fmt: skip
 
 
 def test_the_metre_is_heard(folk):
@@ -133,9 +136,9 @@ def test_an_unfinished_score_is_refused(folk):
 
 
 def test_another_grid_is_refused(folk):
-    with pytest.raises(ValueError, match="knows 4 cells per quarter note, the task has 12"):
+    with pytest.raises(ValueError, match="12"):
         load("folk", Task(grid=12))
-    with pytest.raises(ValueError, match="ask for grid=4"):
+    with pytest.raises(ValueError, match="grid=4"):
         folk.start(Task(grid=6), 1)
 
 
@@ -181,17 +184,17 @@ def header_of(text):
         b"not a checkpoint",
         header_of({"format": "else"}),
         header_of(["format"]),
-        header_of({"format": checkpoint.FORMAT, "shape": {}, "codec": {"low": "C3"}}),
-        header_of({"format": checkpoint.FORMAT, "shape": [], "codec": {}}),
-        header_of({"format": checkpoint.FORMAT}),
-        header_of({"format": checkpoint.FORMAT, "shape": {"hidden": 10000000}}),
+        header_of({"format": RecurrentPrior.format, "shape": {}, "codec": {"low": "C3"}}),
+        header_of({"format": RecurrentPrior.format, "shape": [], "codec": {}}),
+        header_of({"format": RecurrentPrior.format}),
+        header_of({"format": RecurrentPrior.format, "shape": {"hidden": 10000000}}),
         struct.pack("<Q", 2**60),
     ],
 )
 def test_files_that_are_no_checkpoints(tmp_path, content):
     file = tmp_path / "x.safetensors"
     file.write_bytes(content)
-    with pytest.raises(ValueError, match=r"checkpoint '.*x\.safetensors'"):
+    with pytest.raises(ValueError, match="x.safetensors"):
         load(file)
 
 
@@ -201,7 +204,7 @@ def test_a_truncated_checkpoint_and_a_missing_one(tmp_path):
     file.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match="truncated"):
         load(file)
-    with pytest.raises(FileNotFoundError, match="one that ships .*folk"):
+    with pytest.raises(FileNotFoundError, match="folk"):
         load("flok")
 
 
@@ -209,7 +212,7 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path):
     net = RecurrentNet(NetShape(hidden=4, embed=4))
     net.head.bias.data[3] = float("nan")
     checkpoint.save(tmp_path / "x.safetensors", net, Codec())
-    with pytest.raises(ValueError, match="not finite"):
+    with pytest.raises(ValueError, match="finite"):
         load(tmp_path / "x.safetensors")
 
 
@@ -228,13 +231,15 @@ def test_a_checkpoint_survives_saving(tmp_path):
 
 def test_n_gram_against_a_count_by_hand():
     # After 0 came 1 twice and 2 once: Witten-Bell gives (count + kinds * shorter) / (3 + 2).
-    model = NGram(2, 3).fit([[0, 1, 0, 1, 0, 2]])
+    model = NGram.of(2, 3, [[0, 1, 0, 1, 0, 2]])
     unigram = (np.array([3, 2, 1]) + 3 * (1 / 3)) / (6 + 3)
-    np.testing.assert_allclose(model.probabilities(()), unigram)
+    nats = model.log_prob(np.array([[2, each] for each in range(3)]))[:, 1]  # 2 only ends a piece
+    np.testing.assert_allclose(nats, np.log(unigram))
     expected = (np.array([0, 2, 1]) + 2 * unigram) / (3 + 2)
-    np.testing.assert_allclose(model.probabilities((0,)), expected)
-    assert model.probabilities((0,)).sum() == pytest.approx(1)
-    np.testing.assert_allclose(model.log_prob([0, 1])[1], np.log(expected[1]))
+    nats = model.log_prob(np.array([[0, each] for each in range(3)]))[:, 1]
+    np.testing.assert_allclose(nats, np.log(expected))
+    assert np.exp(nats).sum() == pytest.approx(1)
+    assert model.best(np.array([[0, 0, 2, 1]])).tolist() == [[0, 1, 1, 0]]
 
 
 def test_held_out_figures_from_numbers():

@@ -15,6 +15,7 @@ from rewards.rule import REGISTRY, rule
 from rewards.rules.melody import in_key, leap_recovery
 from rewards.rules.rl_tuner import key, leap_up_back, penalize_repeating
 from tests.helpers import random_pieces
+from tests.rewards.rules.examples import EXAMPLES
 from tests.rewards.rules.lines import piece
 
 KEYS = ("C major", "Db major", "D major", "Eb major", "E major", "F major", "F# major")
@@ -59,17 +60,7 @@ def test_parameters_that_make_no_sense(name, wrong):
 
 @pytest.mark.parametrize(
     ("line", "marked"),
-    [
-        ("C4 A4 G4 E4", []),  # a sixth up, a step back
-        ("C4 A4 B4 C5", [8]),  # it goes on up
-        ("A4 C4 D4 E4", []),
-        ("A4 C4 B3 A3", [8]),
-        ("C4 A4 A4 G4", [8]),  # a repetition is no recovery
-        ("C4 F4 E4 D4", []),  # a fourth counts as a leap here
-        ("C4 E4 G4 C5", []),  # thirds do not, and nothing follows the last leap
-        ("C4 A4 r G4", []),  # a rest is looked through
-        ("C4 A4 F4 E4", [8]),  # back, but by a leap
-    ],
+    EXAMPLES["leap_recovery"],
 )
 def test_leap_recovery_marks_the_note_after_a_leap(line, marked):
     assert np.flatnonzero(leap_recovery(score_from_text(line))).tolist() == marked
@@ -77,22 +68,7 @@ def test_leap_recovery_marks_the_note_after_a_leap(line, marked):
 
 @pytest.mark.parametrize(
     ("line", "key", "marked"),
-    [
-        ("C4 D4 E4 F#4", "C major", [12]),
-        ("C4 D4 E4 F#4", "G major", []),
-        ("D4 F4 B4 C5", "D dorian", []),
-        ("D4 F4 Bb4 C5", "D dorian", [8]),
-        ("A4 G#4 A4 r", "A minor", []),
-        ("E4 F#4 G#4 A4 G4 F4", "A minor", []),
-        ("A4 Bb4 C#5 D#5", "A minor", [4, 8, 12]),
-        ("E4 F#4 G#4 A4", "A natural minor", [4, 8]),
-        ("E4 F#4 G#4 A4", "A aeolian", [4, 8]),
-        ("E4 F#4 G#4 A4", "A 0,2,3,5,7,8,10", [4, 8]),
-        ("E5 D5 C#5 D5", "D dorian", [8]),
-        ("A4 G#4 F4 E4", "A harmonic minor", []),
-        ("A4 B4 C5 Eb5", "A blues", [4]),
-        ("r C#4 r F#4", "D major", []),
-    ],
+    EXAMPLES["in_key"],
 )
 def test_in_key_marks_foreign_notes(line, key, marked):
     assert np.flatnonzero(in_key(score_from_text(line, key=key))).tolist() == marked
@@ -141,9 +117,9 @@ def test_remarks_follow_the_sign_of_the_weight():
 
 
 def test_a_rule_without_a_source_says_how_a_rule_is_written():
-    with pytest.raises(TypeError, match=r"write @rule\(source='where it comes from'"):
+    with pytest.raises(TypeError, match=r"@rule\(source="):
         rule(lambda score: score.onset * 0.0)
-    with pytest.raises(TypeError, match=r"write @rule\(source='where it comes from'"):
+    with pytest.raises(TypeError, match=r"@rule\(source="):
         rule()
 
 
@@ -152,7 +128,7 @@ def test_a_message_that_cannot_be_filled_in_is_refused_at_once(says):
     def loud(score, *, most=3):
         return score.onset * 0.0
 
-    with pytest.raises(ValueError, match=r"message .* cannot be filled in .*\{note\}, .*\{most\}"):
+    with pytest.raises(ValueError, match=r"\{note\}.*\{most\}"):
         rule(source="me", says=says)(loud)
     assert "loud" not in REGISTRY
 
@@ -162,7 +138,7 @@ def test_a_rule_of_one_s_own_does_not_take_the_name_of_one_that_ships():
         return score.onset * 1.0
 
     before = REGISTRY["in_key"]
-    with pytest.raises(ValueError, match=r"name of a term that ships \(rewards.rules.melody\)"):
+    with pytest.raises(ValueError, match="rewards.rules.melody"):
         rule(source="me", says="{note}")(in_key)
     assert REGISTRY["in_key"] is before
 
@@ -312,7 +288,7 @@ def test_what_cannot_be_a_mask():
     def ends_low(notes):
         return 1.0
 
-    with pytest.raises(ValueError, match="'ends_low' cannot be a mask: .* marked cellwise"):
+    with pytest.raises(ValueError, match="'ends_low'.*cellwise"):
         forbids(ends_low, Score.page(Task(), 1))
     with pytest.raises(ValueError, match="finished"):
         forbids(key, random_pieces(Task(bars=1), 1))

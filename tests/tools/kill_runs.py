@@ -152,7 +152,7 @@ class Trial:
         return found
 
     def look(self, config):
-        """What a killed run has left."""
+        """Check the files that a killed run has left."""
         from agents.runs.directory import Run
         from agents.runs.state import Saved
         from pretrained.checkpoint import load
@@ -184,7 +184,7 @@ class Trial:
 
 
 def same(one, other):
-    """Whether two files have the same bytes, or neither is there."""
+    """True if two files have the same bytes, or neither exists."""
     if not one.is_file() or not other.is_file():
         return one.is_file() == other.is_file()
     return one.read_bytes() == other.read_bytes()

@@ -24,7 +24,7 @@ READ = "IKLMQTVX"  # the fields that tell notes, bars, key, metre, tempo and tit
 MODES = {
     "": "major",
     "m": "minor",
-    **{"maj": "major", "min": "minor", "ion": "major", "aeo": "minor", "dor": "dorian"},
+    **{"maj": "major", "min": "minor", "ion": "major", "aeo": "natural minor", "dor": "dorian"},
     **{"phr": "phrygian", "lyd": "lydian", "mix": "mixolydian", "loc": "locrian"},
 }
 _FIELD = re.compile(r"([A-Za-z]):(?![|:])|%")
@@ -59,8 +59,8 @@ def standard_abc(text: str) -> str:
     meter = _signature(next(_values(text, "M"), ""))
     unit = "1/16" if meter and Fraction(meter.plain) < Fraction(3, 4) else "1/8"
     version = re.match(r"%abc-\d\.\d", text)
-    writing = _Writing(_bar_units(text))
-    text = _by_voice("\n".join(writing.line(line) for line in text.split("\n")))
+    bar = _bar_units(text)
+    text = _by_voice("\n".join(_line(line, bar) for line in text.split("\n")))
     # It lets an accidental hold to the end of the bar only in a file that names its version.
     return f"{version[0] if version else '%abc-2.1'}\nL:{unit}\n{text}"
 
@@ -91,59 +91,51 @@ def _is_music(line: str) -> bool:
     return not _FIELD.match(line) and re.search("[A-Ga-gz]", line) is not None
 
 
-class _Writing:
-    """Writes the lines of a tune as music21 needs them.
+def _line(line: str, bar: Fraction | None) -> str:
+    """Return a line of any kind; a field that is not read is left empty.
 
     Args:
+        line: of the tune.
         bar: its length in unit lengths.
     """
+    named = _FIELD.match(line)
+    if named is not None:
+        return _field(named[1], line[2:]) if named[1] else ""
+    # What is no note, bar line, tuplet or tie is taken out. Fields inside a line stand on lines of
+    # their own; remarks and the like are dropped.
+    parts = _INLINE.split(re.sub(r'"[^"]*"', "", line).split("%")[0])
+    out = [_notes(parts[0], bar)]
+    for letter, value, music in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
+        field = _field(letter, value) if letter in "KLMV" else ""
+        out += [f"\n{field}\n" if field else "", _notes(music, bar)]
+    return "".join(out)
 
-    def __init__(self, bar: Fraction | None) -> None:
-        self.bar = bar
 
-    def line(self, line: str) -> str:
-        """A line of any kind; what is not read is left empty."""
-        field = _FIELD.match(line)
-        if field is None:
-            return self.music(line)
-        return self.field(field[1], line[2:]) if field[1] else ""
+def _field(letter: str, value: str) -> str:
+    """Return a field as music21 reads it, '' if it is not read.
 
-    def music(self, line: str) -> str:
-        """A line of music without what is no note, bar line, tuplet or tie."""
-        line = re.sub(r'"[^"]*"', "", line).split("%")[0]
-        # Fields inside a line stand on lines of their own; remarks and the like are dropped.
-        parts = _INLINE.split(line)
-        out = [_notes(parts[0], self.bar)]
-        for letter, value, music in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
-            field = self.field(letter, value) if letter in "KLMV" else ""
-            out += [f"\n{field}\n" if field else "", _notes(music, self.bar)]
-        return "".join(out)
-
-    def field(self, letter: str, value: str) -> str:
-        """A field whose value does no harm, '' if it is not read.
-
-        Raises:
-            RefusedError: its value is none that such a field has.
-        """
-        if letter not in READ:
-            return ""
-        if letter == "T":
-            return f"T:{' '.join(value.split())}"
-        value = " ".join(value.split("%")[0].split())
-        if letter == "M":
-            # Not given to music21, which invents metres for bars of other lengths and takes seconds
-            # for a long one; what is read of it are the bar lines.
-            _signature(value)
-            return ""
-        elif letter == "L":
-            unit = re.fullmatch(r"(\d{1,3})(?:/([1-9]\d{0,2}))?", value)
-            if value and (unit is None or not 0 < int(unit[1]) <= int(unit[2] or 1)):
-                raise RefusedError(f"its unit note is {quoted(value)}; expected such as 1/8")
-        elif letter == "K":
-            # It lowers a tune by two octaves for a bass clef behind K:, and misses some modes.
-            value = re.sub(r" (?:clef=)?bass\b", "", value, count=1)
-            value = re.sub(r"(?i)^([A-G][#b]?) ?(loc|lyd)[a-z]*", _as_major, value)
-        return f"{letter}:{value}"
+    Raises:
+        RefusedError: it is no such metre or unit note.
+    """
+    if letter not in READ:
+        return ""
+    if letter == "T":
+        return f"T:{' '.join(value.split())}"
+    value = " ".join(value.split("%")[0].split())
+    if letter == "M":
+        # Not given to music21, which invents metres for bars of other lengths and takes seconds
+        # for a long one; what is read of it are the bar lines.
+        _signature(value)
+        return ""
+    if letter == "L":
+        unit = re.fullmatch(r"(\d{1,3})(?:/([1-9]\d{0,2}))?", value)
+        if value and (unit is None or not 0 < int(unit[1]) <= int(unit[2] or 1)):
+            raise RefusedError(f"its unit note is {quoted(value)}; expected such as 1/8")
+    if letter == "K":
+        # It lowers a tune by two octaves for a bass clef behind K:, and misses some modes.
+        value = re.sub(r" (?:clef=)?bass\b", "", value, count=1)
+        value = re.sub(r"(?i)^([A-G][#b]?) ?(loc|lyd)[a-z]*", _as_major, value)
+    return f"{letter}:{value}"
 
 
 def _as_major(found: re.Match[str]) -> str:
@@ -239,7 +231,7 @@ def _signature(value: str) -> Signature | None:
 
 @dataclass(frozen=True)
 class AbcFields:
-    """What the fields of a tune say, some of which music21 makes up or does not see.
+    """Key and metre by the fields of a tune, as music21 invents or misses some of them.
 
     Attributes:
         text: of the tune.
@@ -277,5 +269,5 @@ class AbcFields:
 
     @property
     def changes_key(self) -> bool:
-        """Whether the tune has several keys."""
+        """True if the tune has several keys."""
         return len({value for value in _values(self.text, "K") if value}) > 1

@@ -23,7 +23,7 @@ SLOWEST, FASTEST = 10.0, 400.0  # beats per minute
 
 @dataclass(frozen=True)
 class Known:
-    """What a caller knows better than the file.
+    """Settings of a caller that take precedence over the file.
 
     Attributes:
         grid: cells per quarter note; four if they fit, else what fits of 2, 3, 6, 8 and 12.

@@ -19,7 +19,7 @@ MOST_FILLED = 0.25  # of the bars; with more short ones the metre is another
 
 @dataclass(frozen=True)
 class Measure:
-    """What stands between two bar lines of a file; times in quarter notes.
+    """One measure of a file, from bar line to bar line; times in quarter notes.
 
     Attributes:
         start: from the beginning of the file.
@@ -27,6 +27,7 @@ class Measure:
         number: as printed, None if the file prints none.
         skipped: whether it is played at a repeat only: an ending that is not the last one.
         opens: whether a section begins here, with a repeat sign or a double bar.
+        to: its new place; what was at `start` is there.
     """
 
     start: Fraction
@@ -34,15 +35,7 @@ class Measure:
     number: int | None = None
     skipped: bool = False
     opens: bool = False
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """A measure at its new place: what was at `start` is at `to`."""
-
-    start: Fraction
-    length: Fraction
-    to: Fraction
+    to: Fraction = NOTHING
 
 
 @dataclass(frozen=True)
@@ -52,7 +45,7 @@ class Layout:
     Attributes:
         pickup: quarter notes before the first bar line.
         end: of the last bar.
-        stretches: the measures that are played; none if the file has no measures.
+        measures: those that are played, with their new places; none if the file has none.
         numbers: of the bars, the pickup's included.
         filled: numbers of the bars that were filled up with silence.
         skipped: numbers of the bars that are left out.
@@ -60,40 +53,40 @@ class Layout:
 
     pickup: Fraction = NOTHING
     end: Fraction = NOTHING
-    stretches: tuple[Stretch, ...] = ()
+    measures: tuple[Measure, ...] = ()
     numbers: tuple[int, ...] = ()
     filled: tuple[int, ...] = ()
     skipped: tuple[int, ...] = ()
 
     def moved(self, start: Fraction, end: Fraction) -> tuple[Fraction, Fraction] | None:
         """New start and end of a note; None if it is in a bar that is left out."""
-        if not self.stretches:
+        if not self.measures:
             return start, end
-        first = self._stretch(start)
+        first = self._measure(start)
         if first is None:
             return None
         after = first.start + first.length
-        last = first if end <= after else self._stretch(end, left=True)
+        last = first if end <= after else self._measure(end, left=True)
         if last is None:  # tied into a bar that is left out
             return first.to + start - first.start, first.to + first.length
         return first.to + start - first.start, last.to + end - last.start
 
-    def _stretch(self, time: Fraction, left: bool = False) -> Stretch | None:
-        """The stretch that holds a time; with `left` one that ends there also does."""
-        at = bisect_right(self.stretches, time, key=lambda stretch: stretch.start) - 1
-        if left and at > 0 and self.stretches[at].start == time:
+    def _measure(self, time: Fraction, left: bool = False) -> Measure | None:
+        """Return the measure that holds a time; with `left` one that ends there also does."""
+        at = bisect_right(self.measures, time, key=lambda measure: measure.start) - 1
+        if left and at > 0 and self.measures[at].start == time:
             at -= 1
         if at < 0:
             return None
-        stretch = self.stretches[at]
-        over = time - stretch.start - stretch.length
+        measure = self.measures[at]
+        over = time - measure.start - measure.length
         # The last bar may hold more than its measure says; nothing else lies behind it.
-        inside = over < 0 or (left and over == 0) or at == len(self.stretches) - 1
-        return stretch if inside else None
+        inside = over < 0 or (left and over == 0) or at == len(self.measures) - 1
+        return measure if inside else None
 
     @property
     def notices(self) -> Iterator[str]:
-        """What was done to the bars, in words."""
+        """Sentences that say which bars were left out or filled up."""
         if self.skipped:
             yield f"{_bars(self.skipped)} left out: repeats are played once, with the last ending"
         if self.filled:
@@ -131,7 +124,7 @@ def lay_out(measures: Sequence[Measure], bar: Fraction) -> Layout:
     return Layout(
         laying.pickup,
         laying.end,
-        tuple(laying.stretches),
+        tuple(laying.measures),
         tuple(laying.numbers),
         tuple(sorted(set(laying.filled))),
         tuple(skipped),
@@ -164,7 +157,7 @@ class _Laying:
     def __init__(self, bar: Fraction) -> None:
         self.bar = bar
         self.pickup = self.end = NOTHING
-        self.stretches: list[Stretch] = []
+        self.measures: list[Measure] = []
         self.numbers: list[int] = []
         self.filled: list[int] = []
 
@@ -176,7 +169,7 @@ class _Laying:
                 f"bar {number} lasts {float(length):g} quarter notes, {float(bar):g} are a bar of "
                 "the metre; expected bars of one length"
             )
-        first, short = not self.stretches, length < bar
+        first, short = not self.measures, length < bar
         if first and short and following is not None:
             self.pickup = length
             self.put(measure, NOTHING)
@@ -196,5 +189,5 @@ class _Laying:
         self.put(measure, at)
 
     def put(self, measure: Measure, at: Fraction) -> None:
-        self.stretches.append(Stretch(measure.start, measure.length, at))
+        self.measures.append(replace(measure, to=at))
         self.end = at + measure.length

@@ -57,7 +57,10 @@ def read_piece(
             its metre, has two notes at once in one voice, fits no task, or takes longer or more
             memory to read than the limits allow.
         ValueError: no reader has that suffix, or `known` is no such value.
+        TypeError: `source` is none of the three, or `known` has another name.
     """
+    if not isinstance(source, str | Path | bytes) and not hasattr(source, "read"):
+        raise TypeError(f"expected a path, bytes or an open file, got {type(source).__name__}")
     better = Known(**known)
     given = source if isinstance(source, str | Path) else getattr(source, "name", "")
     name = str(given) if isinstance(given, str | Path) else ""

@@ -35,7 +35,7 @@ _ALTERED = {-2: "--", -1: "-", 0: "", 1: "#", 2: "##"}  # as music21 writes them
 
 @dataclass(frozen=True)
 class Marks:
-    """What to show on a score beside its notes.
+    """Words, colours and bar numbers to show on a score.
 
     Attributes:
         words: to print under the note or rest that sounds at (voice, cell).

@@ -45,7 +45,7 @@ def x_of(task: Task, cell: float) -> float:
 
 
 def note_id(voice: int, start: int) -> str:
-    """What the drawings and the score of a page call a note."""
+    """Return the id of a note in the drawings and the score of a page."""
     return f"{voice}-{start}"
 
 

@@ -47,7 +47,7 @@ class Symbol:
 
 
 def low_voice(score: Score, row: int, voice: int) -> bool:
-    """Whether a voice lies so low that it is better read in the bass clef."""
+    """True if a voice is low enough for the bass clef."""
     pitches = [note.pitch for note in notes_of(score, row) if note.voice == voice]
     middle = sum(pitches) / len(pitches) if pitches else (score.task.low + score.task.high) / 2
     return middle < 57
@@ -110,7 +110,7 @@ def _with_rests(
 
 
 def _plain_length(length: Fraction) -> bool:
-    """Whether a length in quarter notes is a note without dot, a breve at most."""
+    """True if a length in quarter notes is a note without a dot, at most a breve."""
     return length <= 8 and _binary(length.numerator) and _binary(length.denominator)
 
 
@@ -214,7 +214,7 @@ class _BarCutter:
     def _readable(
         self, start: int, stop: int, length: Fraction, strongest: int, rest: bool
     ) -> bool:
-        """Whether a stretch may stand as one symbol, given the strongest beat inside it."""
+        """True if a stretch may be one symbol, given the strongest beat inside it."""
         ends = max(self.levels[start], self.levels[stop])
         if self.compound and strongest <= self.beat_level < ends:
             return False  # the dotted beats stay visible

@@ -10,18 +10,17 @@ import torch
 from stable_baselines3.common.utils import obs_as_tensor
 from torch import nn
 
-from agents.algorithms.q_policy import KINDS, QPolicy, merge, state_values
+from agents.algorithms.q_policy import KINDS, QPolicy, state_values
 from agents.learning.policy import PriorPolicy
 from envs.composition import CompositionVectorEnv
 from envs.music.score import Score
 from envs.music.task import Task
 from pretrained import checkpoint
-from pretrained.networks.lens import places_of
-from pretrained.networks.recurrent import NetShape, RecurrentNet
+from pretrained.networks.recurrent import NetShape, RecurrentNet, merge
 from pretrained.prior import sample
 from tests.agents.algorithms.q_learners import kinds, move
 from tests.agents.helpers import observe, rows, whole, writing_order
-from tests.helpers import random_pieces
+from tests.helpers import nats_by_steps, places_of, random_pieces
 
 TASKS = {"one bar": {"bars": 1}, "waltz": {"bars": 1, "meter": "3/4", "low": "C4", "high": "G4"}}
 TASKS["two voices"] = {"bars": 1, "voices": 2}
@@ -47,15 +46,10 @@ def pieces_of(task, n=5, seed=1):
 
 def priors_choices(prior, pieces, seen):
     """Log-probabilities (steps, B, vocab) of the prior's choices, given cells included."""
-    voices, states = pieces.task.voices, []
-    states = [prior.start(pieces.task, pieces.batch) for _ in range(voices)]
-    last, out = [None] * voices, []
-    for cell, obs in enumerate(seen):
-        time, voice = divmod(cell, voices)
-        logits, states[voice] = prior.step(last[voice], states[voice])
-        out.append(logits.masked_fill(obs["action_mask"] == 0, -1e9).log_softmax(dim=-1))
-        last[voice] = torch.from_numpy(pieces.tokens[:, voice, time].astype(np.int64))
-    return torch.stack(out)
+    return torch.stack([
+        logits.masked_fill(obs["action_mask"] == 0, -1e9).log_softmax(dim=-1)
+        for logits, obs in zip(nats_by_steps(prior, pieces), seen, strict=True)
+    ])  # fmt: skip
 
 
 # -- before the first update -----------------------------------------------------------------------

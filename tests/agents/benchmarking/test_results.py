@@ -1,4 +1,4 @@
-"""What a benchmark makes of its numbers: methods by name, draws for a KL, intervals, sentences."""
+"""Results of a benchmark: methods by name, draws for a KL, intervals, sentences."""
 
 from dataclasses import replace
 
@@ -7,8 +7,8 @@ import pytest
 
 from agents.benchmark import BenchmarkConfig
 from agents.benchmarking import benchmark_report as report
+from agents.benchmarking import measuring, results
 from agents.benchmarking import methods as matrix
-from agents.benchmarking import results
 from agents.benchmarking.methods import (
     best_of_n_kl,
     best_of_subsets,
@@ -124,16 +124,16 @@ def test_whole_piece_goals():
     other = [16, *[1] * 27, 14, 1, 1, 1]
     motif = [14, 1, 16, 1, 18, 1, 16, 1]
     score = Score(np.array([[plain_frame], [late], [other], [page(*motif, *motif)]]), Task())
-    assert matrix.goals(score) == {"tonic frame": 25.0, "repeated motif": 25.0}
+    assert measuring.goals(score) == {"tonic frame": 25.0, "repeated motif": 25.0}
 
 
 def test_diversity_is_that_of_groups(monkeypatch):
-    monkeypatch.setattr(matrix, "GROUP", 4)
+    monkeypatch.setattr(measuring, "GROUP", 4)
     score = random_pieces(Task(), 10)  # two groups; the last two pieces are in none
     twice = Score(np.concatenate([score.tokens[:4], np.repeat(score.tokens[:1], 4, 0)]), Task())
-    both = [matrix.diversity(twice[:4])["vendi"], 1.0]
-    assert matrix.group_diversity(twice)["vendi"] == pytest.approx(np.mean(both))
-    assert matrix.group_diversity(score) == matrix.group_diversity(score[:8])
+    both = [measuring.diversity(twice[:4])["vendi"], 1.0]
+    assert measuring.group_diversity(twice)["vendi"] == pytest.approx(np.mean(both))
+    assert measuring.group_diversity(score) == measuring.group_diversity(score[:8])
 
 
 # -- numbers over seeds ----------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from agents.composing.search import beam, best_known
 from envs.composition import primed
 from envs.music.score import Score
 from envs.music.task import Task
-from pretrained.networks.network_prior import RecurrentPrior
+from pretrained.networks.recurrent import RecurrentPrior
 from rewards.build import build
 from rewards.functions import cellwise
 from rewards.likelihood import Likelihood
@@ -122,10 +122,10 @@ def test_best_known_is_the_best_of_each_first_token():
 class Refusing(RecurrentPrior):
     """A network that is not to be run."""
 
-    def step(self, token, state):
+    def advance(self, state, tokens):
         raise AssertionError("the network was run")
 
-    def log_probs(self, tokens, task):
+    def _lines(self, pieces, context, bf16):
         raise AssertionError("the network was run")
 
 
@@ -144,8 +144,8 @@ def test_a_prior_of_no_weight_is_not_run(tiny_prior):
 class Loud(RecurrentPrior):
     """A network that is sure of its likeliest token."""
 
-    def step(self, token, state):
-        logits, state = super().step(token, state)
+    def step(self, state, score):
+        logits, state = super().step(state, score)
         return logits * 1e6, state
 
 
@@ -156,8 +156,8 @@ def test_a_guide_chooses_beginnings_and_not_the_end(tiny_prior):
     assert everywhere.returns[0] == pytest.approx(best, abs=1e-4)
 
     led = beam(page_of(Task()), reward, 1, guide=loud)
-    tokens = torch.from_numpy(led.score.tokens[:, 0].astype(np.int64))
-    likeliest = tiny_prior.log_probs(tokens, Task()).argmax(dim=2)
+    tokens = led.score.tokens[:, 0]
+    likeliest = tiny_prior.log_probs(led.score).argmax(dim=2)
     assert likeliest[0, :-1].tolist() == tokens[0, :-1].tolist()
     ends = np.repeat(led.score.tokens, 38, axis=0)
     ends[:, 0, -1] = np.arange(38)
@@ -175,13 +175,9 @@ def test_a_guide_s_log_probabilities_add_up_along_a_piece(tiny_prior):
 
 def test_a_state_taken_goes_on_as_one_that_was_never_cut(tiny_prior):
     score, rows = random_pieces(Task(), 5, seed=4), np.array([4, 0, 0, 2])
-    tokens = torch.from_numpy(score.tokens[:, 0].astype(np.int64))
-    state, alone = tiny_prior.start(Task(), 5), tiny_prior.start(Task(), 4)
-    last, own = None, None
-    for cell in range(20):
-        _, state = tiny_prior.step(last, state)
-        _, alone = tiny_prior.step(own, alone)
-        last, own = tokens[:, cell], tokens[rows, cell]
+    page = Score(score.tokens, Task(), written=20)
+    _, state = tiny_prior.step(tiny_prior.start(Task(), 5), page)
     taken = tiny_prior.take(state, torch.from_numpy(rows))
-    logits, _ = tiny_prior.step(own, taken)
-    torch.testing.assert_close(logits, tiny_prior.step(own, alone)[0])
+    after = page.take(rows).write(score.tokens[rows, 0, 20])
+    logits, _ = tiny_prior.step(taken, after)
+    torch.testing.assert_close(logits, tiny_prior.step(tiny_prior.start(Task(), 4), after)[0])

@@ -1,5 +1,7 @@
 """Drawing and masks, what searches cost, and what they refuse."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from agents.composing.search import beam, best_of, masked
 from envs.composition import primed
 from envs.errors import RewardError
 from envs.music.task import Task
-from pretrained.networks.network_prior import RecurrentPrior
+from pretrained.networks.recurrent import RecurrentPrior
 from pretrained.prior import sample
 from rewards.build import build
 from rewards.functions import cellwise
@@ -125,13 +127,16 @@ class Counting(RecurrentPrior):
 
     tokens = 0
 
-    def step(self, token, state):
-        self.tokens += len(state.started)
-        return super().step(token, state)
+    def __init__(self, net, codec):
+        super().__init__(copy.deepcopy(net), codec)
+        step, forward = self.net.step, self.net.forward
+        self.net.step = lambda token, *others: self._count(token) or step(token, *others)
+        self.net.forward = lambda tokens, *others, **named: (
+            self._count(tokens) or forward(tokens, *others, **named)
+        )
 
-    def log_probs(self, tokens, task):
+    def _count(self, tokens):
         self.tokens += tokens.numel()
-        return super().log_probs(tokens, task)
 
 
 def methods(prior, page, reward):

@@ -7,15 +7,25 @@ import pytest
 import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.utils import obs_as_tensor
+from stable_baselines3.common.vec_env import VecNormalize
 
+from agents.learning.policy import PriorPolicy
 from envs.composition import CompositionVectorEnv
 from envs.music.codec import Codec
+from envs.music.score import Score
 from envs.music.task import Task
 from pretrained import checkpoint
-from pretrained.networks.network_prior import RecurrentPrior
-from pretrained.networks.recurrent import NetShape, RecurrentNet
-from tests.agents.helpers import learner, make_policy, observe, rows, whole, writing_order
-from tests.helpers import random_pieces
+from pretrained.networks.recurrent import NetShape, RecurrentNet, RecurrentPrior
+from tests.agents.helpers import (
+    learner,
+    make_policy,
+    observe,
+    rows,
+    vec_env,
+    whole,
+    writing_order,
+)
+from tests.helpers import nats_by_steps, random_pieces
 
 GIVEN = ((-1, -1, -1, -1, 20, 1, 0, -1, -1, -1, 0, -1, -1, -1, -1, 14),)
 TASKS = {
@@ -45,14 +55,9 @@ def test_whole_pieces_have_exactly_the_priors_log_probabilities(tiny_prior, task
 def test_acting_has_exactly_the_priors_probabilities(tiny_prior, task):
     pieces = random_pieces(Task(**task), 5, seed=2)
     policy = make_policy(tiny_prior, task)
-    voices = pieces.task.voices
-    states = [tiny_prior.start(pieces.task, 5) for _ in range(voices)]
-    last = [None] * voices
-    for cell, obs in enumerate(observe(pieces, task)):
-        time, voice = divmod(cell, voices)
-        logits, states[voice] = tiny_prior.step(last[voice], states[voice])
+    seen = observe(pieces, task)
+    for logits, obs in zip(nats_by_steps(tiny_prior, pieces), seen, strict=True):
         expected = logits.log_softmax(dim=-1)
-        last[voice] = torch.from_numpy(pieces.tokens[:, voice, time].astype(np.int64))
         with torch.no_grad():
             actions, _, chosen = policy(obs)
             best, _, best_chosen = policy(obs, deterministic=True)
@@ -91,7 +96,8 @@ def test_actions_are_drawn_in_proportion_to_their_probabilities(tiny_prior):
     torch.manual_seed(3)
     with torch.no_grad():
         actions, _, _ = policy(obs_as_tensor(obs, "cpu"))
-    logits, _ = tiny_prior.step(None, tiny_prior.start(Task(bars=1), 1))
+    page = Score.page(Task(bars=1), 1)
+    logits, _ = tiny_prior.step(tiny_prior.start(page.task, 1), page)
     p = logits.softmax(dim=-1)[0].double().numpy()
     share = np.bincount(actions.numpy(), minlength=len(p)) / len(actions)
     assert (np.abs(share - p) <= 5 * np.sqrt(p * (1 - p) / len(actions))).all()
@@ -279,3 +285,21 @@ def test_entropy_is_that_of_the_allowed_tokens(tiny_prior):
             logits = logits[obs["action_mask"][row] == 1]
             expected.append(torch.distributions.Categorical(logits=logits).entropy())
     torch.testing.assert_close(entropy.double(), torch.stack(expected), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("keys", [["tokens"], ["context"], ["tokens", "context"]])
+def test_observations_that_were_normalised_are_refused(tiny_prior, keys):
+    env = VecNormalize(vec_env(), norm_obs_keys=keys)
+    model = PPO(PriorPolicy, env, n_steps=16, policy_kwargs={"prior": tiny_prior}, device="cpu")
+    with pytest.raises(ValueError, match=r"VecNormalize\(env, norm_obs=False\)"):
+        model.learn(64)
+    env = VecNormalize(vec_env(), norm_obs=False)  # of rewards alone
+    PPO(PriorPolicy, env, n_steps=16, policy_kwargs={"prior": tiny_prior}, device="cpu").learn(64)
+
+
+def test_a_prior_without_a_network_is_refused():
+    class Even:
+        codec = Codec()
+
+    with pytest.raises(TypeError, match="Even.*no network to train"):
+        make_policy(Even(), {"bars": 1})

@@ -6,7 +6,7 @@ import os
 import resource
 import signal
 import zipfile
-from contextlib import redirect_stdout
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
@@ -178,6 +178,27 @@ def test_a_second_process_is_shut_out(tiny_checkpoint, tmp_path):
             training.train(run.config, run.path)
     assert {path.name for path in run.path.iterdir()} == {".lock", "config.toml"}
     trained(run.config, run.path)
+
+
+def test_a_new_run_is_locked_from_its_beginning(tmp_path, tiny_checkpoint):
+    """So that of two of one name, begun at once, one goes on."""
+    config = tiny(tiny_checkpoint, tmp_path)
+    with ExitStack() as held:
+        run = Run.create(config, held)
+        with pytest.raises(BusyError), only_one(run.path):
+            pass
+        with pytest.raises(BusyError, match="another training is at work"):
+            Run.create(config)
+    with pytest.raises(ValueError, match="never overwritten"):
+        Run.create(config)
+
+
+def test_nothing_is_made_in_a_folder_that_is_no_run(tmp_path, tiny_checkpoint):
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "diary").write_text("mine")
+    with pytest.raises(ValueError, match="never overwritten"):
+        Run.create(tiny(tiny_checkpoint, tmp_path))
+    assert [path.name for path in (tmp_path / "tiny").iterdir()] == ["diary"]
 
 
 TOO_LARGE = r"tiny/[a-z.]+ could not be written \(File too large\)"

@@ -80,7 +80,7 @@ def taught(config):
 
 
 def begin(config, resume=None):
-    """As a new process, that knows nothing of what was learned."""
+    """Start like a new process, with a reward that has learned nothing."""
     teachable.paid = 1.0
     return trained(config, resume)
 

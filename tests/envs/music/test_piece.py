@@ -1,6 +1,4 @@
-"""What files say of themselves, and where their bars come to lie."""
-
-from pathlib import Path
+"""Pieces read from files: their data, and the places of their bars."""
 
 import pytest
 
@@ -11,23 +9,13 @@ from envs.music.piece import ROOM, Piece
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.assemble import printable
-from envs.notation.reading.readers import from_music21, read_piece
+from envs.notation.reading.readers import from_music21
 from envs.notation.text import score_from_text
 from envs.notation.writing.abc import abc
 from envs.notation.writing.engrave import svg
 from envs.notation.writing.midi import midi_bytes
 from envs.notation.writing.musicxml import Marks, musicxml, symbol_id
-from tests.envs.notation.reading.test_readers import mxl
-
-
-def reads(folder: Path, name: str, content: str | bytes, **known) -> Piece:
-    path = folder / name
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return read_piece(path, **known)
-
-
-def tune(body: str, meter: str = "4/4", key: str = "C", more: str = "") -> str:
-    return f"X:1\nT:A tune\nM:{meter}\nL:1/4\n{more}K:{key}\n{body}\n"
+from tests.envs.notation.files import mxl, reads, tune
 
 
 def pitches(piece: Piece) -> list[int]:
@@ -72,9 +60,9 @@ def test_what_the_caller_knows_better(tmp_path):
     piece = reads(tmp_path, "a.mid", content, key="D major", meter="3/4", pickup=4, grid=8)
     assert (piece.key, piece.meter, piece.pickup, piece.grid) == (Key("D"), Meter(3, 4), 4, 8)
     assert (piece.bars, piece.estimated, piece.numbers) == (2, False, (0, 1, 2))
-    with pytest.raises(ValueError, match=r"'.*a.mid': pickup=99: expected 0 to 15"):
+    with pytest.raises(ValueError, match="pickup=99"):
         reads(tmp_path, "a.mid", content, pickup=99)
-    with pytest.raises(ValueError, match="part 0: expected 1 or more"):
+    with pytest.raises(ValueError, match="part 0"):
         reads(tmp_path, "a.mid", content, part=0)
 
 
@@ -113,14 +101,14 @@ def test_a_change_of_key_is_told(tmp_path):
     "body", ["G|CDEF|GABc|[M:3/4]CDE|F3|", 'G|CDEF|"^M:1"GABc|\nM:3/4\nCDE|F3|']
 )
 def test_a_change_of_metre_is_refused_with_its_bar(tmp_path, body):
-    with pytest.raises(ValueError, match=r"from 4/4 to 3/4 at bar 3; expected one metre"):
+    with pytest.raises(ValueError, match="bar 3"):
         reads(tmp_path, "a.abc", tune(body, "C"))
     document = musicxml(score_from_text("C4 D4 E4 F4 " * 3))
     two = '<measure number="3" implicit="no"><attributes><time><beats>3</beats>'
     two += "<beat-type>4</beat-type></time></attributes>"
     changed = document.replace('<measure number="3" implicit="no">', two)
     assert changed != document
-    with pytest.raises(ValueError, match="from 4/4 to 3/4 at bar 3"):
+    with pytest.raises(ValueError, match="bar 3"):
         reads(tmp_path, "a.xml", changed)
 
 
@@ -140,7 +128,7 @@ def midi(notes, signatures=((0, 4, 4),), quarter=480, drums=()) -> bytes:
 
 def test_metres_of_midi(tmp_path):
     line = [(480 * n, 480, 60 + n) for n in range(9)]
-    with pytest.raises(ValueError, match="from 4/4 to 3/4 at bar 3"):
+    with pytest.raises(ValueError, match="bar 3"):
         reads(tmp_path, "a.mid", midi(line, [(0, 4, 4), (8 * 480, 3, 4)]))
     upbeat = reads(tmp_path, "a.mid", midi(line, [(0, 1, 4), (480, 4, 4), (480, 4, 4)]))
     assert (upbeat.pickup, upbeat.meter, upbeat.bars) == (4, Meter(4, 4), 3)
@@ -201,7 +189,7 @@ def test_a_grid_that_fits_is_found(tmp_path, lengths, meter, grid):
 
 def test_notes_off_every_grid_say_what_would_fit(tmp_path):
     fifths = midi([(0, 96, 60), (96, 96, 62), (192, 288, 64)])
-    with pytest.raises(ValueError, match=r"note 1, C4 .* ends 0.2 of a cell .*grid 5 would fit"):
+    with pytest.raises(ValueError, match="grid 5"):
         reads(tmp_path, "a.mid", fifths)
     assert reads(tmp_path, "a.mid", fifths, grid=5).notes[1] == Note(1, 1, 62)
 
@@ -216,7 +204,7 @@ def test_midi_cuts_its_notes_short_and_counts_in_ticks(tmp_path):
     piece = reads(tmp_path, "a.mid", thirds)
     assert (piece.grid, piece.notes[2]) == (3, Note(2, 1, 64))
     assert piece.notices == ()
-    with pytest.raises(ValueError, match="E4 at quarter 1 of voice 1 starts while C4"):
+    with pytest.raises(ValueError, match="E4"):
         reads(tmp_path, "a.mid", midi([(0, 960, 60), (480, 480, 64)]))
 
 
@@ -228,10 +216,10 @@ def test_parts_are_voices_and_one_can_be_chosen(tmp_path):
     assert reads(tmp_path, "a.mid", content).voices == 3
     alone = reads(tmp_path, "a.mid", content, part=2)
     assert (alone.voices, pitches(alone)) == (1, [67, 65])
-    with pytest.raises(ValueError, match="part 4 holds no notes; parts that do: 1, 2, 3"):
+    with pytest.raises(ValueError, match="1, 2, 3"):
         reads(tmp_path, "a.mid", content, part=4)
     many = midi([[(0, 480, 60 + voice)] for voice in range(9)])
-    with pytest.raises(ValueError, match="9 voices; expected at most 8, so read one part"):
+    with pytest.raises(ValueError, match="9 voices"):
         reads(tmp_path, "a.mid", many)
     assert pitches(reads(tmp_path, "a.mid", many, part=9)) == [68]
 
@@ -241,7 +229,7 @@ def test_a_chord_in_another_part_does_not_matter(tmp_path):
     place = document.index("</note>", document.index('<part id="P2">')) + len("</note>")
     more = "<note><chord/><pitch><step>G</step><octave>4</octave></pitch><duration>10080</duration>"
     chord = document[:place] + more + "</note>" + document[place:]
-    with pytest.raises(ValueError, match="a chord at quarter 0 of voice 2"):
+    with pytest.raises(ValueError, match="chord"):
         reads(tmp_path, "a.xml", chord)
     assert pitches(reads(tmp_path, "a.xml", chord, part=1)) == [72, 74]
 
@@ -264,9 +252,9 @@ def test_music21_streams(tmp_path):
     two = converter.parseData(
         tune("CDEF|") + "\n" + tune("GABc|").replace("X:1", "X:2"), format="abc"
     )
-    with pytest.raises(ValueError, match="the music21 stream: it holds 2 tunes"):
+    with pytest.raises(ValueError, match="2 tunes"):
         from_music21(two)
-    with pytest.raises(ValueError, match="it holds no notes"):
+    with pytest.raises(ValueError, match="no notes"):
         from_music21(stream.Score())
     assert from_music21(two.scores[1], key="G dorian").key == Key("G", "dorian")
 
@@ -300,7 +288,7 @@ def test_voices_written_in_turns(tmp_path):
 
 
 def test_voices_over_each_other_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="over each other with '&'; expected a V: field"):
+    with pytest.raises(ValueError, match="'&'"):
         reads(tmp_path, "a.abc", tune("c4 & e4|"))
 
 

@@ -55,10 +55,10 @@ def test_the_reference_vocabulary():
 @pytest.mark.parametrize(
     ("notes", "message"),
     [
-        ([Note(0, 4, 60), Note(2, 2, 62)], "before the previous note ends"),
-        ([Note(6, 4, 60)], "does not fit in 8 cells"),
+        ([Note(0, 4, 60), Note(2, 2, 62)], "previous"),
+        ([Note(6, 4, 60)], "8 cells"),
         ([Note(0, 0, 60)], "does not fit"),
-        ([Note(0, 1, 30)], "outside the range C3-B5"),
+        ([Note(0, 1, 30)], "C3-B5"),
     ],
 )
 def test_notes_that_cannot_be_encoded(notes, message):
@@ -124,7 +124,7 @@ def narrow_first(state, here):
 
 
 def test_a_scan_that_widens_its_output_is_refused():
-    with pytest.raises(TypeError, match="scan gave int64 first and float64 later"):
+    with pytest.raises(TypeError, match="float64"):
         random_pieces(Task(), 2).scan(narrow_first, ())
 
 
@@ -199,7 +199,7 @@ def test_an_empty_page_has_facts_and_nothing_in_them():
     assert not page.onset.any()
     assert (page.pitch == -1).all()
     assert not page.interval.any()
-    with pytest.raises(ValueError, match="nothing is written yet"):
+    with pytest.raises(ValueError, match="nothing"):
         page.newest  # noqa: B018
 
 
@@ -309,23 +309,23 @@ def test_pieces_taken_from_an_older_score_do_not_see_what_came_after_it():
 
 @pytest.mark.parametrize("rows", [[], [2], [-1], [0.0], [[0]], 0, [True, False], ["0"]])
 def test_pieces_that_are_not_there(rows):
-    with pytest.raises(ValueError, match=r"pieces .*: expected whole numbers .*each 0\.\.1"):
+    with pytest.raises(ValueError, match="pieces"):
         Score.page(Task(), 2).take(rows)
 
 
 @pytest.mark.parametrize(
     ("tokens", "message"),
     [
-        (np.zeros((2, 1, 5), int), r"expected \(pieces, \*\(1, 32\)\)"),
-        (np.full((2, 1, 32), 38), "expected 0..37"),
-        (np.full((2, 1, 32), -1), "expected 0..37"),
-        (np.zeros((0, 1, 32), int), "have shape"),
+        (np.zeros((2, 1, 5), int), "1, 32"),
+        (np.full((2, 1, 32), 38), r"0\.\.37"),
+        (np.full((2, 1, 32), -1), r"0\.\.37"),
+        (np.zeros((0, 1, 32), int), "shape"),
     ],
 )
 def test_wrong_tokens(tokens, message):
     with pytest.raises(ValueError, match=message):
         Score(tokens, Task())
-    with pytest.raises(TypeError, match="expected integers"):
+    with pytest.raises(TypeError, match="integers"):
         Score(np.zeros((1, 1, 32)), Task())
 
 
@@ -338,16 +338,16 @@ def test_wrong_actions(action):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"bars": 0}, "bars=0: expected 1..64"),
-        ({"bars": 65}, "expected 1..64"),
-        ({"voices": 9}, "expected 1..8"),
-        ({"low": "C5", "high": "C4"}, "above the highest"),
-        ({"bars": 64, "grid": 24}, "at most 4096"),
-        ({"grid": 25}, "grid=25: expected 1..24"),
-        ({"given": ((1,) + (-1,) * 31,)}, "a hold .1. needs a given note before it"),
-        ({"given": ((1, 2), (3,))}, "a row of tokens for each voice"),
-        ({"given": ((1, 2),)}, "given cells have shape"),
-        ({"low": "C4", "given": ((2,) + (-1,) * 31,)}, "token 2 is outside the range"),
+        ({"bars": 0}, "bars=0"),
+        ({"bars": 65}, "bars=65"),
+        ({"voices": 9}, "voices=9"),
+        ({"low": "C5", "high": "C4"}, "highest"),
+        ({"bars": 64, "grid": 24}, "4096"),
+        ({"grid": 25}, "grid=25"),
+        ({"given": ((1,) + (-1,) * 31,)}, "hold"),
+        ({"given": ((1, 2), (3,))}, "row"),
+        ({"given": ((1, 2),)}, "shape"),
+        ({"low": "C4", "given": ((2,) + (-1,) * 31,)}, "token 2"),
     ],
 )
 def test_impossible_tasks(arguments, message):
@@ -358,10 +358,10 @@ def test_impossible_tasks(arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"key": 5}, "expected words such as 'C major'"),
-        ({"meter": 4}, "expected words such as '4/4'"),
-        ({"grid": 4.0}, "grid: expected a whole number"),
-        ({"bars": "2"}, "bars: expected a whole number"),
+        ({"key": 5}, "C major"),
+        ({"meter": 4}, "4/4"),
+        ({"grid": 4.0}, "grid"),
+        ({"bars": "2"}, "bars"),
     ],
 )
 def test_tasks_of_wrong_types(arguments, message):

@@ -101,7 +101,7 @@ def test_keys_are_read_as_people_write_them(text, expected):
 
 @pytest.mark.parametrize("scale", ["1,3,5", "0,3,3", "0,12", "0,5,2", "0", "0,x"])
 def test_a_scale_that_is_none_is_refused(scale):
-    with pytest.raises(ValueError, match="semitones above the tonic|unknown mode"):
+    with pytest.raises(ValueError, match="semitones|mode"):
         Key.parse(f"C {scale}")
 
 
@@ -122,7 +122,7 @@ def test_groups_of_a_bar_are_written_only_where_they_are_unusual():
     ]
     assert Meter.parse("3+2+2/8").signature == "7/8"
     assert str(Meter(7, 8)) == "7/8"
-    with pytest.raises(ValueError, match="at least 2 units"):
+    with pytest.raises(ValueError, match="2 units"):
         Meter.parse("6+1/8")
 
 
@@ -159,19 +159,19 @@ def test_metre_lengths(meter, bar, beat):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: Key.parse("H major"), "no tonic"),
-        (lambda: Key.parse("h"), "no tonic.*German"),
-        (lambda: Key.parse("c-moll"), "unknown mode.*German"),
-        (lambda: Key.parse("Bbb"), "no tonic"),
-        (lambda: Key.parse("Gm7"), "unknown mode"),
-        (lambda: Key.parse("C majr"), "Did you mean 'major'"),
-        (lambda: Meter.parse("4"), "expected beats/unit"),
-        (lambda: Meter.parse("4/5"), "expected beats/unit"),
-        (lambda: Meter.parse("0/4"), "expected beats/unit"),
-        (lambda: Meter.parse("5/16").bar_cells(1), "no whole number of cells"),
-        (lambda: parse_pitch("X4"), "is not a pitch"),
-        (lambda: parse_pitch("C12"), "expected 0..127"),
-        (lambda: parse_range("C3"), "expected lowest-highest"),
+        (lambda: Key.parse("H major"), "tonic"),
+        (lambda: Key.parse("h"), "tonic.*German"),
+        (lambda: Key.parse("c-moll"), "mode.*German"),
+        (lambda: Key.parse("Bbb"), "tonic"),
+        (lambda: Key.parse("Gm7"), "mode"),
+        (lambda: Key.parse("C majr"), "'major'"),
+        (lambda: Meter.parse("4"), "beats/unit"),
+        (lambda: Meter.parse("4/5"), "beats/unit"),
+        (lambda: Meter.parse("0/4"), "beats/unit"),
+        (lambda: Meter.parse("5/16").bar_cells(1), "cells"),
+        (lambda: parse_pitch("X4"), "pitch"),
+        (lambda: parse_pitch("C12"), r"0\.\.127"),
+        (lambda: parse_range("C3"), "lowest-highest"),
     ],
 )
 def test_nonsense_says_what_was_expected(call, message):

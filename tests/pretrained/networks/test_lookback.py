@@ -85,5 +85,5 @@ def test_a_new_network_looks_back_without_effect():
 
 @pytest.mark.parametrize("bars", [-1, 9, 1.0, True])
 def test_bars_out_of_range_are_refused(bars):
-    with pytest.raises(ValueError, match=r"network lookback=.*expected a whole number 0\.\.8"):
+    with pytest.raises(ValueError, match="lookback"):
         NetShape(VOCAB, lookback=bars)

@@ -13,8 +13,8 @@ from pretrained.corpora.folk import collection_files, load_corpus, split_tunes
 from pretrained.corpora.tunes import read_tune
 from pretrained.ngrams import judge as judging
 from pretrained.ngrams.judge import Judge, count_songs, load_judge, shift_to_songs, with_its_mode
-from pretrained.ngrams.model import GramTable, NGram
-from pretrained.prior import Prior
+from pretrained.ngrams.model import NGram
+from pretrained.prior import Scorer
 from tests.helpers import random_pieces
 
 OUTSIDE = Codec().vocab + 1
@@ -59,32 +59,52 @@ def cache(tmp_path, monkeypatch, songs):
     judging._cached_table.cache_clear()
 
 
-# -- the table ------------------------------------------------------------------------------------
+# -- the model -------------------------------------------------------------------------------------
+
+
+def slow_chances(order, vocab, pieces, context):
+    """(vocab,) next-token probabilities after a context of at most n - 1 tokens, by counting."""
+    if context is None:
+        return np.full(vocab, 1 / vocab)
+    shorter = slow_chances(order, vocab, pieces, context[1:] if context else None)
+    count = np.zeros(vocab)
+    for piece in pieces:
+        padded = [vocab] * (order - 1) + piece
+        for end in range(order - 1, len(padded)):
+            if tuple(padded[end - len(context) : end]) == context:
+                count[padded[end]] += 1
+    kinds = (count > 0).sum()
+    return (count + kinds * shorter) / (count.sum() + kinds) if kinds else shorter
 
 
 @pytest.mark.parametrize("order", [1, 2, 3, 5])
-def test_a_table_gives_what_its_model_gives(order):
+def test_a_model_gives_what_counting_gives(order):
     rng = np.random.default_rng(order)
-    pieces = rng.choice(6, (30, 40), p=[0.4, 0.3, 0.1, 0.1, 0.05, 0.05])
-    model = NGram(order, 7).fit(pieces.tolist())  # token 6 is never seen
-    new = rng.integers(0, 7, (20, 25))
-    expected = np.stack([model.log_prob(piece) for piece in new.tolist()])
-    np.testing.assert_allclose(GramTable.of(model).log_prob(new), expected, rtol=1e-12)
+    pieces = rng.choice(6, (6, 30), p=[0.4, 0.3, 0.1, 0.1, 0.05, 0.05]).tolist()
+    model = NGram.of(order, 7, pieces)  # token 6 is never seen
+    new = rng.integers(0, 7, (3, 15))
+    nats, best = model.log_prob(new), model.best(new)
+    for row, piece in enumerate(new.tolist()):
+        padded = [7] * (order - 1) + piece
+        for at, token in enumerate(piece):
+            chances = slow_chances(order, 7, pieces, tuple(padded[at : at + order - 1]))
+            assert chances.sum() == pytest.approx(1)
+            assert nats[row, at] == pytest.approx(np.log(chances[token]), rel=1e-12)
+            assert best[row, at] == chances.argmax()
 
 
 def test_a_token_outside_the_vocabulary_gets_the_floor_and_is_no_context():
-    model = NGram(3, 4).fit([[0, 1, 0, 1, 2]])
-    table = GramTable.of(model)
-    outside, unseen = table.log_prob(np.array([[0, 5], [0, 3]]))
+    model = NGram.of(3, 4, [[0, 1, 0, 1, 2]])
+    outside, unseen = model.log_prob(np.array([[0, 5], [0, 3]]))
     np.testing.assert_allclose(outside, unseen)
-    after = table.log_prob(np.array([[0, 5, 1]]))[0, 2]
-    np.testing.assert_allclose(after, np.log(model.probabilities(())[1]))
+    after = model.log_prob(np.array([[0, 5, 1]]))[0, 2]
+    np.testing.assert_allclose(after, np.log(slow_chances(3, 4, [[0, 1, 0, 1, 2]], ())[1]))
 
 
 def test_tables_that_are_none():
     good = np.array([1, 5], np.int64)
     ones = np.ones(2, np.int64)
-    GramTable(2, 3, good, ones)
+    NGram(2, 3, good, ones)
     for grams, counts in (
         (good[::-1], ones),
         (good, ones[:1]),
@@ -95,10 +115,10 @@ def test_tables_that_are_none():
         (good.astype(np.int32), ones),
         (good[None], ones[None]),
     ):
-        with pytest.raises(ValueError, match="grams and counts"):
-            GramTable(2, 3, grams, counts)
+        with pytest.raises(ValueError, match="grams"):
+            NGram(2, 3, grams, counts)
     with pytest.raises(ValueError, match="64 bits"):
-        GramTable(12, 38, good, ones)
+        NGram(12, 38, good, ones)
 
 
 # -- reading the songs ----------------------------------------------------------------------------
@@ -158,7 +178,7 @@ def test_songs_from_china_and_samples_of_the_world_are_left_out(monkeypatch):
 
 def test_a_music21_without_corpus_is_told(monkeypatch):
     monkeypatch.setattr(judging, "collection_files", lambda name: [])
-    with pytest.raises(FileNotFoundError, match="pip install --force-reinstall music21"):
+    with pytest.raises(FileNotFoundError, match="music21"):
         judging.essen_songs()
 
 
@@ -237,7 +257,7 @@ def test_a_damaged_or_foreign_cache_is_counted_anew(cache, damage):
 def test_it_works_where_nothing_can_be_written(cache, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.warns(UserWarning, match="set XDG_CACHE_HOME to a folder that can be written"):
+    with pytest.warns(UserWarning, match="XDG_CACHE_HOME"):
         judge = load_judge()
     assert np.isfinite(score_of(judge)).all()
 
@@ -262,7 +282,7 @@ def test_nothing_of_the_songs_ships():
 
 def test_the_protocol_is_kept(table):
     judge = Judge(table, Codec())
-    assert isinstance(judge, Prior)
+    assert isinstance(judge, Scorer)
     task = Task(voices=2, bars=1)
     score = random_pieces(task, 4)
     nats = judge.log_prob(score)
@@ -313,9 +333,9 @@ def test_bad_input(table):
         judge.log_prob(random_pieces(Task(low="C2"), 1))
     with pytest.raises(ValueError, match="finished"):
         judge.log_prob(Score.page(Task(), 1))
-    with pytest.raises(ValueError, match="has 3 cells per quarter note, expected 4"):
+    with pytest.raises(ValueError, match="3 cells"):
         load_judge(Codec(grid=3))
-    with pytest.raises(ValueError, match="grid=4, or no judge"):
+    with pytest.raises(ValueError, match="grid=4"):
         Judge(table, Codec(grid=8))
 
 

@@ -7,8 +7,8 @@ import torch
 from envs.music.task import Task
 from pretrained.corpora.folk import load_corpus
 from pretrained.corpora.pieces import piece
-from pretrained.networks.lens import places_of
 from pretrained.training.lessons import lesson
+from tests.helpers import places_of
 
 
 @pytest.fixture(scope="module")

@@ -140,5 +140,5 @@ def test_silence_and_a_piece_shorter_than_a_gram_are_measured():
 def test_bad_input():
     with pytest.raises(ValueError, match="finished"):
         diversity(Score.page(Task(), 3))
-    with pytest.raises(ValueError, match="pairs=0, pieces=256: expected at least 1"):
+    with pytest.raises(ValueError, match="pairs=0"):
         diversity(random_pieces(Task(), 2), pairs=0)

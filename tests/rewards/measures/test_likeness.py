@@ -34,7 +34,7 @@ def test_silence_has_empty_histograms_and_long_notes_count_as_the_longest():
     for name, rows in found.items():
         assert not rows[0].any(), name
     assert found["note length"][1, 16] == 1
-    with pytest.raises(ValueError, match="one voice"):
+    with pytest.raises(ValueError, match="voice"):
         histograms(Score.page(Task(voices=2), 1))
 
 

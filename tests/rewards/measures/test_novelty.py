@@ -331,5 +331,5 @@ def test_bars_of_a_tune_with_a_pickup_and_two_endings():
 def test_bad_input():
     with pytest.raises(ValueError, match="finished"):
         novelty(Score.page(Task(), 3))
-    with pytest.raises(ValueError, match="no tunes"):
+    with pytest.raises(ValueError, match="tunes"):
         TuneIndex([])

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from tests.doc_scripts import calibrate
-from tests.rewards import test_rule
-from tests.rewards.rules import test_form, test_harmony, test_melody, test_rhythm
+from tests.rewards.rules.examples import EXAMPLES
 from tests.rewards.rules.lines import marks, piece
+from tests.rewards.rules.melody_examples import TABLE
 
 # Ah! vous dirai-je, maman; Mozart's K. 265.
 VOUS = "C4 C4 G4 G4 A4 A4 G4:8 F4 F4 E4 E4 D4 D4 C4:8 "
@@ -150,36 +150,13 @@ def test_every_rule_marks_these_cells_and_no_others(name):
         ), rule
 
 
-def cases(test):
-    """What a test is parametrized by."""
-    (mark,) = [mark for mark in test.pytestmark if mark.name == "parametrize"]
-    return mark.args[1]
-
-
 def examples():
     """Rule -> whether each of its written examples is marked."""
-    found = {name: [bool(case[-1]) for case in table] for name, table in test_melody.TABLE.items()}
-    tests = {
-        "in_key": test_rule.test_in_key_marks_foreign_notes,
-        "leap_recovery": test_rule.test_leap_recovery_marks_the_note_after_a_leap,
-        "downbeat": test_rhythm.test_downbeat_marks_bars_whose_first_beat_begins_no_note,
-        "ties_over_bar": test_rhythm.test_ties_over_bar_marks_the_cell_behind_the_bar_line,
-        "syncopation": test_rhythm.test_syncopation_marks_stronger_places_that_a_note_is_held_over,
-        "rhythmic_variety": test_rhythm.test_rhythmic_variety_counts_note_lengths_at_the_end,
-        "rhythmic_coherence": (
-            test_rhythm.test_rhythmic_coherence_is_judged_by_bars_that_stand_alone
-        ),
-        "note_density": test_rhythm.test_note_density_marks_the_ends_of_bars,
-        "rest_share": test_rhythm.test_rest_share_is_judged_at_the_end,
-        "chord_tones": test_harmony.test_chord_tones_marks_foreign_notes_on_strong_places,
-        "non_chord_resolution": test_harmony.test_foreign_notes_move_on_by_step,
-        "cadence": test_harmony.test_cadence_judges_the_last_note_of_each_phrase,
-    }
-    for name, test in tests.items():
-        found[name] = [bool(case[-1]) for case in cases(test)]
-    kinds = [kinds for _, kinds in cases(test_form.test_a_motif_returns_in_several_ways)]
+    tables = TABLE | EXAMPLES
+    compared = tables.pop("phrases")
+    found = {name: [bool(case[-1]) for case in table] for name, table in tables.items()}
+    kinds = [kinds for _, kinds in EXAMPLES["motif_return"]]
     found["motif_return"] = [not kind & {"tonal", "transposed"} for kind in kinds]
-    compared = cases(test_form.test_phrases_are_compared_by_where_notes_begin_and_which_way_they_go)
     found["phrase_parallelism"] = [bool(case[2]) for case in compared]
     found["phrase_contrast"] = [bool(case[3]) for case in compared]
     return found

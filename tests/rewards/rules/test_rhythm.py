@@ -20,6 +20,7 @@ from rewards.rules.rhythm import (
     syncopation,
     ties_over_bar,
 )
+from tests.rewards.rules.examples import AB, CD, EF, EXAMPLES
 from tests.rewards.rules.lines import check, check_steps, check_unfinished, marks, noise, piece
 
 RULES = (
@@ -51,20 +52,7 @@ def bar_of(cell, task):
 
 @pytest.mark.parametrize(
     ("line", "asked", "cells"),
-    [
-        ("C4:16 D4:16", {}, []),
-        ("C4 D4 E4 F4:20", {}, [16]),  # tied over
-        ("C4:12 r:8 D4:12", {}, [16]),  # silent
-        ("C4:16 r:16", {}, [16]),
-        ("r:16 C4:16", {}, []),  # nothing was to be heard yet
-        ("r:4 C4:28", {}, [16]),
-        ("r:32", {}, []),
-        ("C4:12 D4:8 E4:16", {"meter": "3/4", "bars": 3}, [24]),
-        ("C4 D4:12 E4:6", {"meter": "6/8"}, [12]),
-        ("G4:4 C5:16 C5:12", {"pickup": 4}, []),
-        ("G4:8 C5:24", {"pickup": 4}, [4, 20]),
-        ("r:4 C5:28", {"pickup": 4}, [20]),
-    ],
+    EXAMPLES["downbeat"],
 )
 def test_downbeat_marks_bars_whose_first_beat_begins_no_note(line, asked, cells):
     assert list(marks(downbeat(piece(line, **asked)))) == cells
@@ -80,17 +68,7 @@ def test_a_late_entry_may_be_counted_too():
 
 @pytest.mark.parametrize(
     ("line", "asked", "cells"),
-    [
-        ("C4:16 D4:16", {}, []),
-        ("C4:12 D4:8 E4:12", {}, [16]),
-        ("C4:12 r:8 E4:12", {}, []),  # a rest is no tie
-        ("C4:32", {}, [16]),
-        ("C4:12 D4:24", {"meter": "3/4", "bars": 3}, [24]),
-        ("C4:30 D4:6", {"meter": "3/4", "bars": 3}, [12, 24]),
-        ("G4:4 C5:16 C5:12", {"pickup": 4}, []),
-        ("G4:8 C5:24", {"pickup": 4}, [4, 20]),
-        ("r:32", {}, []),
-    ],
+    EXAMPLES["ties_over_bar"],
 )
 def test_ties_over_bar_marks_the_cell_behind_the_bar_line(line, asked, cells):
     assert list(marks(ties_over_bar(piece(line, **asked)))) == cells
@@ -107,30 +85,7 @@ def test_ties_of_notes_that_began_on_a_bar_line_may_be_let_off():
 
 @pytest.mark.parametrize(
     ("line", "asked", "expected"),
-    [
-        ("C4:8 E4:4 G4:4 F4:16", {}, {}),
-        ("C4:6 D4:2 E4:8 F4:16", {}, {}),  # a dotted note begins on the stronger place
-        ("C4:4 D4:8 E4:4 F4:16", {}, {8: 1 / 3}),  # short, long, short over the half bar
-        ("C4:2 D4:4 E4:2 F4:8 G4:16", {}, {4: 1 / 3}),  # over a beat
-        ("C4:6 D4:6 E4:4 F4:16", {}, {8: 2 / 3}),  # half a beat early: two levels
-        ("C4:14 D4:10 E4:8", {}, {16: 1.0}),  # the bar line anticipated
-        ("C4:12 D4:12 E4:8", {}, {16: 2 / 3}),  # beat 4 tied over
-        ("C4:10 D4:14 E4:8", {}, {12: 1 / 3, 16: 2 / 3}),  # in all as much as to the strongest
-        ("C4:15 D4:9 E4:8", {}, {16: 1.0}),  # at most 1
-        ("C4:15 r:1 E4:16", {}, {}),
-        ("C4:4 D4:8", {"meter": "3/4", "bars": 1}, {}),  # beats 2 and 3 of three are equal
-        ("C4:2 D4:8 E4:2", {"meter": "3/4", "bars": 1}, {4: 1 / 3}),
-        ("C4:8 D4:8 E4:8", {"meter": "3/4"}, {12: 1 / 3}),  # hemiola
-        ("C4:2 D4:4 E4:6", {"meter": "6/8", "bars": 1}, {}),
-        ("C4:4 D4:4 E4:4", {"meter": "6/8", "bars": 1}, {6: 1 / 3}),
-        ("C4:4 D4:4 E4:6", {"meter": "2+2+3/8", "bars": 1}, {}),
-        ("C4:6 D4:4 E4:4", {"meter": "2+2+3/8", "bars": 1}, {8: 1 / 3}),
-        ("G4:4 C5:8 B4:20", {"pickup": 4}, {20: 1 / 3}),
-        ("G4:8 C5:4 B4:20", {"pickup": 4}, {4: 2 / 3, 20: 1 / 3}),
-        ("r:32", {}, {}),
-        ("r:14 C4:18", {}, {16: 1.0}),
-        ("C4:32", {}, {}),
-    ],
+    EXAMPLES["syncopation"],
 )
 def test_syncopation_marks_stronger_places_that_a_note_is_held_over(line, asked, expected):
     assert marks(syncopation(piece(line, **asked))) == expected
@@ -206,45 +161,15 @@ def test_rules_of_metre_agree_with_brute_force(task):
 
 @pytest.mark.parametrize(
     ("line", "asked", "expected"),
-    [
-        ("C4 D4:2 E4:2 F4:8", {}, {}),  # 4, 2 and 8 cells
-        ("C4 D4 E4 F4", {}, {15: 1 / 2}),
-        ("C4:16", {}, {15: 1 / 2}),
-        ("r:16", {}, {15: 1.0}),
-        ("C4 D4 E4 F4:2 r:2", {}, {}),  # what a rest cuts off is shorter
-        ("r:2 C4 D4 E4 r:2", {}, {15: 1 / 2}),  # rests are no notes
-        ("C4 D4 E4:7 F4:1", {}, {}),  # a note at the last cell
-        ("C4:1 D4:2 E4:3 F4:4 G4:5 r:1", {}, {}),
-        ("C4:1 D4:2 E4:3 F4:4 G4:6", {"least": 4, "most": 4}, {15: 1 / 4}),
-        ("C4:1 D4:2 E4:3 F4:4 G4:6", {"most": 2}, {15: 1.0}),  # 3 beyond 2, at most 1
-        ("C4:4 D4:8 E4:4", {"least": 4}, {15: 1 / 2}),
-    ],
+    EXAMPLES["rhythmic_variety"],
 )
 def test_rhythmic_variety_counts_note_lengths_at_the_end(line, asked, expected):
     assert marks(rhythmic_variety(piece(line, bars=1), **asked)) == expected
 
 
-AB, CD = "C4:8 D4:8 ", "C4:4 D4:12 "  # bars of 4/4
-EF, GH = "C4:2 D4:14 ", "C4:12 D4:4 "
-
-
 @pytest.mark.parametrize(
     ("line", "asked", "expected"),
-    [
-        (AB * 4, {}, 0),
-        (AB + CD + AB + CD, {}, 0),
-        (AB + AB + CD + EF, {}, 0),  # half of the bars may be different
-        (AB + CD + EF + GH, {}, 1),
-        (AB + "C4:6 r:2 D4:2 r:6 " + CD + EF, {}, 0),  # rests do not matter
-        ("r:64", {}, 0),
-        (AB + "r:48", {}, 0),  # one bar has a rhythm, and nothing to be like
-        (AB + CD + EF + "C4:16 ", {}, 1),
-        (AB + AB + CD + EF + GH, {"bars": 5}, 0.2),  # 3 of 5: a fifth of what is beyond half
-        ("C4:4 " + AB + CD + EF + "C4:12", {"pickup": 4}, 1),
-        # The pickup and the last bar make one like the first.
-        ("C4:4 C4:4 D4:8 E4:4 " + AB + CD + "C4:4 D4:8", {"pickup": 4}, 0),
-        (AB + CD, {"bars": 2}, 0),  # too few bars to be judged
-    ],
+    EXAMPLES["rhythmic_coherence"],
 )
 def test_rhythmic_coherence_is_judged_by_bars_that_stand_alone(line, asked, expected):
     score = piece(line, **({"bars": 4} | asked))
@@ -259,7 +184,7 @@ def test_how_many_bars_may_stand_alone():
     four = piece(AB + AB + CD + EF, bars=4)
     assert marks(rhythmic_coherence(four, most=0)) == {63: 0.5}
     for most in (-0.1, 1.0):
-        with pytest.raises(ValueError, match="expected a share"):
+        with pytest.raises(ValueError, match="share"):
             rhythmic_coherence(four, most=most)
 
 
@@ -300,18 +225,7 @@ def test_rules_of_patterns_agree_with_brute_force(task):
 
 @pytest.mark.parametrize(
     ("line", "asked", "expected"),
-    [
-        ("C4 D4 E4 F4 G4:16", {}, {}),
-        ("C4:32", {}, {31: 1.0}),  # a bar that only holds
-        ("r:32", {}, {15: 1.0, 31: 1.0}),
-        ("C4:12 D4:12", {"meter": "3/4"}, {}),  # one note in three beats
-        ("C4:12 D4:12", {"meter": "6/8"}, {}),
-        ("G4:4 C4:16 r:12", {"pickup": 4}, {31: 1.0}),
-        ("r:4 C4:16 D4:12", {"pickup": 4}, {}),  # a pickup may be silent
-        ("C4:1 " * 16 + "C4:16", {"meter": "4/2", "bars": 1}, {31: 0.0625}),  # 17 in 4 beats
-        ("C4:1 " * 24 + "D4:12", {"meter": "6/8", "bars": 3}, {11: 0.5, 23: 0.5}),
-        ("C4:1 " * 12 + "D4:2 " * 6, {"meter": "12/8", "bars": 1}, {23: 0.125}),  # 18 in 4
-    ],
+    EXAMPLES["note_density"],
 )
 def test_note_density_marks_the_ends_of_bars(line, asked, expected):
     assert marks(note_density(piece(line, **asked))) == expected
@@ -325,22 +239,13 @@ def test_bounds_of_note_density_are_parameters():
     assert marks(note_density(last, most=0.5)) == {31: 1.0}
     assert not note_density(last, most=1).any()
     for wrong in ({"least": 2, "most": 1}, {"least": -1}, {"least": 0, "most": 0}):
-        with pytest.raises(ValueError, match="expected 0 <= least <= most"):
+        with pytest.raises(ValueError, match="least"):
             note_density(score, **wrong)
 
 
 @pytest.mark.parametrize(
     ("line", "asked", "expected"),
-    [
-        ("C4 D4 E4 r", {}, {}),  # a quarter may be silent
-        ("C4 D4 E4:2 r:6", {}, {15: 1 / 6}),
-        ("C4 r E4 r", {}, {15: 1 / 3}),
-        ("r:16", {}, {15: 1.0}),
-        ("r:8 C4:8", {}, {15: 1 / 3}),
-        ("C4:15 r:1", {"most": 0}, {15: 1 / 16}),
-        ("C4:16", {"most": 0}, {}),
-        ("C4:4 r:12", {"most": 0.75}, {}),
-    ],
+    EXAMPLES["rest_share"],
 )
 def test_rest_share_is_judged_at_the_end(line, asked, expected):
     assert marks(rest_share(piece(line, bars=1), **asked)) == expected

@@ -22,9 +22,9 @@ from agents.learning.vec_env import CompositionVecEnv, make_env
 from agents.settings.config import from_mapping
 from envs.composition import CompositionEnv
 from pretrained import load
-from pretrained.networks.lens import places_of
 from pretrained.networks.recurrent import Hidden
 from rewards.build import build
+from tests.helpers import places_of
 
 REWARD = {"rl_tuner": 1.0, "prior": 1.0}
 PERIOD, BATCH, GAMMA, TAU, CLIP = 5, 32, 0.5, 0.01, 5.0

@@ -1,0 +1,95 @@
+"""The architectures that checkpoints can hold, and the sum of two networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from envs.errors import quoted
+from envs.music.codec import Codec
+from pretrained.networks.network_prior import NetworkPrior
+from pretrained.networks.recurrent import RecurrentPrior
+from pretrained.prior import Trainable
+
+
+class SumPrior(NetworkPrior):
+    """Two networks that are both read: their logits add up, their features stand side by side.
+
+    Args:
+        one, two: priors of one codec, neither of them a sum.
+    """
+
+    format: ClassVar[str] = "sum/1"
+
+    def __init__(self, one: Trainable, two: Trainable) -> None:
+        if one.codec != two.codec or SumPrior.format in (one.format, two.format):
+            raise ValueError("expected two priors of one codec, neither of them a sum")
+        self.parts, self.codec = (one, two), one.codec
+        self.net = nn.ModuleList([one.net, two.net]).eval().requires_grad_(False)  # type: ignore[assignment]
+
+    @property
+    def n_features(self) -> int:
+        """Number of features at a cell."""
+        return sum(part.n_features for part in self.parts)
+
+    @property
+    def shape(self) -> Mapping[str, Any]:
+        """Formats and shapes of the two."""
+        return {"parts": [[part.format, dict(part.shape)] for part in self.parts]}
+
+    @classmethod
+    def build(cls, shape: Mapping[str, Any], codec: Codec) -> Self:
+        """Return a sum of two priors with random weights."""
+        one, two = (architecture(name).build(sizes, codec) for name, sizes in shape["parts"])
+        return cls(one, two)
+
+    def _together(self, outputs: list[tuple[Any, ...]]) -> tuple[Tensor, Tensor]:
+        (one, first), (two, second) = ((out[0], out[1]) for out in outputs)
+        return one + two, torch.cat([first, second], dim=-1)
+
+    def forward(self, pieces: Tensor, context: Tensor, bf16: bool = False) -> tuple[Tensor, Tensor]:
+        """Return logits and features (B, V * T, ...) along whole pieces, in writing order."""
+        return self._together([part.forward(pieces, context, bf16) for part in self.parts])
+
+    def begin(self, context: Tensor, voices: int, cells: int) -> Any:
+        """Return the state before the first cell."""
+        return tuple(part.begin(context, voices, cells) for part in self.parts)
+
+    def advance(self, state: Any, tokens: Tensor) -> tuple[Tensor, Tensor, Any]:
+        """Read tokens (B, n); return logits and features (B, ...) of the cell after them."""
+        outputs = [part.advance(s, tokens) for part, s in zip(self.parts, state, strict=True)]
+        return *self._together(outputs), tuple(output[2] for output in outputs)
+
+    def pick(self, state: Any, rows: Tensor) -> Any:
+        """Return the state of some pieces (N,)."""
+        return tuple(part.pick(s, rows) for part, s in zip(self.parts, state, strict=True))
+
+
+ARCHITECTURES: dict[str, type[Trainable]] = {
+    RecurrentPrior.format: RecurrentPrior,
+    SumPrior.format: SumPrior,
+}
+
+
+def architecture(name: str) -> type[Trainable]:
+    """Return the architecture of a checkpoint's format.
+
+    Raises:
+        ValueError: there is none; the message lists those known.
+    """
+    if not isinstance(name, str) or name not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise ValueError(f"unknown architecture {quoted(name)}; known: {known}")
+    return ARCHITECTURES[name]
+
+
+def plus(one: Trainable, two: Trainable) -> Trainable:
+    """Return a prior whose logits are the sum of two priors' logits.
+
+    One network if the architecture can merge them, else a SumPrior, which steps both.
+    """
+    merged = getattr(one, "plus", None)
+    return merged(two) if merged is not None else SumPrior(one, two)

@@ -1,0 +1,111 @@
+"""Files that 0.4 wrote: its checkpoints, runs, settings and presets, read and gone on with.
+
+`v04/desk` is a folder in which 0.4 trained two tiny agents for 512 steps, each with a reward of the
+user's; `v04/expected` has what 0.4 itself made of it next: both runs resumed to 1,024 steps, and
+two melodies of the first.
+"""
+
+import csv
+import hashlib
+import json
+import shutil
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.pages import ROOT, run_command
+
+OLD = Path(__file__).parent / "v04"
+EXPECTED = OLD / "expected"
+PRESETS = sorted((OLD / "presets").glob("*.toml"))
+FROZEN = {
+    "pretrained/checkpoints/folk.safetensors": (
+        "c6c8b67d69074173b652a052b8cb3b386f5277d4b42dc9f9481f5f37af273429"
+    ),
+    "pretrained/data/folk.npz": "2a74d72fe8be383200e46210cd2723a96e3522567b0bdf195024b8117f174d19",
+}
+pytestmark = pytest.mark.filterwarnings("ignore::envs.old_names.OldNameWarning")
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    """A copy of the folder that 0.4 left behind."""
+    shutil.copytree(OLD / "desk", tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def rows(path):
+    return list(csv.DictReader(path.open()))
+
+
+@pytest.mark.parametrize("file", FROZEN)
+def test_the_benchmark_stands_on_files_that_do_not_change(file):
+    assert hashlib.sha256((ROOT / file).read_bytes()).hexdigest() == FROZEN[file]
+
+
+@pytest.mark.parametrize("name", ["old", "old_psi"])
+def test_a_run_goes_on_as_0_4_would_have_gone_on(name, desk):
+    run_command(f"python -m agents.train --resume runs/{name} -n 1024 --trust", short=False)
+    for got, expected in zip(
+        rows(desk / "runs" / name / "metrics.csv"), rows(EXPECTED / f"{name}.csv"), strict=True
+    ):
+        for column, value in expected.items():
+            assert float(got[column]) == pytest.approx(float(value), rel=1e-3, abs=1e-4), column
+    got = json.loads((desk / "runs" / name / "report.json").read_text())
+    expected = json.loads((EXPECTED / f"{name}.json").read_text())
+    assert (got["pieces"], got["steps"]) == (8, 1024)
+    for title, column in expected["columns"].items():
+        for measure, value in column.items():
+            assert got["columns"][title][measure] == pytest.approx(value, rel=1e-3, abs=1e-4)
+
+
+def test_a_run_composes_the_same_melodies(desk):
+    run_command(
+        "python -m agents.compose runs/old --trust -n 2 --seed 3 --out tunes --no-sound",
+        short=False,
+    )
+    for name in ("melody-01.mid", "melody-02.mid"):
+        assert (desk / "tunes" / name).read_bytes() == (EXPECTED / name).read_bytes()
+
+
+def test_a_run_is_evaluated_and_its_melodies_explained(desk):
+    table = run_command("python -m agents.evaluate runs/old --trust -n 8", short=False)
+    assert "leaps resolved" in table
+    told = run_command("python -m agents.explain runs/old --trust --prior none --json", short=False)
+    assert json.loads(told)
+
+
+@pytest.mark.parametrize("file", ["tiny.safetensors", "runs/old/policy.safetensors", "runs/old"])
+def test_a_checkpoint_is_a_prior(file, desk):
+    from envs.task import Task
+
+    from pretrained import load
+    from pretrained.prior import sample
+
+    prior = load(file)
+    pieces = sample(prior, Task(bars=1).sample(None, 4), seed=1)
+    assert np.isfinite(prior.log_prob(pieces)).all()
+
+
+def test_settings_start_a_run(desk):
+    run_command(
+        "python -m agents.train --config settings.toml --trust --name again -n 256", short=False
+    )
+    first = rows(OLD / "desk" / "runs" / "old" / "metrics.csv")[0]
+    got = rows(desk / "runs" / "again" / "metrics.csv")[0]
+    assert float(got["reward/prior"]) == pytest.approx(float(first["reward/prior"]), rel=1e-3)
+
+
+@pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
+def test_a_preset_is_read_and_ships(path):
+    from agents.config import from_mapping, read_preset, to_toml
+
+    values = tomllib.loads(path.read_text())
+    config = from_mapping(values, path.name)
+    plain = {name: value for name, value in values.items() if not isinstance(value, dict)}
+    assert tomllib.loads(to_toml(config)).items() >= plain.items()
+    assert config == from_mapping(read_preset(path.stem), path.stem)
+    assert config == from_mapping(tomllib.loads(to_toml(config)), "written")
