@@ -1,4 +1,4 @@
-"""What music is likely: priors and the corpora they learn from. `pretrained.load("folk")`."""
+"""Models of which music is likely: priors and the corpora they learn from. `pretrained.load("folk")`."""
 
 from typing import Any
 

@@ -24,13 +24,13 @@ class MaskablePriorPolicy(PriorPolicy):
     def forward(
         self, obs: Observation, deterministic: bool = False, action_masks: Array | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """As PriorPolicy; `action_masks` (B, vocab) of what may be played."""
+        """Act under `action_masks` (B, vocab) as well, see `PriorPolicy.forward`."""
         return super().forward(self._narrowed(obs, action_masks), deterministic)
 
     def evaluate_actions(
         self, obs: Observation, actions: Tensor, action_masks: Array | Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """As PriorPolicy; `action_masks` (N, vocab) of what might be played."""
+        """Judge actions taken under `action_masks` (N, vocab) as well, see PriorPolicy."""
         return super().evaluate_actions(self._narrowed(obs, action_masks), actions)
 
     def predict(
@@ -41,7 +41,7 @@ class MaskablePriorPolicy(PriorPolicy):
         deterministic: bool = False,
         action_masks: Array | None = None,
     ) -> tuple[Array, tuple[Array, ...] | None]:
-        """As SB3's; `action_masks` (B, vocab) or (vocab,) of what may be played."""
+        """Predict under `action_masks` (B, vocab) or (vocab,) as well, see SB3."""
         if action_masks is not None:
             shape = np.shape(observation["action_mask"])
             masks = np.asarray(action_masks).reshape(shape)

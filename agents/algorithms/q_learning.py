@@ -196,7 +196,7 @@ class QLearning(OnPolicyAlgorithm):
     # -- collecting ------------------------------------------------------------------------------
 
     def collect_rollouts(self, *arguments: Any, **named: Any) -> bool:
-        """As SB3; first, exploration follows the progress of the run."""
+        """Collect a rollout, with the exploration of the run's present progress."""
         self._update_current_progress_remaining(self.num_timesteps, self._total_timesteps)
         self.policy.epsilon = self.epsilon
         return super().collect_rollouts(*arguments, **named)
@@ -289,7 +289,7 @@ class QLearning(OnPolicyAlgorithm):
         return measure(played, targets)
 
     def targets(self, pieces: Pieces, online: Tensor) -> Tensor:
-        """What the played actions' values are to be, (B, steps, n_quantiles).
+        """Return the targets (B, steps, n_quantiles) of the played actions' values.
 
         Args:
             pieces: a minibatch.

@@ -1,4 +1,4 @@
-"""What a search costs, and the networks that it steps."""
+"""The compute used by a search, and the priors that it steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rewards.sum import RewardSum
 
 @dataclass(frozen=True)
 class Compute:
-    """What a search cost.
+    """The compute used by a search.
 
     Attributes:
         tokens: tokens that networks evaluated, those behind a reward's log p too.
