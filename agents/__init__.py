@@ -1,5 +1,9 @@
-"""What to do about it: policies, training, composing, evaluating."""
+"""What to do about it: policies, training, composing, evaluating.
 
+Importing this registers the algorithms that ship, as importing `envs` registers the environments.
+"""
+
+import agents.algorithms.catalogue  # noqa: F401
 from envs.old_names import install
 
 install(__name__)

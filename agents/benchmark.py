@@ -29,7 +29,7 @@ from agents.benchmarking.cells import (
     run_cells,
 )
 from agents.settings import commands
-from agents.settings.config import TrainConfig, from_mapping, read_toml
+from agents.settings.config import TrainConfig, as_flags, from_mapping, read_toml
 
 if TYPE_CHECKING:
     from agents.benchmarking.methods import Bench, Method
@@ -76,8 +76,8 @@ class BenchmarkConfig:
     @property
     def settings(self) -> TrainConfig:
         """What all cells share, as the settings of a training; the pieces are `eval_pieces`."""
-        given = {"reward": self.reward, "task": self.task, "env": self.env, "prior": self.prior}
-        base = from_mapping({}, "the default run")
+        given = {"reward": self.reward, "task": self.task, "prior": self.prior}
+        base = from_mapping({}, "the default run").changed(env=self.env or TrainConfig.env)
         return replace(
             base,
             **{name: value for name, value in given.items() if value},  # type: ignore[arg-type]
@@ -147,9 +147,10 @@ def obstacle(method: Method, bench: Bench) -> str:
 
 def difference(before: TrainConfig, now: TrainConfig) -> str:
     """'name 1, not 2' of the first setting that differs, wherever the runs are; '' if none."""
-    for name, value in vars(now).items():
-        if name not in ("runs", "name") and getattr(before, name) != value:
-            pair = (getattr(before, name), value)
+    then = as_flags(before)
+    for name, value in as_flags(now).items():
+        if name not in ("runs", "name") and then[name] != value:
+            pair = (then[name], value)
             words = [" ".join(v) if isinstance(v, tuple) else str(v) for v in pair]
             told = "pieces" if name == "eval_pieces" else name
             return f"{told} {words[0] or 'empty'}, not {words[1] or 'empty'}"
@@ -164,7 +165,8 @@ def open_folder(bench: Bench, methods: Sequence[Method], seeds: int) -> None:
             it is no benchmark and not empty.
     """
     from agents.benchmarking.methods import training
-    from agents.runs.directory import Run, only_begun
+    from agents.runs.directory import Run
+    from agents.runs.run_lock import only_begun
     from pretrained.checkpoint import locate
 
     out, settings = bench.out, bench.out / "settings"

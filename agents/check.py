@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from agents.settings import commands
-from rewards.spec import parse_term
+from agents.settings.config import TrainConfig
 
 if TYPE_CHECKING:
     from envs.music.task import Task
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CheckConfig:
-    """What to check.
+    """Settings of a check: the reward and the pieces it is tried on.
 
     Attributes:
         reward: names as name or name=weight, parameters behind commas: my_rewards.py:swing
@@ -65,7 +65,7 @@ def check(config: CheckConfig) -> int:
 
     if not config.reward:
         raise ValueError("no reward is named; expected such as my_rewards.py:swing or in_key=2")
-    spec = dict(parse_term(word) for word in config.reward)
+    spec = TrainConfig(reward=config.reward).terms
     report = examine(spec, config.task, exploit=exploits if config.exploit else None)
     print(report)
     return 1 if report.broken or (config.strict and report.verdicts) else 0

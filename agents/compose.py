@@ -18,7 +18,7 @@ from typing import Annotated
 
 import tyro
 
-from agents.composing.locked_bars import as_words, with_locks
+from agents.composing.locked_bars import with_locks
 from agents.composing.methods import check_method, last_c, make_search, read_primer
 from agents.composing.request import (
     AGENT,
@@ -28,11 +28,18 @@ from agents.composing.request import (
     STYLE,
     WISHES,
     asked,
-    merged,
     wished,
 )
 from agents.settings import commands
 from agents.settings.config import TrainConfig
+from agents.settings.tasks import (
+    arguments_of,
+    changed_fields,
+    default_task,
+    read_task,
+    starting_task,
+)
+from envs.errors import quoted
 
 
 @dataclass(frozen=True)
@@ -120,6 +127,8 @@ class ComposeConfig:
     def __post_init__(self) -> None:
         if not 1 <= self.n <= 10_000:
             raise ValueError(f"n={self.n}: expected 1 to 10,000 melodies")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed={quoted(self.seed)}: expected 0 to {2**63 - 1:,}")
         if not 10 <= self.tempo <= 400:
             raise ValueError(f"tempo={self.tempo}: expected 10 to 400 beats per minute")
 
@@ -147,30 +156,30 @@ class ComposeConfig:
         from agents.settings.trust import require_trust
 
         run = Run(self.run) if self.run else None
-        base = run.config if run else TrainConfig()
+        base = run.read_config(self.trust) if run else TrainConfig()
         file = self.lock or self.rewrite
-        wishes = (
-            as_words(with_locks(file, bool(self.lock), vars(self))) if file else wished(vars(self))
-        )
+        wishes = wished(vars(self))
         new = self.in_words and not self.run
-        env = self.env or (MELODY if wishes else "")
-        task = merged(RANGE if new and not file else (), () if file else self.task or base.task)
-        task = merged(task, wishes)
+        env = self.env or (MELODY if wishes or file else "")
         reward = self.reward or (STYLE if new else ())
         prior = self.prior or (PRIOR if new else "")
-        given = {"env": env, "task": task, "reward": reward, "prior": prior}
+        given = {"env": env, "reward": reward, "prior": prior}
         typed = {name: value for name, value in given.items() if value}
         settings = replace(base, **typed)  # type: ignore[arg-type]
         if run is not None:
             require_trust(settings, run.config_file, self.trust, typed)
-        return settings
+        if file:
+            return replace(settings, task=with_locks(file, bool(self.lock), vars(self)))
+        before = changed_fields(base.task, starting_task(base.env))
+        before = arguments_of(self.task) if self.task else before
+        fields = {**(RANGE if new else {}), **before, **wishes}
+        return replace(settings, task=read_task(fields, default_task(settings.env)))
 
 
 def compose(config: ComposeConfig) -> None:
     """Search, write, say where and at what cost."""
 
     from agents.composing.melody_files import Extras, write_pieces
-    from agents.learning.vec_env import make_task
     from agents.runs.directory import Run
     from envs.composition import primed
     from envs.music.score import Score
@@ -180,7 +189,7 @@ def compose(config: ComposeConfig) -> None:
 
     check_method(config)
     settings = config.settings
-    task = make_task(settings)
+    task = settings.task
     reward = build(settings.reward_spec)
     if config.run and settings.reward == Run(config.run).config.reward:
         Run(config.run).restore_reward(reward)

@@ -5,14 +5,14 @@ python -m agents.evaluate runs/rltuner-v0-ppo-1
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import tyro
 
-from agents.composing.request import merged
 from agents.evaluating.comparison import as_json, compare, table
 from agents.settings import commands
+from envs.errors import quoted
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         if self.n < 1:
             raise ValueError(f"n={self.n}: expected at least 1 piece")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed={quoted(self.seed)}: expected 0 to {2**63 - 1:,}")
 
 
 def evaluate(config: EvaluateConfig) -> None:
@@ -47,8 +49,8 @@ def evaluate(config: EvaluateConfig) -> None:
     import torch
 
     from agents.composing.masks import read_masks
-    from agents.learning.vec_env import make_task
     from agents.runs.directory import Run
+    from agents.settings.tasks import as_table, read_task
     from agents.settings.trust import require_trust
     from envs.durable_files import write_atomic
     from pretrained.checkpoint import load, locate
@@ -56,18 +58,17 @@ def evaluate(config: EvaluateConfig) -> None:
 
     torch.set_num_threads(config.threads)
     run = Run(config.run)
-    settings = require_trust(run.config, run.config_file, config.trust)
-    settings = replace(settings, task=merged(settings.task, config.task))
-    task = make_task(settings)
+    settings = require_trust(run.read_config(config.trust), run.config_file, config.trust)
+    task = read_task(config.task, settings.task)
     agent, prior = load(run.saved_policy, task), load(settings.prior, task)
     reward = build(settings.reward_spec)
     run.restore_reward(reward)
     commands.tell_changes(run.changed(locate(settings.prior), reward))
     mask = read_masks(settings.mask, reward) if settings.mask else None
     columns = compare(agent, prior, task, config.n, config.seed, config.temperature, mask, reward)
-    print(table(columns, config.n, task))
+    print(table(columns, config.n, task, reward))
     facts: dict[str, Any] = {"pieces": config.n, "seed": config.seed}
-    facts |= {"temperature": config.temperature, "task": dict(settings.task_arguments)}
+    facts |= {"temperature": config.temperature, "task": as_table(task, settings.env)}
     write_atomic(run.path / "evaluation.json", as_json(facts, columns))
 
 

@@ -114,14 +114,13 @@ def _samples(config: ExplainConfig, known: Mapping[str, Any]) -> Iterator[tuple[
 
     run = Run(config.piece)
     besides = ("reward", "mask")  # explaining asks rules of its own
-    settings = require_trust(run.config, run.config_file, config.trust, besides)
+    settings = require_trust(run.read_config(config.trust), run.config_file, config.trust, besides)
     files = sorted(run.samples.glob("*.musicxml"))
     if not files:
         raise ValueError(f"{run.samples} holds no melodies; expected those that training leaves")
-    from agents.learning.vec_env import make_task  # late: it takes seconds
     from envs.notation.reading.readers import read_piece
 
-    task = make_task(settings)
+    task = settings.task
     own = {"grid": task.grid, "key": task.key, "meter": task.meter, "pickup": task.pickup}
     known = {name: own.get(name) if value is None else value for name, value in known.items()}
     for file in files[:MOST_SAMPLES]:
@@ -158,8 +157,8 @@ def explain_all(config: ExplainConfig) -> None:
     """Read, explain, print and write."""
     from agents.explaining.explanation import as_dict, as_text, explain
 
-    if config.out is not None and config.out.exists():
-        commands.new_directory(config.out)  # refuses one that is not empty, before the work
+    if config.out is not None:
+        commands.check_new_directory(config.out)  # before the work
     pieces = list(read(config))
     folders = [_folder(name) if config.piece.is_dir() else "." for name, _, _ in pieces]
     reward, lenient = make_reward(config), not config.reward

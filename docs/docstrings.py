@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
 
-from rewards.rule import Rule
+from rewards.rule import REGISTRY
 
 COLUMNS = re.compile(r"\S {2,}\S")
 
@@ -53,15 +54,23 @@ def set_apart(lines: list[str]) -> list[str]:
 
 def read(app: Any, what: str, name: str, fn: Any, options: Any, lines: list[str]) -> None:
     """Change the lines of a docstring in place; Sphinx asks for each."""
+    rule = REGISTRY.get(name.rpartition(".")[2])
     if what == "module":
         lines[:] = set_apart(lines)
     elif what == "class":
         lines[:] = headed(lines)
-    elif isinstance(fn, Rule):
-        lines[:] = listed(lines, fn.defaults)
+    elif rule is not None and fn is rule.origin:
+        lines[:] = listed(lines, rule.defaults)
+
+
+def show_functions(*about: Any) -> None:
+    """Have Sphinx see each rule as the function that was written, which it can document."""
+    for rule in REGISTRY.values():
+        setattr(sys.modules[rule.__module__], rule.name, rule.origin)
 
 
 def setup(app: Any) -> dict[str, Any]:
     """Sphinx's way in."""
     app.connect("autodoc-process-docstring", read, priority=400)  # before napoleon
+    app.connect("env-before-read-docs", show_functions)  # behind the catalogue
     return {"parallel_read_safe": True}

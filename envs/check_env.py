@@ -1,10 +1,10 @@
-"""Check an environment of composition, beside `check_env` of Gymnasium and of Stable-Baselines3.
+"""Check of a composition environment, beside `check_env` of Gymnasium and Stable-Baselines3.
 
     def test_my_env():
         check_composition_env(MyEnv(reward="in_key"))
 
-Theirs look at spaces, seeds and types. This one writes pieces and compares what the environment
-shows and pays with a score of its own.
+Those check spaces, seeds and types. This one writes pieces and compares the observations and the
+rewards with those of a `Score`.
 """
 
 from __future__ import annotations
@@ -25,51 +25,50 @@ TOLERANCE = 1e-3  # of rewards, relative and absolute: they are float32 sums
 
 
 class EnvironmentFault(Exception):  # noqa: N818 (EnvironmentError is taken)
-    """An environment broke the protocol. The message says what was expected and what found."""
+    """An environment broke the protocol; the message says what was expected and what it did."""
 
 
-def _require(holds: Any, said: str) -> None:
-    if not holds:
-        raise EnvironmentFault(said)
+def _require(condition: Any, message: str) -> None:
+    if not condition:
+        raise EnvironmentFault(message)
 
 
 def _parts(answer: Any, method: str, names: str) -> tuple[Any, ...]:
-    """What a method returned, if that is a tuple of as many parts as have names."""
-    wanted = len(names.split(", "))
-    if not isinstance(answer, tuple) or len(answer) != wanted:
+    """Return the answer of a method; raise unless it is a tuple with a part for each name."""
+    if not isinstance(answer, tuple) or len(answer) != len(names.split(", ")):
         got = f"a tuple of {len(answer)}" if isinstance(answer, tuple) else type(answer).__name__
         raise EnvironmentFault(f"{method} returned {got}; expected a tuple ({names})")
     return answer
 
 
 class _Batched:
-    """One way to play single environments and vector environments: everything has an axis B."""
+    """A single or a vector environment, played in the same way: all arrays have an axis B."""
 
     def __init__(self, env: Any) -> None:
         self.env = env
         self.vector = isinstance(env, VectorEnv)
-        self.own = env.unwrapped
-        task: Any = getattr(self.own, "task", None)
+        self.base = env.unwrapped
+        task: Any = getattr(self.base, "task", None)
         _require(
             isinstance(task, Task),
-            f"{type(self.own).__name__} has no task; expected an envs.music.task.Task as env.task",
+            f"{type(self.base).__name__} has no task; expected an envs.music.task.Task as env.task",
         )
         self.task: Task = task
         self.batch = env.num_envs if self.vector else 1
 
     @property
     def reward(self) -> Any:
-        """The reward that is paid, if the environment shows it."""
-        return getattr(getattr(self.own, "_batch", self.own), "reward", None)
+        """The reward of the environment, None if it has no such attribute."""
+        return getattr(getattr(self.base, "_batch", self.base), "reward", None)
 
     def spaces(self) -> tuple[Any, Any]:
-        """Observation and action space of one piece."""
+        """Return the observation space and the action space of one piece."""
         if self.vector:
             return self.env.single_observation_space, self.env.single_action_space
         return self.env.observation_space, self.env.action_space
 
     def reset(self, **how: Any) -> dict[str, Array]:
-        """First observations."""
+        """Reset the environment and return the first observations."""
         observation, _ = _parts(self.env.reset(**how), "reset()", "observation, info")
         return observation if self.vector else {k: v[None] for k, v in observation.items()}
 
@@ -78,21 +77,26 @@ class _Batched:
         return _parts(self.env.step(action), "step()", names)
 
     def masks(self) -> Array:
-        """(B, vocab) of `action_masks()`."""
-        masks: Array = np.asarray(self.own.action_masks())
+        """Return `action_masks()` as (B, vocab)."""
+        masks: Array = np.asarray(self.base.action_masks())
         return masks if self.vector else masks[None]
 
     def step(
         self, actions: Array
     ) -> tuple[dict[str, Array], Array, Array, Array, dict[str, Array]]:
-        """Observation of the piece that was written on, reward, ends, and the reward's terms."""
+        """Write a token in each piece, `actions` (B,).
+
+        Returns:
+            the observation of the pieces that were written on (not of those of the next episode),
+            reward, terminated, truncated, and the terms of the reward.
+        """
         if not self.vector:
             observation, reward, ended, cut, info = self._answer(int(actions[0]))
             terms = {name: np.array([v]) for name, v in info.get("reward_terms", {}).items()}
             shown = {name: value[None] for name, value in observation.items()}
             return shown, np.array([reward]), np.array([ended]), np.array([cut]), terms
         observation, reward, ended, cut, info = self._answer(actions)
-        if "final_obs" in info:  # the pieces of the next episode are shown already
+        if "final_obs" in info:  # `observation` is that of the next episode
             rows = info["final_obs"]
             observation = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
             info = info["final_info"]
@@ -101,7 +105,7 @@ class _Batched:
 
 
 def _shows(env: _Batched, observation: dict[str, Array], page: Score, when: str) -> None:
-    """The observation is that of a page."""
+    """Require that an observation is that of a page."""
     task = env.task
     space, _ = env.spaces()
     for row in range(env.batch):
@@ -139,26 +143,29 @@ def _shows(env: _Batched, observation: dict[str, Array], page: Score, when: str)
 
 
 def _spaces(env: _Batched) -> None:
-    """Spaces are those of the task, and no method is taken for another's."""
+    """Require the spaces of the task, and the methods that agents look for."""
     _require(
         env.spaces() == spaces(env.task),
         "observation_space and action_space are not those of the task; expected "
         "envs.composition.spaces(task)",
     )
     _require(
-        not hasattr(env.own, "compute_reward"),
+        not hasattr(env.base, "compute_reward"),
         "it has a compute_reward, which Stable-Baselines3 takes for a goal environment; rename it",
     )
-    _require(hasattr(env.own, "action_masks"), "it has no action_masks(), which MaskablePPO asks")
+    _require(hasattr(env.base, "action_masks"), "it has no action_masks(), which MaskablePPO needs")
 
 
 def _play(env: _Batched, seed: int, wild: float) -> tuple[Array, Array]:
-    """Write one episode; returns the tokens (B, V, T) and the rewards (steps, B).
+    """Write one episode and check each step.
 
     Args:
         env: the environment.
-        seed: of the actions and of the reset.
-        wild: share of actions that are drawn from all tokens, forbidden ones too.
+        seed: seed of the actions and of the reset.
+        wild: share of the actions drawn from all tokens, forbidden ones too.
+
+    Returns:
+        tokens (B, V, T) and rewards (steps, B).
     """
     task, rng = env.task, np.random.default_rng(seed)
     observation = env.reset(seed=seed)
@@ -198,24 +205,28 @@ def _play(env: _Batched, seed: int, wild: float) -> tuple[Array, Array]:
 def _written(
     shown: dict[str, Array], page: Score, action: Array, allowed: Array, when: str
 ) -> Array:
-    """The tokens (B,) that the environment wrote: those asked for, or others that are allowed."""
+    """Return the tokens (B,) that the environment wrote.
+
+    Raises:
+        EnvironmentFault: an allowed action was replaced, or a forbidden one by a forbidden token.
+    """
     time, voice = divmod(page.n_written, page.task.voices)
     written: Array = np.asarray(shown["tokens"])[:, voice, time].astype(np.int64)
     rows = np.arange(len(action))
-    asked = allowed[rows, action]
-    wrong = np.where(asked, written != action, (written == UNWRITTEN) | ~allowed[rows, written])
+    legal = allowed[rows, action]
+    wrong = np.where(legal, written != action, (written == UNWRITTEN) | ~allowed[rows, written])
     if wrong.any():
         row = int(np.argmax(wrong))
         raise EnvironmentFault(
             f"{when}: action {action[row]} left token {written[row]} in cell {time} of voice "
             f"{voice}; expected "
-            + ("the action itself" if asked[row] else "an allowed token, as this one is forbidden")
+            + ("the action itself" if legal[row] else "an allowed token, as this one is forbidden")
         )
     return written
 
 
 def _pays(reward: Array, terms: dict[str, Array], names: list[str] | None, when: str) -> None:
-    """The reward is finite and the sum of its terms."""
+    """Require a finite reward that is the sum of its terms."""
     _require(np.isfinite(reward).all(), f"{when}: the reward is {reward}, expected finite numbers")
     _require(terms, f'{when}: info["reward_terms"] is missing; expected the parts of the reward')
     _require(
@@ -231,7 +242,7 @@ def _pays(reward: Array, terms: dict[str, Array], names: list[str] | None, when:
 
 
 def _adds_up(env: _Batched, page: Score, rewards: Array) -> None:
-    """Paid step by step, a piece gets what it gets as a whole."""
+    """Require that the steps of an episode pay the sum that the whole piece is worth."""
     if not hasattr(env.reward, "breakdown"):
         return
     whole = sum(part.sum(axis=(1, 2)) for part in env.reward.breakdown(page).values())
@@ -245,14 +256,14 @@ def _adds_up(env: _Batched, page: Score, rewards: Array) -> None:
 
 
 def check_composition_env(env: gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any]) -> None:
-    """Raise unless an environment keeps the protocol of composition; one line in a test.
+    """Check that an environment follows the protocol of composition, by playing it.
 
     Args:
         env: a single environment, wrapped or not, or a vector environment whose pieces end
-            together. Pieces are written on it.
+            together.
 
     Raises:
-        EnvironmentFault: the first promise that is broken.
+        EnvironmentFault: the first fault.
     """
     batched = _Batched(env)
     _spaces(batched)
@@ -265,7 +276,7 @@ def check_composition_env(env: gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any
     )
     _begins_with_a_primer(batched)
     batched.reset()
-    for _ in range(min(3, batched.task.steps - 1)):  # a reset begins anew from here too
+    for _ in range(min(3, batched.task.steps - 1)):  # the next reset interrupts an episode
         batched.step(np.full(batched.batch, batched.task.codec.token(batched.task.low)))
     _play(batched, 1, wild=0.5)
     if getattr(env, "autoreset_mode", AutoresetMode.DISABLED) is AutoresetMode.DISABLED:
@@ -273,7 +284,7 @@ def check_composition_env(env: gymnasium.Env[Any, Any] | VectorEnv[Any, Any, Any
 
 
 def _begins_with_a_primer(env: _Batched) -> None:
-    """`reset(options={"primer": tokens})` begins behind these tokens."""
+    """Require that `reset(options={"primer": tokens})` begins after these tokens."""
     task = env.task
     if task.given or task.cells < 3:
         return
@@ -283,9 +294,9 @@ def _begins_with_a_primer(env: _Batched) -> None:
 
 
 def _ends(env: _Batched) -> None:
-    """A finished piece takes no further step."""
+    """Require that a finished piece takes no further step."""
     try:
         env.step(np.full(env.batch, HOLD))
-    except Exception:  # of whatever kind, it says no
+    except Exception:  # an error of any type is a refusal
         return
     raise EnvironmentFault("a finished piece took a further step; expected an error until reset()")

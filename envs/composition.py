@@ -1,10 +1,10 @@
-"""Composition as an MDP: a batch of pieces written cell by cell, and the batch of one."""
+"""Composition as an MDP: environments in which pieces are written cell by cell."""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import gymnasium
@@ -18,18 +18,19 @@ from envs.contract import RewardSpec, StepReward
 from envs.errors import did_you_mean
 from envs.music.codec import FIRST_PITCH, HOLD, REST, UNWRITTEN
 from envs.music.score import Score
+from envs.music.tape import Array
 from envs.music.task import CONTEXT, MAX_CELLS, Task
 from envs.plugins import resolve
 
-# Found when an environment is made, as Gymnasium finds entry points: `envs` imports no rewards.
+# Imported by name when an environment is made, like Gymnasium's entry points.
 BUILDER = "rewards.build:build"
 
 
 def build_reward(spec: RewardSpec | StepReward, task: Task) -> StepReward:
-    """The reward an environment pays for a task, from whatever its `reward` argument holds.
+    """Build the reward of an environment and prepare it for a task.
 
     Raises:
-        ValueError: an unknown name; the message lists near ones.
+        ValueError: an unknown name; the message lists similar ones.
         RewardError: a term breaks the protocol on a piece of noise.
     """
     reward: StepReward | Any = spec if hasattr(spec, "newest") else resolve(BUILDER)(spec)
@@ -37,13 +38,12 @@ def build_reward(spec: RewardSpec | StepReward, task: Task) -> StepReward:
     return reward
 
 
-Array = npt.NDArray[Any]
 Observation = dict[str, Array]
 RENDER_MODES = ("ansi", "rgb_array", "human")
 
 
 def spaces(task: Task) -> tuple[gymnasium.spaces.Dict, gymnasium.spaces.Discrete]:
-    """Observation and action space of one piece."""
+    """Return the observation space and the action space of one piece."""
     vocab, box = task.codec.vocab, gymnasium.spaces.Box
     observation: dict[str, gymnasium.Space[Any]] = {
         "tokens": box(UNWRITTEN, vocab - 1, (task.voices, task.cells), np.int16),
@@ -53,25 +53,33 @@ def spaces(task: Task) -> tuple[gymnasium.spaces.Dict, gymnasium.spaces.Discrete
     return gymnasium.spaces.Dict(observation), gymnasium.spaces.Discrete(vocab)
 
 
-def make_task(arguments: Mapping[str, Any]) -> Task:
-    """A task from keyword arguments.
+def make_task(arguments: Mapping[str, Any], base: Task | None = None) -> Task:
+    """Return a task made from an environment's keyword arguments.
+
+    Args:
+        arguments: fields of Task by name.
+        base: other fields are taken from it; the defaults if None.
 
     Raises:
         TypeError: an unknown argument.
     """
-    known = [f.name for f in fields(Task)]
+    names = [f.name for f in fields(Task)]
     for name in arguments:
-        if name not in known:
-            every = [*known, "reward", "render_mode"]
+        if name not in names:
+            every = [*names, "reward", "render_mode"]
             raise TypeError(
                 f"unknown environment argument {name!r}.{did_you_mean(name, every)} "
                 f"Known: {', '.join(every)}"
             )
-    return Task(**arguments)
+    return Task(**arguments) if base is None else replace(base, **arguments)
 
 
 def primed(page: Score, primer: npt.ArrayLike) -> Score:
-    """A page that begins with given tokens, (L,) or (V, L) for all pieces or (B, V, L).
+    """Return a page with a primer written at its beginning.
+
+    Args:
+        page: a score with nothing written.
+        primer: tokens (L,) or (V, L) for all pieces, or (B, V, L) for each.
 
     Raises:
         ValueError: a primer outside the range, as long as the piece, or against the grammar.
@@ -99,8 +107,8 @@ def primed(page: Score, primer: npt.ArrayLike) -> Score:
             legal = page.allowed()[np.arange(page.batch), token] & (token != UNWRITTEN)
             if not legal.all():
                 raise ValueError(
-                    f"primer: token {int(token[~legal][0])} is not allowed at cell {cell}; a "
-                    "primer has no gaps (-1), no hold (1) before a first note, and agrees with "
+                    f"primer: token {int(token[~legal][0])} is not allowed at cell {cell}; "
+                    "expected no gaps (-1), no hold (1) before the first note, and the tokens of "
                     "given cells"
                 )
             page = page.write(token)
@@ -108,18 +116,18 @@ def primed(page: Score, primer: npt.ArrayLike) -> Score:
 
 
 class CompositionVectorEnv(VectorEnv[Observation, Array, Array]):
-    """Many pieces written at once, natively: one array operation serves the whole batch.
+    """Many pieces written at once, each operation on the arrays of the whole batch.
 
-    Spaces, rewards and arguments are those of `CompositionEnv`, batched. All pieces have one
+    Spaces, rewards and arguments are those of `CompositionEnv`, batched. All pieces have the same
     length and end together.
 
     Args:
         num_envs: number of pieces B.
-        reward: as `CompositionEnv`.
-        render_mode: None, 'ansi', 'rgb_array' or 'human'; `render` gives one picture a piece.
-        autoreset_mode: what happens when the pieces end. SAME_STEP begins new ones at once and
-            leaves the finished ones in info["final_obs"] and info["final_info"]; NEXT_STEP does
-            so at the next step; DISABLED waits for `reset`.
+        reward: see `CompositionEnv`.
+        render_mode: None, 'ansi', 'rgb_array' or 'human'; `render` gives a picture of each piece.
+        autoreset_mode: the behaviour at the end of the pieces. SAME_STEP begins new ones at once,
+            with the finished ones in info["final_obs"] and info["final_info"]; NEXT_STEP begins
+            them at the next step; DISABLED waits for `reset`.
         **task: fields of `envs.music.task.Task`.
 
     Raises:
@@ -161,9 +169,9 @@ class CompositionVectorEnv(VectorEnv[Observation, Array, Array]):
         """Begin new pieces.
 
         Args:
-            seed: for tasks that draw something; these pieces depend on the actions alone.
-            options: {"primer": tokens} starts from given tokens, (L,) or (V, L) for all pieces
-                or (B, V, L) for each. The episode is the rest of the piece.
+            seed: seeds the environment; the pieces themselves depend on the actions alone.
+            options: {"primer": tokens} begins with these tokens, see `primed`. The episode is the
+                rest of the piece.
 
         Raises:
             ValueError: a primer outside the range, too long, or against the grammar; an unknown
@@ -211,10 +219,10 @@ class CompositionVectorEnv(VectorEnv[Observation, Array, Array]):
         return observation, reward, terminated, np.zeros(self.num_envs, bool), info
 
     def _legalise(self, actions: Array) -> Array:
-        """What is written for actions the mask forbids, so that any agent can play.
+        """Return allowed tokens (B,) for actions, so that agents that ignore the mask can play.
 
-        A hold before a first note is a rest, which sounds the same; a pitch out of range becomes
-        the nearest in range; a given cell keeps its token (Score.write sees to it).
+        A hold before the first note becomes a rest, which sounds the same; a pitch out of range
+        becomes the nearest in range. `Score.write` keeps the tokens of given cells.
         """
         if actions.shape != (self.num_envs,) or not np.issubdtype(actions.dtype, np.integer):
             raise ValueError(
@@ -235,13 +243,13 @@ class CompositionVectorEnv(VectorEnv[Observation, Array, Array]):
         }
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
-        """(B, vocab): which tokens may be written next."""
+        """Return the mask (B, vocab) of the tokens that may be written next."""
         if self.score.finished:
             return np.zeros((self.num_envs, self.task.codec.vocab), bool)
         return self.score.allowed()
 
     def render(self) -> tuple[Any, ...] | None:
-        """One picture a piece, as `CompositionEnv.render`."""
+        """Return a picture of each piece, see `CompositionEnv.render`; None for 'human'."""
         if self.render_mode is None or self.render_mode == "human":
             return None
         draw = pictures.ansi if self.render_mode == "ansi" else pictures.roll_image
@@ -249,7 +257,7 @@ class CompositionVectorEnv(VectorEnv[Observation, Array, Array]):
 
 
 def _rows(observation: Observation) -> Array:
-    """One observation an entry, as Gymnasium's vector environments give final observations."""
+    """Return the observation of each piece, in the form of Gymnasium's final observations."""
     count = len(next(iter(observation.values())))
     rows = np.empty(count, object)
     for row in range(count):
@@ -261,8 +269,8 @@ class CompositionEnv(gymnasium.Env[Observation, Any]):
     """A piece of music written cell by cell.
 
     ## Description
-    The page is a grid of `voices` by `bars` bars, cut into `grid` cells per quarter note. An
-    action writes the next cell, time-major, then voice. The piece so far is the whole state.
+    The page is a grid of `voices` by `bars` bars, with `grid` cells per quarter note. An action
+    writes the next cell, time-major, then voice. The state is the piece so far.
 
     ## Action Space
     `Discrete(vocab)`: 0 ends the sounding note (a rest), 1 changes nothing (a hold), 2 and up
@@ -278,15 +286,14 @@ class CompositionEnv(gymnasium.Env[Observation, Any]):
     ## Rewards
     The sum of weighted terms, each in `info["reward_terms"]`. `composition/RLTuner-v0` pays the
     nine rules of RL Tuner with the reference weights, `composition/Melody-v0` the pack
-    `common_practice`. Any other: a name, a mapping of names to weights, 'file.py:function', or a
-    function.
+    `common_practice`. Other rewards are a name, a mapping of names to weights,
+    'file.py:function', or a function.
 
     ## Starting State
-    An empty page, given cells written. `reset(options={"primer": tokens})` starts behind a
-    primer.
+    An empty page with its given cells. `reset(options={"primer": tokens})` starts after a primer.
 
     ## Episode End
-    `terminated` when the last cell is written. Never truncated: the length is part of the task.
+    `terminated` when the last cell is written. Never truncated: the task sets the length.
 
     ## Arguments
     `reward`, `render_mode` ('ansi', 'rgb_array', 'human'), and the task: `key`, `meter`, `bars`,
@@ -319,7 +326,7 @@ class CompositionEnv(gymnasium.Env[Observation, Any]):
 
     @property
     def task(self) -> Task:
-        """What is to be composed."""
+        """The task of the piece."""
         return self._batch.task
 
     @property
@@ -330,13 +337,13 @@ class CompositionEnv(gymnasium.Env[Observation, Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Begin a new piece; arguments and errors as `CompositionVectorEnv.reset`."""
+        """Begin a new piece; for arguments and errors see `CompositionVectorEnv.reset`."""
         super().reset(seed=seed)
         observation, info = self._batch.reset(seed=seed, options=options)
         return {name: value[0] for name, value in observation.items()}, info
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Write one token; errors as `CompositionVectorEnv.step`."""
+        """Write one token; for errors see `CompositionVectorEnv.step`."""
         observation, reward, terminated, truncated, info = self._batch.step(np.asarray([action]))
         terms = info["reward_terms"]
         parts = {name: float(v[0]) for name, v in terms.items() if not name.startswith("_")}
@@ -349,11 +356,11 @@ class CompositionEnv(gymnasium.Env[Observation, Any]):
         )
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
-        """(vocab,): which tokens may be written next, as MaskablePPO asks for it."""
+        """Return the mask (vocab,) of the tokens that may be written next, for MaskablePPO."""
         mask: npt.NDArray[np.bool_] = self._batch.action_masks()[0]
         return mask
 
     def render(self) -> Any:
-        """The piece as text ('ansi') or as a piano roll (height, width, 3) ('rgb_array')."""
+        """Return the piece as text ('ansi') or as a piano roll (height, width, 3) ('rgb_array')."""
         pictures_of_batch = self._batch.render()
         return None if pictures_of_batch is None else pictures_of_batch[0]

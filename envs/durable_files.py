@@ -1,7 +1,7 @@
-"""Files that are there whole or not at all, whatever ends the process or fills the disk.
+"""Files that are complete or absent, even if the process is killed or the disk is full.
 
-Also safe in a folder that somebody else has filled: nothing is written through a symbolic link, and
-no pipe or endless file is read.
+They are safe in a folder with files of strangers too: nothing is written through a symbolic link,
+and no pipe or endless file is read.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-MOST_TEXT = 2**24  # bytes of what is read whole
-NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows has neither of the two
+MOST_TEXT = 2**24  # largest text file, in bytes
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows has neither flag
 NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 
 
@@ -25,25 +25,25 @@ NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 
 
 def write_atomic(path: Path, data: str | bytes) -> None:
-    """Write a file so that it is there whole or not at all, also after a loss of power.
+    """Write a file completely or not at all, even if the power fails.
 
     Raises:
-        OSError: it cannot be written; what it held before stays.
+        OSError: it cannot be written; its old content stays.
     """
     write_together({path: data})
 
 
 def write_together(files: Mapping[Path, str | bytes]) -> None:
-    """Write files, each whole or not at all; none is replaced before all are on the disk.
+    """Write files, each completely or not at all; none is replaced before all are on the disk.
 
     Raises:
-        OSError: one cannot be written; if for want of room, all hold what they held before.
+        OSError: one cannot be written. If the disk is full, all keep their old content.
     """
     parts: dict[Path, Path] = {}
     path = Path()
     try:
         for path, data in files.items():
-            # A name that nobody can have laid a link under; "x" makes it, and follows none.
+            # A random name, so that nobody can have put a link there; "x" refuses one as well.
             parts[path] = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
             with parts[path].open("xb") as file:
                 file.write(data.encode() if isinstance(data, str) else data)
@@ -54,19 +54,19 @@ def write_together(files: Mapping[Path, str | bytes]) -> None:
         raise not_written(path, error) from error
     finally:
         for part in parts.values():
-            with contextlib.suppress(OSError):  # a disk that is read-only refuses this as well
+            with contextlib.suppress(OSError):  # the disk may have become read-only
                 part.unlink(missing_ok=True)
 
 
 def clear_parts(folder: Path) -> None:
-    """Remove what processes left in a folder that were killed as they wrote."""
+    """Remove the unfinished files that killed processes left in a folder."""
     for part in folder.glob("*.part*"):
         if part.is_symlink() or part.is_file():
             part.unlink()
 
 
 def append(path: Path, line: str) -> None:
-    """Add a line to a file; if the process ends here, only this line can be cut off.
+    """Append a line to a file; if the process is killed, only this line can be incomplete.
 
     Raises:
         OSError: it cannot be written, or is a link or a pipe.
@@ -80,46 +80,46 @@ def append(path: Path, line: str) -> None:
 
 
 def _plain_only(path: str, flags: int) -> int:
-    """Open what is no link, and no pipe either: that would wait for a reader."""
+    """Open a plain file and return its descriptor; refuse links, and pipes, which would block."""
     refuse_link(Path(path))
-    found = os.open(path, flags | NO_LINK | NO_WAIT, 0o666)
-    if not stat.S_ISREG(os.fstat(found).st_mode):
-        os.close(found)
+    descriptor = os.open(path, flags | NO_LINK | NO_WAIT, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
         raise OSError(errno.EINVAL, "it is no plain file; remove it")
-    return found
+    return descriptor
 
 
 def refuse_link(path: Path) -> None:
-    """Raise OSError if a path is a symbolic link, through which anything could be written."""
+    """Raise OSError if a path is a symbolic link, which could lead to any other file."""
     if path.is_symlink():
         raise OSError(errno.ELOOP, "it is a symbolic link to somewhere else; remove it")
 
 
 def sync(file: IO[Any]) -> None:
-    """Have the disk hold what was written: a name must never stand for what is not there yet."""
+    """Force the content of a file to the disk, so that its new name never points to less."""
     file.flush()
     os.fsync(file.fileno())
 
 
 def not_written(path: Path, error: OSError) -> OSError:
-    """The same error, in words that name the file and say what is left."""
+    """Return the error with a message that names the file and says that its old content stays."""
     reason = error.strerror or str(error)
-    told = f"{path} could not be written ({reason}); what it held before stays"
-    return OSError(told) if error.errno is None else OSError(error.errno, told)
+    message = f"{path} could not be written ({reason}); what it held before stays"
+    return OSError(message) if error.errno is None else OSError(error.errno, message)
 
 
 # -- reading ---------------------------------------------------------------------------------------
 
 
 def read_text(path: Path, most: int = MOST_TEXT) -> str:
-    """The text of a file; bytes that are none are shown as such.
+    """Return the text of a file; bytes that are no UTF-8 become the replacement character.
 
     Args:
-        path: of the file.
-        most: bytes that it may have.
+        path: the file.
+        most: the most bytes that it may have.
 
     Raises:
-        ValueError: it is not there, no plain file such as a pipe, or larger.
+        ValueError: it is missing, no plain file, or has more than `most` bytes.
         OSError: it cannot be read.
     """
     if not path.is_file():  # a pipe could block for ever
@@ -127,22 +127,22 @@ def read_text(path: Path, most: int = MOST_TEXT) -> str:
     with path.open("rb") as file:
         data = file.read(most + 1)
     if len(data) > most:
-        raise ValueError(f"{path} has more than {most:,} bytes, expected that at most")
+        raise ValueError(f"{path} has more than the {most:,} bytes allowed")
     return data.decode(errors="replace")
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """The JSON object that a file holds.
+    """Return the JSON object in a file.
 
     Raises:
-        ValueError: as `read_text`, or it holds something else.
+        ValueError: the file is refused by `read_text`, or holds no JSON object.
         OSError: it cannot be read.
     """
     text = read_text(path)
     try:
-        found = json.loads(text)
+        content = json.loads(text)
     except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+        content = None
+    if not isinstance(content, dict):
         raise ValueError(f"{path} is damaged: expected a JSON object, got {text[:40]!r}")
-    return found
+    return content

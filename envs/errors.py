@@ -1,4 +1,4 @@
-"""Errors of several rooms, and how messages show what was given."""
+"""Errors that several packages raise, and helpers for their messages."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import difflib
 import reprlib
 from collections.abc import Iterable
 
-DIGITS = 80  # of a whole number that is printed
+DIGITS = 80  # most digits of a number that are printed
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = DIGITS + 1
 
 
 def quoted(value: object) -> str:
-    """Somebody's input in a message: its repr, what is long or deep cut short."""
+    """Return the repr of a user's value for a message; long or deep ones are shortened."""
     if isinstance(value, int) and abs(value) >= 10**DIGITS:
-        return f"a number of more than {DIGITS} digits"  # Python prints none of thousands
+        return f"a number of more than {DIGITS} digits"  # Python refuses to print thousands
     return _short.repr(value)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """' Did you mean ...?' for the nearest of `known`, else ''."""
+    """Return ' Did you mean ...?' with the name most similar to `word`, '' if none is similar."""
     near = difflib.get_close_matches(word[:80], list(known), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
 
@@ -28,12 +28,11 @@ LONGEST = 500  # characters of a refusal
 
 
 class RefusedError(ValueError):
-    """A file that is not read.
+    """A file that cannot be used.
 
     Args:
-        reason: may quote the file; characters that cannot be printed are left out, and a long
-            reason is cut.
-        name: of the file, put before the reason; empty if it is not known yet.
+        reason: may quote the file; it is cut to LONGEST characters, unprintable ones are removed.
+        name: name of the file, put before the reason; '' if it is not known yet.
     """
 
     def __init__(self, reason: str, name: str = "") -> None:

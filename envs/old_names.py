@@ -32,11 +32,11 @@ HEIRS = {
     "envs.panel": "rewards.checking.panel envs.music.noise",
     "envs.piece": "envs.music.piece envs.notation.reading.assemble",
     "envs.plan": "envs.music.chords envs.music.phrases",
-    "envs.probes": "rewards.checking.probes",
+    "envs.probes": "rewards.checking.probes rewards.checking.check_report",
     "envs.reading": "envs.notation.reading.readers",
     "envs.render": "envs.render",
     "envs.roll": "envs.notation.writing.roll",
-    "envs.score": "envs.music.score",
+    "envs.score": "envs.music.score envs.music.view",
     "envs.sheet_file": "envs.notation.reading.music21_stream",
     "envs.signatures": "envs.notation.reading.time_signatures",
     "envs.sounds": "envs.notation.reading.times envs.errors",
@@ -45,7 +45,7 @@ HEIRS = {
     "envs.task": "envs.music.task",
     "envs.theory": "envs.music.pitch envs.errors envs.music.meter envs.music.key",
     "envs.xml_file": "envs.notation.reading.musicxml",
-    "pretrained.abc_reader": "pretrained.corpora.tunes",
+    "pretrained.abc_reader": "pretrained.corpora.tunes pretrained.corpora.abc_text",
     "pretrained.check": "pretrained.conformance",
     "pretrained.corpus": "pretrained.corpora.folk",
     "pretrained.files": "envs.durable_files",
@@ -80,7 +80,7 @@ HEIRS = {
     "agents.commands": "agents.settings.commands",
     "agents.compose": "agents.composing.methods agents.composing.masks",
     "agents.compute": "agents.composing.compute",
-    "agents.config": "agents.settings.config rewards.spec",
+    "agents.config": "agents.settings.config rewards.spec agents.algorithms.catalogue",
     "agents.curve": "agents.runs.curve",
     "agents.evaluate": "agents.evaluating.sampling agents.evaluating.comparison",
     "agents.explain": "agents.explaining.explanation_files",
@@ -88,16 +88,16 @@ HEIRS = {
     "agents.exploit": "agents.training.exploit",
     "agents.figures": "agents.benchmarking.figures",
     "agents.kl": "agents.training.kl",
-    "agents.locks": "agents.composing.locked_bars",
+    "agents.locks": "agents.composing.locked_bars agents.settings.tasks",
     "agents.maskable": "agents.algorithms.maskable",
-    "agents.matrix": "agents.benchmarking.methods",
+    "agents.matrix": "agents.benchmarking.methods agents.benchmarking.measuring",
     "agents.monitor": "agents.training.monitor",
     "agents.must": "agents.composing.demands",
     "agents.page": "agents.explaining.page",
     "agents.piece_gradient": "agents.algorithms.piece_gradient",
     "agents.policy": "agents.learning.policy",
     "agents.provenance": "agents.runs.provenance",
-    "agents.q_learning": "agents.algorithms.q_learning",
+    "agents.q_learning": "agents.algorithms.q_learning agents.algorithms.q_losses",
     "agents.q_policy": "agents.algorithms.q_policy",
     "agents.ranking": "agents.composing.ranking",
     "agents.replay": "agents.algorithms.replay",
@@ -105,22 +105,25 @@ HEIRS = {
     "agents.results": "agents.benchmarking.results",
     "agents.reward_weighted": "agents.algorithms.reward_weighted",
     "agents.rollout": "agents.learning.rollout",
-    "agents.run": "agents.runs.directory",
+    "agents.run": "agents.runs.directory agents.runs.run_lock",
     "agents.search": "agents.composing.search",
     "agents.sheets": "agents.composing.melody_files",
     "agents.state": "agents.runs.state",
     "agents.tables": "agents.runs.csv_tables",
-    "agents.tasks": "agents.training.varied_tasks",
+    "agents.tasks": "agents.training.varied_tasks agents.settings.tasks",
     "agents.train": "agents.training.job",
     "agents.trust": "agents.settings.trust",
     "agents.values": "rewards.values",
-    "agents.vec_env": "agents.learning.vec_env",
+    "agents.tune": "agents.training.tuning",
+    "agents.vec_env": "agents.learning.vec_env envs.composition",
     "agents.wishes": "agents.composing.request",
 }
 # A name that is another one now.
 RENAMED = {
     "envs.contract.RewardTerm": "rewards.term.Term",
     "envs.render.piano_roll": "envs.render.roll_image",
+    "envs.tape.stood_before": "envs.music.tape.occurred_before",
+    "envs.tape.stood_before_at": "envs.music.tape.occurred_before_at",
 }
 # A module whose command is a script of the repository now.
 SCRIPTS = {"rewards.calibrate": "docs/calibrate.py"}
@@ -168,13 +171,13 @@ def find(old: str, name: str) -> Any:
 def page(task: object, n: int) -> Any:
     """Return the `n` empty pages that `Task.sample(rng, n)` was."""
     notice("Task.sample(rng, n)", "Score.page(task, n)")
-    return import_module(HEIRS["envs.score"]).Score.page(task, n)
+    return import_module("envs.music.score").Score.page(task, n)
 
 
 def install(package: str) -> None:
     """Let the old modules of a package be imported, and be attributes of it."""
-    if _Finder not in sys.meta_path:
-        sys.meta_path.insert(0, _Finder)
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
     _extend(sys.modules[package])
 
 
@@ -201,9 +204,8 @@ def _extend(module: ModuleType) -> None:
 class _Finder(MetaPathFinder):
     """Finds the old modules that are gone, and adds the names that others have lost."""
 
-    @classmethod
     def find_spec(
-        cls, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return the spec of an old module, None of any other.
 

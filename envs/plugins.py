@@ -1,4 +1,4 @@
-"""Objects found by name: 'module:attribute' or 'path/to/file.py:attribute'."""
+"""Objects loaded by name: 'module:attribute' or 'path/to/file.py:attribute'."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from typing import Any
 
 from envs.errors import did_you_mean, quoted
 
-FILE_MODULE = "reward_file_"  # how the module of a reward's file is named, before a hash
+FILE_MODULE = "reward_file_"  # a reward's file is imported under this name and a hash
 _ROOT = Path(__file__).resolve().parents[1]
-# How the file names of code begin that is no user's: ours, Python's and what is installed.
+# Beginnings of the paths of code that is no user's: ours, Python's, and installed packages.
 NOT_THEIRS = (
     *(str(_ROOT / name) + os.sep for name in ("envs", "pretrained", "rewards", "agents")),
     *(sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")),
@@ -26,28 +26,28 @@ NOT_THEIRS = (
 
 
 def place_of(error: BaseException, fn: Any = None) -> str:
-    """'(file.py:line)' of what raised: the last line that is neither ours nor a library's.
+    """Return '(file.py:line)' of the last line of the user's code that an error went through.
 
     Args:
-        error: what was raised.
-        fn: the function that was called, whose first line it is if none of its own was reached.
+        error: an error that was raised.
+        fn: the user's function; its first line is returned if none of its lines was reached.
     """
     frames = traceback.extract_tb(error.__traceback__)
-    theirs = [each for each in frames if not each.filename.startswith(NOT_THEIRS)]
+    users = [frame for frame in frames if not frame.filename.startswith(NOT_THEIRS)]
     code = getattr(inspect.unwrap(fn), "__code__", None) if callable(fn) else None
-    if not theirs and code is not None:
+    if not users and code is not None:
         return f"({Path(code.co_filename).name}:{code.co_firstlineno})"
-    last = (theirs or frames)[-1]
+    last = (users or frames)[-1]
     return f"({Path(last.filename).name}:{last.lineno})"
 
 
 def resolve(spec: str) -> Any:
-    """The object that 'module:attribute' or 'path/to/file.py:attribute' names.
+    """Return the object that 'module:attribute' or 'path/to/file.py:attribute' names.
 
-    A file is run to get at its attribute, so name only files you trust.
+    The file is executed, so name only files that you trust.
 
     Raises:
-        ValueError: no such module, file or attribute; or the file fails to load.
+        ValueError: no such module, file or attribute, or the file fails to load.
     """
     place, colon, attribute = spec.rpartition(":")
     if not colon or not place or not attribute:
@@ -75,7 +75,7 @@ def _load_module(name: str, spec: str) -> ModuleType:
 
 
 def _load_file(path: Path, spec: str) -> ModuleType:
-    """Import a file under a name of its own; edited, it is another module."""
+    """Import a file under a name made from its content; an edited file is a new module."""
     if not path.is_file():
         raise ValueError(f"{quoted(spec)}: no file {str(path)!r} in {Path.cwd()}")
     source = path.read_bytes()
@@ -83,14 +83,14 @@ def _load_file(path: Path, spec: str) -> ModuleType:
     name = FILE_MODULE + digest
     if name in sys.modules:
         return sys.modules[name]
-    found = importlib.util.spec_from_file_location(name, path)
-    if found is None or found.loader is None:
+    file_spec = importlib.util.spec_from_file_location(name, path)
+    if file_spec is None or file_spec.loader is None:
         raise ValueError(f"{quoted(spec)}: {str(path)!r} cannot be loaded as Python")
-    module = importlib.util.module_from_spec(found)
+    module = importlib.util.module_from_spec(file_spec)
     sys.modules[name] = module
     try:
-        found.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # whatever the file raises is that file's message
+        file_spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:  # the file may raise anything
         del sys.modules[name]
         raise ValueError(
             f"{quoted(spec)}: {path} failed: {type(error).__name__}: {error} {place_of(error)}"

@@ -1,4 +1,4 @@
-"""Pictures of a piece for `render`: text with bar lines, and a piano roll."""
+"""Pictures of a piece for an environment's `render`: text with bar lines, and a piano roll."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ CELL_WIDTH, PITCH_HEIGHT = 12, 8  # pixels
 
 
 def ansi(score: Score, row: int = 0) -> str:
-    """One line a voice: note names, '.' for a hold, '-' for a rest, '_' where nothing is yet.
+    """Return a line of text for each voice of the piece `row`.
 
-    Bars stand between '|' and beats are set apart by a wider space.
+    It has note names, '.' for a hold, '-' for a rest, '_' for an empty cell, '|' at bar lines and
+    a wider space between beats.
     """
     task = score.task
     marks = {REST: "-", HOLD: ".", UNWRITTEN: "_"}
@@ -36,7 +37,10 @@ def ansi(score: Score, row: int = 0) -> str:
 
 
 def roll_image(score: Score, row: int = 0) -> npt.NDArray[np.uint8]:
-    """RGB image (height, width, 3): pitch upwards, time to the right, bar and octave lines."""
+    """Return an RGB image (height, width, 3) of the piece `row`.
+
+    Pitch goes up, time to the right; there are lines at beats, bars and octaves.
+    """
     task = score.task
     low, high = task.low, task.high
     image = np.full(((high - low + 1) * PITCH_HEIGHT, task.cells * CELL_WIDTH, 3), PAPER, np.uint8)

@@ -21,13 +21,12 @@ from torch import Tensor
 from envs.music.codec import UNWRITTEN, Codec
 from envs.music.key import Key
 from envs.music.meter import Meter
-from envs.music.noise import noise
+from envs.music.noise import HOLDS, noise
 from envs.music.score import Score
 from envs.music.tape import Array
 from envs.music.task import Task
 
 PIECES = 4
-HOLDS = 12.0  # weight of a hold in the noise: a note lasts four cells
 TOLERANCE = 1e-3  # nats: float32, batched or not
 SUM_TOLERANCE = 1e-3  # of a sum of probabilities
 

@@ -40,6 +40,8 @@ def train_prior(config: PriorConfig) -> dict[str, Any]:
 
     if config.out.exists() and not config.overwrite:
         raise ValueError(f"{config.out} exists; give another --out, or --overwrite to replace it")
+    if config.out.is_dir() or not config.out.parent.is_dir():
+        raise ValueError(f"{config.out} cannot be written: expected a file in a folder that exists")
     codec = Codec(*parse_range(config.range))
     corpus = load_corpus()
     train, valid, test = (

@@ -1,4 +1,4 @@
-"""What music is good: rules, likelihood and their weighted sum. `rewards.build({...})`."""
+"""Judgements of music: rules, likelihood and their weighted sum. `rewards.build({...})`."""
 
 from envs.old_names import install
 from rewards.build import build

@@ -19,7 +19,7 @@ CHILDREN_PIECES, CHILDREN_CELLS = 2**13, 2**20  # looked at together: bounds mem
 
 
 def children(score: Score, tokens: Array) -> Iterator[tuple[Array, Array, Score]]:
-    """What a score may become by one more cell, in portions that bound memory.
+    """Yield all scores with one more cell, in portions that bound memory.
 
     Args:
         score: unfinished; what has been asked of its newest cell is not worked out again.

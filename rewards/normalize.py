@@ -35,7 +35,7 @@ class Normalized:
 
     @property
     def scale(self) -> float:
-        """What values are divided by; 1 until a rollout was seen."""
+        """Number that values are divided by; 1 until a rollout was seen."""
         spread = float(np.sqrt(self._seen.var))
         return spread if self._seen.count >= 1 and spread > LEAST else 1.0
 

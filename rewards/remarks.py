@@ -1,4 +1,4 @@
-"""What rules say to a person, and what terms pay for each note."""
+"""Messages of rules for a person, and payments of terms for each note."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def explain(fn: RewardFunction, piece: str | Score, **where: Any) -> None:
 
 
 def payments(fn: RewardFunction, score: Score, name: str = "") -> list[Remark]:
-    """What a term gives while each note sounds, or a silence lasts, where that is not 0.
+    """Return what a term gives while each note sounds, or a silence lasts, where that is not 0.
 
     Args:
         fn: a rule or reward function that gives one number per cell.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from envs.errors import quoted
@@ -42,7 +43,17 @@ def parse_term(text: str) -> tuple[str, Any]:
     return name, {"weight": value} | dict(parse_assignment(param) for param in params)
 
 
-def _as_text(name: str, value: Any) -> str:
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """Return each term's name without its file or module, as tables and legends show it.
+
+    Where two would be shown alike, both keep their whole names.
+    """
+    last = {name: name.rpartition(":")[2] or name for name in names}
+    shown = Counter(last.values())
+    return {name: word if shown[word] == 1 else name for name, word in last.items()}
+
+
+def as_text(name: str, value: Any) -> str:
     """'name=value' of a TOML table's entry, the other way round."""
 
     def plain(item: Any) -> str:

@@ -1,4 +1,4 @@
-"""What several tests need: a tiny prior, and the checkpoint it is kept in."""
+"""Fixtures of all tests: a tiny prior and its checkpoint."""
 
 import sys
 
@@ -7,14 +7,14 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Networks this small are only slowed down by more, and commands set what they like."""
+    """Set torch to one thread, which is fastest for small networks; commands may change it."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
 def tiny_prior():
-    """A prior of 16 units with random weights; where in the bar a cell is matters to it too."""
+    """A prior of 16 units with random weights, which depends on the place in the bar too."""
     import torch
 
     from tests.helpers import small_prior
@@ -25,7 +25,7 @@ def tiny_prior():
 
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tiny_prior, tmp_path_factory):
-    """Path of `tiny_prior` as a file; read it only."""
+    """Path of the checkpoint of `tiny_prior`; tests must not change it."""
     from pretrained import checkpoint
 
     path = tmp_path_factory.mktemp("prior") / "tiny.safetensors"

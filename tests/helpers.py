@@ -1,4 +1,4 @@
-"""What several tests need."""
+"""Helpers of tests in several folders."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from envs.music.score import Score
 
 
 def random_pieces(task, n, seed=0):
-    """Finished pieces drawn evenly from what the mask allows, with more holds than chance."""
+    """Return finished pieces of random allowed tokens, with more holds than other tokens."""
     rng = np.random.default_rng(seed)
     score = Score.page(task, n)
     while not score.finished:
@@ -17,7 +17,7 @@ def random_pieces(task, n, seed=0):
 
 
 def step_through(reward, finished):
-    """Each term's values (B, V, T) as paid while the pieces are written again cell by cell."""
+    """Write pieces again cell by cell and return the values (B, V, T) that each term pays."""
     task = finished.task
     out = {name: np.zeros(finished.tokens.shape, np.float32) for name in reward.terms}
     score = Score.page(task, finished.batch)
@@ -52,7 +52,7 @@ def places_of(task):
 
 
 def small_prior():
-    """A prior of 16 units with random weights; where in the bar a cell is matters to it too."""
+    """Return a prior of 16 units with random weights, which depends on the place in the bar too."""
     import torch
 
     from envs.music.codec import Codec

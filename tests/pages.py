@@ -1,4 +1,4 @@
-"""Pages of Markdown as a reader follows them: code run from top to bottom, links looked up."""
+"""Checks of Markdown pages: their code is run from top to bottom, their links are followed."""
 
 import contextlib
 import doctest
@@ -19,10 +19,17 @@ FILE_NAME = re.compile(r"# ([\w/]+\.\w+)\n")  # a block that begins so is saved 
 
 # What is added to a command, so that it takes a second. The last of two equal flags counts.
 SHORT = {
-    "agents.train": "-n 256 --n-envs 8 --batch-size 256 --n-epochs 1 --group-size 8 --samples 2 "
-    "--eval-pieces 8 --eval-freq -1 --save-freq -1 --no-judge --no-progress",
+    "agents.train": "-n 256 --n-envs 8 --samples 2 --eval-pieces 8 --eval-freq -1 --save-freq -1 "
+    "--no-judge --no-progress",
     "agents.evaluate": "-n 20",
     "agents.compose": "-n 2 --width 8 --best-of 4",
+}
+# What an algorithm has of its own; without --algo it is ppo.
+SHORT_ALGORITHM = {
+    "ppo": "--batch-size 256 --n-epochs 1",
+    "maskable_ppo": "--batch-size 256 --n-epochs 1",
+    "rloo": "--batch-size 256 --n-epochs 1 --group-size 8",
+    "psi": "--batch-size 256",
 }
 RESUMED = "-n 512 --no-progress"  # of what was trained so briefly
 
@@ -45,7 +52,7 @@ class Block:
 
 
 def blocks(text: str) -> list[Block]:
-    """The fenced blocks of a page, in order."""
+    """Return the fenced blocks of a page, in order."""
     return [
         Block(found[1], found[2], text[: found.start()].count("\n") + 1)
         for found in FENCE.finditer(text)
@@ -53,24 +60,30 @@ def blocks(text: str) -> list[Block]:
 
 
 def commands(code: str) -> Iterator[str]:
-    """The commands of a block of bash, one by one."""
+    """Yield the commands of a block of bash."""
     for line in code.replace("\\\n", " ").splitlines():
         if line.strip() and not line.startswith("#"):
             yield from (part.strip() for part in line.split(" && "))
 
 
 def why_not(command: str) -> str:
-    """Why a command is not run; empty if it is."""
+    """Return the reason why a command is not run, '' if it is."""
     return next((why for begins, why in NOT_RUN.items() if command.startswith(begins)), "")
 
 
 def shortened(module: str, words: list[str]) -> list[str]:
-    """The arguments of a command with those that make it short."""
-    return words + shlex.split(RESUMED if "--resume" in words else SHORT.get(module, ""))
+    """Return the arguments of a command with those that make it short."""
+    if "--resume" in words:
+        return words + shlex.split(RESUMED)
+    short = SHORT.get(module, "")
+    if module == "agents.train":
+        algo = words[words.index("--algo") + 1] if "--algo" in words else "ppo"
+        short += " " + SHORT_ALGORITHM[algo]
+    return words + shlex.split(short)
 
 
 def run_command(command: str, short: bool = True) -> str:
-    """Run a command here and return what it prints; ours run in this process, and shortened."""
+    """Run a command here and return its output; ours run in this process, and shortened."""
     words = shlex.split(command)
     if words[:2] != ["python", "-m"]:
         done = subprocess.run(["bash", "-ec", command], capture_output=True, text=True, timeout=60)
@@ -94,7 +107,7 @@ def run_command(command: str, short: bool = True) -> str:
 
 
 def follow(page: Path, compare: bool = True) -> None:
-    """Do what a page says, here, from top to bottom.
+    """Run the code of a page from top to bottom, in the working directory.
 
     Python is run in one namespace, bash in the working directory; a block that begins with a
     comment that is a file name is saved there. A block of text says what was printed just before,
@@ -120,7 +133,7 @@ def follow(page: Path, compare: bool = True) -> None:
 
 
 def anchors(text: str) -> set[str]:
-    """What a link may point to on a page: headings as GitHub names them, and names set by hand."""
+    """Return the targets of links in a page: GitHub's names of headings, and names set by hand."""
     plain = FENCE.sub("", text)
     headings = re.findall(r"^#+ (.+)$", plain, re.MULTILINE)
     slugs = {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in headings}
@@ -128,7 +141,7 @@ def anchors(text: str) -> set[str]:
 
 
 def links(page: Path) -> list[str]:
-    """The links of a page that do not lead to the network."""
+    """Return the links of a page that are not URLs."""
     found = LINK.findall(FENCE.sub("", page.read_text()))
     every = [first or second for first, second in found]
     return [link for link in every if not re.match(r"[a-z]+:", link)]

@@ -2,7 +2,7 @@
 
     python -m tests.playthrough     # writes tests/golden/*.txt again; read the difference
 
-What an agent may do, sees and is paid, in a form a person can read and a test can compare.
+It has masks, observations and rewards in a form that people can read and a test can compare.
 """
 
 from pathlib import Path
@@ -32,13 +32,13 @@ PLAYS = {
 
 
 def ranges(numbers):
-    """'0 14-26' for 0 and 14 to 26."""
+    """Return numbers as ranges: '0 14-26' for 0 and 14 to 26."""
     parts = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
     return " ".join(f"{p[0]}-{p[-1]}" if len(p) > 1 else str(p[0]) for p in parts)
 
 
 def play(name):
-    """The text of a playthrough."""
+    """Play an episode and return its text."""
     env_id, arguments, options = PLAYS[name]
     env = gymnasium.make(env_id, **arguments, render_mode="ansi").unwrapped
     rng = np.random.default_rng(7)

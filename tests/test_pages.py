@@ -30,6 +30,7 @@ def desk(tmp_path, monkeypatch):
     """A folder as the project's, with nothing in it but the examples."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("agents.training.exploit.SECONDS", 0.2)  # of each search by --exploit
     return tmp_path
 
 

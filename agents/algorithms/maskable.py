@@ -1,4 +1,4 @@
-"""Masked and recurrent: the prior's policy for sb3-contrib's MaskablePPO."""
+"""The prior's policy and buffer for sb3-contrib's MaskablePPO."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from sb3_contrib.common.maskable.buffers import MaskableDictRolloutBuffer
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
@@ -14,23 +13,22 @@ from torch import Tensor
 
 from agents.learning.policy import Observation, PriorPolicy
 from agents.learning.rollout import EpisodeBuffer
-
-Array = npt.NDArray[Any]
+from envs.music.tape import Array
 
 
 class MaskablePriorPolicy(PriorPolicy):
-    """PriorPolicy that also takes masks from outside; a token needs the leave of both."""
+    """PriorPolicy that also takes `action_masks`; a token must be allowed by both masks."""
 
     def forward(
         self, obs: Observation, deterministic: bool = False, action_masks: Array | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Act under `action_masks` (B, vocab) as well, see `PriorPolicy.forward`."""
+        """Choose actions, see PriorPolicy; `action_masks` (B, vocab) are the allowed ones."""
         return super().forward(self._narrowed(obs, action_masks), deterministic)
 
     def evaluate_actions(
         self, obs: Observation, actions: Tensor, action_masks: Array | Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Judge actions taken under `action_masks` (N, vocab) as well, see PriorPolicy."""
+        """Evaluate actions, see PriorPolicy; `action_masks` (N, vocab) were the allowed ones."""
         return super().evaluate_actions(self._narrowed(obs, action_masks), actions)
 
     def predict(
@@ -41,7 +39,7 @@ class MaskablePriorPolicy(PriorPolicy):
         deterministic: bool = False,
         action_masks: Array | None = None,
     ) -> tuple[Array, tuple[Array, ...] | None]:
-        """Predict under `action_masks` (B, vocab) or (vocab,) as well, see SB3."""
+        """Choose actions, see SB3; `action_masks` (B, vocab) or (vocab,) are the allowed ones."""
         if action_masks is not None:
             shape = np.shape(observation["action_mask"])
             masks = np.asarray(action_masks).reshape(shape)
@@ -52,13 +50,13 @@ class MaskablePriorPolicy(PriorPolicy):
     def _narrowed(self, obs: Observation, masks: Array | Tensor | None) -> Observation:
         if masks is None:
             return obs
-        own = obs["action_mask"]
-        given = torch.as_tensor(masks, device=own.device).reshape(own.shape).to(own.dtype)
-        return {**obs, "action_mask": own * given}
+        mask = obs["action_mask"]
+        other = torch.as_tensor(masks, device=mask.device).reshape(mask.shape).to(mask.dtype)
+        return {**obs, "action_mask": mask * other}
 
 
 class MaskedSamples(NamedTuple):
-    """A minibatch of whole pieces, named as MaskablePPO reads it."""
+    """A minibatch of whole pieces with the field names of MaskablePPO."""
 
     observations: Any
     actions: Tensor
@@ -70,22 +68,22 @@ class MaskedSamples(NamedTuple):
 
 
 class MaskableEpisodeBuffer(EpisodeBuffer):
-    """EpisodeBuffer that keeps the masks played under."""
+    """EpisodeBuffer that stores the masks that actions were chosen under."""
 
     def add(self, *arguments: Any, action_masks: Array | None = None, **named: Any) -> None:
-        """One cell of every environment; `action_masks` (n_envs, vocab) beside SB3's."""
+        """Add a cell of every environment, see SB3, with `action_masks` (n_envs, vocab)."""
         at = self.pos
         super().add(*arguments, **named)
         if action_masks is not None:
             self.masks[at] &= np.asarray(action_masks, np.int8).reshape(self.masks[at].shape)
 
     def get(self, batch_size: int | None = None) -> Iterator[Any]:  # type: ignore[override]
-        """Minibatches of whole pieces, with their masks."""
+        """Yield minibatches of whole pieces, with their masks."""
         for samples in super().get(batch_size):
             masks: Tensor = samples.observations["action_mask"]  # type: ignore[index]
             yield MaskedSamples(*samples, masks.flatten(0, 1))
 
 
-# MaskablePPO asks for its own classes by isinstance; these keep their contract without their code.
+# MaskablePPO checks isinstance of its own classes; these have the same interface, not the code.
 MaskableActorCriticPolicy.register(MaskablePriorPolicy)
 MaskableDictRolloutBuffer.register(MaskableEpisodeBuffer)

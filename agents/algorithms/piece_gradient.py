@@ -6,30 +6,28 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from stable_baselines3.common.utils import FloatSchedule
 
 from agents.learning.rollout import EpisodeBuffer
-
-Array = npt.NDArray[Any]
+from envs.music.tape import Array
 
 
 def group_advantages(returns: Array, group_size: int, divide: bool) -> Array:
-    """Each piece's return less what its group says it should be.
+    """Return the advantage (N,) of each piece over the other pieces of its group.
 
     RLOO: A_i = R_i - mean of R_j over the others of the group (Kool et al. 2019; Ahmadian et
     al. 2024). GRPO: A_i = (R_i - mean R) / std R over the group (Shao et al. 2024).
 
     Args:
-        returns: (N,) of finished pieces, groups side by side.
+        returns: (N,) of finished pieces, the pieces of a group side by side.
         group_size: pieces in a group, at least 2.
-        divide: whether to divide by the group's standard deviation, as GRPO does.
+        divide: True to divide by the group's standard deviation (GRPO).
 
     Raises:
-        ValueError: N is no multiple of the group's size.
+        ValueError: N is no multiple of `group_size`, or `group_size` is below 2.
     """
     if group_size < 2 or len(returns) % group_size:
         raise ValueError(
@@ -46,13 +44,13 @@ def group_advantages(returns: Array, group_size: int, divide: bool) -> Array:
 
 
 class PieceBuffer(EpisodeBuffer):
-    """Whole pieces, each with one advantage for all its cells: its return in its group.
+    """A buffer of whole pieces in which all cells of a piece have the advantage of its return.
 
     Args:
-        *arguments: as EpisodeBuffer.
-        group_size: pieces compared with each other; they begin from one page.
-        divide: as `group_advantages`.
-        **settings: as EpisodeBuffer.
+        *arguments: see EpisodeBuffer.
+        group_size: pieces that are compared with each other; they begin from the same page.
+        divide: see `group_advantages`.
+        **settings: see EpisodeBuffer.
     """
 
     def __init__(
@@ -60,10 +58,10 @@ class PieceBuffer(EpisodeBuffer):
     ) -> None:
         super().__init__(*arguments, **settings)
         self.group_size, self.divide = group_size, divide
-        group_advantages(np.zeros(self.n_envs), group_size, divide)  # refuse a bad size at once
+        group_advantages(np.zeros(self.n_envs), group_size, divide)  # refuses a wrong size now
 
     def compute_returns_and_advantage(self, last_values: torch.Tensor, dones: Array) -> None:
-        """Score the pieces, compare each return with its group's.
+        """Score the pieces and set their advantages and returns.
 
         Raises:
             RewardError: a reward term failed.
@@ -80,16 +78,16 @@ class PieceBuffer(EpisodeBuffer):
 class PieceGradient(OnPolicyAlgorithm):
     """REINFORCE on finished pieces, with PPO's clipped ratio for further passes over a rollout.
 
-    With `n_epochs=1` and one minibatch the gradient is the score-function estimate
-    mean(A(piece) * grad log pi(token)), A divided by the rollout's standard deviation so that a
-    learning rate means the same for every reward. There is no critic.
+    With `n_epochs=1` and one minibatch the gradient is mean(A(piece) * grad log pi(token)). A is
+    divided by its standard deviation in the rollout, so that a learning rate suits rewards of any
+    size. There is no critic.
 
     Args:
-        *arguments: as SB3's OnPolicyAlgorithm.
+        *arguments: see SB3's OnPolicyAlgorithm.
         batch_size: cells in a minibatch of whole pieces.
         n_epochs: passes over each rollout.
         clip_range: of the probability ratio of a token.
-        **settings: as SB3's OnPolicyAlgorithm.
+        **settings: see SB3's OnPolicyAlgorithm.
     """
 
     def __init__(
@@ -111,7 +109,7 @@ class PieceGradient(OnPolicyAlgorithm):
             yield from self.rollout_buffer.get(self.batch_size)
 
     def train(self) -> None:
-        """Learn from the rollout just collected."""
+        """Update the policy on the rollout just collected."""
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         clip = self.clip_range(self._current_progress_remaining)

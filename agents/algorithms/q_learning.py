@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
-import numpy.typing as npt
 import torch
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import GymEnv
@@ -14,16 +12,23 @@ from stable_baselines3.common.utils import polyak_update
 from torch import Tensor
 from torch.nn import functional
 
+from agents.algorithms.catalogue import EXPLORATIONS
+from agents.algorithms.q_losses import (
+    bootstrapped,
+    clip_each,
+    in_writing_order,
+    of_actions,
+    quantile_huber_loss,
+)
 from agents.algorithms.q_policy import QPolicy, find_kind, state_values
 from agents.algorithms.replay import PieceMemory, Pieces
 from agents.learning.rollout import EpisodeBuffer
-from agents.settings.config import EXPLORATIONS
 from envs.errors import did_you_mean
+from envs.music.tape import Array
 from envs.music.task import CONTEXT
 from pretrained.prior import ILLEGAL, Trainable
 
-Array = npt.NDArray[Any]
-# Lowest and highest value of a setting; a lowest one of None: above 0.
+# Lowest and highest value of a setting; None means above 0.
 BOUNDS: dict[str, tuple[float | None, float]] = {
     "gamma": (0.0, 1.0),
     "tau": (None, 1.0),
@@ -37,46 +42,43 @@ BOUNDS: dict[str, tuple[float | None, float]] = {
 
 
 class QLearning(OnPolicyAlgorithm):
-    """Q-learning whose Q-network is the prior's network, read along whole pieces.
+    """Q-learning with the prior's network as Q-network, on whole pieces.
 
-    Pieces are collected as SB3's on-policy algorithms do, scored when they are finished, and kept
-    in a memory. A minibatch is whole pieces, read by the online and the target network in one
-    pass each, so recurrent states are those of the present weights. Every cell of it is one
-    experience: the action is the token played, the last cell of a piece has no state after it,
-    and the prior is fixed. The hyperparameters' defaults are those of RL Tuner's training script.
+    Pieces are collected like in SB3's on-policy algorithms, scored when they are finished, and
+    stored in a replay memory. The online and the target network each read a minibatch of whole
+    pieces in one pass, so recurrent states are those of the present weights. Every cell is one
+    experience: its action is the token, the last cell of a piece has no next state, and the prior
+    is fixed. The defaults of the hyperparameters are those of RL Tuner's training script.
 
     The loss is the mean of (Q(s, a) - y)^2 with y = r / c + gamma V(s'), see `state_values`. The
     rewards of q, psi, dqn and qrdqn are rules / c + log p; those of g are rules / c, as log p is
-    in its V and in its policy. c is the buffer's, and may be turned while learning.
+    in its V and in its policy. c may change during the training.
 
-    A run's state.zip holds the memory too, unless it is huge (`agents.runs.state`); SB3's
-    `save` does not.
+    A run's state.zip has the memory too, unless it is very large (`agents.runs.state`); the file
+    of SB3's `save` has not.
 
     Args:
         policy: QPolicy.
-        env: a composition environment, as SB3 sees it.
+        env: a composition environment, in the form of SB3.
         learning_rate: of Adam, or a function of the remaining progress.
         kind: a name of `agents.algorithms.q_policy.KINDS`.
         n_steps: cells per environment in a rollout, a multiple of the piece's.
         gamma: discount.
-        buffer_size: cells to remember.
+        buffer_size: cells in the replay memory.
         batch_size: cells in a minibatch of whole pieces.
         replay_ratio: cells replayed for each new one.
         tau: target <- target + tau (online - target) after each gradient step.
-        max_grad_norm: each gradient tensor by itself is clipped to this L2 norm.
-        huber: Huber loss of width 1 instead of the square; None: as the kind has it (dqn).
-        double: the target network values the action that the online network prefers (van
-            Hasselt et al. 2016); not for soft values.
-        n_quantiles: of each action's return (qrdqn).
+        max_grad_norm: the gradient of each weight is clipped to this L2 norm.
+        n_quantiles: quantiles of each action's return (qrdqn).
         temperature: divides Q in the policy.
-        exploration: 'boltzmann' draws from the policy, 'egreedy' plays the best or anything.
-        exploration_fraction: share of the run over which epsilon falls linearly (egreedy).
-        exploration_initial_eps: epsilon at the start; a whole rollout has one epsilon.
-        exploration_final_eps: epsilon after that.
+        exploration: 'boltzmann' draws from the policy, 'egreedy' takes the best or any token.
+        exploration_fraction: share of the run in which epsilon falls linearly (egreedy).
+        exploration_initial_eps: epsilon at the start; it is constant in a rollout.
+        exploration_final_eps: epsilon at the end.
         rollout_buffer_class: an EpisodeBuffer.
         rollout_buffer_kwargs: its `objective` and `task`.
         policy_kwargs: the policy's `prior`, `bf16` and optimiser.
-        **settings: as SB3's OnPolicyAlgorithm: seed, device, verbose, ...
+        **settings: see SB3's OnPolicyAlgorithm: seed, device, verbose, ...
 
     Raises:
         ValueError: a setting out of its range, an unknown kind or exploration, a buffer without an
@@ -100,8 +102,6 @@ class QLearning(OnPolicyAlgorithm):
         replay_ratio: float = 6.4,
         tau: float = 0.01,
         max_grad_norm: float = 5.0,
-        huber: bool | None = None,
-        double: bool = False,
         n_quantiles: int = 25,
         temperature: float = 1.0,
         exploration: str = "boltzmann",
@@ -114,20 +114,15 @@ class QLearning(OnPolicyAlgorithm):
         **settings: Any,
     ) -> None:
         self.kind = find_kind(kind)
-        if double and self.kind.soft:
-            raise ValueError(f"double: {kind} has no best action to choose; expected double=False")
-        if huber is False and self.kind.quantiles:
-            raise ValueError(f"huber=False: the loss of {kind} is a Huber loss; leave huber out")
         self.buffer_size, self.batch_size, self.replay_ratio = buffer_size, batch_size, replay_ratio
-        self.tau, self.double = tau, double
-        self.huber = self.kind.huber if huber is None else huber
+        self.tau = tau
         self.exploration = exploration
         self.exploration_fraction = exploration_fraction
         self.exploration_initial_eps = exploration_initial_eps
         self.exploration_final_eps = exploration_final_eps
         self.gamma, self.max_grad_norm = gamma, max_grad_norm
         self._check_settings()
-        own = {"kind": kind, "n_quantiles": n_quantiles, "temperature": temperature}
+        of_policy = {"kind": kind, "n_quantiles": n_quantiles, "temperature": temperature}
         super().__init__(
             policy,  # type: ignore[arg-type]  # SB3 names ActorCriticPolicy, uses its methods
             env,
@@ -137,7 +132,7 @@ class QLearning(OnPolicyAlgorithm):
             max_grad_norm=max_grad_norm,
             rollout_buffer_class=rollout_buffer_class,
             rollout_buffer_kwargs=rollout_buffer_kwargs,
-            policy_kwargs={**(policy_kwargs or {}), **own},
+            policy_kwargs={**(policy_kwargs or {}), **of_policy},
             **{**_UNUSED, **settings},
         )
 
@@ -196,14 +191,14 @@ class QLearning(OnPolicyAlgorithm):
     # -- collecting ------------------------------------------------------------------------------
 
     def collect_rollouts(self, *arguments: Any, **named: Any) -> bool:
-        """Collect a rollout, with the exploration of the run's present progress."""
+        """Collect a rollout, see SB3, with the epsilon of the run's progress."""
         self._update_current_progress_remaining(self.num_timesteps, self._total_timesteps)
         self.policy.epsilon = self.epsilon
         return super().collect_rollouts(*arguments, **named)
 
     @property
     def epsilon(self) -> float | None:
-        """Share of random tokens at the present progress; None where actions are drawn."""
+        """Present share of random tokens; None for 'boltzmann' exploration."""
         if self.exploration != "egreedy":
             return None
         done = 1.0 - self._current_progress_remaining
@@ -213,7 +208,7 @@ class QLearning(OnPolicyAlgorithm):
         return first + share * (last - first)
 
     def _remember(self) -> None:
-        """Move the finished pieces of the rollout into the memory."""
+        """Store the finished pieces of the rollout in the memory."""
         buffer, rollout = self.rollout_buffer, self.rollout_buffer.rollout()
         score, (rules, likely) = rollout.score, rollout.objective.split(rollout.parts)
         self.memory.add(
@@ -226,9 +221,9 @@ class QLearning(OnPolicyAlgorithm):
         )
 
     def _prior_log_probs(self) -> Array:
-        """Nats (N, steps, vocab) of all tokens under the fixed prior along the new pieces.
+        """Return the fixed prior's log-probabilities (N, steps, vocab) along the new pieces.
 
-        Given cells count as the prior values them: what they cost depends on what stands before.
+        Given cells have theirs too, as it depends on the cells before them.
         """
         if self.policy.reference is None:
             raise ValueError("this kind of policy keeps no prior")
@@ -239,7 +234,7 @@ class QLearning(OnPolicyAlgorithm):
     # -- learning --------------------------------------------------------------------------------
 
     def train(self) -> None:
-        """Replay pieces: `replay_ratio` cells for each cell just collected."""
+        """Update the Q-network on `replay_ratio` replayed cells for each cell just collected."""
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         self._remember()
@@ -257,17 +252,17 @@ class QLearning(OnPolicyAlgorithm):
             self.logger.record("rollout/exploration_rate", self.policy.epsilon)
 
     def _steps_due(self, new: int) -> int:
-        """Gradient steps for `new` cells; none, and none owed, before a minibatch is remembered."""
+        """Return the number of gradient steps for `new` cells; 0 before the memory has a batch."""
         if len(self.memory) < self.batch_pieces:
             return 0
-        each = self.batch_pieces * self.memory.steps
+        batch = self.batch_pieces * self.memory.steps
         self._owed += new * self.replay_ratio
-        steps = int(self._owed // each)
-        self._owed -= steps * each
+        steps = int(self._owed // batch)
+        self._owed -= steps * batch
         return steps
 
     def learn_from(self, pieces: Pieces) -> Tensor:
-        """One gradient step and one step of the target network; returns the loss, a scalar."""
+        """Make a gradient step and move the target network; return the loss, a scalar."""
         policy = self.policy
         loss = self.loss(pieces)
         policy.optimizer.zero_grad()
@@ -278,28 +273,22 @@ class QLearning(OnPolicyAlgorithm):
         return loss.detach()
 
     def loss(self, pieces: Pieces) -> Tensor:
-        """Mean error of the played actions' values, a scalar."""
+        """Return the mean error of the values of the actions taken, a scalar."""
         outputs = self._read(self.policy.model, pieces)
         with torch.no_grad():
-            targets = self.targets(pieces, outputs)
+            targets = self.targets(pieces)
         played = of_actions(self.policy.quantiles(outputs), pieces.actions)
         if self.kind.quantiles:
             return quantile_huber_loss(played.flatten(0, 1), targets.flatten(0, 1))
-        measure = functional.smooth_l1_loss if self.huber else functional.mse_loss
+        measure = functional.smooth_l1_loss if self.kind.huber else functional.mse_loss
         return measure(played, targets)
 
-    def targets(self, pieces: Pieces, online: Tensor) -> Tensor:
-        """Return the targets (B, steps, n_quantiles) of the played actions' values.
-
-        Args:
-            pieces: a minibatch.
-            online: the online network's outputs along them; only `double` looks at these.
-        """
+    def targets(self, pieces: Pieces) -> Tensor:
+        """Return the targets (B, steps, n_quantiles) for the values of the actions taken."""
         policy, kind = self.policy, self.kind
         ahead = self._read(policy.target_model, pieces)
-        if self.double or kind.quantiles:
-            q = policy.mean(online if self.double else ahead)
-            best = q.masked_fill(~pieces.masks, ILLEGAL).argmax(dim=-1)
+        if kind.quantiles:
+            best = policy.mean(ahead).masked_fill(~pieces.masks, ILLEGAL).argmax(dim=-1)
             values = of_actions(policy.quantiles(ahead), best)
         else:
             values = state_values(kind, ahead, pieces.masks, pieces.log_p)[..., None]
@@ -314,8 +303,8 @@ class QLearning(OnPolicyAlgorithm):
         return model.forward(pieces.tokens, pieces.context, bf16)[0]
 
 
-# What SB3's on-policy base class asks for and Q-learning has no use for. With gae_lambda 1 the
-# buffer's returns, which only the metrics read, are those of the pieces.
+# Arguments that SB3's on-policy base class needs and Q-learning does not use. With gae_lambda 1 the
+# buffer's returns, which only the metrics use, are those of the pieces.
 _UNUSED: dict[str, Any] = {
     "gae_lambda": 1.0,
     "ent_coef": 0.0,
@@ -323,52 +312,3 @@ _UNUSED: dict[str, Any] = {
     "use_sde": False,
     "sde_sample_freq": -1,
 }
-
-
-def in_writing_order(cells: Array) -> Array:
-    """(B, V, T) as (B, T * V): time by time, voice by voice."""
-    return cells.transpose(0, 2, 1).reshape(len(cells), -1)
-
-
-def bootstrapped(rewards: Tensor, values: Tensor, gamma: float) -> Tensor:
-    """Targets y_t = r_t + gamma V_{t+1}; at a piece's last step r_t alone.
-
-    Args:
-        rewards: (B, steps, ...) of each step.
-        values: (B, steps, ...) of the state before each step.
-        gamma: discount.
-    """
-    after = torch.zeros_like(values)
-    after[:, :-1] = values[:, 1:]
-    return rewards + gamma * after
-
-
-def quantile_huber_loss(quantiles: Tensor, targets: Tensor) -> Tensor:
-    """Quantile regression's Huber loss of width 1, summed over quantiles, a scalar.
-
-    Dabney et al. (2018), equation 10: the error of each quantile against each target, weighed by
-    `abs(tau_i - 1(error < 0))` at the midpoints tau_i; as sb3-contrib's function of the same name.
-
-    Args:
-        quantiles: (N, n) predicted.
-        targets: (N, m) samples of the target's distribution.
-    """
-    n = quantiles.shape[1]
-    midpoints = (torch.arange(n, device=quantiles.device) + 0.5)[:, None] / n
-    error = targets[:, None, :] - quantiles[:, :, None]
-    size = error.abs()
-    huber = torch.where(size > 1, size - 0.5, 0.5 * error**2)
-    weight = (midpoints - (error.detach() < 0).float()).abs()
-    return (weight * huber).mean(dim=2).sum(dim=1).mean()
-
-
-def clip_each(weights: Iterable[torch.nn.Parameter], norm: float) -> None:
-    """Scale down each gradient whose own L2 norm is above `norm`, as RL Tuner does."""
-    for weight in weights:
-        torch.nn.utils.clip_grad_norm_(weight, norm)
-
-
-def of_actions(values: Tensor, actions: Tensor) -> Tensor:
-    """Values (B, steps, n) of actions (B, steps) among values (B, steps, vocab, n)."""
-    index = actions[..., None, None].expand(-1, -1, 1, values.shape[3])
-    return values.gather(2, index)[:, :, 0]

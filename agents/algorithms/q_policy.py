@@ -29,7 +29,7 @@ class Kind:
         beside_prior: the policy is softmax(Q + log p), so Q starts at 0 and rewards leave the
             prior out; else softmax(Q), and Q starts as the prior's logits.
         quantiles: the network gives quantiles of each action's return, whose mean is Q.
-        huber: the loss is Huber's unless asked otherwise; quantiles always have theirs.
+        huber: the loss is Huber's.
     """
 
     soft: bool = False

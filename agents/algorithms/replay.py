@@ -1,43 +1,42 @@
-"""PieceMemory: what Q-learning remembers, whole pieces in a ring."""
+"""PieceMemory: the replay memory of Q-learning, a ring of whole pieces."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-Array = npt.NDArray[Any]
+from envs.music.tape import Array
 
 
 class Pieces(NamedTuple):
-    """A minibatch of B whole pieces; steps run in writing order, time by time, voice by voice."""
+    """A minibatch of B whole pieces; steps are in writing order: time-major, then voice."""
 
     tokens: Tensor  # (B, V, T) int64
     context: Tensor  # (B, len(CONTEXT)) float32, of the first step
-    masks: Tensor  # (B, steps, vocab) bool: what could be played
-    rules: Tensor  # (B, steps) float32: every reward term but the prior's
+    masks: Tensor  # (B, steps, vocab) bool: the allowed tokens
+    rules: Tensor  # (B, steps) float32: sum of all reward terms but the prior's
     prior: Tensor  # (B, steps) float32: the prior's term
-    log_p: Tensor | None  # (B, steps, vocab) float32 nats: the fixed prior, where it is kept
+    log_p: Tensor | None  # (B, steps, vocab) float32 nats of the fixed prior, if stored
 
     @property
     def actions(self) -> Tensor:
-        """Tokens (B, steps) int64 in writing order."""
+        """Tokens (B, steps), int64, in writing order."""
         return self.tokens.transpose(1, 2).flatten(1)
 
 
 class PieceMemory:
-    """Finished pieces and what they were paid; the oldest make room for new ones.
+    """A memory of finished pieces and their rewards; new pieces replace the oldest.
 
     Args:
-        capacity: cells of all voices to remember; whole pieces, so up to a piece fewer.
-        voices: of a piece.
-        cells: of one voice.
+        capacity: most cells, of all voices; the memory has as many whole pieces as fit.
+        voices: number of voices of a piece.
+        cells: number of cells of a voice.
         vocab: number of tokens.
         context: length of an observation's context.
-        with_prior: whether the prior's log-probabilities of all tokens are kept too.
+        with_prior: True to store the prior's log-probabilities of all tokens too.
 
     Raises:
         ValueError: a capacity below one piece.
@@ -70,11 +69,11 @@ class PieceMemory:
         }
         if with_prior:
             self._columns["log_p"] = np.zeros((n, steps, vocab), np.float32)
-        self._next = 0  # where the next piece goes
+        self._next = 0  # place of the next piece
         self._length = 0
 
     def __len__(self) -> int:
-        """Pieces remembered."""
+        """Return the number of pieces in the memory."""
         return self._length
 
     def add(
@@ -86,10 +85,12 @@ class PieceMemory:
         prior: Array,
         log_p: Array | None = None,
     ) -> None:
-        """Remember finished pieces; shapes as in Pieces, masks of any numbers, 0 for forbidden.
+        """Store finished pieces.
+
+        The shapes are those of Pieces; masks are numbers of any type, 0 for a forbidden token.
 
         Raises:
-            ValueError: a part of another shape, or `log_p` missing or given without need.
+            ValueError: a wrong shape, or `log_p` missing or given without `with_prior`.
         """
         parts = {"tokens": tokens, "context": context, "rules": rules, "prior": prior}
         parts["masks"] = np.packbits(np.asarray(masks) != 0, axis=-1)
@@ -99,7 +100,7 @@ class PieceMemory:
             raise ValueError(f"log_p: expected {'log_p' in self._columns}, got {log_p is not None}")
         new = len(tokens)
         rows = (self._next + np.arange(new)) % self.pieces
-        newest = slice(max(0, new - self.pieces), None)  # more than fit: the last ones stay
+        newest = slice(max(0, new - self.pieces), None)  # if not all fit, the last ones stay
         for name, part in parts.items():
             shape = (new, *self._columns[name].shape[1:])
             if np.shape(part) != shape:
@@ -109,10 +110,12 @@ class PieceMemory:
         self._length = min(self._length + new, self.pieces)
 
     def sample(self, count: int, device: torch.device | str = "cpu") -> Pieces:
-        """`count` different pieces, drawn evenly with numpy's global generator, which SB3 seeds.
+        """Return `count` different pieces, drawn uniformly with numpy's global generator.
+
+        SB3 seeds that generator.
 
         Raises:
-            ValueError: fewer pieces are remembered.
+            ValueError: there are fewer pieces.
         """
         if count > self._length:
             raise ValueError(f"{count} pieces asked for, {self._length} remembered")
@@ -120,26 +123,26 @@ class PieceMemory:
 
     @property
     def next(self) -> int:
-        """Where in the ring the next piece goes."""
+        """Place of the next piece in the ring."""
         return self._next
 
     @property
     def bytes(self) -> int:
-        """Size of what is remembered when the ring is full."""
+        """Size of the memory when the ring is full."""
         return sum(column.nbytes for column in self._columns.values())
 
     def columns(self) -> dict[str, Array]:
-        """What is remembered, by name, in the places of the ring."""
+        """Return the arrays of the stored pieces by name, in the order of the ring."""
         return {name: column[: self._length] for name, column in self._columns.items()}
 
     def restore(self, columns: dict[str, Array], following: int) -> None:
-        """Remember what another memory gave as its `columns` and `next`; the newest, if it is more.
+        """Store the `columns` and `next` of another memory; the newest, if not all fit.
 
         Raises:
-            KeyError, ValueError: those of other pieces.
+            KeyError, ValueError: pieces of other shapes.
         """
         rows = len(columns["tokens"])
-        if rows != self.pieces:  # a ring that is not full, or of another size: the oldest first
+        if rows != self.pieces:  # not full, or of another size: put the oldest first
             newest = slice(max(0, rows - self.pieces), None)
             columns = {n: np.roll(c, -following, axis=0)[newest] for n, c in columns.items()}
             rows = following = min(rows, self.pieces)
@@ -148,10 +151,10 @@ class PieceMemory:
         self._next, self._length = following % self.pieces, rows
 
     def take(self, rows: Array, device: torch.device | str = "cpu") -> Pieces:
-        """The pieces at places `rows` (B,) of the ring."""
-        found = {name: column[rows] for name, column in self._columns.items()}
-        found["tokens"] = found["tokens"].astype(np.int64)
-        unpacked = np.unpackbits(found["masks"], axis=-1, count=self.vocab)
-        found["masks"] = unpacked.view(np.bool_)
-        tensors = {name: torch.from_numpy(part).to(device) for name, part in found.items()}
+        """Return the pieces at the places `rows` (B,) of the ring."""
+        parts = {name: column[rows] for name, column in self._columns.items()}
+        parts["tokens"] = parts["tokens"].astype(np.int64)
+        unpacked = np.unpackbits(parts["masks"], axis=-1, count=self.vocab)
+        parts["masks"] = unpacked.view(np.bool_)
+        tensors = {name: torch.from_numpy(part).to(device) for name, part in parts.items()}
         return Pieces(log_p=tensors.pop("log_p", None), **tensors)

@@ -1,15 +1,15 @@
-"""Reward-weighted regression on whole pieces: draw many, weigh them, imitate the best.
+"""Reward-weighted regression on whole pieces: draw many, weight them, imitate the best.
 
 The policy that maximises E[reward / c] - KL(policy || prior) is the prior times exp(reward / c), up
-to a constant. So a piece drawn from the policy stands for that one with the weight exp(reward / c +
-log p - log pi), which is exp of its return where the prior and the entropy have weight 1. Pieces
-drawn again in proportion to their weights are imitated by maximum likelihood (reward-weighted
-regression, Peters and Schaal 2007; towards a distribution that a reward gives, Parshakova et al.
-2019, Khalifa et al. 2021). Each token of a good piece is a lesson, where a policy gradient has one
-number a piece to learn from.
+to a constant. A piece drawn from the present policy has the importance weight exp(reward / c +
+log p - log pi) towards it, which is exp of its return if prior and entropy have weight 1. Pieces
+are resampled in proportion to their weights and imitated by maximum likelihood (reward-weighted
+regression, Peters and Schaal 2007; towards a distribution given by a reward, Parshakova et al.
+2019, Khalifa et al. 2021). So each token of a good piece is learned from, while a policy gradient
+has a single number for each piece.
 
-At first hardly any piece weighs anything. Then the weights are tempered, exp(b x return) with the
-largest b up to 1 that leaves a share of the pieces effective; as the policy comes nearer, b rises.
+At first nearly all weight is on very few pieces. So weights are tempered, exp(b x return), with the
+largest b up to 1 that leaves a share of the pieces effective; b rises as the policy improves.
 """
 
 from __future__ import annotations
@@ -20,29 +20,28 @@ from dataclasses import dataclass, fields
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from agents.learning.rollout import EpisodeBuffer
+from envs.music.tape import Array
 
-Array = npt.NDArray[Any]
-ELITE = 0.06  # share of the pieces that is effective at least
-COPIES = 2.0  # pieces drawn again for each effective one
-AVERAGE = 0.99  # decay a step of the running average of weights, which is what is kept
+ELITE = 0.06  # least share of effective pieces
+COPIES = 2.0  # resampled pieces for each effective one
+AVERAGE = 0.99  # decay of the running average of the network's weights, for each step
 BISECTIONS = 40
 
 
 def tempering(returns: Array, elite: float = ELITE) -> tuple[float, Array]:
-    """The temper b and the shares of pieces.
+    """Return the factor b of tempered weights, and the weights.
 
     Args:
         returns: (N,) log weights, up to a constant.
-        elite: share of N that the effective number of pieces, 1 / sum(shares^2), has at least.
+        elite: least effective number of pieces, 1 / sum(weights^2), as a share of N.
 
     Returns:
-        b from 0 to 1, and shares (N,) in proportion to exp(b * returns) that sum to 1.
+        b, the largest one in 0..1, and weights (N,) proportional to exp(b * returns), of sum 1.
     """
     heights = np.asarray(returns, np.float64) - np.max(returns)
 
@@ -63,7 +62,13 @@ def tempering(returns: Array, elite: float = ELITE) -> tuple[float, Array]:
 
 
 def drawn_again(shares: Array, n: int, rng: np.random.Generator) -> Array:
-    """Numbers (n,) of pieces in proportion to their shares: systematic resampling."""
+    """Return the numbers (n,) of pieces drawn by systematic resampling.
+
+    Args:
+        shares: (N,) probabilities of the pieces.
+        n: number of draws.
+        rng: draws them.
+    """
     places = (np.arange(n) + rng.random()) / n
     rows = np.searchsorted(np.cumsum(shares), places, side="right")
     return np.asarray(rows.clip(max=len(shares) - 1))
@@ -71,7 +76,7 @@ def drawn_again(shares: Array, n: int, rng: np.random.Generator) -> Array:
 
 @dataclass
 class _Lessons:
-    """Pieces of one rollout that are to be imitated."""
+    """The resampled pieces of a rollout, which are imitated."""
 
     pieces: torch.Tensor  # (N, V, T) int64
     masks: torch.Tensor  # (N, steps, vocab)
@@ -80,14 +85,14 @@ class _Lessons:
 
 
 class RewardWeighted(OnPolicyAlgorithm):
-    """Reward-weighted regression; the policy is fitted anew after some rollouts.
+    """Reward-weighted regression: the policy is fitted each time after several rollouts.
 
     Args:
-        *arguments: as SB3's OnPolicyAlgorithm.
-        rollouts: that are drawn from one policy before it is fitted.
+        *arguments: see SB3's OnPolicyAlgorithm.
+        rollouts: rollouts drawn before each fit.
         batch_size: cells in a minibatch of whole pieces.
-        n_epochs: passes over the pieces drawn again.
-        **settings: as SB3's OnPolicyAlgorithm; the learning rate falls to 0 within each fit.
+        n_epochs: passes over the resampled pieces.
+        **settings: see SB3's OnPolicyAlgorithm; the learning rate falls to 0 within each fit.
     """
 
     def __init__(
@@ -105,7 +110,7 @@ class RewardWeighted(OnPolicyAlgorithm):
         self._n_updates = 0
 
     def learn(self, *arguments: Any, **settings: Any) -> Any:
-        """As SB3; at the very end the policy is fitted to what is left over."""
+        """Train, see SB3; at the end the policy is fitted to the remaining pieces too."""
         super().learn(*arguments, **settings)
         if self.lessons and self.num_timesteps >= self._total_timesteps:
             self._fit()
@@ -113,7 +118,7 @@ class RewardWeighted(OnPolicyAlgorithm):
         return self
 
     def train(self) -> None:
-        """Keep what is worth imitating of the rollout; fit the policy when there is enough."""
+        """Resample the rollout just collected; fit the policy after every `rollouts` of them."""
         buffer = cast(EpisodeBuffer, self.rollout_buffer)
         temper, lessons = self._worth_imitating(buffer)
         self.lessons.append(lessons)
@@ -123,7 +128,7 @@ class RewardWeighted(OnPolicyAlgorithm):
             self.lessons = []
 
     def notebook(self) -> dict[str, torch.Tensor]:
-        """The lessons so far as tensors by name, for a run that is to go on."""
+        """Return the resampled pieces as tensors by name, to be saved with the run's state."""
         return {
             f"{number}.{name}": value
             for number, lessons in enumerate(self.lessons)
@@ -131,7 +136,7 @@ class RewardWeighted(OnPolicyAlgorithm):
         }
 
     def take_up(self, notebook: Mapping[str, torch.Tensor]) -> None:
-        """Go on with what another model gave as its `notebook`."""
+        """Set the resampled pieces to the `notebook` of another model."""
         count = len({name.partition(".")[0] for name in notebook})
         self.lessons = [
             _Lessons(**{field.name: notebook[f"{n}.{field.name}"] for field in fields(_Lessons)})
@@ -149,7 +154,7 @@ class RewardWeighted(OnPolicyAlgorithm):
         return temper, _Lessons(*map(buffer.to_torch, (tokens, masks, context, actions)))
 
     def _minibatches(self) -> Iterator[_Lessons]:
-        """Whole pieces of one rollout each, all in random order."""
+        """Yield minibatches in random order; each has whole pieces of a single rollout."""
         parts = []
         for number, lessons in enumerate(self.lessons):
             count = max(1, self.batch_size // lessons.actions.shape[1])
@@ -166,7 +171,7 @@ class RewardWeighted(OnPolicyAlgorithm):
             )
 
     def _fit(self) -> None:
-        """Maximum likelihood of the lessons; what is kept is the running average of weights."""
+        """Fit the policy by maximum likelihood; set it to the running average of its weights."""
         self.policy.set_training_mode(True)
         peak = self.lr_schedule(self._current_progress_remaining)
         weights = list(self.policy.parameters())

@@ -1,4 +1,4 @@
-"""The report of a benchmark: what its cells say together, with intervals over the seeds."""
+"""The report of a benchmark: tables and comparisons, with intervals over the seeds."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from agents.benchmarking.results import (
     stat,
     write_csv,
 )
+from agents.settings.tasks import as_words
 from agents.training.kl import TOLERANCE
 from envs.durable_files import write_atomic
 from envs.music.task import Task
@@ -27,7 +28,10 @@ from rewards.measures.statistics import PUBLISHED, PUBLISHED_MODELS
 
 LOWER = ("notes excessively repeated", "notes not in key")  # rows where less is better
 WATCHED = (
-    *("judge per note", "distinct", "diversity/edit_distance", "diversity/interval_entropy"),
+    "judge per note",
+    "distinct",
+    "diversity/edit_distance",
+    "diversity/interval_entropy",
     "diversity/rhythm_entropy",
 )
 COLUMNS = {  # of the second table: head, number
@@ -53,27 +57,27 @@ COLUMNS = {  # of the second table: head, number
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table."""
+    """Return a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def entry(value: Stat) -> str:
-    """A number with its interval beneath."""
+    """Return a number with its interval below, as a cell of a table."""
     if value.count < FEWEST or (value.high - value.low) <= 1e-9 * abs(value.mean):
         return plain(value.mean)
     return f"{plain(value.mean)}<br><sub>{plain(value.low)} to {plain(value.high)}</sub>"
 
 
 def cost(row: str, value: float) -> float:
-    """How far from good a figure of the published table is: lower is better."""
+    """Return a number of the published table as a cost: lower is better."""
     if "autocorrelation" in row:
         return abs(value)
     return value if row in LOWER else -value
 
 
 def beats_all(row: str, value: Stat) -> bool:
-    """Whether a whole interval is better than every published figure, or as good as can be."""
+    """True if a whole interval is better than all published numbers, or cannot be better."""
     if value.count < FEWEST:
         return False
     worst, best = (
@@ -84,7 +88,12 @@ def beats_all(row: str, value: Stat) -> bool:
 
 
 def published_table(results: Results, beside: bool) -> str:
-    """The rows of the published table, a line for each method, below the published ones."""
+    """Return the published table with a line for each method.
+
+    Args:
+        results: the benchmark.
+        beside: True to put the published lines above, and better results in bold.
+    """
     lines = []
     for place, model in enumerate(PUBLISHED_MODELS if beside else ()):
         lines.append([f"*{model}*", *(plain(PUBLISHED[row][place]) for row in PUBLISHED)])
@@ -92,14 +101,14 @@ def published_table(results: Results, beside: bool) -> str:
         line = [method]
         for row in PUBLISHED:
             value = results.stat(method, row)
-            told = entry(value)
-            line.append(f"**{told}**" if beside and beats_all(row, value) else told)
+            text = entry(value)
+            line.append(f"**{text}**" if beside and beats_all(row, value) else text)
         lines.append(line)
     return markdown(["", *PUBLISHED], lines)
 
 
 def second_table(results: Results) -> str:
-    """Reward, KL, diversity, judge and compute of each method."""
+    """Return the table of reward, KL, diversity, judge and compute of each method."""
     lines = []
     for method, rows in results.rows.items():
         values = [entry(results.stat(method, number)) for number in COLUMNS.values() if number]
@@ -108,7 +117,7 @@ def second_table(results: Results) -> str:
 
 
 def spread_table(results: Results) -> str:
-    """How much the mean reward of a cell depends on the seed."""
+    """Return the table of the standard deviations of the reward over seeds."""
     lines = []
     for method in results.rows:
         line = [method]
@@ -117,8 +126,11 @@ def spread_table(results: Results) -> str:
             share = value.std / abs(value.mean) if value.mean else math.nan
             line += [plain(value.mean), plain(value.std), plain(share)]
         lines.append(line)
-    heads = [f"{name}{what}" for name in ("reward of the rules", "reward with log p")
-             for what in ("", ", std over seeds", ", std / mean")]  # fmt: skip
+    heads = [
+        f"{name}{column}"
+        for name in ("reward of the rules", "reward with log p")
+        for column in ("", ", std over seeds", ", std / mean")
+    ]
     return markdown(["", *heads], lines)
 
 
@@ -126,7 +138,7 @@ def spread_table(results: Results) -> str:
 
 
 def verdict(difference: Stat) -> str:
-    """'ahead of', 'behind' or 'not clearly different from', by an interval of a difference."""
+    """Return 'ahead of', 'behind' or 'not clearly different from' for a difference."""
     if difference.count >= FEWEST and difference.low > 0:
         return "ahead of"
     if difference.count >= FEWEST and difference.high < 0:
@@ -134,35 +146,42 @@ def verdict(difference: Stat) -> str:
     return "not clearly different from"
 
 
-def compare(results: Results, method: str, other: str, told: str) -> tuple[list[str], list[str]]:
-    """Verdicts and sentences: RL by `method` against `other`, goal by goal."""
+def compare(results: Results, method: str, other: str, name: str) -> tuple[list[str], list[str]]:
+    """Return verdicts and sentences that compare RL by `method` with `other` on each goal.
+
+    Args:
+        results: the benchmark.
+        method: a method of RL.
+        other: the method that it is compared with.
+        name: the name of `other` in the sentences.
+    """
     verdicts, lines = [], []
     for number in (*GOALS, "reward"):
-        pair = [results.values(name, number) for name in (method, other)]
+        pair = [results.values(each, number) for each in (method, other)]
         difference = contrast(*pair)
         if not difference.count:
             continue
         verdicts.append(verdict(difference))
-        unit, what = ("", "reward of the rules") if number == "reward" else ("%", number)
+        unit, goal = ("", "reward of the rules") if number == "reward" else ("%", number)
         a, b = (f"{plain(stat(values).mean)}{unit}" for values in pair)
         lines.append(
-            f"- {what}: RL is {verdicts[-1]} {told}, {a} against {b}; difference {difference}."
+            f"- {goal}: RL is {verdicts[-1]} {name}, {a} against {b}; difference {difference}."
         )
     return verdicts, lines
 
 
-def count(verdicts: Sequence[str], told: str) -> str:
-    """How often RL is ahead or behind, in a sentence."""
+def count(verdicts: Sequence[str], other: str) -> str:
+    """Return a sentence on how often RL is ahead or behind in comparisons with `other`."""
     ahead, behind = (verdicts.count(word) for word in ("ahead of", "behind"))
     rest = len(verdicts) - ahead - behind
     return (
-        f"Of {len(verdicts)} comparisons {told} RL is ahead in {ahead}, behind in {behind}, and "
+        f"Of {len(verdicts)} comparisons {other} RL is ahead in {ahead}, behind in {behind}, and "
         f"not clearly different in {rest} (the {CONFIDENCE}% interval of the difference holds 0)."
     )
 
 
 def equal_kl(results: Results) -> str:
-    """RL against best-of-n and masks where both are as far from the prior."""
+    """Return the section that compares RL with best-of-n and masks at equal KL to the prior."""
     equal: list[str] = []
     unequal: list[str] = []
     first: list[str] = []
@@ -174,15 +193,15 @@ def equal_kl(results: Results) -> str:
         if other not in results.rows:
             continue
         n = results.stat(other, "draws").mean
-        found, told = compare(results, method, other, f"best of {n:,.0f}")
+        verdicts, lines = compare(results, method, other, f"best of {n:,.0f}")
         text = f"**{method}** spent {spent} nats per token"
         if abs(spent.mean - budget) <= TOLERANCE * budget:
-            equal += found
+            equal += verdicts
         else:
-            unequal += found
+            unequal += verdicts
             side = "RL" if spent.mean > budget else "best-of-n"
             text += f". That is not its budget: {side} was allowed more, this is not at equal KL"
-        blocks.append("\n".join([f"{text}:\n", *told, paid_off(results, method, other)]))
+        blocks.append("\n".join([f"{text}:\n", *lines, paid_off(results, method, other)]))
     if equal:
         first.append(count(equal, "with best-of-n at equal KL"))
     if unequal:
@@ -190,11 +209,11 @@ def equal_kl(results: Results) -> str:
     if held and "masked" in results.rows:
         kl = results.stat("masked", "kl")
         near = min(held, key=lambda m: abs(results.stat(m, "kl").mean - kl.mean))
-        found, told = compare(results, near, "masked", "masked decoding")
+        verdicts, lines = compare(results, near, "masked", "masked decoding")
         spent = results.stat(near, "kl")
-        first.append(count(found, "with masked decoding, which cannot choose its KL,"))
+        first.append(count(verdicts, "with masked decoding, which cannot choose its KL,"))
         text = f"**Masked decoding** spent {kl}; of RL {near} is nearest and spent {spent}:"
-        blocks.append("\n".join([text + "\n", *told]))
+        blocks.append("\n".join([text + "\n", *lines]))
     if not blocks:
         return "No methods with a KL budget are there to be compared.\n"
     picture = "![Whole-piece goals at equal KL](goals.svg)"
@@ -202,34 +221,33 @@ def equal_kl(results: Results) -> str:
 
 
 def paid_off(results: Results, method: str, other: str) -> str:
-    """After how many pieces a training has cost less than the draws that it saves."""
+    """Return a sentence on the number of pieces after which training costs less than drawing."""
     trained = results.stat(method, "train_cpu").mean
-    ours, theirs = (results.stat(name, "draw_cpu").mean for name in (method, other))
+    learned, drawn = (results.stat(name, "draw_cpu").mean for name in (method, other))
     text = (
-        f"- 1,000 pieces take {plain(ours)} s of processor after {plain(trained)} s of training, "
-        f"against {plain(theirs)} s of drawing and choosing"
+        f"- 1,000 pieces take {plain(learned)} s of processor after {plain(trained)} s of "
+        f"training, against {plain(drawn)} s of drawing and choosing"
     )
-    if not theirs > ours:
+    if not drawn > learned:
         return text + ": training never pays for itself."
-    return (
-        text + f": training pays for itself after {1000 * trained / (theirs - ours):,.0f} pieces."
-    )
+    pieces = 1000 * trained / (drawn - learned)
+    return f"{text}: training pays for itself after {pieces:,.0f} pieces."
 
 
 def hacking(results: Results) -> str:
-    """Warnings of the runs, and what their last pieces lost against the prior's."""
+    """Return the section on hacked rewards: warnings, and what is lost against the prior."""
     names = [*WATCHED, *(name for name in results.names if name.startswith("held out/"))]
     lines, quotes = [], []
-    for method, told in results.warnings.items():
-        flagged = [seed for seed in told if told[seed]]
-        line = [method, f"{len(flagged)} of {len(told)}"]
+    for method, warnings in results.warnings.items():
+        flagged = [seed for seed in warnings if warnings[seed]]
+        line = [method, f"{len(flagged)} of {len(warnings)}"]
         for name in names:
             value = results.stat(method, name)
             before = results.stat("prior", name).mean if "prior" in results.rows else math.nan
             lost = name in WATCHED and before - value.mean > SHARE * abs(before) > 0
             line.append(f"**{entry(value)}**" if lost else entry(value))
         lines.append(line)
-        quotes += [f"- {method}, seed {seed}: {told[seed][0]}" for seed in flagged[:1]]
+        quotes += [f"- {method}, seed {seed}: {warnings[seed][0]}" for seed in flagged[:1]]
     heads = [name.removeprefix("diversity/").replace("_", " ") for name in names]
     if "prior" in results.rows:
         lines.insert(0, ["prior", "", *(entry(results.stat("prior", name)) for name in names)])
@@ -238,13 +256,13 @@ def hacking(results: Results) -> str:
 
 
 def introduction(results: Results) -> str:
-    """What was done, on what."""
+    """Return the list of settings and machines of a benchmark."""
     s = results.settings
     cells = sorted({len(rows) for rows in results.rows.values()})
     seeds = " to ".join(str(number) for number in sorted({*cells[:1], *cells[-1:]})) or "no"
     moving = f" moving to {s.last_entropy:g}" if s.last_entropy != s.entropy else ""
     machines = "\n".join(f"- machine: {line}" for line in sorted(results.machines))
-    task = " ".join(s.task) or "as it is"
+    task = " ".join(as_words(s.task, s.env)) or "as it is"
     return f"""- environment: {s.env}, task: {task}; prior: {s.prior}
 - reward: {" ".join(s.reward)}
 - objective: reward / c + entropy, c {s.c:g}, weight of the entropy {s.entropy:g}{moving}
@@ -256,29 +274,29 @@ cell (fewer of a beam), {seeds} seeds; one thread, on a processor
 
 NOTES = f"""Every method has the same task, reward and prior, and is trained for the same number of
 steps, to the end of its last rollout; an algorithm's other settings are those of its preset, and
-its last policy is measured, not its best. Numbers are means over seeds, beneath them the
-{CONFIDENCE}% percentile-bootstrap interval over seeds. Of few seeds that is narrow: of normal
+its last policy is measured, not its best. Numbers are means over seeds, below them is the
+{CONFIDENCE}% percentile-bootstrap interval over seeds. It is narrow for few seeds: for normal
 values it covers the mean in 75% of cases with three, 84% with five and 90% with ten.
 
 - KL is the mean of log q - log p over the pieces written, q being the policy or, for masked
   decoding, the prior over the permitted tokens. For best-of-n it is the bound
   log n - (n - 1) / n of a piece (Stiennon et al. 2020; Beirami et al. 2024), not measured: the
   truth may be less, which favours RL in a comparison at equal KL. A beam has none.
-- Best-of-n: all n of a seed choose from one pool of the prior's pieces. The pool is shuffled and
-  cut into sets of n, the best of each is a pick; when there are no more sets, it is shuffled again.
-  So every set is a random n-subset and all means are unbiased. Diversity is measured on the picks
+- Best-of-n: for each seed, all n choose from the same pool of the prior's pieces. The pool is
+  shuffled and cut into sets of n, and the best of each set is chosen; then it is shuffled again.
+  So every set is a random n-subset and all means are unbiased. Diversity is measured on the choices
   of the first shuffle only, which have no draws in common. Plain best-of-n chooses by the whole
-  reward; with a KL budget by the rules alone, as RL under a budget does.
+  reward, with a KL budget by the rules alone, like RL with a budget.
 - Methods with a KL budget have prior=1 and entropy 1 in their objective, so that it is
-  rules / c + log p - log pi; g has prior=1 as well, as its policy stands beside the prior.
-- Diversity is that of groups of 64 pieces, averaged, as it depends on their number; the distinct
-  share is that of all pieces without common draws. A beam's are of the few pieces it finds.
-- The judge is an n-gram model of other tunes than the prior's, which no method sees.
-- Network tokens of best-of-n are those of drawing and of the second reading that the reward's
-  log p takes; cells are what rules looked at.
+  rules / c + log p - log pi; g has prior=1 as well, as its policy is softmax(Q + log p).
+- Diversity is the mean over groups of 64 pieces, as it depends on their number; the distinct share
+  is that of all pieces without common draws. For a beam both are of the few pieces it returns.
+- The judge is an n-gram model of other tunes than the prior's, which no method uses.
+- Network tokens of best-of-n are those of drawing and of computing the reward's log p; cells are
+  those that rules scored.
 - Training seconds include its log, with judge and diversity; those of the guided beam are its
-  guide's. Seconds of best-of-n are those of drawing and scoring n pieces for each that is kept.
-- Cells of one seed number draw with the same random numbers; intervals of differences take them as
+  guide's. Seconds of best-of-n are those of drawing and scoring n pieces for each one chosen.
+- Cells with the same seed use the same random numbers; intervals of differences take them as
   independent.
 """
 
@@ -290,23 +308,22 @@ def write(
 
     Args:
         out: folder of the benchmark.
-        order: methods as they are to be told.
-        failed: what the cells said that failed.
-        left_out: methods that could not be had, and why.
+        order: methods in the order of the report.
+        failed: messages of failed cells, by method and seed.
+        left_out: methods that could not be run, each with the reason.
     """
     from agents.benchmarking import figures
-    from agents.learning.vec_env import make_task
 
     results = read(out, order)
     write_csv(out, results)
     parts = ["# Benchmark", introduction(results)]
     parts += [f"Left out: {line}\n" for line in left_out]
     if failed:
-        parts.append("## Failed cells\n\nThey are in none of the numbers.")
-        parts.append("\n".join(f"- {m}, seed {s}: {said}" for (m, s), said in failed.items()))
+        parts.append("## Failed cells\n\nThey are not in the numbers.")
+        parts.append("\n".join(f"- {m}, seed {s}: {text}" for (m, s), text in failed.items()))
     if results.rows:
         figures.draw(results, out)
-        beside = make_task(results.settings) == Task()
+        beside = results.settings.task == Task()
         starred = "Above, in italics: Jaques et al. (2017), table 1. Bold: the whole interval is "
         starred += "better than all four of them. Per cent, but for autocorrelations."
         parts += [
@@ -321,8 +338,9 @@ def write(
             "## Learning",
             "![Learning curves](curves.svg)" if results.curves else "Nothing was trained.",
             "## Is the reward hacked?",
-            "Warnings that training gave, and what is not rewarded at its end: good when high, but "
-            f"for held-out rules. Bold: below the prior's by more than {SHARE:.0%} of its size.",
+            "Warnings of the trainings, and measures at their end that are not rewarded: high is "
+            "good, except for held-out rules. Bold: below the prior's by more than "
+            f"{SHARE:.0%} of its size.",
             hacking(results),
             "## Spread over seeds",
             spread_table(results),

@@ -134,7 +134,8 @@ def make_cell(out: Path, name: str, seed: int) -> None:
     """
     import torch
 
-    from agents.benchmarking.methods import Bench, find_method, measure
+    from agents.benchmarking.measuring import measure
+    from agents.benchmarking.methods import Bench, find_method
     from agents.benchmarking.results import write_arrays
     from agents.runs.directory import Run
 

@@ -1,4 +1,4 @@
-"""Pictures of a benchmark, as SVG whose bytes repeat."""
+"""Figures of a benchmark, as SVG; equal results give equal bytes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from envs.durable_files import write_atomic
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe & Ito (2008): colours that the colour-blind can tell apart.
+# Okabe & Ito (2008): colours that colour-blind readers can distinguish.
 BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"
 PINK, SKY, GREY = "#cc79a7", "#56b4e9", "#666666"
-FAMILIES = {  # name: marker, colour of its line
+FAMILIES = {  # name: marker, colour
     "best of n": ("s", PINK),
     "best of n with a KL budget": ("D", ORANGE),
     "RL with a KL budget": ("D", BLUE),
@@ -34,7 +34,7 @@ TICKS = (0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.4)
 
 
 def family(method: str) -> str:
-    """What a method is drawn as."""
+    """Return the name in FAMILIES with which a method is drawn."""
     if method.startswith("best-of"):
         return "best of n with a KL budget" if HELD in method else "best of n"
     named = {"prior": "prior", "masked": "masked decoding"}
@@ -42,7 +42,7 @@ def family(method: str) -> str:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """The same figure gives the same bytes."""
+    """Write a figure as SVG, without its date, so that bytes repeat."""
     data = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "composition-gym"}):
         figure.savefig(data, format="svg", metadata={"Date": None})
@@ -50,7 +50,7 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def draw(results: Results, out: Path) -> None:
-    """front.svg, and curves.svg and goals.svg if there is something to show in them."""
+    """Write front.svg, and curves.svg and goals.svg if there is something to show in them."""
     save(front(results), out / "front.svg")
     if results.curves:
         save(curves(results), out / "curves.svg")
@@ -59,14 +59,14 @@ def draw(results: Results, out: Path) -> None:
 
 
 def reach(value: Stat) -> tuple[list[float], list[float]]:
-    """How far an interval reaches below and above the mean, as error bars take it."""
+    """Return the lengths of an interval below and above its mean, in the form of error bars."""
     if value.count < 2:
         return [math.nan], [math.nan]
     return [max(0.0, value.mean - value.low)], [max(0.0, value.high - value.mean)]
 
 
 def tidy(axis: Axes, x: str, y: str) -> None:
-    """Labels, a faint grid, no frame."""
+    """Give an axis labels and a faint grid, and remove its frame."""
     axis.set_xlabel(x)
     axis.set_ylabel(y)
     axis.grid(alpha=0.25)
@@ -77,7 +77,7 @@ def tidy(axis: Axes, x: str, y: str) -> None:
 
 
 def front(results: Results) -> Figure:
-    """Reward of the rules against KL; what has no KL, a beam, is a line across."""
+    """Draw the reward of the rules against KL; a beam, which has no KL, is a horizontal line."""
     figure = Figure(figsize=(10, 6.2), layout="constrained")
     axis = figure.subplots()
     at: dict[str, tuple[Stat, Stat]] = {}
@@ -85,13 +85,7 @@ def front(results: Results) -> Figure:
     for method in results.rows:
         kl, reward, share = (results.stat(method, name) for name in ("kl", "reward", "distinct"))
         if math.isnan(kl.mean):
-            axis.axhline(reward.mean, color=GREY, linewidth=1, linestyle=":", zorder=1)
-            if reward.count > 1:
-                axis.axhspan(reward.low, reward.high, color=GREY, alpha=0.15, linewidth=0)
-            axis.annotate(
-                f"{method}, no KL", (1, reward.mean), (0, 2), axis.get_yaxis_transform(),
-                "offset points", ha="right", fontsize=8,
-            )  # fmt: skip
+            line_across(axis, method, reward)
             continue
         marker, colour = FAMILIES[family(method)]
         at[method], place = (kl, reward), (kl.mean, reward.mean)
@@ -100,14 +94,23 @@ def front(results: Results) -> Figure:
         bars: dict[str, Any] = {"xerr": np.array(reach(kl)), "yerr": np.array(reach(reward))}
         axis.errorbar(*place, **bars, color=colour, linewidth=1, capsize=2, zorder=2)
         dots = axis.scatter(
-            *place, s=70, marker=marker, c=share.mean, cmap="viridis", vmin=0, vmax=1,
-            edgecolors=colour, linewidths=1.2, zorder=3, clip_on=False,
-        )  # fmt: skip
+            *place,
+            s=70,
+            marker=marker,
+            c=share.mean,
+            cmap="viridis",
+            vmin=0,
+            vmax=1,
+            edgecolors=colour,
+            linewidths=1.2,
+            zorder=3,
+            clip_on=False,
+        )
     for (name, _), places in lines.items():
         if "of n" in name or "budget" in name:
             axis.plot(*zip(*sorted(places), strict=True), color=FAMILIES[name][1], lw=1, zorder=1)
     tidy(axis, "KL to the prior, nats per token", "reward of the rules")
-    # Most of what there is to tell happens near the prior.
+    # A square root gives more room to small KL, where most methods are.
     axis.set_xscale("function", functions=(lambda x: np.sqrt(np.abs(x)), np.square))
     most = 1.1 * max((kl.mean for kl, _ in at.values()), default=1) or 1
     axis.set_xlim(0, most)
@@ -124,15 +127,31 @@ def front(results: Results) -> Figure:
     return figure
 
 
+def line_across(axis: Axes, method: str, reward: Stat) -> None:
+    """Draw the reward of a method without KL as a horizontal line with its interval."""
+    axis.axhline(reward.mean, color=GREY, linewidth=1, linestyle=":", zorder=1)
+    if reward.count > 1:
+        axis.axhspan(reward.low, reward.high, color=GREY, alpha=0.15, linewidth=0)
+    axis.annotate(
+        f"{method}, no KL",
+        (1, reward.mean),
+        (0, 2),
+        axis.get_yaxis_transform(),
+        "offset points",
+        ha="right",
+        fontsize=8,
+    )
+
+
 def label(figure: Figure, axis: Axes, at: dict[str, tuple[Stat, Stat]]) -> None:
-    """Write each name beside its point, at the first place that nothing else takes.
+    """Write each name beside its point, at the first free place.
 
     Args:
-        figure: of the axis.
-        axis: its limits are set.
+        figure: the figure of the axis.
+        axis: its limits must be set.
         at: the points by name.
     """
-    figure.draw_without_rendering()  # lays out, so that data can be turned into pixels
+    figure.draw_without_rendering()  # sets the layout, which converts data to pixels
     scale, frame = figure.dpi / 72, axis.get_window_extent()
     taken = []
     for x, y in at.values():
@@ -156,13 +175,20 @@ def label(figure: Figure, axis: Axes, at: dict[str, tuple[Stat, Stat]]) -> None:
         taken.append(box)
         line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 4}
         axis.annotate(
-            name, (kl.mean, reward.mean), (right, up), textcoords="offset points", fontsize=8,
-            ha="left" if right > 0 else "right" if right < 0 else "center", va="center",
-            arrowprops=line if (right, up) not in near else None, zorder=4,
-        )  # fmt: skip
+            name,
+            (kl.mean, reward.mean),
+            (right, up),
+            textcoords="offset points",
+            fontsize=8,
+            ha="left" if right > 0 else "right" if right < 0 else "center",
+            va="center",
+            arrowprops=line if (right, up) not in near else None,
+            zorder=4,
+        )
 
 
 def _meet(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    """True if two boxes (left, bottom, right, top) overlap."""
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
@@ -170,7 +196,7 @@ def _meet(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
 
 
 def curves(results: Results) -> Figure:
-    """Reward of the rules and KL along each training: mean over seeds, lowest to highest shaded."""
+    """Draw the reward of the rules and KL of each training: mean, lowest and highest over seeds."""
     figure = Figure(figsize=(12, 4.4), layout="constrained")
     axes = figure.subplots(1, 2)
     colours = matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]
@@ -196,7 +222,7 @@ def curves(results: Results) -> Figure:
 
 
 def goals(results: Results) -> Figure:
-    """Whole-piece goals of the methods with a KL budget, side by side; masks and prior beside."""
+    """Draw the whole-piece goals of the methods with a KL budget, of masks and of the prior."""
     held = [method for method in results.rows if HELD in method]
     budgets = sorted({float(method.partition(HELD)[2]) for method in held})
     kinds = list(dict.fromkeys(method.partition(HELD)[0] for method in held))

@@ -1,4 +1,4 @@
-"""The methods of a benchmark: how each writes its pieces, and what is measured on them."""
+"""The methods of a benchmark, and how each writes its pieces."""
 
 from __future__ import annotations
 
@@ -10,47 +10,51 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from agents.algorithms.q_policy import KINDS
-from agents.algorithms.registry import ALGORITHMS, WITH_KL_BUDGET
 from agents.benchmarking.results import write_arrays
 from agents.composing.compute import Compute, Meter
 from agents.composing.masks import read_masks
 from agents.composing.search import beam, masked, masked_nats
 from agents.evaluating.sampling import BATCH, sample_many
-from agents.learning.vec_env import make_task
 from agents.runs.directory import Run
+from agents.settings.algorithm import ALGORITHMS, names_with
 from agents.settings.config import TrainConfig, for_budget, from_mapping
-from agents.training.monitor import find_judge
 from envs.durable_files import write_atomic
 from envs.errors import did_you_mean
 from envs.music.score import Score
+from envs.music.tape import Array
 from pretrained.checkpoint import load
 from pretrained.prior import Prior
 from rewards.build import build
-from rewards.measures.diversity import diversity
-from rewards.measures.hacking import held_out_rules, rule_means
-from rewards.measures.statistics import distinct, table_rows
 from rewards.objective import PRIOR, Objective
-from rewards.rules.rl_tuner import FINAL, repeated_motif, tonic
 from rewards.sum import RewardSum
 
-Array = npt.NDArray[Any]
 BUDGETS = (0.05, 0.1, 0.2)  # nats per token
 HELD_TO_BUDGETS = ("ppo", "rloo", "best-of-n")
 WIDTH, STARTS = 256, 8  # of a beam; beams in a cell
-GROUP = 64  # pieces whose diversity is measured together, as it depends on their number
 POOL, ROUNDS = 2**17, 128  # pieces of a pool: ROUNDS for each piece wanted, at most POOL
 FEWEST = 8  # times n that a pool must hold for a best of n
 FIRST_SEED = 1000  # cell seeds number from 0; what they draw does not, so no seed is also trained
 # What all trainings share; the rest is as the algorithm's preset has it.
 SHARED = (
-    *("n_timesteps", "reward", "c", "entropy", "entropy_end", "env", "task", "prior", "device"),
-    *("threads", "eval_freq", "save_freq", "samples", "progress", "tensorboard"),
+    "n_timesteps",
+    "reward",
+    "c",
+    "entropy",
+    "entropy_end",
+    "env",
+    "task",
+    "prior",
+    "device",
+    "threads",
+    "eval_freq",
+    "save_freq",
+    "samples",
+    "progress",
+    "tensorboard",
 )
 
 
@@ -91,7 +95,7 @@ def find_method(name: str) -> Method:
         nats = float(budget)
         if stem == "best-of-n":
             return Method(f"{stem}@kl={nats:g}", "best-of", budget=nats)
-        if stem in WITH_KL_BUDGET:
+        if stem in names_with("kl_budget"):
             return Method(f"{stem}@kl={nats:g}", "train", algo=stem, budget=nats)
     if not at and name in ("prior", "masked", "beam", "guided-beam"):
         return Method(name, name)
@@ -99,10 +103,10 @@ def find_method(name: str) -> Method:
         return Method(name, "train", algo=name)
     if match := re.fullmatch(r"best-of-([1-9]\d{0,8})", name):
         return Method(name, "best-of", n=int(match[1]))
-    known = default_methods()
+    known, held = default_methods(), ", ".join(names_with("kl_budget"))
     raise ValueError(
         f"unknown method {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}; "
-        f"other numbers, and of {', '.join(WITH_KL_BUDGET)} those with @kl=NATS, are known too"
+        f"other numbers, and of {held} those with @kl=NATS, are known too"
     )
 
 
@@ -127,7 +131,7 @@ def pool_size(pieces: int) -> int:
 
 
 def training(base: TrainConfig, method: Method, seed: int, folder: Path) -> TrainConfig:
-    """What a cell trains: the algorithm's preset with the benchmark's objective and steps.
+    """Return what a cell trains: the algorithm's preset with the benchmark's objective and steps.
 
     The prior has weight 1 where the policy stands beside it by construction (g), and under a KL
     budget, which brings its own objective.
@@ -157,7 +161,7 @@ class Drawn:
 
 
 class Bench:
-    """What all cells of a benchmark share.
+    """Task, prior and reward that all cells of a benchmark share.
 
     Args:
         base: task, objective and steps of each training; `eval_pieces` are the pieces of a cell.
@@ -167,7 +171,7 @@ class Bench:
     def __init__(self, base: TrainConfig, out: Path) -> None:
         self.base, self.out = base, out
         self.pieces = base.eval_pieces
-        self.task = make_task(self.base)
+        self.task = base.task
         self.prior = load(self.base.prior, self.task)
         self.reward = build(self.base.reward_spec)
         self.reward.prepare(self.task)
@@ -319,54 +323,3 @@ def best_of_subsets(scores: Array, n: int, count: int, rng: np.random.Generator)
         best = scores[order].argmax(axis=1)
         picks = np.concatenate([picks, order[np.arange(sets), best]])
     return picks[:count]
-
-
-# -- measuring -------------------------------------------------------------------------------------
-
-
-def goals(score: Score) -> dict[str, float]:
-    """Per cent of pieces that reach each goal of the whole piece which `table_rows` has not.
-
-    Tonic frame: in one voice the `tonic` term pays at the first cell and at each of the last four.
-    Repeated motif: the `repeated_motif` term pays somewhere.
-    """
-    ends = [0, *range(max(0, score.task.cells - FINAL), score.task.cells)]
-    frame, again = tonic(score)[:, :, ends], repeated_motif(score)
-    reached = {"tonic frame": frame.min(axis=2), "repeated motif": again.max(axis=2)}
-    return {name: 100.0 * float((v.max(axis=1) > 0).mean()) for name, v in reached.items()}
-
-
-def group_diversity(score: Score) -> dict[str, float]:
-    """Mean `rewards.measures.diversity` of groups of GROUP pieces; of all if there are fewer."""
-    size = min(GROUP, score.batch)
-    groups = [score[start : start + size] for start in range(0, score.batch - size + 1, size)]
-    found = [diversity(group) for group in groups]
-    return {name: float(np.mean([each[name] for each in found])) for name in found[0]}
-
-
-def measure(bench: Bench, drawn: Drawn) -> dict[str, float]:
-    """All numbers of a cell; NaN where nothing could be counted."""
-    score, first = drawn.score, drawn.score[: drawn.independent]
-    parts, rules = bench.paid(score)
-    numbers = table_rows(score) | goals(score)
-    numbers |= {
-        "reward": float(rules.mean()),
-        "reward with log p": float(sum(parts.values(), np.zeros(score.batch)).mean()),
-        "log p": float(bench.prior.log_prob(score).mean(dtype=np.float64)),
-        "kl": drawn.kl,
-        "distinct": distinct(first) / first.batch,
-        "pieces": score.batch,
-        "independent": first.batch,
-        "draws": drawn.draws,
-        "tokens": drawn.cost.tokens / score.batch,
-        "cells": drawn.cost.cells / score.batch,
-    }
-    numbers |= {f"diversity/{name}": value for name, value in group_diversity(first).items()}
-    numbers |= {f"term/{name}": float(values.mean()) for name, values in parts.items()}
-    held_out = rule_means(score, held_out_rules(bench.reward))
-    numbers |= {f"held out/{name}": value for name, value in held_out.items()}
-    judge = find_judge(bench.task)
-    if judge is not None:
-        numbers["judge"] = float(judge.log_prob(score).mean(dtype=np.float64))
-        numbers["judge per note"] = judge.per_note(score)
-    return numbers

@@ -1,4 +1,4 @@
-"""Numbers of a benchmark over its seeds: means, intervals, differences."""
+"""Results of a benchmark: means over seeds, with intervals, and their differences."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from envs.durable_files import write_atomic
 Row = dict[str, float]
 Array = npt.NDArray[np.float64]
 GOALS = ("unique highest note", "unique lowest note", "tonic frame", "repeated motif")
-HELD = "@kl="  # in the name of a method that spends a KL budget
+HELD = "@kl="  # in the name of a method with a KL budget
 RESAMPLES, CONFIDENCE = 10_000, 95  # of a bootstrap; per cent
-FEWEST = 3  # values for an interval: of two, a bootstrap knows no more than which is larger
+FEWEST = 3  # values for an interval: a bootstrap of two gives only these two
 
 
 @dataclass(frozen=True)
 class Stat:
-    """A number over seeds: mean, 95% interval, standard deviation; NaN where not known."""
+    """Mean, 95% interval and standard deviation of a number over seeds; NaN if undefined."""
 
     mean: float
     low: float
@@ -42,28 +42,28 @@ class Stat:
 
 
 def bootstrap(values: Sequence[float], seed: int = 0, resamples: int = RESAMPLES) -> Array:
-    """Means (resamples,) of values drawn again with replacement.
+    """Return the means (resamples,) of samples that are drawn with replacement.
 
     Efron (1979), "Bootstrap methods: another look at the jackknife"; the percentiles of these
-    means are an interval of the mean. Of few values it is too narrow, see NOTES of the report.
+    means are an interval of the mean. It is too narrow for few values, see NOTES of the report.
     """
-    rng, known = np.random.default_rng(seed), np.asarray(values, np.float64)
-    means: Array = known[rng.integers(len(known), size=(resamples, len(known)))].mean(axis=1)
+    rng, sample = np.random.default_rng(seed), np.asarray(values, np.float64)
+    means: Array = sample[rng.integers(len(sample), size=(resamples, len(sample)))].mean(axis=1)
     return means
 
 
 def stat(values: Iterable[float]) -> Stat:
-    """Values of several seeds, those left out that could not be counted."""
-    known = [value for value in values if not math.isnan(value)]
-    if not known:
+    """Return the statistics of one value a seed; NaN values are ignored."""
+    defined = [value for value in values if not math.isnan(value)]
+    if not defined:
         return Stat(math.nan, math.nan, math.nan, math.nan, 0)
-    low, high = _interval(bootstrap(known)) if len(known) >= FEWEST else (math.nan, math.nan)
-    std = float(np.std(known, ddof=1)) if len(known) > 1 else math.nan
-    return Stat(float(np.mean(known)), low, high, std, len(known))
+    low, high = _interval(bootstrap(defined)) if len(defined) >= FEWEST else (math.nan, math.nan)
+    std = float(np.std(defined, ddof=1)) if len(defined) > 1 else math.nan
+    return Stat(float(np.mean(defined)), low, high, std, len(defined))
 
 
 def contrast(first: Iterable[float], second: Iterable[float]) -> Stat:
-    """Mean of the first less that of the second; resampled as independent samples."""
+    """Return the mean of `first` minus that of `second`, as independent samples; NaN is ignored."""
     a, b = ([v for v in values if not math.isnan(v)] for values in (first, second))
     count = min(len(a), len(b))
     if not count:
@@ -81,7 +81,7 @@ def _interval(means: Array) -> tuple[float, float]:
 
 
 def plain(value: float) -> str:
-    """A number with three digits or so; a dash for NaN."""
+    """Return a number with about three digits, a dash for NaN."""
     if math.isnan(value):
         return "–"
     if float(value).is_integer():
@@ -90,7 +90,7 @@ def plain(value: float) -> str:
     return f"{value:,.{digits}f}" if abs(value) >= 5e-4 else f"{value:.1g}"
 
 
-# -- what was found --------------------------------------------------------------------------------
+# -- results ---------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -98,11 +98,11 @@ class Results:
     """All finished cells of a benchmark.
 
     Attributes:
-        settings: what the cells share.
+        settings: the settings of all cells.
         rows: numbers and seconds by method and seed.
-        warnings: of the training runs, by method and seed.
-        curves: columns of metrics.csv, a list of seeds by method.
-        machines: what the cells were made on.
+        warnings: warnings of the training runs, by method and seed.
+        curves: columns of metrics.csv for each seed, by method.
+        machines: the machines that computed the cells.
     """
 
     settings: TrainConfig
@@ -112,33 +112,33 @@ class Results:
     machines: set[str] = field(default_factory=set)
 
     def values(self, method: str, number: str) -> list[float]:
-        """A number of a method's cells, in the order of their seeds; NaN where it is not known."""
+        """Return a number of a method's cells in the order of their seeds; NaN if it is missing."""
         return [row.get(number, math.nan) for row in self.rows[method].values()]
 
     def stat(self, method: str, number: str) -> Stat:
-        """A number over the seeds of a method."""
+        """Return the statistics of a number over the seeds of a method."""
         return stat(self.values(method, number))
 
     @property
     def names(self) -> list[str]:
-        """All numbers, in the order of their first cell."""
+        """Names of all numbers, in order of appearance."""
         cells = [row for rows in self.rows.values() for row in rows.values()]
         return list(dict.fromkeys(name for row in cells for name in row))
 
 
 def read(out: Path, order: Sequence[str]) -> Results:
-    """The finished cells of a folder.
+    """Read the finished cells of a benchmark.
 
     Args:
-        out: of the benchmark.
-        order: methods as they are to be told; others follow by name.
+        out: folder of the benchmark.
+        order: methods in the order of the report; others follow, sorted by name.
     """
     results = Results(Run(out / "settings").config)
-    found: dict[str, list[int]] = {}
+    seeds: dict[str, list[int]] = {}
     for file in (out / "cells").glob("*/*/result.json"):
-        found.setdefault(file.parents[1].name, []).append(int(file.parent.name))
-    for method in sorted(found, key=lambda m: (order.index(m) if m in order else len(order), m)):
-        for seed in sorted(found[method]):
+        seeds.setdefault(file.parents[1].name, []).append(int(file.parent.name))
+    for method in sorted(seeds, key=lambda m: (order.index(m) if m in order else len(order), m)):
+        for seed in sorted(seeds[method]):
             folder = out / "cells" / method / str(seed)
             facts = json.loads((folder / "result.json").read_text())
             clocks = json.loads((folder / "timing.json").read_text())
@@ -159,32 +159,35 @@ def read(out: Path, order: Sequence[str]) -> Results:
 
 
 def write_csv(out: Path, results: Results) -> None:
-    """All numbers of each cell, and of each method over its seeds; nothing where not known."""
+    """Write cells.csv, the numbers of each cell, and summary.csv, their statistics over seeds.
+
+    Missing numbers are empty.
+    """
 
     def file(name: str, lines: Iterable[Sequence[object]]) -> None:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(lines)
         write_atomic(out / name, text.getvalue())
 
-    def known(value: float) -> object:
+    def shown(value: float) -> object:
         return "" if math.isnan(value) else value
 
     names = results.names
     cells = [
-        [method, seed, *(known(row.get(name, math.nan)) for name in names)]
+        [method, seed, *(shown(row.get(name, math.nan)) for name in names)]
         for method, rows in results.rows.items()
         for seed, row in rows.items()
     ]
     file("cells.csv", [["method", "seed", *names], *cells])
     stats = [(m, name, results.stat(m, name)) for m in results.rows for name in names]
     lines = [
-        [m, name, s.count, *map(known, (s.mean, s.low, s.high, s.std))] for m, name, s in stats
+        [m, name, s.count, *map(shown, (s.mean, s.low, s.high, s.std))] for m, name, s in stats
     ]
     file("summary.csv", [["method", "number", "seeds", "mean", "low", "high", "std"], *lines])
 
 
 def write_arrays(path: Path, **arrays: Array) -> None:
-    """An .npz file whose bytes repeat, whole or not at all."""
+    """Write an .npz file, completely or not at all; equal arrays give equal bytes."""
     data = io.BytesIO()
     np.savez_compressed(data, **arrays)  # type: ignore[arg-type]
     write_atomic(path, data.getvalue())

@@ -1,4 +1,4 @@
-"""The compute used by a search, and the priors that it steps."""
+"""Compute used by a search, and the networks that it steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rewards.sum import RewardSum
 
 @dataclass(frozen=True)
 class Compute:
-    """The compute used by a search.
+    """Compute used by a search.
 
     Attributes:
         tokens: tokens that networks evaluated, those behind a reward's log p too.

@@ -1,16 +1,15 @@
-"""Pieces that keep every demand, or a word on which demand could not be kept.
+"""Search for pieces that meet all demands, by a particle filter.
 
-The demands look at each token that is likely at a cell. One that breaks a demand, or after which a
-demand can no longer be kept, is forbidden; of the others one is drawn as the network has them. A
-piece that has no token left is given up.
+At each cell the demands are computed for each likely token. A token that breaks a demand, or after
+which a demand can no longer be met, is forbidden; the network draws one of the others. A piece
+without any permitted token is abandoned.
 
-Such a draw is bent where little is permitted, and a cadence that is bent keeps the letter and is
-none. So each piece carries a weight, the share of the network's probability that was permitted to
-it so far, cells that are given included; pieces of much weight go on in the place of those of
-little, and of more pieces than are wanted those of more weight are kept. That is a particle filter
-(Gordon, Salmond and Smith 1993; Doucet and Johansen 2009), which comes near to what the network
-would have written had it known the demands. At the end every demand judges the whole piece once
-more, so nothing comes out that was not found to keep them all.
+Where few tokens are permitted, these draws are far from what the network would write: a forced
+cadence meets the rule without being one. So each piece has a weight, the product of the shares of
+probability that were permitted, given cells included. Pieces of large weight replace those of small
+weight, and among the finished pieces those of larger weight are preferred. This is a particle
+filter (Gordon, Salmond and Smith 1993; Doucet and Johansen 2009), which approximates the network's
+distribution given the demands. At the end every demand is computed on the whole piece again.
 """
 
 from __future__ import annotations
@@ -35,49 +34,49 @@ from rewards.sum import RewardSum
 from rewards.term import Term
 
 Demands = Mapping[str, Term]
-FEWEST = 32  # pieces begun in a round
-ENOUGH = 1000  # pieces, all stopped at given cells, after which to give up
-HOPELESS = 5000  # pieces, none of which keeps the demands, after which to give up
+FEWEST = 32  # least number of pieces begun in a round
+ENOUGH = 1000  # stop after so many pieces that were all abandoned at given cells
+HOPELESS = 5000  # stop after so many pieces, none of which meets the demands
 MOST_CELLS = 2**18  # of pieces begun together: bounds memory
-SPARE = 2  # pieces that keep all demands for each one wanted
-FEW = 0.25  # of the pieces begun: with fewer effective ones, others go on in their place
-RARE = 1e-3  # chance below which a token is asked about only if nothing likelier is permitted
-BENT = 0.05  # share below which the last cell of a phrase is bent rather than written
-LEAST = 1e-9  # share of the probability below which it makes no difference how little it is
+SPARE = 2  # pieces that meet all demands for each one wanted
+FEW = 0.25  # resample if the effective number is a smaller share of the pieces begun
+RARE = 1e-3  # tokens of lower probability are tried only if no likelier one is permitted
+BENT = 0.05  # abandon a piece whose permitted share at the last cell of a phrase is lower
+LEAST = 1e-9  # lower bound of a permitted share
 
 
 @dataclass
 class Kept:
-    """What a search for pieces that keep all demands found.
+    """The result of a search for pieces that meet all demands.
 
     Attributes:
-        pieces: those that do, at most as many as were asked for; None if there is none.
-        begun: pieces that were begun.
-        at_given: those of them that a given cell stopped.
-        broken: how often each demand stopped a piece, by its name.
-        compute: what it cost.
+        pieces: at most as many as were asked for; None if there is none.
+        begun: number of pieces begun.
+        at_given: number of pieces abandoned at a given cell.
+        broken: number of pieces that each demand stopped, by its name.
+        compute: compute used.
     """
 
     pieces: Score | None
     begun: int = 0
-    at_given: int = 0  # pieces that were given up at a cell that nobody can choose
+    at_given: int = 0
     broken: Counter[str] = field(default_factory=Counter)
     compute: Compute = field(default_factory=Compute)
 
     @property
     def count(self) -> int:
-        """How many pieces were found."""
+        """Number of pieces found."""
         return 0 if self.pieces is None else self.pieces.batch
 
     def __str__(self) -> str:
-        told = ", ".join(f"{name} {count:,}" for name, count in self.broken.most_common())
+        stopped = ", ".join(f"{name} {count:,}" for name, count in self.broken.most_common())
         return f"{self.count} of {self.begun:,} pieces kept all demands" + (
-            f"; stopped by {told}" if told else ""
+            f"; stopped by {stopped}" if stopped else ""
         )
 
 
 def breaks(term: Term, score: Score) -> Array:
-    """Return True at each cell seen where a demand is broken: its value times its sign costs."""
+    """True at each cell where a demand is broken: its value times its weight is negative."""
     return np.asarray(term.rule(score)) * term.factor < 0
 
 
@@ -90,19 +89,18 @@ def keep(
     temperature: float = 1.0,
     budget: int = 20_000,
 ) -> Kept:
-    """Draw until `n` pieces keep all demands, or `budget` pieces have been begun.
+    """Draw until `n` pieces meet all demands, or `budget` pieces have been begun.
 
-    It is given up earlier when none of the first thousands does.
+    The search stops earlier if none of the first thousands does.
 
     Args:
         network: draws the pieces.
         page: an unfinished score of one piece.
-        demands: cell-wise terms by name, none of them for any piece; the sign of a weight says
-            what breaks them.
-        n: pieces wanted.
-        seed: of the draw.
-        temperature: of the draw, above 0.
-        budget: pieces to begin at most.
+        demands: cellwise terms by name, possibly none; a negative value times weight breaks one.
+        n: number of pieces wanted.
+        seed: seed of the draws.
+        temperature: divides the network's logits, above 0.
+        budget: most pieces to begin.
 
     Raises:
         ValueError: a prior among the demands, a full page, a number out of range.
@@ -133,7 +131,7 @@ def keep(
             kept.append(tokens)
             weights.append(weight)
         if not any(map(len, kept)) and (found.at_given > ENOUGH or found.begun >= HOPELESS):
-            break  # what is given breaks the demand, whatever is drawn; or nothing keeps it
+            break  # the given cells break a demand, or nothing meets the demands
     if any(map(len, kept)):
         best = _heaviest(np.concatenate(weights), n, rng)
         found.pieces = Score(np.concatenate(kept)[best], page.task)
@@ -145,21 +143,26 @@ class _Draw:
     """Pieces that are written together.
 
     Attributes:
-        score: those that go on.
-        weight: (B,) log of the share of probability that each was left; none if none goes on.
-        shared: whether some of them have had one beginning.
+        score: the pieces that are not abandoned.
+        weight: (B,) log weights; empty if all pieces were abandoned.
+        shared: True if pieces were resampled, so that some have a common beginning.
     """
 
     def __init__(
-        self, network: Prior, score: Score, demands: Demands, rng: torch.Generator,
-        temperature: float, found: Kept,
-    ) -> None:  # fmt: skip
+        self,
+        network: Prior,
+        score: Score,
+        demands: Demands,
+        rng: torch.Generator,
+        temperature: float,
+        found: Kept,
+    ) -> None:
         self.network, self.score, self.demands = network, score, demands
         self.rng, self.temperature, self.found = rng, temperature, found
         self.size, self.weight, self.shared = score.batch, np.zeros(score.batch), False
 
     def finish(self, meter: Meter) -> None:
-        """Write on until all cells are written, or no piece is left."""
+        """Write until all cells are written, or no piece is left."""
         reader = Reader(self.network, self.score, meter)
         while not self.score.finished:
             tokens, weight = self._next(reader.logits(self.score) / self.temperature, meter)
@@ -178,14 +181,14 @@ class _Draw:
             self.score = self.score.write(tokens)
 
     def _at_bar_line(self) -> bool:
-        """Whether the next cell is the last of a bar and not of the piece."""
+        """True if the next cell is the last of a bar and not of the piece."""
         task = self.score.task
         after = self.score.n_written // task.voices + 1
         last_voice = self.score.n_written % task.voices == task.voices - 1
         return last_voice and after in task.bar_lines
 
     def _resampled(self) -> Array:
-        """Numbers of pieces that go on, each in proportion to its weight: systematic resampling."""
+        """Return numbers of pieces, drawn by systematic resampling, and set equal weights."""
         share = np.exp(self.weight - self.weight.max())
         mean = share.sum() / self.size
         places = (np.arange(self.size) + torch.rand(1, generator=self.rng).item()) * mean
@@ -195,9 +198,9 @@ class _Draw:
         return rows
 
     def _next(self, logits: torch.Tensor, meter: Meter) -> tuple[Array, Array]:
-        """A token (B,) for each piece that is permitted, and log of the share that was (B,).
+        """Return a permitted token for each piece, (B,), and the log of the permitted share, (B,).
 
-        That is -inf for a piece that is given up.
+        The log is -inf for a piece that is abandoned.
         """
         task, at = self.score.task, self.score.n_written // self.score.task.voices
         free = self.score.allowed()
@@ -211,22 +214,24 @@ class _Draw:
             others, more = self._permitted(free & ~likely & none[:, None], chance, meter)
             permitted, blame = permitted | others, blame + more
         share = (chance * permitted).sum(axis=1, dtype=np.float64)
-        # The last note of a phrase is not bent: it would keep the letter only.
+        # A forced last note of a phrase would meet the rule without being a cadence.
         bent = bool(task.phrase_ends[at]) & (share < BENT) & ~fixed
         lost = bent | ~permitted.any(axis=1)
         if lost.any():
             names = list(self.demands)
-            why = blame[lost].argmax(axis=1).tolist()  # the demand that took most of it
-            self.found.broken.update(names[number] for number in why)
+            most = blame[lost].argmax(axis=1).tolist()  # the demand that forbade most
+            self.found.broken.update(names[number] for number in most)
             self.found.at_given += int((lost & fixed).sum())
         left = torch.from_numpy(permitted | lost[:, None])
         tokens = draw(logits.masked_fill(~left, -torch.inf), self.rng).numpy()
         return tokens, np.where(lost, -np.inf, np.log(np.maximum(share, LEAST)))
 
     def _permitted(self, asked: Array, chance: Array, meter: Meter) -> tuple[Array, Array]:
-        """Which of the tokens asked for break nothing (B, vocab), and what each demand took.
+        """Return the mask (B, vocab) of the tokens in the mask `asked` that break no demand.
 
-        The second is (B, demands): the chance of tokens that a demand was the first to refuse.
+        Returns:
+            the mask, and for each demand, (B, demands), the probability of the tokens that it was
+            the first to forbid.
         """
         permitted, blame = asked.copy(), np.zeros((len(asked), len(self.demands)))
         if not self.demands:
@@ -248,21 +253,21 @@ class _Draw:
 
 
 def _effective(weight: Array) -> float:
-    """Effective number of pieces of some log weights (Kong, Liu and Wong 1994)."""
+    """Return the effective number of pieces of log weights (Kong, Liu and Wong 1994)."""
     share = np.exp(weight - weight.max())
     return float(share.sum() ** 2 / (share**2).sum())
 
 
 def _heaviest(weight: Array, n: int, rng: torch.Generator) -> Array:
-    """Numbers of `n` pieces drawn without replacement in proportion to their weights, in order."""
+    """Return sorted numbers of `n` pieces, drawn without replacement by their log weights."""
     noise = torch.empty(len(weight), dtype=torch.float64).exponential_(generator=rng).numpy()
     return np.sort(np.argsort(np.log(noise) - weight, kind="stable")[:n])
 
 
 def _judged(draw: _Draw, demands: Demands, found: Kept) -> tuple[Array, Array]:
-    """Tokens and weights of the finished pieces that keep every demand.
+    """Return tokens and log weights of the finished pieces that meet every demand.
 
-    Pieces that went on from one beginning and were written alike are one, of all their weight.
+    Equal pieces with a common beginning become one with the sum of their weights.
     """
     score, good = draw.score, np.ones(draw.score.batch, bool)
     for name, term in demands.items():
@@ -280,14 +285,20 @@ def _judged(draw: _Draw, demands: Demands, found: Kept) -> tuple[Array, Array]:
 
 
 def best_kept(
-    network: Prior, page: Score, demands: Demands, reward: RewardSum, n: int,
-    candidates: int, seed: int = 0, temperature: float = 1.0,
-) -> Found:  # fmt: skip
-    """The `n` best of n * candidates pieces that keep all demands, no two nearly the same.
+    network: Prior,
+    page: Score,
+    demands: Demands,
+    reward: RewardSum,
+    n: int,
+    candidates: int,
+    seed: int = 0,
+    temperature: float = 1.0,
+) -> Found:
+    """Return the `n` best of n * candidates pieces that meet all demands, no two nearly the same.
 
     Raises:
-        ValueError: fewer than asked for were found, or are no near-copies of what the prior
-            learned from; says what stood in the way.
+        ValueError: too few pieces meet the demands, or too many are near-copies of tunes that the
+            prior learned from; the message names the demands that stopped most pieces.
     """
     found = keep(network, page, demands, n * candidates, seed, temperature)
     if found.pieces is None or found.count < n:
@@ -298,10 +309,10 @@ def best_kept(
     meter, pieces = Meter(), found.pieces
     returns = meter.returns(reward, pieces)
 
-    own = bool(page.task.free.all()) and not page.n_written  # what is given may be any tune
+    all_free = bool(page.task.free.all()) and not page.n_written  # given cells may be any tune
 
     def copied(row: int) -> bool:
-        return own and novelty(pieces[row : row + 1])[0].near_copy
+        return all_free and novelty(pieces[row : row + 1])[0].near_copy
 
     best = rank(pieces, returns, n, refuse=copied)
     if len(best) < n:

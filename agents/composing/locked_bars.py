@@ -16,7 +16,6 @@ from envs.music.codec import FIRST_PITCH, HOLD, REST, UNWRITTEN
 from envs.music.pitch import parse_range
 from envs.music.task import Task
 from envs.notation.reading.readers import read_piece
-from rewards.spec import parse_assignment
 
 TAKEN = ("key", "meter", "bars", "pickup", "chords", "phrases")
 
@@ -111,21 +110,3 @@ def _given(score: Any, task: Task, locked: np.ndarray) -> list[int]:
             page[cell] = REST  # a hold would need a note before it, and that one may be free
         begun |= bool(locked[cell]) and sounding >= 0
     return np.where(locked, page, UNWRITTEN).tolist()
-
-
-def as_words(task: Task) -> tuple[str, ...]:
-    """A task as arguments of its environment, name=value each."""
-    plain = {"key": f'"{task.key}"', "meter": f'"{task.meter}"', "given": _rows(task.given)}
-    for name in ("bars", "low", "high", "grid", "voices", "pickup"):
-        plain[name] = str(getattr(task, name))
-    for name in ("chords", "phrases"):
-        if getattr(task, name):
-            plain[name] = f'"{getattr(task, name)}"'
-    words = tuple(f"{name}={value}" for name, value in plain.items() if value != "[]")
-    for word in words:
-        parse_assignment(word)
-    return words
-
-
-def _rows(given: tuple[tuple[int, ...], ...]) -> str:
-    return "[" + ",".join("[" + ",".join(map(str, row)) + "]" for row in given) + "]"

@@ -1,4 +1,4 @@
-"""Which of many candidates to show: good ones, and no two that are nearly the same."""
+"""Choice of good candidates, no two of which are nearly the same."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from envs.music.score import Score
 
-NEAREST = 0.25  # share of free cells in which two melodies that are shown differ at least
+NEAREST = 0.25  # least share of free cells in which two chosen melodies differ
 
 
 def rank(
@@ -19,32 +19,32 @@ def rank(
     nearest: float = NEAREST,
     refuse: Callable[[int], bool] = lambda row: False,
 ) -> list[int]:
-    """Numbers of the best `n` candidates, best first, each unlike those before it.
+    """Return the numbers of the best `n` candidates, best first, each different from the others.
 
-    Candidates are taken in order of their worth and passed over if they differ from one already
-    taken in less than `nearest` of the cells that are not given: in the pitch last begun, or in
-    whether a note begins there. If too few are left, those
-    passed over follow, the most different first: maximal marginal relevance (Carbonell and
-    Goldstein 1998) with a threshold in place of a weight.
+    Candidates are taken in order of worth. One is skipped if it differs from a candidate already
+    taken in fewer than `nearest` of the free cells; cells differ in the last pitch begun, or if
+    only one of them begins a note. If too few are left, skipped ones follow, the most different
+    first: maximal marginal relevance (Carbonell and Goldstein 1998) with a threshold for a weight.
 
     Args:
-        score: candidates.
-        worth: (B,) the higher the better.
-        n: how many to choose, at most B.
-        nearest: from 0 to 1.
-        refuse: says of a candidate's number that it is not to be taken; asked when its turn comes.
+        score: the candidates.
+        worth: (B,) values, higher is better.
+        n: number of candidates to choose, at most B.
+        nearest: a share, 0 to 1.
+        refuse: returns True for the number of a candidate that must not be taken; called when its
+            turn comes.
 
     Returns:
         `n` numbers, fewer if too many were refused.
 
     Raises:
-        ValueError: more wanted than there are.
+        ValueError: `n` outside 1..B.
     """
     if not 1 <= n <= score.batch:
         raise ValueError(f"n={n}: expected 1 to {score.batch}, the candidates")
     free = score.task.free if score.task.free.any() else np.ones_like(score.task.free)
     pitch, onset = score.pitch[:, free], score.onset[:, free]
-    distance = np.ones(score.batch)  # to the nearest that is taken
+    distance = np.ones(score.batch)  # to the nearest candidate taken
     taken: list[int] = []
     waiting = np.argsort(-np.asarray(worth, np.float64), kind="stable").tolist()
     while len(taken) < n and waiting:

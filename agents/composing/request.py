@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from envs.music.chords import chord_bars
 from envs.music.pitch import parse_range
-from rewards.spec import parse_assignment
 
 MELODY = "composition/Melody-v0"  # the environment that takes wishes
 PRIOR = "melody"  # checkpoint that knows of modes, phrases and ends
@@ -15,7 +14,7 @@ AGENT = "composer"  # checkpoint of the agent that ships, trained by --preset me
 # What a melody that is asked for in words is ranked by. Likelihood only decides between those that
 # keep the rules equally well: the likeliest melody is a dull one.
 STYLE = ("common_practice=1", "prior=0.02")
-RANGE = ("low=C4", "high=A5")  # of a melody, if nothing is said
+RANGE = {"low": "C4", "high": "A5"}  # of a melody, if nothing is said
 WISHES = ("key", "meter", "bars", "grid", "range", "pickup", "chords", "phrases")
 
 
@@ -24,8 +23,8 @@ def asked(value: object) -> bool:
     return value not in ("", None)
 
 
-def wished(wishes: Mapping[str, Any]) -> tuple[str, ...]:
-    """Wishes as task arguments, name=value each; as many bars as there are of chords if unsaid.
+def wished(wishes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return wishes as fields of a task; as many bars as there are of chords if unsaid.
 
     Args:
         wishes: those named in WISHES, among other settings; empty or None where nothing is asked
@@ -40,16 +39,4 @@ def wished(wishes: Mapping[str, Any]) -> tuple[str, ...]:
     found |= {name: wishes[name] for name in ("bars", "grid", "pickup")}
     if found["chords"] and not asked(found["bars"]) and chord_bars(found["chords"]) > 1:
         found["bars"] = chord_bars(found["chords"])  # one chord says nothing of the length
-    return tuple(f"{name}={_quoted(value)}" for name, value in found.items() if asked(value))
-
-
-def _quoted(value: object) -> str:
-    """Words that TOML would read as something else stay words."""
-    return f'"{value}"' if isinstance(value, str) else str(value)
-
-
-def merged(base: Sequence[str], wishes: Sequence[str]) -> tuple[str, ...]:
-    """Task arguments with those of the wishes in place of those of the same name."""
-    named = {parse_assignment(text)[0] for text in wishes}
-    kept = [text for text in base if parse_assignment(text)[0] not in named]
-    return (*kept, *wishes)
+    return {name: value for name, value in found.items() if asked(value)}

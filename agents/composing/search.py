@@ -26,7 +26,7 @@ DRAWN_PIECES = 1024  # sampled at once
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found.
+    """Pieces that a search found.
 
     Attributes:
         score: finished pieces.

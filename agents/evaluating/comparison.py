@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 RETURN = "mean return, this reward"
 PAID = "mean per piece, "  # and a term's name: what this reward's term pays, weighted
 KL = "mean KL to the prior (nats)"
+COSTS = ("mean cost of broken rules", "mean violations")
+BROKEN = "mean violations, "
+LIKELY = "mean log p per token (nats)"
+DISTINCT = "distinct pieces"
 
 
 def column(
@@ -41,7 +45,7 @@ def column(
     from rewards.sum import total
 
     rows, likely = table_rows(score), prior.log_prob(score)
-    rows["mean log p per token (nats)"] = float(likely.mean())
+    rows[LIKELY] = float(likely.mean())
     if writer is not None:
         nats = log_policy(writer, score, mask) - likely
         rows[KL] = float(nats[:, score.task.free].mean())
@@ -52,7 +56,7 @@ def column(
         if score.task != Task():  # the paper's table is left as it is
             rows |= mean_violations(score, reward)
     rows |= likeness(score)
-    rows["distinct pieces"] = float(distinct(score))
+    rows[DISTINCT] = float(distinct(score))
     return rows
 
 
@@ -75,12 +79,35 @@ def compare(
     }
 
 
-def table(columns: Mapping[str, Mapping[str, float]], n: int, task: Task) -> str:
-    """Return the columns as text, beside the published figures if the task is the paper's."""
-    from envs.music.task import Task
-    from rewards.measures.statistics import format_table
+def table(
+    columns: Mapping[str, Mapping[str, float]], n: int, task: Task, reward: RewardSum | None = None
+) -> str:
+    """Return the columns as text.
 
-    return f"{n:,} pieces each\n\n{format_table(columns, published=task == Task())}"
+    The published figures stand beside them where the task and the rules are the paper's. With
+    another reward its return and its terms come first.
+    """
+    from envs.music.task import Task
+    from rewards.build import read_pack
+    from rewards.measures.statistics import format_table
+    from rewards.spec import short_names
+
+    terms = {} if reward is None else reward.terms
+    papers = reward is None or read_pack("rl_tuner").keys() <= terms.keys()
+    short = short_names(terms).items()
+    paid = {PAID + name: PAID + word for name, word in short}
+    broken = {BROKEN + name: BROKEN + word for name, word in short}
+    labels = paid | broken
+    first = () if papers else (RETURN, *paid, *COSTS, *broken, KL, LIKELY, DISTINCT)
+    shown = {
+        head: {
+            labels.get(name, name): column[name]
+            for name in dict.fromkeys((*first, *column))
+            if name in column
+        }
+        for head, column in columns.items()
+    }
+    return f"{n:,} pieces each\n\n{format_table(shown, published=papers and task == Task())}"
 
 
 def as_json(facts: Mapping[str, Any], columns: Mapping[str, Mapping[str, float]]) -> str:

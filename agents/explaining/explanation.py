@@ -1,4 +1,4 @@
-"""What is wrong with a piece, where, how badly, and how surprised the prior is there."""
+"""Explain a piece: what is wrong, where, how badly, and how surprised the prior is there."""
 
 from __future__ import annotations
 

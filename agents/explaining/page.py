@@ -1,9 +1,8 @@
-"""The explanation of a piece as one HTML page that needs nothing else.
+"""The explanation of a piece as a single HTML page without other files.
 
-The engraved score, a piano roll, a strip for each broken rule, the messages, and the sound. What a
-message is about lights up when one points at it, and sounds when one clicks. The page may load
-nothing and run nothing but the script below: a policy in its head says so, and everything that
-comes from a file is escaped.
+It has the engraved score, a piano roll, a strip for each broken rule, the messages, and the sound.
+Pointing at a message highlights its note, a click plays it. A content policy in the page's head
+lets it load nothing and run only its own script, and all text that comes from a file is escaped.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from envs.music.score import Score
 
 MARKED = "#c2185b"  # colour of a note that breaks a rule
-PAGE_RATE = RATE // 2  # of the sound: half the bytes, and nothing that is missed
+PAGE_RATE = RATE // 2  # of the sound: half the bytes, and no difference that is heard
 STYLE = """
 :root { --ink: #222; --faint: #666; --line: #ddd; --mark: #c2185b; --lit: #ffe082; }
 * { box-sizing: border-box; }
@@ -108,12 +107,12 @@ sound.addEventListener('seeked', follow);
 
 
 def html_page(found: Explanation, tempo: float = 80.0, soundfont: str = "") -> str:
-    """The page.
+    """Return the page as HTML.
 
     Args:
         found: the explanation.
         tempo: beats per minute.
-        soundfont: path of one for the sound, '' for none.
+        soundfont: path of a soundfont for the sound, '' for none.
     """
     sound = wav_bytes(found.score, 0, tempo, soundfont or None, PAGE_RATE)
     notices = "".join(f"<p>{escape(notice)}</p>" for notice in found.notices)
@@ -146,7 +145,7 @@ def html_page(found: Explanation, tempo: float = 80.0, soundfont: str = "") -> s
 
 
 def _policy() -> str:
-    """What the page may do: show what is in it, and run its one script."""
+    """Return the page's content policy: show its own content and run its own script."""
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     return (
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; "
@@ -166,7 +165,7 @@ def _heading(found: Explanation) -> str:
 
 
 def numbered(found: Explanation) -> dict[tuple[int, int], str]:
-    """Numbers of the messages at each note: '3', '4, 6-8'."""
+    """Return the numbers of the messages at each note (voice, start), such as '4, 6-8'."""
     at = defaultdict(list)
     for message in found.messages:
         at[message.voice, message.start].append(message.number)
@@ -180,7 +179,7 @@ def _runs(numbers: Iterable[int]) -> Iterable[str]:
 
 
 def picture(found: Explanation, tempo: float, title: str = "") -> str:
-    """The engraved score as SVG, marked notes coloured, with the numbers of their messages."""
+    """Return the engraved score as SVG; marked notes have a colour and their messages' numbers."""
     words = numbered(found)
     marks = Marks(words, dict.fromkeys(words, MARKED), found.piece.numbers)
     drawn = svg(musicxml(found.score, 0, title, tempo, marks=marks))
@@ -188,14 +187,14 @@ def picture(found: Explanation, tempo: float, title: str = "") -> str:
 
 
 def _name_notes(drawn: str, score: Score) -> str:
-    """The picture with data-note at each coloured symbol, which a script finds."""
+    """Add the attribute data-note to each coloured symbol of an SVG, for the page's script."""
     names: dict[str, str] = {}
     for voice in range(score.task.voices):
         notes = [note for note in notes_of(score, 0) if note.voice == voice]
-        for symbol in (each for bar in bars_of(score, 0, voice) for each in bar):
+        for symbol in (symbol for bar in bars_of(score, 0, voice) for symbol in bar):
             starts = [n.start for n in notes if n.start <= symbol.start < n.start + n.duration]
-            named = note_id(voice, starts[0] if starts else symbol.start)
-            names[symbol_id(voice, symbol.start)] = named
+            name = note_id(voice, starts[0] if starts else symbol.start)
+            names[symbol_id(voice, symbol.start)] = name
 
     def add(match: re.Match[str]) -> str:
         return f'{match[0]} data-note="{names[match[1]]}"' if match[1] in names else match[0]

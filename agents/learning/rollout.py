@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -15,10 +14,9 @@ from stable_baselines3.common.buffers import BaseBuffer, RolloutBuffer
 from stable_baselines3.common.type_aliases import RolloutBufferSamples
 
 from envs.music.score import Score
+from envs.music.tape import Array
 from envs.music.task import Task
 from rewards.objective import Objective
-
-Array = npt.NDArray[Any]
 
 
 @dataclass

@@ -13,16 +13,16 @@ from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.vec_env import VecEnv
 
 import envs  # noqa: F401  (registers the ids)
+from agents.settings.tasks import changed_fields, default_task, find_spec
 from envs.composition import CompositionVectorEnv
 from envs.music.score import Score
+from envs.music.tape import Array
 from envs.music.task import Task
 from rewards.masks import permits
 
 if TYPE_CHECKING:
-    from agents.settings.config import TrainConfig
     from rewards.sum import RewardSum
 
-Array = npt.NDArray[Any]
 Indices = None | int | Iterable[int]
 
 
@@ -37,35 +37,34 @@ class Deferred:
         return {"deferred": np.zeros(score.batch, np.float32)}
 
 
-def make_env(config: TrainConfig, n_envs: int) -> CompositionVectorEnv:
-    """The vector environment of a run, which leaves scoring to the buffer.
+def make_env(env: str, task: Task, n_envs: int) -> CompositionVectorEnv:
+    """Return the vector environment of a run, which leaves scoring to the buffer.
+
+    Args:
+        env: its id.
+        task: given to it as the fields that differ from those of the id.
+        n_envs: number of pieces.
 
     Raises:
-        gymnasium.error.Error, TypeError, ValueError: an unknown id or argument.
+        gymnasium.error.Error, TypeError, ValueError: an unknown id, or one that is no composition
+            environment.
     """
-    entry = gymnasium.spec(config.env).vector_entry_point
+    spec = find_spec(env)
+    entry = spec.vector_entry_point
     maker = load_env_creator(entry) if isinstance(entry, str) else entry
     if not (isinstance(maker, type) and issubclass(maker, CompositionVectorEnv)):
         raise ValueError(
-            f"{config.env!r} is no composition environment; expected an id such as "
+            f"{env!r} is no composition environment; expected an id such as "
             "composition/RLTuner-v0 or composition/Melody-v0"
         )
-    taken = {"num_envs", "reward", "render_mode", "autoreset_mode"} & set(config.task_arguments)
-    if taken:
-        raise ValueError(f"--task: {sorted(taken)[0]!r} is no part of the task; see --help")
     made = gymnasium.make_vec(
-        config.env,
+        spec,
         num_envs=n_envs,
         vectorization_mode="vector_entry_point",
         reward=Deferred(),
-        **config.task_arguments,
+        **changed_fields(task, default_task(env)),
     )
     return cast(CompositionVectorEnv, made)
-
-
-def make_task(config: TrainConfig) -> Task:
-    """The task a run's environment sets."""
-    return make_env(config, 1).task
 
 
 class CompositionVecEnv(VecEnv):

@@ -1,4 +1,4 @@
-"""Tables of numbers as a run keeps them: a head, and a row that is added at a time."""
+"""CSV tables of numbers, to which a run adds row after row."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ MOST_BYTES = 2**28  # half a million rows
 
 
 def logged(value: float) -> float:
-    """A number as the tables hold it, so that a run and a run resumed from them compute alike."""
+    """Return a number rounded like in a table, so that resumed runs compute with equal numbers."""
     return float(_digits(value))
 
 
 def add_row(file: Path, row: Mapping[str, float]) -> None:
-    """Add a row; the first one writes the head.
+    """Append a row; the first one writes the names of the columns too.
 
     Raises:
-        ValueError: what is there is no table.
+        ValueError: the file is no table.
         OSError: it cannot be written.
     """
     heads = _whole_lines(file)[:1]
-    names = heads[0].split(",") if heads else list(row)  # of a run begun with other columns
+    names = heads[0].split(",") if heads else list(row)  # an older run has its own columns
     values = (row.get(name, math.nan) for name in names)
     line = ",".join(map(_digits, values))
     append(file, line + "\n" if heads else ",".join(names) + f"\n{line}\n")
 
 
 def read_columns(file: Path, needed: Sequence[str] = ()) -> dict[str, list[float]]:
-    """Columns of a table; none if it is not there.
+    """Return the columns of a table by name; {} if there is no file.
 
     Args:
         file: the table.
@@ -41,22 +41,22 @@ def read_columns(file: Path, needed: Sequence[str] = ()) -> dict[str, list[float
         ValueError: it lacks one of them, is no plain file, or too large.
     """
     names, *rows = _whole_lines(file) or [""]
-    columns = zip(*(row.split(",") for row in rows), strict=True)
-    found = dict(zip(names.split(","), columns, strict=False))
-    missing = [name for name in needed if found and name not in found]
+    values = zip(*(row.split(",") for row in rows), strict=True)
+    columns = dict(zip(names.split(","), values, strict=False))
+    missing = [name for name in needed if columns and name not in columns]
     if missing:
         raise ValueError(
             f"{file} has no column {missing[0]!r}; expected {', '.join(needed)}. It is damaged, or "
             "of another program"
         )
-    return {name: [float(value) for value in column] for name, column in found.items()}
+    return {name: [float(value) for value in column] for name, column in columns.items()}
 
 
 def cut(file: Path, steps: int) -> None:
-    """Drop rows past `steps`, which a resumed run will write again.
+    """Remove the rows after `steps`, which a resumed run will write again.
 
     Raises:
-        ValueError: what is there is no table.
+        ValueError: the file is no table.
         OSError: it cannot be written.
     """
     lines = _whole_lines(file)
@@ -73,7 +73,7 @@ def _digits(value: float) -> str:
 
 
 def _whole_lines(file: Path) -> list[str]:
-    """Lines of a table; one that was cut off in the writing is none."""
+    """Return the lines of a table, without rows that are incomplete."""
     if not file.exists() and not file.is_symlink():
         return []
     text = read_text(file, MOST_BYTES)
@@ -83,7 +83,7 @@ def _whole_lines(file: Path) -> list[str]:
 
 
 def _numbers(row: str) -> bool:
-    """Whether a row holds numbers only, and begins with one of steps."""
+    """True if a row has only numbers and begins with a finite one, of steps."""
     try:
         steps, *_ = map(float, row.split(","))
         return math.isfinite(steps)

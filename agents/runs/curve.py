@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envs.durable_files import write_atomic
+from rewards.spec import short_names
 
 PARTS = ("steps", "return", "rules", "prior", "kl", "entropy")  # columns
 SHARES = ("distinct", "edit_distance")  # from 0 to 1
@@ -14,11 +15,11 @@ BESIDE = {"loc": "upper left", "bbox_to_anchor": (1, 1)}  # a legend's place
 
 
 def draw(metrics: Mapping[str, Sequence[float]], path: Path) -> None:
-    """Return and its parts, KL and entropy, the reward terms, and what is not rewarded.
+    """Draw the return, KL and entropy, the reward terms, and measures that are not rewarded.
 
     Args:
-        metrics: columns of metrics.csv, PARTS at least.
-        path: the picture to write; its ending says the format.
+        metrics: columns of metrics.csv, at least PARTS.
+        path: the picture to write; its suffix is the format.
 
     Raises:
         ValueError: no rows.
@@ -32,15 +33,16 @@ def draw(metrics: Mapping[str, Sequence[float]], path: Path) -> None:
     figure = Figure(figsize=(11, 6.6), layout="constrained")
     whole, nats, unseen, terms = figure.subplots(2, 2).flat
     for name in ("return", "rules", "prior"):
-        whole.plot(steps, metrics[name], label=name, linewidth=2 if name == "return" else 1.2)
+        label = "all terms but the prior" if name == "rules" else name
+        whole.plot(steps, metrics[name], label=label, linewidth=2 if name == "return" else 1.2)
     whole.set_title("return of a piece")
     nats.plot(steps, metrics["kl"], label="KL to the prior")
     nats.plot(steps, metrics["entropy"], label="entropy")
     nats.set_title("nats per token")
-    paid = {name: values for name, values in metrics.items() if name.startswith("reward/")}
-    for place, (name, values) in enumerate(paid.items()):
+    paid = {n.removeprefix("reward/"): n for n in metrics if n.startswith("reward/")}
+    for place, (name, label) in enumerate(short_names(paid).items()):
         colour = colormaps["tab20"](place % 20)
-        terms.plot(steps, values, label=name.removeprefix("reward/"), linewidth=1, color=colour)
+        terms.plot(steps, metrics[paid[name]], label=label, linewidth=1, color=colour)
     terms.set_title("reward terms of a piece")
     terms.set_yscale("symlog", linthresh=1)
     for name in SHARES:

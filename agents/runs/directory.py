@@ -1,14 +1,14 @@
-"""The run directory: everything a run leaves behind, readable whenever the run ends.
+"""The directory of a run with its files, complete whenever the run ends.
 
-config.toml          resolved settings; --config with it repeats the run
+config.toml          all settings; --config with it repeats the run
 provenance.json      versions, commit, hashes of the prior and of each reward's source
 metrics.csv          one row per update: reward terms, KL, entropy, diversity, held-out judge
 evaluations.csv      one row per evaluation on fresh pieces
 policy.safetensors   the policy; loads as a prior
 best.safetensors     the policy of the best evaluation
-warnings.txt         where the reward seems to be hacked; not there if nowhere
-state.zip            to resume one's own run only, see `agents.runs.state`; holds policy, reward
-reward.safetensors   what terms that learn have learned, for others; not there if none does
+warnings.txt         signs of a hacked reward, if there are any
+state.zip            to resume one's own run only, see `agents.runs.state`; has policy and reward
+reward.safetensors   weights of the reward terms that learn, if there are any
 samples/             melodies as MIDI, MusicXML, ABC and score picture
 learning_curve.png   report.txt
 report.json          written last, when the run is done
@@ -21,15 +21,14 @@ import contextlib
 import json
 import math
 import os
-import re
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agents.runs import csv_tables as tables
-from agents.runs.provenance import made_with
-from agents.runs.run_lock import LOCK, BusyError, only_one
+from agents.runs.provenance import changes, made_with
+from agents.runs.run_lock import CONFIG, LOCK, BusyError, only_begun, only_one
 from agents.settings.config import TrainConfig, read_toml, to_toml
 from envs.durable_files import (
     clear_parts,
@@ -49,17 +48,15 @@ if TYPE_CHECKING:
     from agents.runs.state import Generators
     from rewards.sum import RewardSum
 
-CONFIG = "config.toml"
-
 
 class Run:
     """A run directory.
 
     Args:
-        path: of the directory, which must hold a config.toml.
+        path: a directory with a config.toml.
 
     Attributes:
-        path: of the directory.
+        path: the directory.
         config_file: its settings.
 
     Raises:
@@ -82,7 +79,7 @@ class Run:
 
     @classmethod
     def check_free(cls, config: TrainConfig) -> None:
-        """Raise ValueError if a new run cannot have the name it is given."""
+        """Raise ValueError if a new run cannot have the name it is given, or is at work."""
         if config.name and (Path(config.name).name != config.name or config.name == ".."):
             raise ValueError(
                 f"name={quoted(config.name)}: expected the name of one folder, which is made "
@@ -90,19 +87,26 @@ class Run:
             )
         path = config.runs / config.name
         if config.name and path.exists() and not only_begun(path):
+            if (path / LOCK).is_file():  # else it is no run, and nothing is made in it
+                with only_one(path, "training"):
+                    pass
             raise ValueError(
                 f"{path} exists and is never overwritten; go on with --resume {path}, "
                 "or give another --name"
             )
 
     @classmethod
-    def create(cls, config: TrainConfig) -> Run:
-        """A new directory for a run; never an existing one.
+    def create(cls, config: TrainConfig, held: contextlib.ExitStack | None = None) -> Run:
+        """Make a new directory for a run.
 
-        One that was made by a process that ended before it wrote the settings counts as new.
+        One that a killed process left without settings counts as new.
+
+        Args:
+            config: its settings, written there.
+            held: where the lock of the directory is kept; without it other processes may enter.
 
         Raises:
-            ValueError: a directory of the given name exists.
+            ValueError: a directory with the given name exists.
             OSError: it cannot be made.
         """
         cls.check_free(config)
@@ -115,32 +119,39 @@ class Run:
             try:
                 path.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise not_written(path, error) from error
-            with contextlib.suppress(BusyError), only_one(path):
-                if only_begun(path):  # still, as another process may have been quicker
+                raise OSError(error.errno, f"{path} cannot be made ({error.strerror})") from error
+            with contextlib.suppress(BusyError), contextlib.ExitStack() as lock:
+                lock.enter_context(only_one(path))
+                if only_begun(path):  # checked again, as another process may have been faster
                     clear_parts(path)
                     write_atomic(path / CONFIG, settings)
+                    if held is not None:
+                        held.enter_context(lock.pop_all())
                     return cls(path)
         cls.check_free(config)
         raise BusyError(f"another process has just begun {path}; give another --name")
 
     @property
     def config(self) -> TrainConfig:
-        """The run's settings."""
-        return read_toml(self.config_file)
+        """The settings of the run."""
+        return self.read_config()
+
+    def read_config(self, trust: bool = False) -> TrainConfig:
+        """Return the settings of the run; for `trust` see `agents.settings.config.from_mapping`."""
+        return read_toml(self.config_file, trust)
 
     @property
     def policy_file(self) -> Path:
-        """The policy, which loads as a prior."""
+        """Path of the policy, which loads as a prior."""
         return self.path / "policy.safetensors"
 
     @property
     def reward_file(self) -> Path:
-        """What the terms of the reward that learn have learned."""
+        """Path of the weights of reward terms that learn."""
         return self.path / "reward.safetensors"
 
     def restore_reward(self, reward: RewardSum) -> None:
-        """Let a reward know what it had learned when the run was saved.
+        """Load the saved weights of a reward that learns.
 
         Raises:
             ValueError: the file is damaged or of another reward.
@@ -152,10 +163,10 @@ class Run:
 
     @property
     def saved_policy(self) -> Path:
-        """The policy's file, which is there.
+        """Path of the policy.
 
         Raises:
-            ValueError: it is not.
+            ValueError: there is no such file.
         """
         if not self.policy_file.is_file():
             raise ValueError(
@@ -166,7 +177,7 @@ class Run:
 
     @property
     def reported(self) -> int:
-        """Steps of the training that the report is about, -1 if there is none."""
+        """Steps of the training in the report, -1 if there is no report."""
         try:
             return int(read_facts(self.path / "report.json")["steps"])
         except (OSError, ValueError, KeyError, TypeError, OverflowError):
@@ -174,11 +185,11 @@ class Run:
 
     @property
     def samples(self) -> Path:
-        """Folder of the melodies."""
+        """Path of the folder of melodies."""
         return self.path / "samples"
 
     def check_samples(self) -> None:
-        """Raise OSError if the folder of the melodies is a link to a folder elsewhere."""
+        """Raise OSError if the folder of melodies is a symbolic link."""
         try:
             refuse_link(self.samples)
         except OSError as error:
@@ -188,30 +199,22 @@ class Run:
 
     @property
     def provenance_file(self) -> Path:
-        """What the run began with."""
+        """Path of the versions and hashes that the run began with."""
         return self.path / "provenance.json"
 
     def write_provenance(self, prior_file: Path, reward: RewardSum) -> None:
-        """Record what the run was made with."""
+        """Write the versions and hashes that the run begins with."""
         facts = made_with(prior_file, reward)
         write_atomic(self.provenance_file, json.dumps(facts, indent=2) + "\n")
 
     def changed(self, prior_file: Path, reward: RewardSum) -> list[str]:
-        """What is no longer as the run began with it: the prior, and rewards of one's own."""
+        """Return the changes of prior and rewards since the run began, see `provenance.changes`."""
         if not self.provenance_file.is_file():
             return []
-        before, now = read_facts(self.provenance_file), made_with(prior_file, reward)
-        known = before.get("rewards")
-        known = known if isinstance(known, dict) else {}
-        found = [] if before.get("prior") == now["prior"] else [f"the prior {prior_file}"]
-        for name, facts in now["rewards"].items():
-            ships = facts["source"].startswith("rewards.")  # and may be mended meanwhile
-            if not ships and known.get(name) != facts:
-                found.append(f"reward {name!r} ({facts['source'].partition(':')[0]})")
-        return found
+        return changes(read_facts(self.provenance_file), prior_file, reward)
 
     def check_provenance(self, prior_file: Path, reward: RewardSum) -> None:
-        """Raise ValueError if the prior or a reward of one's own is no longer what it was."""
+        """Raise ValueError if the prior or a user's reward has changed since the run began."""
         changed = self.changed(prior_file, reward)
         if changed:
             raise ValueError(
@@ -223,59 +226,59 @@ class Run:
 
     @property
     def metrics_file(self) -> Path:
-        """One row per update."""
+        """Path of the table with a row for each update."""
         return self.path / "metrics.csv"
 
     @property
     def evaluations_file(self) -> Path:
-        """One row per evaluation."""
+        """Path of the table with a row for each evaluation."""
         return self.path / "evaluations.csv"
 
     @property
     def best_file(self) -> Path:
-        """The policy of the best evaluation, which loads as a prior."""
+        """Path of the policy of the best evaluation, which loads as a prior."""
         return self.path / "best.safetensors"
 
     def append_metrics(self, row: Mapping[str, float], file: Path | None = None) -> None:
-        """Add a row to metrics.csv or another table; the first one writes the head."""
+        """Append a row to metrics.csv or another table, see `csv_tables.add_row`."""
         tables.add_row(file or self.metrics_file, row)
 
     def read_metrics(
         self, file: Path | None = None, needed: Sequence[str] = ()
     ) -> dict[str, list[float]]:
-        """Columns of metrics.csv or another table, as `agents.runs.csv_tables.read_columns`."""
+        """Return the columns of metrics.csv or another table, see `csv_tables.read_columns`."""
         return tables.read_columns(file or self.metrics_file, needed)
 
     def turns(self) -> list[tuple[float, float]]:
-        """c and KL of each update, of a run with a KL budget.
+        """Return c and KL of each update of a run with a KL budget.
 
         Raises:
-            ValueError: they are not in metrics.csv, or no numbers that a controller leaves.
+            ValueError: metrics.csv has no such columns, or impossible numbers in them.
         """
         columns = self.read_metrics(needed=("c", "kl"))
-        found = list(zip(columns.get("c", ()), columns.get("kl", ()), strict=True))
-        for c, kl in found:
+        pairs = list(zip(columns.get("c", ()), columns.get("kl", ()), strict=True))
+        for c, kl in pairs:
             if not (0 < c < math.inf and math.isfinite(kl)):
                 raise ValueError(
                     f"{self.metrics_file}: c={c:g}, kl={kl:g}; expected c above 0 and a KL, both "
                     "finite. It is damaged; start a new run from the policy with "
                     f"--prior {self.path}"
                 )
-        return found
+        return pairs
 
     def cut_metrics(self, steps: int) -> None:
-        """Drop rows of both tables past `steps`, which a resumed run will write again."""
+        """Remove the rows of both tables after `steps`, which a resumed run will write again."""
         for file in (self.metrics_file, self.evaluations_file):
             tables.cut(file, steps)
 
     @property
     def warnings(self) -> list[str]:
-        """Where the reward seemed to be hacked."""
+        """Signs of a hacked reward, one a line."""
         file = self.path / "warnings.txt"
         return read_text(file).splitlines() if file.is_file() else []
 
     def write_warnings(self, lines: list[str]) -> None:
-        """Say where the reward seems to be hacked; no file if nowhere."""
+        """Write the signs of a hacked reward; remove the file if there are none."""
         if lines:
             write_atomic(self.path / "warnings.txt", "\n".join(lines) + "\n")
         else:
@@ -289,25 +292,24 @@ class Run:
         generators: Generators | None = None,
         learned: Mapping[str, Tensor] | None = None,
     ) -> None:
-        """State, policy and what the reward has learned; on disk all before any is replaced.
+        """Save state, policy and learned reward; all are on the disk before any is replaced.
 
-        A process that is killed between two of them leaves a whole state, which `restore` brings
-        the other two in line with.
+        If the process is killed between two of them, `restore` writes the others from the state.
 
         Args:
             model: at the beginning of a rollout.
-            generators: as they were there; as they are now if None.
-            learned: what the reward had learned there, see `rewards.learned.tensors`.
+            generators: states at that time; the present ones if None.
+            learned: weights of the reward at that time, see `rewards.learned.tensors`.
 
         Raises:
-            ValueError: weights that are not finite; the last good files stay.
-            OSError: no room, or no right to write; the last good files stay.
+            ValueError: weights that are not finite; the old files stay.
+            OSError: the disk is full or cannot be written; the old files stay.
         """
         from agents.runs.state import pack
 
         if not all(weight.isfinite().all() for weight in model.policy.state_dict().values()):
             raise ValueError(
-                f"the weights are no finite numbers after {model.num_timesteps:,} steps; what "
+                f"the weights are not finite after {model.num_timesteps:,} steps; what "
                 f"{self.path} held before stays. Try a smaller --learning-rate"
             )
         state = {self.state_file: pack(model, generators, learned)}
@@ -316,7 +318,7 @@ class Run:
     def _for_others(
         self, model: BaseAlgorithm, learned: Mapping[str, Tensor]
     ) -> dict[Path, str | bytes]:
-        """Files that other commands read, which follow from the state: policy and reward."""
+        """Return the content of the files that other commands read: policy and reward."""
         from safetensors.torch import save as to_bytes
 
         policy: Any = model.policy
@@ -325,21 +327,20 @@ class Run:
 
     @property
     def state_file(self) -> Path:
-        """What a run goes on from."""
+        """Path of the state from which a run is resumed."""
         return self.path / "state.zip"
 
     def restore(self, model: BaseAlgorithm, reward: RewardSum | None = None) -> Generators | None:
-        """Put what was saved into a model and its reward, and clear away what came after.
+        """Put the saved state into a model and its reward, and remove what was written after it.
 
-        Of what was saved the state counts; the policy and what the reward has learned are written
-        from it anew where a process was killed before it came to them.
+        The files of policy and reward are written from the state again if they differ.
 
         Returns:
-            The random generators' states, for when the first rollout begins; None for a run that
-            was stopped before its first save, which begins with its settings.
+            the states of the random generators, to be set when the first rollout begins; None for
+            a run that was stopped before its first save, which begins with its settings.
 
         Raises:
-            ValueError: there is no state although there was one, or it is damaged.
+            ValueError: the state is missing or damaged.
         """
         from agents.runs.state import Saved
         from rewards import learned as learning
@@ -368,13 +369,5 @@ class Run:
 
 
 def _holds(path: Path, data: str | bytes) -> bool:
-    """Whether a file has these bytes already."""
+    """True if a file has these bytes already."""
     return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
-
-
-def only_begun(path: Path) -> bool:
-    """Whether a folder holds nothing but what a process leaves that ended before the settings."""
-    if not path.is_dir():
-        return False
-    begun = re.compile(rf"{re.escape(LOCK)}|{re.escape(CONFIG)}(\.\w+)?\.part")
-    return all(begun.fullmatch(file.name) for file in path.iterdir())

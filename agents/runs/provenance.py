@@ -1,4 +1,4 @@
-"""What a run was made with: versions, commit, hashes of the prior and of the rewards."""
+"""Provenance of a run: versions, commit, hashes of the prior and of the rewards."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import inspect
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +18,20 @@ if TYPE_CHECKING:
     from rewards.sum import RewardSum
 
 PACKAGES = (
-    *("composition-gym", "numpy", "torch", "gymnasium", "stable-baselines3", "music21"),
-    *("safetensors", "verovio", "symusic"),
+    "composition-gym",
+    "numpy",
+    "torch",
+    "gymnasium",
+    "stable-baselines3",
+    "music21",
+    "safetensors",
+    "verovio",
+    "symusic",
 )
 
 
 def made_with(prior_file: Path, reward: RewardSum) -> dict[str, Any]:
-    """Versions, the commit, and hashes of the prior and of the source of each reward term."""
+    """Return versions, commit, and hashes of the prior and of each reward term's source file."""
     sources = {
         name: {"source": _where(term.rule), "sha256": _source_hash(term.rule)}
         for name, term in reward.terms.items()
@@ -40,6 +48,24 @@ def made_with(prior_file: Path, reward: RewardSum) -> dict[str, Any]:
     }
 
 
+def changes(before: Mapping[str, Any], prior_file: Path, reward: RewardSum) -> list[str]:
+    """Return names of the prior, and of the user's reward terms, that differ from a provenance.
+
+    Args:
+        before: `made_with` of an earlier time.
+        prior_file: the present prior.
+        reward: the present reward.
+    """
+    now, rewards = made_with(prior_file, reward), before.get("rewards")
+    rewards = rewards if isinstance(rewards, dict) else {}
+    names = [] if before.get("prior") == now["prior"] else [f"the prior {prior_file}"]
+    for name, facts in now["rewards"].items():
+        ships = facts["source"].startswith("rewards.")  # our own may have been corrected
+        if not ships and rewards.get(name) != facts:
+            names.append(f"reward {name!r} ({facts['source'].partition(':')[0]})")
+    return names
+
+
 def _version(package: str) -> str:
     try:
         return metadata.version(package)
@@ -48,7 +74,7 @@ def _version(package: str) -> str:
 
 
 def _commit() -> str:
-    """Commit of the checkout the code runs from, '' if it is none."""
+    """Return the commit of the checkout that the code runs from, '' if it is no checkout."""
     try:
         done = subprocess.run(
             ["git", "rev-parse", "HEAD"],
@@ -64,7 +90,7 @@ def _commit() -> str:
 
 
 def _where(fn: Any) -> str:
-    """Module and name of a reward; of a file its name alone, as the folder may be moved."""
+    """Return module and name of a reward; for a file without its folder, which may be moved."""
     fn = inspect.unwrap(fn)
     target = fn if hasattr(fn, "__qualname__") else type(fn)
     place = target.__module__
@@ -74,7 +100,7 @@ def _where(fn: Any) -> str:
 
 
 def _source_hash(fn: Any) -> str:
-    """Hash of the file a reward comes from, '' if it has none."""
+    """Return the hash of a reward function's source file, '' if it has none."""
     fn = inspect.unwrap(fn)
     try:
         file = inspect.getsourcefile(fn if hasattr(fn, "__qualname__") else type(fn))

@@ -1,8 +1,9 @@
-"""One process at a time in a folder."""
+"""A lock that lets one process at a time write in a run's folder."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,21 +11,23 @@ from filelock import FileLock, Timeout
 
 from envs.durable_files import not_written, refuse_link
 
-LOCK = ".lock"
+LOCK, CONFIG = ".lock", "config.toml"
 
 
 class BusyError(ValueError):
-    """Another process is at work in a folder."""
+    """A folder in which another process is writing."""
 
 
 @contextlib.contextmanager
 def only_one(folder: Path, kind: str = "process") -> Iterator[None]:
-    """Keep every other process that asks for this out of a folder.
+    """Hold the lock of a folder; it is released however the process ends.
 
-    The lock goes with the process, however it ends.
+    Args:
+        folder: must exist.
+        kind: name of the other process in the message.
 
     Raises:
-        BusyError: there is another one already.
+        BusyError: another process holds it.
         OSError: the folder cannot be written.
     """
     lock = FileLock(folder / LOCK, timeout=0)
@@ -41,3 +44,11 @@ def only_one(folder: Path, kind: str = "process") -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def only_begun(folder: Path) -> bool:
+    """True if a folder has only what a process leaves that was killed before it wrote CONFIG."""
+    if not folder.is_dir():
+        return False
+    begun = re.compile(rf"{re.escape(LOCK)}|{re.escape(CONFIG)}(\.\w+)?\.part")
+    return all(begun.fullmatch(file.name) for file in folder.iterdir())

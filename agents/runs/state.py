@@ -1,11 +1,11 @@
-"""What a run needs to go on as if it had never stopped: the contents of its state.zip.
+"""The state of a run, stored in its state.zip, from which it is resumed.
 
-Networks, optimiser, steps done, the memory of Q-learning, what the reward has learned, and every
-random generator, as they were at the beginning of a rollout. On the same machine and versions a run
-that goes on from there equals one that was not stopped, bit by bit.
+It has the networks, the optimiser, the number of steps, the memory of Q-learning, the weights of a
+learned reward, and every random generator, at the beginning of a rollout. On the same machine and
+versions a resumed run equals one that was not stopped, bit by bit.
 
-The archive holds JSON and safetensors, and nothing that is unpickled. It is for resuming one's own
-run and no format of exchange: that is policy.safetensors.
+The archive has JSON and safetensors and nothing pickled. It serves to resume one's own run; the
+file to share is policy.safetensors.
 """
 
 from __future__ import annotations
@@ -41,10 +41,19 @@ POLICY, OPTIMISER, MEMORY, NOTEBOOK = "policy.", "optimiser.", "memory.", "noteb
 LEARNED = "reward."
 MOST_BYTES = {FACTS: 2**24, TENSORS: 2**32}
 MOST_STEPS = 2**62
-MOST_MEMORY = 256 * 2**20  # bytes of pieces remembered; a larger memory fills anew
+MOST_MEMORY = 256 * 2**20  # bytes of remembered pieces; a larger memory is not stored
 DAMAGED = (
-    *(zipfile.BadZipFile, SafetensorError, EOFError, OSError, struct.error),
-    *(ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError),
+    zipfile.BadZipFile,
+    SafetensorError,
+    EOFError,
+    OSError,
+    struct.error,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
 )
 
 
@@ -53,7 +62,7 @@ DAMAGED = (
 
 @dataclass(frozen=True)
 class Generators:
-    """States of everything that draws while a run learns, as JSON can hold them."""
+    """States of all random generators of a training, in types that JSON has."""
 
     python: list[Any]
     numpy: dict[str, Any]
@@ -63,37 +72,36 @@ class Generators:
 
     @classmethod
     def of(cls, model: BaseAlgorithm) -> Generators:
-        """As they are now."""
+        """Return the present states of the generators that a model uses."""
         version, words, gauss = random.getstate()
-        drawn: Any = np.random.get_state(legacy=False)
-        key = drawn["state"]["key"].tolist()
+        state: Any = np.random.get_state(legacy=False)
+        key = state["state"]["key"].tolist()
         cuda = model.device.type == "cuda"
         return cls(
             [version, list(words), gauss],
-            {**drawn, "state": {**drawn["state"], "key": key}},
+            {**state, "state": {**state["state"], "key": key}},
             torch.get_rng_state().tolist(),
             torch.cuda.get_rng_state(model.device).tolist() if cuda else None,
             [env.np_random.bit_generator.state for env in _environments(model)],
         )
 
     def check(self, model: BaseAlgorithm) -> None:
-        """Raise what is in DAMAGED if these are no states of a model's generators.
+        """Raise an error of DAMAGED if these are no states of a model's generators.
 
-        numpy and torch read past the end of their memory where a state says that it stands there.
+        numpy and torch would read past the end of their memory with a wrong position.
         """
         version, words, gauss = self.python
         random.Random().setstate((version, tuple(words), gauss))
         key, place = self.numpy["state"]["key"], self.numpy["state"]["pos"]
         if np.shape(key) != (624,) or not all(0 <= word < 2**32 for word in key):
-            raise ValueError("the key of numpy's generator is no 624 words")
+            raise ValueError("the key of numpy's generator has not 624 words")
         if not (type(place) is int and 0 <= place <= 624):
             raise ValueError(f"numpy's generator is at {quoted(place)}, expected 0 to 624")
         for spare in (gauss or 0.0, self.numpy["gauss"], self.numpy["has_gauss"]):
             if not math.isfinite(spare):
-                raise ValueError("a normal number that was kept is not finite")
+                raise ValueError("the spare normal number of a generator is not finite")
         np.random.RandomState().set_state(self._of_numpy())
-        drawn = torch.tensor(self.torch, dtype=torch.uint8)
-        torch.Generator().set_state(drawn)
+        torch.Generator().set_state(torch.tensor(self.torch, dtype=torch.uint8))
         left, _, following = struct.unpack_from("<iiQ", bytes(self.torch), 8)
         if left + following > 625:
             raise ValueError("torch's generator is past its end")
@@ -108,7 +116,7 @@ class Generators:
         return {**self.numpy, "state": {**self.numpy["state"], "key": key}}
 
     def restore(self, model: BaseAlgorithm) -> None:
-        """Have everything draw again what it drew after this."""
+        """Set all generators to these states."""
         version, words, gauss = self.python
         random.setstate((version, tuple(words), gauss))
         np.random.set_state(self._of_numpy())
@@ -120,7 +128,7 @@ class Generators:
 
 
 def _environments(model: BaseAlgorithm) -> list[Any]:
-    """Return those a model plays in: one, or one for each task it learns on."""
+    """Return the environments that a model plays in: one, or one for each task."""
     return [each.env for each in cast("CompositionVecEnv", model.env).alternatives]
 
 
@@ -132,12 +140,12 @@ def pack(
     generators: Generators | None = None,
     learned: Mapping[str, Tensor] | None = None,
 ) -> bytes:
-    """The state of a model at the beginning of a rollout, as the bytes of an archive.
+    """Return the state of a model at the beginning of a rollout, as the bytes of an archive.
 
     Args:
-        model: whose networks, optimiser, steps and memory are kept.
-        generators: as they were there; as they are now if None.
-        learned: what its reward had learned there, see `rewards.learned.tensors`.
+        model: its networks, optimiser, steps and memory are stored.
+        generators: states at that time; the present ones if None.
+        learned: weights of the reward at that time, see `rewards.learned.tensors`.
     """
     tensors = {POLICY + name: value for name, value in model.policy.state_dict().items()}
     for number, values in model.policy.optimizer.state_dict()["state"].items():
@@ -161,23 +169,23 @@ def pack(
         tensors |= {NOTEBOOK + name: value for name, value in model.notebook().items()}
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as archive:  # its checksums tell what is damaged
+    with zipfile.ZipFile(data, "w") as archive:  # its checksums show damage
         for name, part in ((FACTS, json.dumps(facts).encode()), (TENSORS, to_bytes(plain))):
-            archive.writestr(zipfile.ZipInfo(name), part)  # dated 1980: the same state, same bytes
+            archive.writestr(zipfile.ZipInfo(name), part)  # dated 1980, so that bytes repeat
     return data.getvalue()
 
 
 class Saved:
-    """A state that was saved.
+    """A saved state.
 
     Args:
         file: the archive.
 
     Attributes:
-        facts: what is no tensor.
-        steps: done when it was saved.
-        generators: as they were then.
-        learned: what the reward had learned then; None if an earlier version saved it.
+        facts: the values that are no tensors.
+        steps: number of steps done.
+        generators: states of the random generators.
+        learned: weights of the reward; None if an earlier version saved it.
 
     Raises:
         ValueError: it is damaged, or was saved by another version.
@@ -197,16 +205,16 @@ class Saved:
             if not 0 <= self.steps < MOST_STEPS:
                 raise ValueError(f"it has {quoted(self.steps)} steps")
             self.generators = Generators(**self.facts["generators"])
-            known = "learned" in self.facts
-            self.learned = dict(self._named(LEARNED)) if known else None
+            has_learned = "learned" in self.facts
+            self.learned = dict(self._named(LEARNED)) if has_learned else None
         except DAMAGED as error:
             raise self._unusable(error) from error
 
     def restore(self, model: BaseAlgorithm) -> None:
-        """Put networks, optimiser, steps and memory into a model; the generators are for later.
+        """Put networks, optimiser, steps and memory into a model, but not yet the generators.
 
         Raises:
-            ValueError: the state is that of another model.
+            ValueError: the state is of another model.
         """
         try:
             self.generators.check(model)
@@ -217,7 +225,7 @@ class Saved:
                 values.setdefault(int(number), {})[kind] = value
             optimiser = model.policy.optimizer
             _check_sizes(values, optimiser)
-            groups = optimiser.state_dict()["param_groups"]  # as the settings have them
+            groups = optimiser.state_dict()["param_groups"]  # made from the settings
             optimiser.load_state_dict({"state": values, "param_groups": groups})
             model._n_updates = int(self.facts["n_updates"])
             memory = getattr(model, "memory", None)
@@ -232,36 +240,36 @@ class Saved:
         model.num_timesteps = self.steps
 
     def _named(self, prefix: str) -> Mapping[str, Tensor]:
-        found = self.tensors.items()
-        return {k.removeprefix(prefix): v for k, v in found if k.startswith(prefix)}
+        tensors = self.tensors.items()
+        return {k.removeprefix(prefix): v for k, v in tensors if k.startswith(prefix)}
 
     def _unusable(self, error: Exception) -> ValueError:
-        told = " ".join(str(error).split())[:300] or type(error).__name__
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
         return ValueError(
-            f"{self.file} cannot be resumed from ({told}); start a new run from the policy with "
+            f"{self.file} cannot be resumed from ({reason}); start a new run from the policy with "
             f"--prior {self.file.parent}"
         )
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """A file of an archive, as `pack` stores it: not compressed, so no larger than the archive."""
-    found = archive.getinfo(name)
-    if found.compress_type != zipfile.ZIP_STORED:
+    """Return a file of an archive; refuse a compressed one, which `pack` never writes."""
+    member = archive.getinfo(name)
+    if member.compress_type != zipfile.ZIP_STORED:
         raise ValueError(f"{name} in it is compressed")
-    if found.file_size > MOST_BYTES[name]:
+    if member.file_size > MOST_BYTES[name]:
         most = MOST_BYTES[name]
-        raise ValueError(f"{name} in it has {found.file_size:,} bytes, expected {most:,} at most")
-    return archive.read(found)
+        raise ValueError(f"{name} in it has {member.file_size:,} bytes, expected {most:,} at most")
+    return archive.read(member)
 
 
 def _check_sizes(
     values: Mapping[int, Mapping[str, Tensor]], optimiser: torch.optim.Optimizer
 ) -> None:
-    """Raise ValueError unless an optimiser's numbers are of its parameters' sizes."""
-    parameters = [each for group in optimiser.param_groups for each in group["params"]]
-    for number, found in values.items():
+    """Raise ValueError unless an optimiser's values have the shapes of its parameters."""
+    parameters = [weight for group in optimiser.param_groups for weight in group["params"]]
+    for number, of_weight in values.items():
         if not 0 <= number < len(parameters):
             raise ValueError(f"it has a weight number {number} of {len(parameters)}")
-        for name, value in found.items():
+        for name, value in of_weight.items():
             if value.shape not in ((), parameters[number].shape):
                 raise ValueError(f"{name} of weight number {number} has another size than it")

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+from dataclasses import field, fields, is_dataclass, make_dataclass, replace
 from pathlib import Path
+from typing import Annotated, Any, get_type_hints
 
 import tyro
 
-from agents.settings.config import TrainConfig, from_mapping, read_preset, read_toml
+from agents.settings.algorithm import ALGORITHMS, algorithm_settings
+from agents.settings.config import (
+    TrainConfig,
+    as_flags,
+    from_mapping,
+    read_preset,
+    read_toml,
+)
 from agents.settings.spellings import read_words
-from agents.settings.trust import FIELDS, require_trust
+from agents.settings.trust import require_trust
+
+START = ("config", "resume", "preset")
+NOTE = (
+    "  --preset NAME starts from settings that ship, --algo NAME from those of its name; "
+    "--config FILE from a TOML file; --resume RUN goes on with a run. Code that such a file or "
+    "run names is run only with --trust."
+)
 
 
 def _starting_point(chosen: argparse.Namespace) -> TrainConfig:
-    """The settings that the remaining flags change."""
-    given = [name for name in ("config", "resume", "preset") if getattr(chosen, name)]
+    """Return the settings that the remaining flags change."""
+    given = [name for name in START if getattr(chosen, name)]
     if len(given) > 1:
         raise ValueError(f"--{given[0]} and --{given[1]} both say where to start; leave one out")
     if chosen.config is not None and not chosen.config.is_file():
@@ -28,14 +43,74 @@ def _starting_point(chosen: argparse.Namespace) -> TrainConfig:
                 f"{chosen.resume} is no run directory: it has no config.toml; give the folder that "
                 "python -m agents.train named"
             )
-        return read_toml(chosen.resume / "config.toml")
+        return read_toml(chosen.resume / "config.toml", chosen.trust)
     if chosen.config is not None:
-        return read_toml(chosen.config)
+        return read_toml(chosen.config, chosen.trust)
     if chosen.preset:
         return from_mapping(read_preset(chosen.preset), f"preset {chosen.preset}")
     if chosen.algo:
         return from_mapping({"algo": chosen.algo}, f"preset {chosen.algo}")
     return from_mapping({}, "the default run")
+
+
+def _first_pass(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Return the flags that say where to start, and the other words."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for name in ("config", "resume"):
+        first.add_argument(f"--{name}", type=Path, default=None)
+    for name in ("preset", "algo", "env"):
+        first.add_argument(f"--{name}", default="")
+    first.add_argument("--trust", action="store_true")
+    return first.parse_known_args(words)
+
+
+def flags_of(base: TrainConfig) -> type:
+    """Return a dataclass of all flags, their defaults as in `base`; see `_read_flags`.
+
+    The settings that algorithms have of their own are in groups, each a dataclass of the settings
+    that the same algorithms have.
+    """
+    hints = get_type_hints(TrainConfig, include_extras=True) | {"task": tuple[str, ...]}
+    algorithms = "; ".join(f"{each.name}: {each.says}" for each in ALGORITHMS.values())
+    hints["algo"] = Annotated[str, tyro.conf.arg(help=f"how to learn. {algorithms}")]
+    values = as_flags(base)
+    groups: dict[tuple[str, ...], list[Any]] = {}
+    for name, shared in algorithm_settings().items():
+        default = field(default=values.get(name, shared.field.default))
+        kind: Any = Annotated[shared.kind, tyro.conf.arg(help=shared.says)]
+        groups.setdefault(shared.algorithms, []).append((name, kind, default))
+    entries: list[Any] = []
+    for name in (each.name for each in fields(TrainConfig) if each.name != "settings"):
+        entries.append((name, hints[name], field(default=values[name])))
+    for names, members in groups.items():
+        group = make_dataclass("Group", members)
+        group.__doc__ = f"Only with --algo {', '.join(names)}."
+        kind = Annotated[group, tyro.conf.OmitArgPrefixes]
+        entries.append(("_".join(names), kind, field(default_factory=group)))
+    flags = make_dataclass("Flags", entries)
+    flags.__doc__ = TrainConfig.__doc__
+    return flags
+
+
+def _read_flags(words: Sequence[str], base: TrainConfig, description: str) -> dict[str, Any]:
+    """Return all settings by name, as the command line has them or else as in `base`."""
+    told = description + "\n\n" + NOTE
+    flags: Any = flags_of(base)
+    read = vars(tyro.cli(flags, args=words, description=told, prog="python -m agents.train"))
+    groups = [read, *(vars(each) for each in read.values() if is_dataclass(each))]
+    flat = {name: value for group in groups for name, value in group.items()}
+    return {name: flat[name] for name in as_flags(base)}
+
+
+def _refuse_foreign(given: Collection[str], algo: str) -> None:
+    """Raise ValueError for a flag that another algorithm has, but not this one."""
+    for name, shared in algorithm_settings().items():
+        flag = "--" + name.replace("_", "-")
+        if {flag, flag.replace("--", "--no-", 1)} & set(given) and algo not in shared.algorithms:
+            raise ValueError(
+                f"{flag} is no setting of {algo}, but of {', '.join(shared.algorithms)}; leave it "
+                "out, or name one of them by --algo"
+            )
 
 
 def parse_arguments(
@@ -50,40 +125,30 @@ def parse_arguments(
     Raises:
         ValueError: a file that is none, unknown or impossible settings, or code without trust.
     """
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    for name in ("config", "resume"):
-        first.add_argument(f"--{name}", type=Path, default=None)
-    for name in ("preset", "algo"):
-        first.add_argument(f"--{name}", default="")
-    first.add_argument("--trust", action="store_true")
-    flags = (*TrainConfig.__annotations__, "config", "resume", "preset", "trust")
+    flags = (*as_flags(TrainConfig()), *algorithm_settings(), *START, "trust")
     words = read_words(sys.argv[1:] if arguments is None else arguments, flags)
-    chosen, rest = first.parse_known_args(words)
+    chosen, rest = _first_pass(words)
     base = _starting_point(chosen)
     given = {word.partition("=")[0].replace("_", "-") for word in rest}
     if chosen.resume is None and chosen.config is None and "--reward" in given:
         base = replace(base, entropy=TrainConfig.entropy, entropy_end=TrainConfig.entropy_end)
     if "--entropy" in given:  # all along, unless an end is named too
         base = replace(base, entropy_end=TrainConfig.entropy_end)
+    if chosen.env and chosen.env != base.env:
+        base = base.changed(env=chosen.env)
     if chosen.algo:
-        rest = [*rest, "--algo", chosen.algo]
-    note = (
-        "  --preset NAME starts from settings that ship, --algo NAME from those of its name; "
-        "--config FILE from a TOML file; --resume RUN goes on with a run. Code that such a file or "
-        "run names is run only with --trust."
-    )
-
-    def parsed(default: TrainConfig) -> TrainConfig:
-        told = description + "\n\n" + note
-        prog = "python -m agents.train"
-        return tyro.cli(TrainConfig, args=rest, default=default, description=told, prog=prog)
-
-    config = parsed(base)
+        base = replace(base, algo=chosen.algo)
+    _refuse_foreign(given, base.algo)
+    read = _read_flags(rest, base, description)
+    task, before = read.pop("task"), as_flags(base)["task"]
+    config = base.changed(**read)
     source = chosen.config or (chosen.resume and chosen.resume / "config.toml")
     if source:
         # What the same words make of settings without code was typed. The words themselves do not
         # tell: a value may be spelled like a flag's name.
-        plain = parsed(replace(base, reward=(), mask=(), env=""))
-        typed = [name for name in FIELDS if getattr(plain, name) == getattr(config, name)]
-        require_trust(config, source, chosen.trust, typed)
+        plain = _read_flags(rest, replace(base, reward=(), mask=()), description)
+        typed = [name for name in ("reward", "mask") if plain[name] == read[name]]
+        require_trust(config, source, chosen.trust, [*typed, *["env"] * bool(chosen.env)])
+    if task != before:
+        config = replace(config, task=task)  # now that the environment's code may be run
     return config, chosen.resume

@@ -1,7 +1,8 @@
-"""What the commands share: reading arguments, and errors as one line."""
+"""Shared by the verbs: reading arguments, errors as one line, folders for output."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,11 +31,18 @@ def run(action: Callable[[], int | None]) -> None:
     try:
         status = action()
     except EXPECTED as error:
-        message = " ".join(str(error).split()) or type(error).__name__
+        message = " ".join(in_words(error).split()) or type(error).__name__
         sys.exit(_fail(message))
     except KeyboardInterrupt:
         sys.exit(_fail("stopped"))
     sys.exit(status or 0)
+
+
+def in_words(error: BaseException) -> str:
+    """Return the text of an error, without the number that the system has for it."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
 
 
 def _fail(message: str) -> int:
@@ -55,13 +63,31 @@ def plain(words: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)
 
 
+def check_new_directory(path: Path) -> None:
+    """Raise an error if a folder for output cannot be made, or has something in it.
+
+    Raises:
+        ValueError: it holds files already, or it or a folder above it is a file.
+        OSError: there is no right to write.
+    """
+    above = next((each for each in (path, *path.parents) if os.path.lexists(each)), Path())
+    if not above.is_dir():
+        raise ValueError(f"{path} cannot be made: {above} is no folder; name another")
+    if above == path and any(path.iterdir()):
+        raise ValueError(f"{path} exists and is not empty; nothing is overwritten, name another")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise OSError(f"{path} cannot be made: nothing can be written to {above}; name another")
+
+
 def new_directory(path: Path) -> Path:
     """Make a folder for output; one with something in it is refused.
 
     Raises:
         ValueError: it holds files already.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ValueError(f"{path} exists and is not empty; nothing is overwritten, name another")
-    path.mkdir(parents=True, exist_ok=True)
+    check_new_directory(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(error.errno, f"{path} could not be made ({error.strerror})") from error
     return path

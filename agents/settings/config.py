@@ -3,54 +3,40 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import tyro
 
+from agents.settings.algorithm import (
+    Settings,
+    algorithm_settings,
+    bounded,
+    check_field,
+    find_algorithm,
+)
+from agents.settings.tasks import (
+    as_table,
+    as_words,
+    changed_fields,
+    default_task,
+    read_task,
+    starting_task,
+    unique,
+    varied_tasks,
+)
 from envs.errors import did_you_mean, quoted
-from rewards.spec import _as_text, parse_assignment, parse_term
+from envs.music.task import Task
+from rewards.spec import as_text, parse_term
 from rewards.values import MAX_TOML, parse_toml
 
-RANGES = {
-    "learning_rate": (1e-12, 1.0),
-    "gamma": (0.0, 1.0),
-    "gae_lambda": (0.0, 1.0),
-    "clip_range": (1e-6, 10.0),
-    "entropy": (0.0, 1e6),
-    "c": (1e-6, 1e6),
-    "kl_budget": (0.0, 1e3),
-    "tau": (0.0, 1.0),
-    "replay_ratio": (1e-3, 1e3),
-    "temperature": (1e-3, 1e3),
-    "exploration_fraction": (0.0, 1.0),
-    "exploration_initial_eps": (0.0, 1.0),
-    "exploration_final_eps": (0.0, 1.0),
-    "vf_coef": (0.0, 1e6),
-    "max_grad_norm": (1e-9, 1e9),
-}
-COUNTS = {  # what is far beyond any machine would end in a traceback, or take it down
-    "n_timesteps": (1, 10**15),
-    "n_envs": (2, 2**20),
-    "threads": (1, 1024),
-    "n_epochs": (1, 10**6),
-    "batch_size": (2, 10**9),
-    "eval_pieces": (1, 10**7),
-    "samples": (0, 10**5),
-    "seed": (0, 2**32 - 2),  # numpy's; evaluations take the next
-    "group_size": (2, 2**20),
-    "rollouts": (1, 10**6),
-    "buffer_size": (1, 10**10),
-    "eval_episodes": (1, 10**7),
-    "n_quantiles": (1, 10**4),
-}
-EXPLORATIONS = ("boltzmann", "egreedy")
 PRESETS = Path(__file__).parents[1] / "presets"
 # Of the default reward only: its weights were found along these.
 ANNEALED = {"entropy": 0.53, "entropy_end": 0.87}
-TABLES = ("reward", "task")  # name=value lists on the command line, tables in TOML
+LISTS = ("mask", "vary")
 
 
 @dataclass(frozen=True)
@@ -66,11 +52,13 @@ class TrainConfig:
             and log pi then have weight 1, whatever else is said. 0 for none.
         mask: rules the agent cannot break, as it is never offered the tokens that would
             (maskable_ppo).
-        algo: how to learn; see `agents.algorithms.registry.ALGORITHMS`.
+        algo: how to learn; see `agents.settings.algorithm.ALGORITHMS`.
+        settings: those that this algorithm has of its own, as its dataclass or by name.
         vary: task arguments that are drawn anew for each rollout, as name=value|value|...:
             meter=3/4|4/4|6/8 bars=4|8; the task itself is what the run is evaluated on.
         env: id of the environment.
-        task: its arguments as name=value: bars=8 meter=3/4 low=C4
+        task: what is composed: a Task, or fields of it as name=value, bars=8 meter=3/4 low=C4, in
+            place of those of the environment's id.
         prior: name or path of the checkpoint to measure the KL against, and to start from.
         start: name or path of a checkpoint to start from in its place, such as a run's.
         name: of the run directory under --runs; made up from env and algo if empty.
@@ -81,31 +69,13 @@ class TrainConfig:
         threads: CPU threads of torch. A second one gains a fifth where its core is free, and
             makes everything many times slower where another program wants it.
         learning_rate: of Adam, falls to a tenth along the run.
-        n_epochs: passes over each rollout (ppo, maskable_ppo, rloo, grpo), or over what is imitated
-            of several (rwr).
-        batch_size: cells in a minibatch of whole pieces.
         gamma: discount; 1 because every piece has the same length.
-        gae_lambda: of generalised advantage estimation.
-        clip_range: of the probability ratio (ppo, maskable_ppo, rloo, grpo).
         entropy: weight of the policy's entropy, in nats, beside the reward; with prior=1 and
             entropy=1 a piece pays for its KL to the prior, more keeps pieces more varied. The
             default reward comes with 0.53, moving to 0.87.
         entropy_end: weight of the entropy from 60% of the run on, moving there linearly; -1 for
             the same all along. A run resumed with a larger -n moves along its new length.
-        vf_coef: weight of the value's error.
         max_grad_norm: gradients are clipped to this norm.
-        rollouts: drawn from one policy before it is fitted to the best of their pieces (rwr).
-        group_size: pieces whose returns are each other's baseline (rloo, grpo).
-        buffer_size: cells remembered (dqn, qrdqn, q, psi, g), as are those that follow.
-        replay_ratio: cells replayed for each new one.
-        tau: share of the online network that moves into the target network at each update.
-        temperature: of the policy drawn from the Q-values.
-        exploration: boltzmann draws from that policy, egreedy plays the best or anything.
-        exploration_fraction: share of the run over which epsilon falls (egreedy).
-        exploration_initial_eps: epsilon at the start.
-        exploration_final_eps: epsilon after that.
-        n_quantiles: of each action's return (qrdqn).
-        value_gradient: whether the value's error also trains the recurrent network.
         bf16: learn in bfloat16 where the processor does that in hardware.
         eval_pieces: pieces sampled for the table at the end.
         samples: melodies written at the end.
@@ -118,7 +88,7 @@ class TrainConfig:
         tensorboard: also log for TensorBoard, into the run directory.
     """
 
-    n_timesteps: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 2_500_000
+    n_timesteps: Annotated[int, tyro.conf.arg(aliases=["-n"])] = bounded(2_500_000, 1, 10**15)
     # RL Tuner's rules. With its own weights one motif, repeated, pays more than any melody can; an
     # echo that is paid for up to 11 cells, and entropy that grows, let many motifs come back.
     reward: tuple[str, ...] = (
@@ -127,75 +97,74 @@ class TrainConfig:
         *("leap_up_back=2.3", "high_low_unique=3.5", "bar_echo=1.4,full=4,longest=11"),
         *("whole_autocorrelation=-8", "prior=0.33"),
     )
-    c: float = 1.0
-    kl_budget: float = 0.0
+    c: float = bounded(1.0, 1e-6, 1e6)
+    kl_budget: float = bounded(0.0, 0.0, 1e3)
     mask: tuple[str, ...] = ()
     vary: tuple[str, ...] = ()
     algo: str = "ppo"
+    settings: Any = None  # a `Settings`, made of what is given in __post_init__
     env: str = "composition/RLTuner-v0"
-    task: tuple[str, ...] = ()
+    task: Task = None  # type: ignore[assignment]  # read in __post_init__
     prior: str = "folk"
     start: str = ""
     name: str = ""
     runs: Path = Path("runs")
-    seed: int = 0
-    n_envs: int = 512
+    seed: int = bounded(0, 0, 2**32 - 2)  # numpy's; evaluations take the next
+    n_envs: int = bounded(512, 2, 2**20)
     device: str = "auto"
-    threads: int = 1
-    learning_rate: float = 1e-3
-    n_epochs: int = 4
-    batch_size: int = 4096
-    gamma: float = 1.0
-    gae_lambda: float = 0.95
-    clip_range: float = 0.2
-    entropy: float = 1.0
-    entropy_end: float = -1.0
-    vf_coef: float = 0.5
-    max_grad_norm: float = 0.5
-    rollouts: int = 32
-    group_size: int = 32
-    buffer_size: int = 100_000
-    replay_ratio: float = 6.4
-    tau: float = 0.01
-    temperature: float = 1.0
-    exploration: str = "boltzmann"
-    exploration_fraction: float = 0.3
-    exploration_initial_eps: float = 1.0
-    exploration_final_eps: float = 0.05
-    n_quantiles: int = 25
-    value_gradient: bool = True
+    threads: int = bounded(1, 1, 1024)
+    learning_rate: float = bounded(1e-3, 1e-12, 1.0)
+    gamma: float = bounded(1.0, 0.0, 1.0)
+    entropy: float = bounded(1.0, 0.0, 1e6)
+    entropy_end: float = bounded(-1.0, 0.0, 1e6, or_else=-1)
+    max_grad_norm: float = bounded(0.5, 1e-9, 1e9)
     bf16: bool = True
-    eval_pieces: int = 4000
-    samples: int = 8
+    eval_pieces: int = bounded(4000, 1, 10**7)
+    samples: int = bounded(8, 0, 10**5)
     judge: bool = True
-    eval_freq: int = 250_000
-    eval_episodes: int = 500
-    save_freq: int = 250_000
+    eval_freq: int = bounded(250_000, 1, 10**15, or_else=-1)
+    eval_episodes: int = bounded(500, 1, 10**7)
+    save_freq: int = bounded(250_000, 1, 10**15, or_else=-1)
     progress: bool = True
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
-        for name, (least, most) in COUNTS.items():
-            value = getattr(self, name)
-            if value < least:
-                raise ValueError(f"{name}={quoted(value)}: expected at least {least}")
-            if value > most:
-                raise ValueError(f"{name}={quoted(value)}: expected at most {most:,}")
-        if not (0 <= self.entropy_end <= 1e6 or self.entropy_end == -1):
-            raise ValueError(f"entropy_end={self.entropy_end}: expected 0 or more, or -1")
-        for name in ("eval_freq", "save_freq"):
-            value = getattr(self, name)
-            if value < 1 and value != -1:
-                raise ValueError(f"{name}={value}: expected steps, at least 1, or -1 for never")
-        if self.exploration not in EXPLORATIONS:
-            raise ValueError(
-                f"unknown exploration {self.exploration!r}."
-                f"{did_you_mean(self.exploration, EXPLORATIONS)} Known: {', '.join(EXPLORATIONS)}"
-            )
-        for name, (low, high) in RANGES.items():
-            value = getattr(self, name)
-            if not low <= value <= high:  # also refuses what is not a number
-                raise ValueError(f"{name}={value}: expected a number from {low:g} to {high:g}")
+        if not isinstance(self.task, Task):
+            task = read_task(self.task or (), default_task(self.env))
+            object.__setattr__(self, "task", task)
+        object.__setattr__(self, "settings", self._read_settings(self.settings or {}))
+        for setting in fields(self):
+            check_field(setting, getattr(self, setting.name))
+
+    def _read_settings(self, given: Settings | Mapping[str, Any]) -> Settings:
+        """Return the algorithm's settings; of another algorithm's those that both have are kept."""
+        kind = find_algorithm(self.algo).settings
+        if type(given) is kind:
+            return given
+        known = [each.name for each in fields(kind)]
+        if isinstance(given, Settings):
+            given = {name: value for name, value in vars(given).items() if name in known}
+        for name in given:
+            if name not in known:
+                raise ValueError(
+                    f"{self.algo} has no setting {quoted(name)}.{did_you_mean(name, known)}"
+                )
+        return kind(**given)
+
+    def changed(self, **values: Any) -> TrainConfig:
+        """Return settings with some changed, those of the algorithm among them, by their names.
+
+        The task of another environment is its own, with the fields changed that were changed here.
+        """
+        names = {each.name for each in fields(self)}
+        common = {name: value for name, value in values.items() if name in names}
+        own = {name: value for name, value in values.items() if name not in names}
+        env = values.get("env", self.env)
+        if env != self.env and "task" not in values:
+            moved = changed_fields(self.task, starting_task(self.env))
+            common["task"] = read_task(moved, default_task(env))
+        config = replace(self, **common)
+        return replace(config, settings={**vars(config.settings), **own})
 
     @property
     def last_entropy(self) -> float:
@@ -205,7 +174,7 @@ class TrainConfig:
     @property
     def terms(self) -> dict[str, Any]:
         """The reward's terms and their settings, as they were given."""
-        return _unique((parse_term(text) for text in self.reward), "reward")
+        return unique(map(parse_term, self.reward), "reward")
 
     @property
     def reward_spec(self) -> dict[str, Any]:
@@ -217,10 +186,14 @@ class TrainConfig:
             spec["prior"] = {"checkpoint": self.prior, **named}
         return spec
 
-    @property
-    def task_arguments(self) -> dict[str, Any]:
-        """The environment's arguments."""
-        return _unique((parse_assignment(text) for text in self.task), "task argument")
+    @cached_property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks that it learns on: those of `vary`, or `task` alone.
+
+        Raises:
+            ValueError, TypeError: as `agents.settings.tasks.varied_tasks`.
+        """
+        return varied_tasks(self.vary, self.task)
 
 
 def for_budget(config: TrainConfig) -> TrainConfig:
@@ -234,27 +207,26 @@ def for_budget(config: TrainConfig) -> TrainConfig:
     setting = spec.get("prior", {})
     parameters = setting if isinstance(setting, Mapping) else {}
     spec["prior"] = {**parameters, "weight": 1.0} if parameters else 1.0
-    reward = tuple(_as_text(name, value) for name, value in spec.items())
+    reward = tuple(as_text(name, value) for name, value in spec.items())
     return replace(config, reward=reward, entropy=1.0, entropy_end=-1.0)
 
 
-def _unique(entries: Iterable[tuple[str, Any]], table: str) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for name, value in entries:
-        if name in result:
-            raise ValueError(f"{table} {quoted(name)} is given twice; expected it once")
-        result[name] = value
-    return result
+def as_flags(config: TrainConfig) -> dict[str, Any]:
+    """Return all settings by name as the command line takes them, the task as words."""
+    found = {each.name: getattr(config, each.name) for each in fields(config)}
+    own = vars(found.pop("settings"))
+    return {**found, "task": as_words(config.task, config.env), **own}
 
 
 def to_toml(config: TrainConfig) -> str:
     """The resolved settings; feeding them back repeats the run."""
     import tomli_w
 
+    tables = {"reward": config.terms, "task": as_table(config.task, config.env)}
     flat = {
         name: str(value) if isinstance(value, Path) else value
-        for name, value in asdict(config).items()
-        if name not in TABLES
+        for name, value in as_flags(config).items()
+        if name not in tables
     }
 
     def line(name: str, value: Any) -> str:
@@ -265,7 +237,7 @@ def to_toml(config: TrainConfig) -> str:
         return tomli_w.dumps({name: ""}).removesuffix('""\n') + f"{{ {inner} }}\n"
 
     text = tomli_w.dumps(flat)
-    for table, entries in zip(TABLES, (config.terms, config.task_arguments), strict=True):
+    for table, entries in tables.items():
         text += f"\n[{table}]\n" + "".join(line(*entry) for entry in entries.items())
     return text
 
@@ -290,51 +262,73 @@ def read_preset(name: str) -> dict[str, Any]:
         return tomllib.load(file)
 
 
-def from_mapping(values: Mapping[str, Any], source: str) -> TrainConfig:
+def from_mapping(values: Mapping[str, Any], source: str, trust: bool = False) -> TrainConfig:
     """Settings from a mapping as TOML gives it.
 
     What it leaves out is as the preset of its algorithm has it, and as the default run if it names
     none.
 
+    Args:
+        values: settings by name.
+        source: of the settings, for messages.
+        trust: import the module that an environment's id names, to know its own task. Without, an
+            id that is not registered yet has the task of none.
+
     Raises:
         ValueError: an unknown name or a value of a wrong type; the message names `source`.
+        TypeError: a field of the task that is unknown or of a wrong type.
     """
     if values.get("algo") in preset_names():
         values = {**read_preset(values["algo"]), **values}
     if not {"reward", "entropy", "entropy_end"} & set(values):
         values = {**values, **ANNEALED}
-    hints = get_type_hints(TrainConfig)
-    known = [f.name for f in fields(TrainConfig)]
-    settings: dict[str, Any] = {}
+    shared = algorithm_settings()
+    hints = {**get_type_hints(TrainConfig), **{name: each.kind for name, each in shared.items()}}
+    del hints["settings"]
+    read: dict[str, Any] = {}
     for name, value in values.items():
-        if name not in known:
+        if name not in hints:
             raise ValueError(
-                f"{source}: unknown setting {quoted(name)}.{did_you_mean(name, known)}"
+                f"{source}: unknown setting {quoted(name)}.{did_you_mean(name, list(hints))}"
             )
-        kind = hints[name]
-        if name in TABLES:
-            if not isinstance(value, Mapping):
-                raise ValueError(f"{source}: [{name}] must be a table of names and values")
-            value = tuple(_as_text(key, item) for key, item in value.items())
-        elif name in ("mask", "vary"):
-            if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-                raise ValueError(f"{source}: {name} = {quoted(value)}, expected a list of words")
-            value = tuple(value)
-        elif kind is Path and isinstance(value, str):
-            value = Path(value)
-        elif kind is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        elif not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise ValueError(f"{source}: {name} = {quoted(value)}, expected {kind.__name__}")
-        settings[name] = value
-    return TrainConfig(**settings)
+        read[name] = _read_value(name, value, hints[name], source)
+        if name in shared:  # also those of other algorithms, which 0.4 wrote down
+            check_field(shared[name].field, read[name])
+    env, algo = read.get("env", TrainConfig.env), read.get("algo", TrainConfig.algo)
+    start = default_task(env) if trust else starting_task(env)
+    read["task"] = read_task(read.get("task", {}), start)
+    own = {each.name for each in fields(find_algorithm(algo).settings)}
+    settings = {name: value for name, value in read.items() if name in own}
+    return TrainConfig(
+        **{name: value for name, value in read.items() if name not in shared}, settings=settings
+    )
 
 
-def read_toml(path: Path) -> TrainConfig:
-    """Settings from a TOML file.
+def _read_value(name: str, value: Any, kind: Any, source: str) -> Any:
+    """Return a setting's value from what TOML holds, a ValueError if it is of another type."""
+    if name in ("reward", "task"):
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{source}: [{name}] must be a table of names and values")
+        return tuple(map(as_text, value, value.values())) if name == "reward" else value
+    if name in LISTS:
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise ValueError(f"{source}: {name} = {quoted(value)}, expected a list of words")
+        return tuple(value)
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise ValueError(f"{source}: {name} = {quoted(value)}, expected {kind.__name__}")
+    return value
+
+
+def read_toml(path: Path, trust: bool = False) -> TrainConfig:
+    """Settings from a TOML file; `trust` as in `from_mapping`.
 
     Raises:
         ValueError: not TOML, or as `from_mapping`.
+        TypeError: as `from_mapping`.
     """
     if not path.is_file():  # a pipe could block for ever
         raise ValueError(f"there is no file {quoted(str(path))}; expected settings in TOML")
@@ -344,4 +338,4 @@ def read_toml(path: Path) -> TrainConfig:
         values = parse_toml(data.decode())
     except ValueError as error:
         raise ValueError(f"{path} is not TOML for settings: {error}") from None
-    return from_mapping(values, str(path))
+    return from_mapping(values, str(path), trust)

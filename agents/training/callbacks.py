@@ -1,4 +1,4 @@
-"""What happens beside learning: metrics, progress bar, saves, a stop that loses nothing."""
+"""Callbacks beside learning: metrics, progress bar, saves, a stop that loses nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ from agents.training.reward_lessons import Lessons
 from pretrained.prior import Scorer
 from rewards.learned import tensors
 from rewards.measures.statistics import distinct
+from rewards.spec import short_names
 from rewards.sum import RewardSum
+
+FEW = 4  # terms that a progress bar names
 
 
 class DivergedError(ValueError):
@@ -101,8 +104,9 @@ class PieceMetrics(BaseCallback):
             self.diagnostics.watch(self.num_timesteps, row)
             if len(self.diagnostics.warnings) > known:
                 self.run.write_warnings(self.diagnostics.warnings)
+        short = {f"reward/{name}": f"reward/{tag}" for name, tag in short_names(parts).items()}
         for name, value in self.row.items():
-            self.logger.record(name if "/" in name else f"pieces/{name}", value)
+            self.logger.record(short.get(name, name if "/" in name else f"pieces/{name}"), value)
 
     def _prior_nats(self, rollout: Rollout) -> npt.NDArray[np.float32]:
         """Return log p (pieces, V, T) under the prior; the reward's own where it is the same."""
@@ -120,7 +124,9 @@ def _explained(values: np.ndarray, returns: np.ndarray) -> float:
 
 
 class ProgressBar(BaseCallback):
-    """A tqdm bar with the return, its two parts and the KL.
+    """A tqdm bar with the return, its parts and the KL.
+
+    The parts are the terms if they are few, else all rules together and the prior.
 
     Args:
         metrics: where the numbers come from.
@@ -150,11 +156,13 @@ class ProgressBar(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         row = self.metrics.row
-        self.bar.set_postfix_str(
-            f"return {row['return']:.1f} = rules {row['rules']:.1f} + prior {row['prior']:.1f}, "
-            f"KL {row['kl']:.3f}",
-            refresh=False,
-        )
+        paid = {n.removeprefix("reward/"): row[n] for n in row if n.startswith("reward/")}
+        if len(paid) > FEW:
+            paid = {"rules": row["rules"], "prior": row["prior"]}
+        short = short_names(paid)
+        parts = " + ".join(f"{short[name]} {value:.1f}" for name, value in paid.items())
+        told = f"return {row['return']:.1f} = {parts}, KL {row['kl']:.3f}"
+        self.bar.set_postfix_str(told, refresh=False)
 
     def _on_training_end(self) -> None:
         self.bar.close()
@@ -218,7 +226,7 @@ class Saver(BaseCallback):
 
     @property
     def told(self) -> str:
-        """What is left of a run that cannot be written any more."""
+        """Say what is left of a run that cannot be written any more."""
         if self.last < 0:
             return f"Nothing was saved yet; --resume {self.run.path} begins anew from its settings"
         return f"The save at {self.last:,} steps stays; go on with --resume {self.run.path}"

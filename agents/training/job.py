@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from agents.settings.config import TrainConfig, for_budget, to_toml
+from agents.settings.config import TrainConfig, as_flags, for_budget, to_toml
 
 if TYPE_CHECKING:
     from stable_baselines3.common.callbacks import BaseCallback
@@ -54,8 +55,9 @@ def prepare(config: TrainConfig) -> Job:
     torch.set_num_threads(config.threads)
     reward = build(config.reward_spec)
     mask = read_masks(config.mask, reward) if config.mask else None
-    env = CompositionVecEnv(make_env(config, config.n_envs), mask)
+    env = CompositionVecEnv(make_env(config.env, config.task, config.n_envs), mask)
     task = env.env.task
+    config = replace(config, task=task)  # an environment of one's own may change it
     prior = load(config.prior, task)
     reward.prepare(task)
     start = load(config.start, task) if config.start else prior
@@ -152,7 +154,7 @@ def report(run: Run, job: Job) -> None:
     agent = model.policy.as_prior()  # type: ignore[operator]
     drawn = config.eval_pieces, config.seed + 1
     columns = compare(agent, prior, task, *drawn, mask=mask, reward=reward)
-    text = table(columns, config.eval_pieces, task)
+    text = table(columns, config.eval_pieces, task, reward)
     print("\n" + text)
     facts: dict[str, Any] = {"pieces": config.eval_pieces, "steps": model.num_timesteps}
     missed = verdict(columns["agent"][KL], config.kl_budget) if config.kl_budget else ""
@@ -167,16 +169,17 @@ def report(run: Run, job: Job) -> None:
         score = sample_many(agent, task, config.samples, config.seed, mask=mask)
         write_pieces(score, run.samples, reward)
     write_atomic(run.path / "report.json", as_json(facts, columns))  # says that the run is done
-    print(f"\n{run.path}: policy, learning curve and {config.samples} melodies")
+    many = "1 melody" if config.samples == 1 else f"{config.samples} melodies"
+    print(f"\n{run.path}: policy, learning curve and {many}")
 
 
 def check_resumable(run: Run, config: TrainConfig) -> None:
     """Raise ValueError if the settings are not those of a run that goes on."""
-    before = run.config
+    now, then = as_flags(config), as_flags(run.config)
     for name in ("algo", "env", "task", "vary", "mask", "reward", "prior", "start"):
-        if getattr(config, name) != getattr(before, name):
+        if now[name] != then[name]:
             raise ValueError(
-                f"{run.path} was begun with another {name}: {getattr(before, name)!r}; "
+                f"{run.path} was begun with another {name}: {then[name]!r}; "
                 f"start a new run from its policy with --prior {run.path}"
             )
 
@@ -191,8 +194,7 @@ def train(config: TrainConfig, resume: Path | None = None) -> int:
         if resume is None:
             Run.check_free(config)  # before the work
             job = prepare(config)
-            run = Run.create(config)
-            held.enter_context(only_one(run.path))
+            run = Run.create(job.config, held)
         else:
             run = Run(resume)
             held.enter_context(only_one(run.path))

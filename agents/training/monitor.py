@@ -1,4 +1,4 @@
-"""What watches a run from outside its reward: a held-out judge, diversity, evaluations."""
+"""Measures of a run that its reward does not use: held-out judge, diversity, evaluations."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pretrained.ngrams.judge import Judge, load_judge
 from rewards.learned import learners
 from rewards.measures.diversity import diversity
 from rewards.measures.hacking import HackingMonitor, held_out_rules, rule_means
+from rewards.spec import short_names
 
 if TYPE_CHECKING:
     from agents.runs.directory import Run
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
     from envs.music.task import Task
     from rewards.sum import RewardSum
 
-PIECES = 64  # of a rollout that are looked at
-PAIRS = 500  # of them whose edit distance is taken
+PIECES = 64  # pieces of a rollout that are measured
+PAIRS = 500  # pairs of them whose edit distance is computed
 WATCHED = ("judge", "distinct", "vendi", "edit_distance", "interval_entropy", "rhythm_entropy")
 
 
 def find_judge(task: Task) -> Judge | None:
-    """The held-out judge of a task, None where it cannot be had; says why."""
+    """Return the held-out judge of a task; None, with a message, if there is none."""
     try:
         return load_judge(task.codec)
     except (ValueError, FileNotFoundError) as error:
@@ -37,16 +38,16 @@ def find_judge(task: Task) -> Judge | None:
 
 
 class Diagnostics:
-    """Columns of the training log that the reward does not see, and a warning when they fall.
+    """Columns of the training log that are not rewarded, and warnings when they fall.
 
     judge: nats per note under a model of another corpus, see `pretrained.ngrams.judge`.
     distinct, edit_distance, ...: see `rewards.measures.diversity.diversity`.
-    unrewarded/NAME: means of the rules that the reward does not pay for.
+    unrewarded/NAME: mean of a rule that is not in the reward.
 
     Args:
-        task: of the pieces.
-        reward: what is learned.
-        judge: the held-out judge, or None to do without.
+        task: task of the pieces.
+        reward: the reward of the training.
+        judge: the held-out judge, or None.
     """
 
     def __init__(self, task: Task, reward: RewardSum, judge: Judge | None) -> None:
@@ -58,25 +59,25 @@ class Diagnostics:
             judge.require(task)
 
     def measure(self, score: Score) -> dict[str, float]:
-        """The columns for finished pieces, of which the first few are looked at."""
+        """Return the columns for finished pieces, measured on the first PIECES of them."""
         few = score[:PIECES]
-        found = {} if self.judge is None else {"judge": self.judge.per_note(few)}
+        columns = {} if self.judge is None else {"judge": self.judge.per_note(few)}
         varied = diversity(few, pairs=PAIRS)
-        found |= {name: varied[name] for name in WATCHED if name in varied}
+        columns |= {name: varied[name] for name in WATCHED if name in varied}
         means = rule_means(few, self.rules)
-        return found | {f"unrewarded/{name}": value for name, value in means.items()}
+        return columns | {f"unrewarded/{name}": value for name, value in means.items()}
 
     def remember(self, columns: Mapping[str, Sequence[float]], told: Sequence[str] = ()) -> None:
-        """Take note of the log of a run that is resumed, without a word on it.
+        """Read the log of a resumed run without printing its warnings again.
 
         Args:
-            columns: of its metrics.csv.
-            told: what it was warned of, for a log that cannot be read again.
+            columns: columns of its metrics.csv.
+            told: its warnings, used if the log has other columns.
         """
         watched = [name for name in WATCHED if name != "judge" or self.judge is not None]
         expected = {*watched, *(f"unrewarded/{name}" for name in self.rules)}
         seen = {name for name in columns if name in WATCHED or name.startswith("unrewarded/")}
-        if seen != expected:  # begun with other columns: what was before cannot be compared
+        if seen != expected:  # the run began with other columns, which cannot be compared
             self.warnings = list(told)
             return
         for values in zip(*columns.values(), strict=True):
@@ -85,11 +86,11 @@ class Diagnostics:
                 self.warnings.append(warning)
 
     def watch(self, steps: int, row: Mapping[str, float]) -> None:
-        """Look at a row of the log; a warning goes to the terminal and into `warnings`."""
-        told = self._update(steps, row)
-        if told:
-            self.warnings.append(told)
-            tqdm.write(f"warning: {told}", file=sys.stderr)
+        """Check a row of the log; a warning is printed and added to `warnings`."""
+        warning = self._update(steps, row)
+        if warning:
+            self.warnings.append(warning)
+            tqdm.write(f"warning: {warning}", file=sys.stderr)
 
     def _update(self, steps: int, row: Mapping[str, float]) -> str:
         watched = {name: row[name] for name in WATCHED if name in row}
@@ -99,18 +100,18 @@ class Diagnostics:
 
 
 class Evaluator(BaseCallback):
-    """Draws fresh pieces at intervals and keeps the best policy, as best.safetensors.
+    """A callback that evaluates the policy at intervals and saves the best one.
 
-    The best is that of the highest `agents.evaluating.sampling.objective`; each evaluation is a
-    row of evaluations.csv. Under a KL budget, or with a reward that learns, the objective moves,
-    and no policy is called the best.
+    Each evaluation draws fresh pieces and is a row of evaluations.csv. The best policy has the
+    highest `agents.evaluating.sampling.objective`. With a KL budget or a reward that learns, the
+    objective changes, and no best policy is saved.
 
     Args:
-        run: where they go.
-        task: of the pieces.
-        reward: what is learned.
-        config: how often, on how many pieces, with which weights in the end.
-        mask: what the agent plays behind, if anything.
+        run: the run directory.
+        task: task of the pieces.
+        reward: the reward of the training.
+        config: interval, number of pieces, and final weights.
+        mask: the mask that the agent plays with, if any.
     """
 
     def __init__(
@@ -124,9 +125,8 @@ class Evaluator(BaseCallback):
         super().__init__()
         self.run, self.task, self.reward = run, task, reward
         self.config, self.mask = config, mask
-        done = run.read_metrics(run.evaluations_file, ("steps",)).get(
-            "steps", []
-        )  # of a run that is resumed
+        evaluations = run.read_metrics(run.evaluations_file, ("steps",))
+        done = evaluations.get("steps", [])  # of a resumed run
         self.last = int(done[-1]) if done else 0
         self.best = -float("inf")
         if run.best_file.is_file():
@@ -135,13 +135,13 @@ class Evaluator(BaseCallback):
     def _on_step(self) -> bool:
         return True
 
-    def _on_rollout_start(self) -> None:  # all gradient steps of the last rollout are done
+    def _on_rollout_start(self) -> None:  # the gradient steps of the last rollout are done
         if self.num_timesteps - self.last >= self.config.eval_freq:
             self.last = self.num_timesteps
             self.evaluate()
 
     def evaluate(self) -> None:
-        """Draw, score, write a row, keep the policy if it is the best so far."""
+        """Draw and score pieces, write a row, and save the policy if it is the best so far."""
         from agents.evaluating.sampling import objective, sample_many
 
         config = self.config
@@ -155,8 +155,9 @@ class Evaluator(BaseCallback):
         row = {"steps": self.num_timesteps, "objective": reached, "return": sum(paid.values())}
         row |= {f"reward/{name}": value for name, value in paid.items()}
         self.run.append_metrics(row, self.run.evaluations_file)
+        short = {f"reward/{name}": f"reward/{word}" for name, word in short_names(paid).items()}
         for name, value in row.items():
-            self.logger.record(f"eval/{name}", value)
+            self.logger.record(f"eval/{short.get(name, name)}", value)
         if reached > self.best and not config.kl_budget and not any(learners(self.reward)):
             self.best = reached
             facts = {"steps": self.num_timesteps, "objective": reached}

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from itertools import product
-from math import prod
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -13,53 +10,15 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from agents.learning.rollout import EpisodeBuffer, buffer_of
 from agents.learning.vec_env import CompositionVecEnv, make_env
-from envs.errors import quoted
-from rewards.spec import parse_assignment
 
 if TYPE_CHECKING:
     from agents.settings.config import TrainConfig
 
-MOST = 64  # tasks
-
-
-def variants(vary: Sequence[str]) -> list[tuple[str, ...]]:
-    """All combinations of task arguments, each given as name=value|value|...
-
-    Raises:
-        ValueError: no '=', an argument given twice, or more combinations than MOST.
-    """
-    named: dict[str, list[str]] = {}
-    for text in vary:
-        parse_assignment(text)  # says what is wrong with it
-        name, _, values = text.partition("=")
-        if name in named:
-            raise ValueError(f"vary: {name} is given twice; expected name=value|value|...")
-        named[name] = [f"{name}={value}" for value in values.split("|")]
-    count = prod(map(len, named.values()))
-    if count > MOST:
-        raise ValueError(f"vary: {quoted(count)} tasks, expected at most {MOST}")
-    return list(product(*named.values()))
-
 
 def varied(config: TrainConfig) -> list[CompositionVecEnv]:
-    """An environment for each of the tasks that a run learns on; one if it varies nothing.
-
-    Raises:
-        ValueError: tasks of different vocabularies, which one policy cannot serve.
-    """
-    made = []
-    for arguments in variants(config.vary):
-        names = {parse_assignment(text)[0] for text in arguments}
-        kept = [text for text in config.task if parse_assignment(text)[0] not in names]
-        here = replace(config, task=(*kept, *arguments))
-        made.append(CompositionVecEnv(make_env(here, config.n_envs)))
-    sizes = {(env.env.task.codec, env.env.task.voices) for env in made}
-    if len(sizes) > 1:
-        raise ValueError(
-            "vary: these tasks need different vocabularies or voices; expected one range, grid and "
-            "number of voices"
-        )
-    return made
+    """Return an environment for each of the tasks that a run learns on."""
+    made = [make_env(config.env, task, config.n_envs) for task in config.tasks]
+    return [CompositionVecEnv(env) for env in made]
 
 
 def learn_on(model: OnPolicyAlgorithm, envs: Sequence[CompositionVecEnv]) -> None:
@@ -75,10 +34,10 @@ def learn_on(model: OnPolicyAlgorithm, envs: Sequence[CompositionVecEnv]) -> Non
     for env in (cast(CompositionVecEnv, model.env), *envs):
         env.alternatives = list(envs)
     # SB3 has no callback between learning and the next rollout, so its method is replaced.
-    model.collect_rollouts = _Draw(model, envs).collect_rollouts  # type: ignore[method-assign]
+    model.collect_rollouts = _TaskDraw(model, envs).collect_rollouts  # type: ignore[method-assign]
 
 
-class _Draw:
+class _TaskDraw:
     """Collects each rollout of a model in one of several environments.
 
     Args:
@@ -92,7 +51,7 @@ class _Draw:
         self._buffers: dict[int, EpisodeBuffer] = {}
 
     def collect_rollouts(self, env: Any, callback: Any, *arguments: Any, **named: Any) -> bool:
-        """As SB3's, on an environment drawn anew."""
+        """Collect a rollout as SB3 does, in an environment drawn anew."""
         model = self.model
         drawn = np.random.default_rng((model.seed or 0, model.num_timesteps))
         number = int(drawn.integers(len(self.envs)))

@@ -1,4 +1,4 @@
-"""Tokens and notes: what a cell of the grid may hold and what may follow what.
+"""Tokens and notes: the vocabulary of a grid's cells and its grammar.
 
 Token 0 ends the sounding note (a rest), token 1 changes nothing (a hold), token 2 and up start a
 pitch, lowest first. The reference vocabulary has 36 pitches from MIDI 48: token t is MIDI t + 46.
@@ -14,19 +14,18 @@ import numpy as np
 import numpy.typing as npt
 
 from envs import old_names
-from envs.music.key import Key
+from envs.music.key import C_MAJOR
 
 REST = 0
 HOLD = 1
 FIRST_PITCH = 2
 UNWRITTEN = -1
 MAX_GRID = 24  # cells per quarter note
-_PLAIN = Key("C")
 
 
 @dataclass(frozen=True, order=True)
 class Note:
-    """One note of a piece: `start` and `duration` in cells, `pitch` as MIDI number."""
+    """A note of a piece: `start` and `duration` in cells, `pitch` as MIDI number."""
 
     start: int
     duration: int
@@ -36,16 +35,15 @@ class Note:
 
 @dataclass(frozen=True)
 class Codec:
-    """The vocabulary: MIDI `low` to `high` inclusive at `grid` cells per quarter note."""
+    """A vocabulary: MIDI pitches `low` to `high` inclusive, `grid` cells per quarter note."""
 
     low: int = 48
     high: int = 83
     grid: int = 4
 
     def __post_init__(self) -> None:
-        if not all(
-            isinstance(each, (int, np.integer)) for each in (self.low, self.high, self.grid)
-        ):
+        numbers = (self.low, self.high, self.grid)
+        if not all(isinstance(number, (int, np.integer)) for number in numbers):
             raise TypeError(f"{self}: expected whole numbers")
         if not 0 <= self.low <= self.high <= 127:
             raise ValueError(f"pitches {self.low}..{self.high}: expected 0 <= low <= high <= 127")
@@ -54,7 +52,7 @@ class Codec:
 
     @classmethod
     def around(cls, low: int, high: int, grid: int = 4) -> Codec:
-        """The vocabulary of a range: the reference's C3-B5, wider only if the range needs it."""
+        """Return the vocabulary of a range: C3-B5, wider only if the range needs it."""
         return cls(min(low, cls.low), max(high, cls.high), grid)
 
     @property
@@ -64,34 +62,42 @@ class Codec:
 
     @property
     def fingerprint(self) -> str:
-        """Names the meaning of every token; checkpoints carry it. Such as 'grid16/C3-B5'."""
-        return f"grid{4 * self.grid}/{_PLAIN.pitch_name(self.low)}-{_PLAIN.pitch_name(self.high)}"
+        """Name of this meaning of the tokens, such as 'grid16/C3-B5'; checkpoints store it."""
+        return f"grid{4 * self.grid}/{self._range}"
+
+    @property
+    def _range(self) -> str:
+        return f"{C_MAJOR.pitch_name(self.low)}-{C_MAJOR.pitch_name(self.high)}"
 
     def token(self, pitch: int) -> int:
-        """Token that starts a MIDI pitch.
+        """Return the token that starts a MIDI pitch.
 
         Raises:
             ValueError: the pitch is not in the vocabulary.
         """
         if not self.low <= pitch <= self.high:
             raise ValueError(
-                f"pitch {_PLAIN.pitch_name(pitch)} (MIDI {pitch}) is outside the range "
-                f"{_PLAIN.pitch_name(self.low)}-{_PLAIN.pitch_name(self.high)} of the vocabulary"
+                f"pitch {C_MAJOR.pitch_name(pitch)} (MIDI {pitch}) is outside the range "
+                f"{self._range} of the vocabulary"
             )
         return pitch - self.low + FIRST_PITCH
 
     def pitch(self, token: int) -> int:
-        """MIDI pitch that a token starts."""
+        """Return the MIDI pitch that a token starts."""
         return token - FIRST_PITCH + self.low
 
     def shift_for(self, home: int, low: int, high: int) -> int:
-        """Semitones that bring a piece into this vocabulary with the key signature of C.
+        """Return the transposition that gives a piece the key signature of C in this vocabulary.
 
-        Of the octaves that one in which most of the range fits, and of those the nearest.
+        The octave is the one in which most of the range fits; of several, the nearest.
 
         Args:
             home: pitch class of the major key with the piece's signature, see `Key.home`.
-            low, high: range of the piece, MIDI.
+            low: lowest MIDI pitch of the piece.
+            high: highest MIDI pitch of the piece.
+
+        Returns:
+            semitones.
         """
 
         def misfit(shift: int) -> tuple[int, int, int]:
@@ -101,14 +107,14 @@ class Codec:
         return min(range(-home - 132, 133, 12), key=misfit)
 
     def tokens_of(self, other: Codec, shift: int) -> npt.NDArray[np.int64]:
-        """This vocabulary's token for each token of another one, its pitches moved by `shift`.
+        """Return the token of this vocabulary for each token of another, transposed by `shift`.
 
         Returns:
-            (other.vocab,); where the pitch is beyond this vocabulary, -1 less the token that is
-            whole octaves nearer, so that it can be read though never written.
+            (other.vocab,). A pitch outside this vocabulary has -1 - t, where t is the token of
+            the same pitch class in the nearest octave: it can be read and is never written.
 
         Raises:
-            ValueError: another grid.
+            ValueError: the other vocabulary has another grid.
         """
         if other.grid != self.grid:
             raise ValueError(
@@ -124,10 +130,10 @@ class Codec:
         return np.where(tokens < FIRST_PITCH, tokens, pitches)
 
     def encode(self, notes: Iterable[Note], cells: int) -> npt.NDArray[np.int16]:
-        """Tokens (cells,) of one voice's notes.
+        """Return the tokens (cells,) of one voice's notes.
 
         Raises:
-            ValueError: notes overlap, leave the grid's `cells`, or lie outside the vocabulary.
+            ValueError: notes overlap, do not fit in `cells`, or are outside the vocabulary.
         """
         tokens = np.full(cells, REST, np.int16)
         end = 0
@@ -138,7 +144,7 @@ class Codec:
             if note.start < end:
                 raise ValueError(f"{note} starts before the previous note ends at cell {end}")
             if 0 < end < note.start:
-                tokens[end + 1 : note.start] = HOLD  # one rest token, then nothing changes
+                tokens[end + 1 : note.start] = HOLD  # a silence is one rest and holds
             tokens[note.start] = self.token(note.pitch)
             tokens[note.start + 1 : stop] = HOLD
             end = stop
@@ -147,7 +153,10 @@ class Codec:
         return tokens
 
     def decode(self, tokens: Sequence[int] | npt.NDArray[np.integer], voice: int = 0) -> list[Note]:
-        """Notes of one voice's tokens (cells,), in order. A hold before any note is silence."""
+        """Return the notes of one voice's tokens (cells,), in order of time.
+
+        A hold before the first note is silence.
+        """
         notes: list[Note] = []
         start, pitch = -1, 0
         values = np.asarray(tokens)
@@ -162,15 +171,15 @@ class Codec:
     def legal(
         self, started: npt.NDArray[np.bool_], low: int | None = None, high: int | None = None
     ) -> npt.NDArray[np.bool_]:
-        """Which tokens the grammar allows where a note has or has not `started` before.
+        """Return the mask of the tokens that the grammar and a range allow.
 
         Args:
-            started: (...) whether a note began in an earlier cell of the same voice.
+            started: (...) bool: a note began in an earlier cell of the same voice.
             low: lowest MIDI pitch allowed, the vocabulary's if None.
-            high: highest MIDI pitch allowed.
+            high: highest MIDI pitch allowed, the vocabulary's if None.
 
         Returns:
-            (..., vocab): all pitches in range, rests, and holds once there is something to hold.
+            (..., vocab): pitches in range, rests, and holds where a note has started.
         """
         tokens = np.arange(self.vocab)
         pitches = tokens - FIRST_PITCH + self.low

@@ -1,40 +1,29 @@
-"""Facts: what stands in a score's cells and where, each worked out once and read-only.
+"""Facts: the content and the place of each cell, computed once and read-only.
 
-Facts have shape (B, V, T), or what broadcasts to it, on a whole score, and (B, 1, 1) seen at one
-cell. They depend on cells written up to theirs and on no later one.
+Facts have shape (B, V, T), or one that broadcasts to it, on a whole score, and (B, 1, 1) on a view
+of one cell. They depend on cells written up to theirs and on no later one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from envs.music.codec import FIRST_PITCH, HOLD, REST
-from envs.music.tape import Array, Store, freeze
-
-if TYPE_CHECKING:
-    from envs.music.task import Task
+from envs.music.tape import Array, freeze
+from envs.music.view import View
 
 
-class Facts:
-    """The facts of a Score, which adds how cells are written and looked at."""
-
-    task: Task
-    n_written: int
-    _store: Store
-    _at: Any  # None: all cells; int: one cell; array (B, V, T): a cell for each cell
-    finished: Any
-    _look: Callable[[Array], Array]
-    scan: Callable[..., tuple[Array, ...]]
+class Facts(View):
+    """The musical facts of the cells of a view."""
 
     # -- where a cell is -------------------------------------------------------------------------
 
     @cached_property
     def cell(self) -> Array:
-        """Time index of each cell seen, broadcastable to the facts."""
+        """Time index of each cell."""
         if self._at is None:
             return freeze(np.arange(self.task.cells)[None, None])
         shape = np.shape(self._at) or (1, 1, 1)
@@ -42,7 +31,7 @@ class Facts:
 
     @cached_property
     def voice(self) -> Array:
-        """Index of each cell's voice, from 0, broadcastable to the facts."""
+        """Index of each cell's voice, from 0."""
         if self._at is None:
             return freeze(np.arange(self.task.voices)[None, :, None])
         shape = np.shape(self._at) or (1, 1, 1)
@@ -65,20 +54,20 @@ class Facts:
 
     @cached_property
     def level(self) -> Array:
-        """How weak the place in the metre is: 0 the bar line, then half bars, beats, halves ..."""
+        """Metrical weakness: 0 at the bar line, 1 and more at half bars, beats, their halves."""
         levels = np.array(self.task.meter.levels(self.task.grid), np.int16)
         return freeze(levels[self.cell_in_bar])
 
     @cached_property
     def is_last(self) -> Array:
-        """Whether the cell is the last of its voice."""
+        """bool: the cell is the last of its voice."""
         return freeze(self.cell == self.task.cells - 1)
 
     # -- what a cell holds -----------------------------------------------------------------------
 
     @cached_property
     def tokens(self) -> Array:
-        """int16: the page. -1 where neither written nor given."""
+        """int16: tokens of the page, -1 where a cell is neither written nor given."""
         if self._at is not None:
             return self._look(self._store.tokens)
         page = self._store.given.copy()
@@ -88,31 +77,31 @@ class Facts:
 
     @cached_property
     def written(self) -> Array:
-        """bool: whether a cell is committed."""
+        """bool: the cell is written."""
         voice = np.arange(self.task.voices)[None, :, None]
         order = self.cell * self.task.voices + (voice if self._at is None else 0)
         done = order < self.n_written if self._at is None else np.ones_like(order, bool)
         return freeze(np.broadcast_to(done, self.tokens.shape))
 
-    def _here(self, fact: Array) -> Array:
-        """A fact of tokens, False where the cell is not committed."""
-        whole = self._at is None and not self.finished
-        return freeze(fact & self.written if whole else fact)
+    def _where_written(self, fact: Array) -> Array:
+        """Return `fact` (bool) with False in the cells that are not written."""
+        partial = self._at is None and not self.finished
+        return freeze(fact & self.written if partial else fact)
 
     @cached_property
     def onset(self) -> Array:
         """bool: a note begins here."""
-        return self._here(self.tokens >= FIRST_PITCH)
+        return self._where_written(self.tokens >= FIRST_PITCH)
 
     @cached_property
     def hold(self) -> Array:
         """bool: nothing new happens here."""
-        return self._here(self.tokens == HOLD)
+        return self._where_written(self.tokens == HOLD)
 
     @cached_property
     def rest(self) -> Array:
         """bool: a note ends here and silence begins."""
-        return self._here(self.tokens == REST)
+        return self._where_written(self.tokens == REST)
 
     @cached_property
     def _previous(self) -> tuple[Array, ...]:
@@ -137,8 +126,8 @@ class Facts:
     @cached_property
     def pitch(self) -> Array:
         """int16: MIDI pitch of the last onset up to this cell, -1 before the first note."""
-        own = self.tokens + np.int16(self.task.codec.low - FIRST_PITCH)
-        return freeze(np.where(self.onset, own, self.previous_pitch))
+        started = self.tokens + np.int16(self.task.codec.low - FIRST_PITCH)
+        return freeze(np.where(self.onset, started, self.previous_pitch))
 
     @cached_property
     def interval(self) -> Array:
@@ -166,7 +155,7 @@ class Facts:
 
     @cached_property
     def in_chord(self) -> Array:
-        """bool: the cell starts a note of the chord that the task has there, or starts none."""
+        """bool: the cell starts a note of the task's chord at that cell, or starts none."""
         tones = self.task.chord_tones[self.cell, self.pitch % 12]
         return freeze(~self.onset | tones)
 
@@ -175,9 +164,38 @@ class Facts:
         """bool: the cell is the last of a phrase."""
         return freeze(self.task.phrase_ends[self.cell])
 
+    # -- looking back ----------------------------------------------------------------------------
+
+    def prev(self, fact: str | Array) -> Array:
+        """Return a fact at the previous onset of each cell; 0 or False where there is none.
+
+        Args:
+            fact: name of a fact, or an array (B, V, T) on a whole score.
+
+        Raises:
+            TypeError: an array, on a view of one cell.
+        """
+        onset = self.previous_onset
+        if isinstance(fact, str):
+            voice = (
+                np.arange(self.task.voices)[None, :, None]
+                if self._at is None
+                else (self._at % self.task.voices)
+            )
+            there = np.maximum(onset, 0).astype(np.intp) * self.task.voices + voice
+            view = self._of(self.task, self._store, self.n_written, there)
+            value = np.broadcast_to(getattr(view, fact), onset.shape)
+        elif self._at is None:
+            value = np.take_along_axis(
+                np.broadcast_to(fact, onset.shape), np.maximum(onset, 0).astype(np.intp), axis=2
+            )
+        else:
+            raise TypeError("seen at one cell, prev() needs the name of a fact, not an array")
+        return np.where(onset >= 0, value, np.zeros((), value.dtype))
+
 
 def _follow_onsets(state: tuple[Array, ...], here: Any) -> tuple[tuple[Array, ...], Any]:
-    """Time and pitch of the last onset before each cell."""
+    """Scan the time index and the pitch of the last onset before each cell."""
     onset, pitch = state
     tokens = here.tokens
     began = tokens >= FIRST_PITCH

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from envs.errors import did_you_mean, quoted
-from envs.music.pitch import _FIFTHS_ORDER, ACCIDENTALS, LETTERS, line_of_fifths_name
+from envs.music.pitch import ACCIDENTALS, FIFTHS, LETTERS, line_of_fifths_name
 
 # Semitones above the tonic.
 SCALES: dict[str, tuple[int, ...]] = {
@@ -20,23 +20,30 @@ SCALES: dict[str, tuple[int, ...]] = {
     "mixolydian": (0, 2, 4, 5, 7, 9, 10),
     "locrian": (0, 1, 3, 5, 6, 8, 10),
     "harmonic minor": (0, 2, 3, 5, 7, 8, 11),
-    # Sixth and seventh degree are raised on the way up and not on the way down: all belong.
+    # The sixth and seventh degrees are raised going up and not going down: all four belong.
     "melodic minor": (0, 2, 3, 5, 7, 8, 9, 10, 11),
     "major pentatonic": (0, 2, 4, 7, 9),
     "minor pentatonic": (0, 3, 5, 7, 10),
     "blues": (0, 3, 5, 6, 7, 10),
 }
-RAISED = (9, 11)  # sixth and seventh degree of minor, as melodies raise them: not in the scale
-MODE_NAMES = {  # other names that people use
+RAISED = (9, 11)  # raised sixth and seventh degree of minor: they are not in its scale
+MODE_NAMES = {  # other names of these modes
     "ionian": "major",
     "aeolian": "natural minor",
-    **{"M": "major", "m": "minor", "maj": "major", "min": "minor", "dor": "dorian"},
-    **{"phr": "phrygian", "lyd": "lydian", "mix": "mixolydian", "loc": "locrian"},
+    "M": "major",
+    "m": "minor",
+    "maj": "major",
+    "min": "minor",
+    "dor": "dorian",
+    "phr": "phrygian",
+    "lyd": "lydian",
+    "mix": "mixolydian",
+    "loc": "locrian",
     "pentatonic": "major pentatonic",
     "pentatonic major": "major pentatonic",
     "pentatonic minor": "minor pentatonic",
 }
-# Where a mode's tonic lies on the line of fifths, seen from the major key of its signature.
+# Place of a mode's tonic on the line of fifths, relative to the major key of its signature.
 MODE_FIFTHS = {
     "lydian": -1,
     "major": 0,
@@ -46,7 +53,7 @@ MODE_FIFTHS = {
     "phrygian": 4,
     "locrian": 5,
 }
-# The mode whose signature another one borrows.
+# The mode whose signature is written for one that has no signature.
 WRITTEN_MODE = {
     "natural minor": "minor",
     "harmonic minor": "minor",
@@ -56,7 +63,7 @@ WRITTEN_MODE = {
     "blues": "minor",
 }
 
-# A letter, signs written in any way, and the mode behind a blank, a hyphen or nothing.
+# A letter, its signs in any spelling, and the mode after a blank, a hyphen or nothing.
 SIGNS = {"#": "#", "♯": "#", "b": "b", "♭": "b", "sharp": "#", "flat": "b"}
 _SIGN = re.compile("[#♯b♭]|sharp|flat", re.IGNORECASE)
 _NAME = re.compile(r"([A-Ga-g]?)((?:[#♯b♭]|[ -]?(?i:sharp|flat))*)[ -]*(.*)", re.DOTALL)
@@ -65,11 +72,11 @@ GERMAN = " Names are English: B is the German H, Bb the German B; major is Dur, 
 
 @dataclass(frozen=True)
 class Key:
-    """A tonic and a mode. `Key.parse('F# dorian')`, `Key.parse('C 0,2,3,7,8')`.
+    """A tonic and a mode: `Key.parse('F# dorian')`.
 
-    A scale of one's own is written as its semitones above the tonic. In 'minor' the sixth and
-    seventh degree may be raised, in 'natural minor', also called 'aeolian', they may not; the scale
-    and all the rest are equal.
+    A scale without a name is written as its semitones above the tonic: `Key.parse('C 0,2,3,7,8')`.
+    In 'minor' the sixth and seventh degrees may be raised, in 'natural minor', also called
+    'aeolian', they may not; their scales and signatures are equal.
     """
 
     tonic: str
@@ -77,10 +84,11 @@ class Key:
 
     @staticmethod
     def parse(text: str | Key) -> Key:
-        """Read 'C', 'A minor', 'Am', 'F# dorian', 'D blues', 'C 0,2,3,7,8'.
+        """Read a key such as 'C', 'A minor', 'Am', 'F# dorian', 'D blues' or 'C 0,2,3,7,8'.
 
         Raises:
-            ValueError: unknown tonic or mode, or a scale of other numbers than 0..11.
+            ValueError: unknown tonic or mode, or a scale with numbers outside 0..11.
+            TypeError: no text.
         """
         if isinstance(text, Key):
             return text
@@ -126,13 +134,13 @@ class Key:
 
     @cached_property
     def admitted(self) -> frozenset[int]:
-        """Pitch classes that belong to the key: its scale, in minor also raised degrees."""
+        """Pitch classes that belong to the key: its scale, and in minor the raised degrees."""
         raised = RAISED if self.mode == "minor" else ()
         return self.pitch_classes | {(self.pitch_class + step) % 12 for step in raised}
 
     @cached_property
     def written_mode(self) -> str:
-        """The mode whose key signature is written: one of the seven church modes."""
+        """The church mode (one of seven) whose key signature is written."""
         if self.mode in MODE_FIFTHS:
             return self.mode
         if self.mode in WRITTEN_MODE:
@@ -147,14 +155,18 @@ class Key:
     @cached_property
     def fifths(self) -> int:
         """Sharps (positive) or flats (negative) of the key signature."""
-        letter = _FIFTHS_ORDER.index(self.tonic[0]) - 1
-        return letter + 7 * ACCIDENTALS[self.tonic[1:]] - MODE_FIFTHS[self.written_mode]
+        return self._tonic_fifths - MODE_FIFTHS[self.written_mode]
+
+    @property
+    def _tonic_fifths(self) -> int:
+        """Place of the tonic on the line of fifths, C = 0."""
+        return FIFTHS.index(self.tonic[0]) - 1 + 7 * ACCIDENTALS[self.tonic[1:]]
 
     def spell(self, pitch: int) -> tuple[str, int]:
-        """Name and octave of a MIDI pitch as written in this key, such as ('F#', 4).
+        """Return name and octave of a MIDI pitch in this key, such as ('F#', 4).
 
-        The twelve names are those from three fifths below to eight above the key signature's
-        major tonic: in C major E flat and B flat, but F, C and G sharp.
+        The twelve names go from three fifths below to eight fifths above the major tonic of the
+        key signature: C major has E flat and B flat, but F, C and G sharp.
         """
         # A fifth is 7 semitones, and 7 * 7 = 49 = 1 (mod 12), so 7 * pitch inverts it.
         place = (7 * pitch - (self.fifths - 3)) % 12 + self.fifths - 3
@@ -163,44 +175,46 @@ class Key:
         return name, (pitch - shift) // 12 - 1
 
     def pitch_name(self, pitch: int) -> str:
-        """'F#4' for MIDI 66 in C major."""
+        """Return name and octave of a MIDI pitch in one word: 'F#4' for 66 in C major."""
         name, octave = self.spell(int(pitch))
         return f"{name}{octave}"
 
 
+C_MAJOR = Key("C")  # names pitches where no key is known
+
+
 def _read_scale(text: str, numbers: str) -> str:
-    """Semitones of a scale as the mode's name, '0,2,3,7,8'."""
+    """Return the semitones of a scale as a mode's name, '0,2,3,7,8'."""
     words = numbers.replace(",", " ").split()
     steps = [int(word) if re.fullmatch(r"[0-9]{1,2}", word) else -1 for word in words]
     if steps != sorted(set(steps)) or steps[0] != 0 or steps[-1] > 11 or len(steps) < 2:
         raise ValueError(
-            f"key {quoted(text)}: a scale is its semitones above the tonic, rising from 0 to 11 "
-            "at most, such as 0,2,3,7,8"
+            f"key {quoted(text)}: expected the scale's semitones above the tonic, rising from 0 "
+            "to 11 at most, such as 0,2,3,7,8"
         )
     return ",".join(map(str, steps))
 
 
 def written_key(key: Key) -> Key:
-    """The key itself, or its enharmonic twin if its signature needs more than seven signs."""
+    """Return the key, or its enharmonic twin if its signature has more than seven signs."""
     if -7 <= key.fifths <= 7:
         return key
-    letter = "FCGDAEB".index(key.tonic[0]) - 1
-    place = letter + 7 * ACCIDENTALS[key.tonic[1:]]
+    place = key._tonic_fifths
     return Key(line_of_fifths_name(place - 12 if key.fifths > 0 else place + 12), key.mode)
 
 
 def spelled(key: Key, pitch: int) -> tuple[str, int, int]:
-    """Letter, alteration in semitones and octave of a pitch as this key writes it."""
+    """Return letter, alteration (semitones) and octave of a MIDI pitch in a key."""
     name, octave = key.spell(pitch)
     return name[0], sum(ACCIDENTALS[sign] for sign in name[1:]), octave
 
 
 def signature(key: Key) -> dict[str, int]:
-    """Alteration of each of the seven letters under the key signature."""
+    """Return the alteration (-1, 0, 1) of each of the seven letters in a key signature."""
     altered = dict.fromkeys(LETTERS, 0)
     for count in range(abs(key.fifths)):
         if key.fifths > 0:
-            altered["FCGDAEB"[count]] = 1
+            altered[FIFTHS[count]] = 1
         else:
-            altered["BEADGCF"[count]] = -1
+            altered[FIFTHS[-1 - count]] = -1
     return altered

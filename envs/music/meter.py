@@ -1,4 +1,4 @@
-"""Metres: how a bar is divided, and how strong its places are."""
+"""Metres: the division of a bar and the strength of its places."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from functools import lru_cache
 
 from envs.errors import quoted
 
-# How a bar of so many beats is grouped if nobody says otherwise.
+# Groups of a bar by its number of units, where the text names none.
 GROUPS = {5: (3, 2), 7: (2, 2, 3), 8: (3, 3, 2), 10: (3, 3, 2, 2), 11: (3, 3, 3, 2)}
-OFF_BEAT = 99  # level of a cell that no division of the bar into beats, halves and so on reaches
+OFF_BEAT = 99  # level of a cell that no division of the bar into beats and their parts reaches
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Meter:
     """A time signature. Compound metres (6/8, 9/8, 12/8) have dotted beats.
 
     Attributes:
-        numerator: units of a bar.
-        denominator: the unit, 1 / denominator of a whole note.
+        numerator: number of units in a bar.
+        denominator: a unit is 1 / denominator of a whole note.
         groups: units of the bar's groups, such as (2, 2, 3); () where the beats are equal.
     """
 
@@ -31,11 +31,12 @@ class Meter:
 
     @staticmethod
     def parse(text: str | Meter) -> Meter:
-        """Read '4/4', '6/8', '7/8' or, with a grouping of one's own, '3+2+2/8'.
+        """Read a metre such as '4/4', '6/8', '7/8' or, with its groups, '3+2+2/8'.
 
         Raises:
             ValueError: not two numbers, a denominator that is no power of two up to 16, or
                 groups of one unit.
+            TypeError: no text.
         """
         if isinstance(text, Meter):
             return text
@@ -52,7 +53,7 @@ class Meter:
             irregular = unit >= 8 or sum(parts) in (5, 7)
             return Meter(parts[0], unit, GROUPS.get(parts[0], ()) if irregular else ())
         if min(parts) < 2:
-            raise ValueError(f"metre {quoted(text)}: a group has at least 2 units")
+            raise ValueError(f"metre {quoted(text)}: expected groups of at least 2 units")
         return Meter(sum(parts), unit, tuple(parts))
 
     def __str__(self) -> str:
@@ -62,28 +63,35 @@ class Meter:
 
     @property
     def signature(self) -> str:
-        """'7/8': the time signature without its groups."""
+        """The time signature without its groups, such as '7/8'."""
         return f"{self.numerator}/{self.denominator}"
 
     @property
     def compound(self) -> bool:
-        """Whether beats are dotted: 6/8, 9/8, 12/8."""
+        """True if the beats are dotted: 6/8, 9/8, 12/8."""
         dotted = self.denominator >= 8 and self.numerator > 3 and self.numerator % 3 == 0
         return dotted and not self.groups
 
     def bar_cells(self, grid: int) -> int:
-        """Cells of one bar at `grid` cells per quarter note."""
+        """Return the number of cells in a bar at `grid` cells per quarter note.
+
+        Raises:
+            ValueError: it is no whole number.
+        """
         cells, rest = divmod(4 * grid * self.numerator, self.denominator)
         if rest:
             raise ValueError(f"a bar of {self} is no whole number of cells at {grid} per quarter")
         return cells
 
     def beat_cells(self, grid: int) -> int:
-        """Whole cells in a beat (the dotted beat of a compound metre), at least one."""
+        """Return the cells of a beat (dotted in a compound metre), rounded down, at least 1."""
         return max(1, 4 * grid * (3 if self.compound else 1) // self.denominator)
 
     def factors(self, grid: int) -> tuple[int, ...]:
-        """How a bar divides down to its beats, and dotted beats into three: 4/4 (2, 2)."""
+        """Return the numbers by which a bar is divided into halves, beats and parts of dotted ones.
+
+        4/4 gives (2, 2), 3/4 (3,), 6/8 (2, 3).
+        """
         beats = self.numerator // 3 if self.compound else self.numerator
         compound = self.compound
         if self.bar_cells(grid) % (beats * (3 if compound else 1)):
@@ -96,15 +104,16 @@ class Meter:
         return (*halves, *([beats] if beats > 1 else []), *([3] if compound else []))
 
     def levels(self, grid: int) -> tuple[int, ...]:
-        """How strong each border between cells of a bar is: 0 the bar line, more is weaker.
+        """Return the metrical level of each border between cells of a bar, (bar_cells + 1,).
 
-        (bar_cells + 1,): both bar lines included. The metrical grid of Lerdahl and Jackendoff, A
-        Generative Theory of Tonal Music (1983), ch. 4, counted from above.
+        0 is a bar line, larger numbers are weaker; both bar lines are included. It is the metrical
+        grid of Lerdahl and Jackendoff, A Generative Theory of Tonal Music (1983), ch. 4, counted
+        from above.
         """
         return _levels(self, grid)
 
     def group_starts(self, grid: int) -> tuple[int, ...]:
-        """Cells of the bar at which a beat begins, or a group of an irregular bar."""
+        """Return the cells of a bar at which a beat, or a group of an irregular bar, begins."""
         cells = self.bar_cells(grid)
         if not self.groups or cells % self.numerator:
             return tuple(range(0, cells, self.beat_cells(grid)))
@@ -138,10 +147,10 @@ def _levels(meter: Meter, grid: int) -> tuple[int, ...]:
 
 
 def parts_of(size: int, factors: Sequence[int]) -> int:
-    """Into how many parts a stretch of the bar falls; 0 if it is not divided further."""
+    """Return the number of parts of `size` cells of a bar: the next factor, or 2; 0 for none."""
     return factors[0] if factors else 2 if size % 2 == 0 else 0
 
 
 def beat_quarters(meter: Meter) -> Fraction:
-    """Length of a beat in quarter notes."""
+    """Return the length of a beat in quarter notes."""
     return Fraction(12 if meter.compound else 4, meter.denominator)

@@ -1,4 +1,4 @@
-"""Pieces of random legal tokens, to try code on."""
+"""Pieces of random tokens, to test code with."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from envs.music.codec import HOLD
 from envs.music.score import Score
 from envs.music.task import Task
 
+HOLDS = 12.0  # weight of a hold with which a note lasts about four cells
+
 
 def noise(task: Task, seed: int, n: int = 2, holds: float = 1.0) -> Score:
-    """Finished pieces of noise within the grammar.
+    """Return finished pieces of random allowed tokens.
 
     Args:
-        task: what the pieces are written for.
-        seed: of the draw.
-        n: pieces.
-        holds: how much a hold weighs against each other token; 1 for even noise.
+        task: the task of the pieces.
+        seed: seed of the random numbers.
+        n: number of pieces.
+        holds: weight of a hold against every other token; 1 draws all tokens alike.
     """
     rng = np.random.default_rng(seed)
     score = Score.page(task, n)

@@ -1,4 +1,4 @@
-"""Facts of music theory: note names, keys and scales, metres, interval names, spelling.
+"""Names of pitches and intervals.
 
 Pitches are MIDI numbers (middle C, C4, is 60); pitch classes count semitones above C.
 """
@@ -27,14 +27,15 @@ INTERVAL_NAMES = (
     "octave",
 )
 _NOTE = re.compile(r"([A-Ga-g])(##|bb|#|b|♯|♭)?(-?\d{1,4})")
-_FIFTHS_ORDER = "FCGDAEB"
+FIFTHS = "FCGDAEB"  # the letters in order of fifths, the order in which sharps are added
 
 
 def parse_pitch(name: str | int) -> int:
-    """MIDI number of a note name such as 'C4', 'F#3' or 'Bb5'; a number passes through.
+    """Return the MIDI number of a note name such as 'C4', 'F#3' or 'Bb5', or of a number.
 
     Raises:
         ValueError: not a note name, or outside MIDI 0..127.
+        TypeError: neither a name nor a whole number.
     """
     if isinstance(name, str):
         match = _NOTE.fullmatch(name.strip())
@@ -54,7 +55,7 @@ def parse_pitch(name: str | int) -> int:
 
 
 def parse_range(text: str) -> tuple[int, int]:
-    """Lowest and highest MIDI pitch of a range such as 'C3-B5'."""
+    """Return the lowest and the highest MIDI pitch of a range such as 'C3-B5'."""
     low, dash, high = text.strip().rpartition("-")
     if not dash:
         raise ValueError(f"{quoted(text)} is not a range; expected lowest-highest, such as 'C3-B5'")
@@ -62,13 +63,13 @@ def parse_range(text: str) -> tuple[int, int]:
 
 
 def line_of_fifths_name(fifths: int) -> str:
-    """Letter and accidentals at a place on the line of fifths (F = -1, C = 0, G = 1)."""
+    """Return letter and accidentals at a place on the line of fifths (F = -1, C = 0, G = 1)."""
     count, index = divmod(fifths + 1, 7)
-    return _FIFTHS_ORDER[index] + ("#" * count if count >= 0 else "b" * -count)
+    return FIFTHS[index] + ("#" * count if count >= 0 else "b" * -count)
 
 
 def interval_name(semitones: int) -> str:
-    """'major third' for 4 or -4; larger ones count octaves."""
+    """Return the name of an interval: 'major third' for 4 or -4, 'octave and a fifth' for 19."""
     size = abs(int(semitones))
     if size <= 12:
         return INTERVAL_NAMES[size]

@@ -1,4 +1,4 @@
-"""Memory behind a score: cells written one after another, and results that grow with them."""
+"""The memory of a score: its cells, and the results of scans, which grow as cells are written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Array = npt.NDArray[Any]
 
 
 class Tape:
-    """Results of one scan, cell by cell, with each voice's state to go on from."""
+    """Results of one scan for each cell, and the state of each voice after its last cell."""
 
     def __init__(self, states: list[tuple[Any, ...]]) -> None:
         self.states = states
@@ -19,7 +19,7 @@ class Tape:
         self.outputs: list[Array] = []  # each (cells, B)
 
     def add(self, outputs: tuple[Array, ...], page: Array) -> None:
-        """Outputs (B, 1, 1) of the next cell of a page (cells, B).
+        """Append the outputs (B, 1, 1) of the next cell of a page (cells, B).
 
         Raises:
             TypeError: an output needs a wider type than it had at the first cell.
@@ -33,7 +33,7 @@ class Tape:
         self.length += 1
 
     def is_cut_by_piece(self, pieces: int) -> bool:
-        """Whether every state is made of arrays (B, 1, 1), so that pieces can be taken from it."""
+        """True if every state is a tuple of arrays (B, 1, 1), from which pieces can be taken."""
         return all(
             isinstance(state, tuple)
             and all(isinstance(part, np.ndarray) and part.shape == (pieces, 1, 1) for part in state)
@@ -41,7 +41,7 @@ class Tape:
         )
 
     def take(self, rows: Array) -> Tape:
-        """The tape of the pieces in `rows` (N,)."""
+        """Return a tape of the pieces with the numbers `rows` (N,)."""
         other = Tape([tuple(part[rows] for part in state) for state in self.states])
         other.length = self.length
         for output in self.outputs:
@@ -52,7 +52,7 @@ class Tape:
 
 
 class Store:
-    """Append-only memory shared by the scores of one line of writing."""
+    """Append-only memory that a score shares with the scores it was written on from."""
 
     def __init__(self, page: Array) -> None:
         self.given = page  # (cells, B), -1 where free
@@ -61,20 +61,20 @@ class Store:
         self.tapes: dict[Any, Tape] = {}
 
     def fork(self, written: int) -> Store:
-        """A store of its own with the first `written` cells, for another line of writing."""
+        """Return a copy of the first `written` cells, to write other tokens after them."""
         other = Store(self.given)
         other.tokens[:written] = self.tokens[:written]
         other.written = written
         return other
 
     def take(self, rows: Array, written: int) -> Store:
-        """A store with the first `written` cells of the pieces in `rows` (N,), and their tapes.
+        """Return a copy of the first `written` cells and the tapes of the pieces `rows` (N,).
 
-        A tape that has run ahead of `written`, or whose state cannot be cut, is left behind: its
-        scan starts again when it is asked for.
+        A tape that is longer than `written`, or whose state cannot be cut, is not copied: its scan
+        is run again when it is needed.
 
         Raises:
-            ValueError: no pieces, or not numbers of pieces that are there.
+            ValueError: no pieces, or numbers outside 0..B-1.
         """
         pieces = self.tokens.shape[1]
         numbers = rows.ndim == 1 and len(rows) > 0 and np.issubdtype(rows.dtype, np.integer)
@@ -93,27 +93,34 @@ class Store:
 
 
 def freeze(array: Array) -> Array:
-    """The array itself, read-only from now on."""
+    """Make an array read-only and return it."""
     array.flags.writeable = False
     return array
 
 
-# Up to this length comparing each cell with all before it is faster than sorting.
+# Up to this length, comparing each cell with all earlier ones is faster than sorting.
 SHORT_CELLS = 256
 
 
-def stood_before_at(values: Array, cell: int, voices: int, gap: int) -> Array:
-    """Whether a value of (cells, B) stood `gap` or more earlier in its voice: (B,)."""
+def occurred_before_at(values: Array, cell: int, voices: int, gap: int) -> Array:
+    """True (B,) where a cell's value occurred `gap` or more cells earlier in its voice.
+
+    Args:
+        values: (cells, B), in writing order.
+        cell: its number in writing order.
+        voices: number of voices.
+        gap: cells of one voice.
+    """
     earlier = values[cell % voices : max(0, cell - gap * voices + 1) : voices]
-    found: Array = (earlier == values[cell]).any(axis=0)
-    return found
+    occurred: Array = (earlier == values[cell]).any(axis=0)
+    return occurred
 
 
-def stood_before(values: Array, voices: int, gap: int) -> Array:
-    """The same for every cell, (cells, B)."""
+def occurred_before(values: Array, voices: int, gap: int) -> Array:
+    """Return `occurred_before_at` of every cell, (cells, B)."""
     if len(values) // voices <= SHORT_CELLS:
-        return np.stack([stood_before_at(values, i, voices, gap) for i in range(len(values))])
-    # Equal values lie side by side once sorted; a stable sort leaves the earliest in front.
+        return np.stack([occurred_before_at(values, i, voices, gap) for i in range(len(values))])
+    # A stable sort puts equal values side by side, the earliest first.
     rows = np.ascontiguousarray(values.reshape(len(values) // voices, -1).T)
     order = np.argsort(rows, axis=1, kind="stable")
     ordered = np.take_along_axis(rows, order, axis=1)

@@ -1,4 +1,4 @@
-"""Task: what is to be composed. Key, metre, bars, range, voices and cells given in advance."""
+"""Task: the page to fill, with its key, metre, bars, range, voices and given cells."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_BARS = 64
 MAX_CELLS = 4096  # of one voice
 MAX_VOICES = 8
 BARS_TO_A_NUMBER = 16
-# What each number of an observation's "context" means; all are counts or MIDI numbers.
+# Meaning of each number of an observation's "context"; all are counts or MIDI numbers.
 CONTEXT = (
     "cell",  # time index of the cell to be written next
     "cells",  # cells of the piece, per voice
@@ -36,7 +36,7 @@ CONTEXT = (
     "low",
     "high",
     "home",  # pitch class of the major key that has the key signature
-    # Bars that end a phrase, 16 of them to a number: bit 0 for the first of the 16.
+    # One bit for each bar, set if the bar ends a phrase; 16 bars a number, bit 0 is the first.
     *(f"phrase_ends_{first}" for first in range(0, MAX_BARS, BARS_TO_A_NUMBER)),
 )
 
@@ -46,13 +46,14 @@ class Task:
     """A page to fill. The default is the reference episode: two bars of 4/4 in sixteenths.
 
     Attributes:
-        key: 'C major' and so on.
-        meter: '4/4', '6/8', ...
+        key: a key such as 'C major'; text is parsed, here and in the next fields.
+        meter: a metre such as '4/4' or '6/8'.
         bars: number of bars, 1..64.
-        low, high: range as MIDI numbers or note names, both inclusive.
+        low: lowest pitch, inclusive, a MIDI number or a note name.
+        high: highest pitch, inclusive.
         grid: cells per quarter note.
         voices: number of voices.
-        given: tokens (voices, cells) that are fixed in advance, -1 where the composer is free;
+        given: tokens (voices, cells) that are fixed in advance, -1 where a cell is free;
             () for none.
         pickup: cells before the first bar line, less than a bar; the last bar is shorter by them.
         chords: harmony, see `envs.music.chords.parse_chords`; '' for none.
@@ -72,7 +73,7 @@ class Task:
     phrases: str = ""
 
     def __post_init__(self) -> None:
-        put = object.__setattr__  # frozen: text is read into its type here, once
+        put = object.__setattr__  # the class is frozen; text is parsed here, once
         put(self, "key", Key.parse(self.key))
         put(self, "meter", Meter.parse(self.meter))
         put(self, "low", parse_pitch(self.low))
@@ -93,7 +94,7 @@ class Task:
                 f"pickup={quoted(self.pickup)}: expected 0 to {self.bar_cells - 1} cells, "
                 "less than a bar"
             )
-        _ = self.phrase_plan, self.harmony  # read once, so that nonsense is refused here
+        _ = self.phrase_plan, self.harmony  # parsed now, so that wrong text is refused here
         if len(self.given):
             try:
                 page = np.array([[int(token) for token in voice] for voice in self.given])
@@ -118,40 +119,43 @@ class Task:
 
     @cached_property
     def bar_cells(self) -> int:
-        """Cells of one bar."""
+        """Number of cells in a bar."""
         return self.meter.bar_cells(self.grid)
 
     @cached_property
     def beat_cells(self) -> int:
-        """Cells of one beat."""
+        """Number of cells in a beat."""
         return self.meter.beat_cells(self.grid)
 
     @cached_property
     def cells(self) -> int:
-        """Cells of one voice."""
+        """Number of cells in a voice."""
         return self.bars * self.bar_cells
 
     @cached_property
     def bar_lines(self) -> tuple[int, ...]:
-        """Cells at which a bar begins, that of the pickup included."""
+        """Cells at which a bar begins, the pickup included."""
         first = (0,) if self.pickup else ()
         return (*first, *range(self.pickup, self.cells, self.bar_cells))
 
     def place_in_bar(self, cell: int) -> int:
-        """Cells since the bar line before a time index; in a pickup, since where it would be."""
+        """Return the cells since the bar line before a time index; a pickup is a bar's end."""
         return (cell - self.pickup) % self.bar_cells
 
     @cached_property
     def phrase_plan(self) -> tuple[Phrase, ...]:
-        """The phrases; one of all bars if none are planned."""
+        """Phrases of the piece; a single one if `phrases` is empty."""
         return parse_phrases(self.phrases or f"A{self.bars}", self.bars)
 
     @cached_property
     def phrase_ends(self) -> npt.NDArray[np.bool_]:
-        """(cells,): whether a cell is the last of a phrase; a pickup leads into the next one."""
+        """(cells,) bool: the cell is the last of a phrase.
+
+        With a pickup, a phrase ends that many cells before the bar line: the next one has a pickup.
+        """
         ends = [(p.first_bar + p.bars) * self.bar_cells for p in self.phrase_plan]
         last = np.zeros(self.cells, bool)
-        last[[end - 1 for end in ends]] = True  # as much before the bar line as the pickup is long
+        last[[end - 1 for end in ends]] = True
         return freeze(last)
 
     @cached_property
@@ -162,14 +166,14 @@ class Task:
 
     @cached_property
     def harmony(self) -> tuple[tuple[Chord, ...], ...]:
-        """The chords of each bar; () if none are asked for."""
+        """Chords of each bar; () if `chords` is empty."""
         return parse_chords(self.chords, self.key, self.bars) if self.chords else ()
 
     @cached_property
     def chord_starts(self) -> tuple[tuple[int, Chord], ...]:
-        """The cell where each chord begins, and the chord; () if none are asked for.
+        """First cell of each chord, and the chord; () if `chords` is empty.
 
-        Chords of one bar share its cells evenly, the first ones the rest.
+        The chords of a bar share its cells evenly; a remainder goes to the first of them.
         """
         places = (
             (self.pickup + bar * self.bar_cells + -(-self.bar_cells * number // len(chords)), chord)
@@ -180,9 +184,9 @@ class Task:
 
     @cached_property
     def chord_tones(self) -> npt.NDArray[np.bool_]:
-        """(cells, 12): which pitch classes belong to the chord of a cell; all where there is none.
+        """(cells, 12) bool: the pitch class belongs to the chord of the cell.
 
-        A pickup has no chord.
+        All do where there is no chord, as in a pickup.
         """
         tones = np.ones((self.cells, 12), bool)
         for start, chord in self.chord_starts:
@@ -191,12 +195,12 @@ class Task:
 
     @cached_property
     def steps(self) -> int:
-        """Cells of all voices: the length of an episode that starts on an empty page."""
+        """Number of cells in all voices: the length of an episode that starts on an empty page."""
         return self.cells * self.voices
 
     @cached_property
     def free(self) -> npt.NDArray[np.bool_]:
-        """(voices, cells): whether a cell is not given."""
+        """(voices, cells) bool: the cell is not given."""
         if not self.given:
             return freeze(np.ones((self.voices, self.cells), bool))
         free: npt.NDArray[np.bool_] = np.array(self.given) == UNWRITTEN
@@ -204,13 +208,22 @@ class Task:
 
     @cached_property
     def tonic_pitch(self) -> int:
-        """The tonic in the octave from middle C, or the nearest to it in range, as MIDI number."""
+        """MIDI pitch of the tonic in the octave from middle C, or the nearest one in range."""
         middle = 60 + self.key.pitch_class
         octaves = range(middle % 12, 128, 12)
         return min(octaves, key=lambda p: (not self.low <= p <= self.high, abs(p - middle)))
 
     def check_tokens(self, tokens: npt.NDArray[np.integer], what: str) -> None:
-        """Raise ValueError unless each token is -1 or in the vocabulary and the range."""
+        """Raise unless each token is -1 or in the vocabulary and the range.
+
+        Args:
+            tokens: integers of any shape.
+            what: their name, which begins the message.
+
+        Raises:
+            ValueError: a token outside the range.
+            TypeError: tokens that are no integers.
+        """
         if not np.issubdtype(tokens.dtype, np.integer):
             raise TypeError(f"{what}: expected whole numbers (tokens), got {tokens.dtype}")
         codec = self.codec
@@ -227,11 +240,20 @@ class Task:
             )
 
     def context(self, cell: int) -> npt.NDArray[np.float32]:
-        """The numbers named in CONTEXT for the cell written `cell`-th, (len(CONTEXT),)."""
+        """Return the numbers named in CONTEXT, (len(CONTEXT),), at a cell in writing order."""
         time, voice = divmod(min(cell, self.steps - 1), self.voices)
         values = (
-            *(time, self.cells, self.place_in_bar(time), self.bar_cells, self.beat_cells),
-            *(voice, self.voices, self.key.pitch_class, self.low, self.high, self.key.home),
+            time,
+            self.cells,
+            self.place_in_bar(time),
+            self.bar_cells,
+            self.beat_cells,
+            voice,
+            self.voices,
+            self.key.pitch_class,
+            self.low,
+            self.high,
+            self.key.home,
             *self._phrase_bits,
         )
         return np.array(values, np.float32)

@@ -2,8 +2,8 @@
 
     python -m pretrained.corpora.folk        # parse music21's corpora again and rewrite the cache
 
-Four collections that come with music21 and whose books are in the public domain. The parsed tunes
-ship as `data/folk.npz`, so that nobody has to parse them again; music21 is needed to rebuild only.
+It has four collections that come with music21 and whose books are in the public domain. The parsed
+tunes ship as `data/folk.npz`; music21 is needed only to rebuild it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 
 from envs.music.meter import Meter
 from pretrained.corpora import split as splitting
-from pretrained.corpora.tunes import GridTune, TuneError, fields, read_tune
+from pretrained.corpora.abc_text import TuneError, fields
+from pretrained.corpora.tunes import GridTune, read_tune
 
 CACHE = Path(__file__).parents[1] / "data" / "folk.npz"
 FORMAT = 1
 GRID = 4  # cells per quarter note
-# Collection -> what it was printed as.
+# Collection -> the printed book.
 COLLECTIONS = {
     "airdsAirs": "James Aird, A Selection of Scotch, English, Irish and Foreign Airs (1778-1801)",
     "oneills1850": "Francis O'Neill, Music of Ireland (1903)",
@@ -34,19 +35,35 @@ COLLECTIONS = {
 }
 # The American fife tunes of miscFolk come without a clear licence.
 LEFT_OUT = ("americanfifeopus.abc",)
-# Who signs the Z: fields and what S: and B: fields name, as written -> as credited. The fields
+# Names in the Z: fields, and in the S: and B: fields below, as written -> as credited. The fields
 # themselves mix names with e-mail addresses, dates and remarks on the tunes.
 TRANSCRIBERS = {
-    "Campin": "Jack Campin", "norbeck": "Henrik Norbeck", "Safranek": "Bob Safranek",
-    "Chambers": "John Chambers", "Trish": "Trish O'Neil", "Petersen": "Dan G. Petersen",
-    "Hogan": "Michael Hogan", "Foy": "Stephen Foy", "Walsh": "John B. Walsh",
-    "Keays": "Tom Keays", "Falt": "Chris Falt", "Wooldridge": "Dave Wooldridge",
-    "Paap": "Norbert Paap", "Thorpe": "Robert Thorpe", "Worman": "A. Lee Worman",
-    "Long": "Michael D. Long", "Terhorst": "Nick Terhorst", "mvhplank": "mvhplank",
-    "Hastings": "Ted Hastings", "Nordberg": "Frank Nordberg", "McEwen": "Colin McEwen",
-    "Davies": "Ray Davies", "Puckette": "Bob Puckette", "Bradley": "Ivan Bradley",
+    "Campin": "Jack Campin",
+    "norbeck": "Henrik Norbeck",
+    "Safranek": "Bob Safranek",
+    "Chambers": "John Chambers",
+    "Trish": "Trish O'Neil",
+    "Petersen": "Dan G. Petersen",
+    "Hogan": "Michael Hogan",
+    "Foy": "Stephen Foy",
+    "Walsh": "John B. Walsh",
+    "Keays": "Tom Keays",
+    "Falt": "Chris Falt",
+    "Wooldridge": "Dave Wooldridge",
+    "Paap": "Norbert Paap",
+    "Thorpe": "Robert Thorpe",
+    "Worman": "A. Lee Worman",
+    "Long": "Michael D. Long",
+    "Terhorst": "Nick Terhorst",
+    "mvhplank": "mvhplank",
+    "Hastings": "Ted Hastings",
+    "Nordberg": "Frank Nordberg",
+    "McEwen": "Colin McEwen",
+    "Davies": "Ray Davies",
+    "Puckette": "Bob Puckette",
+    "Bradley": "Ivan Bradley",
     "de Grae": "Paul de Grae",
-}  # fmt: skip
+}
 BOOKS = {
     "Dance Music of Ireland": "O'Neill, The Dance Music of Ireland",
     r"^.?O.?Neill|O'Neill's Music": "O'Neill, Music of Ireland",
@@ -62,12 +79,15 @@ Report = dict[str, dict[str, int]]
 
 @dataclass(frozen=True, eq=False)
 class Tune:
-    """A monophonic tune in C major, A minor or another mode without sharps and flats.
+    """A tune with one voice in C major, A minor or another mode without sharps and flats.
 
-    tokens: int16 [T], T in 16th notes; 0 rest, 1 hold, t >= 2 the onset of MIDI pitch t + 46.
-    position: int16 [T], 16ths since the bar line, as the printed bars have it.
-    meter: numerator, denominator. tonic: pitch class 0..11 (C major 0, A minor 9, D dorian 2).
-    split: "train", "valid" or "test"; tunes of one cluster of near-duplicates share a split.
+    tokens: int16 (T,), a cell is a 16th; 0 is a rest, 1 a hold, t >= 2 the onset of MIDI pitch
+        t + 46.
+    position: int16 (T,), 16ths since the printed bar line.
+    meter: numerator and denominator.
+    tonic: pitch class 0..11 (C major 0, A minor 9, D dorian 2).
+    split: "train", "valid" or "test".
+    cluster: number of its cluster of near-duplicates, which all have the same split.
     """
 
     tokens: NDArray[np.int16]
@@ -81,12 +101,12 @@ class Tune:
 
     @property
     def bar_cells(self) -> int:
-        """16ths in a bar."""
+        """Number of 16ths in a bar."""
         return Meter(*self.meter).bar_cells(GRID)
 
     @property
     def beat_cells(self) -> int:
-        """16ths in a beat, dotted in 6/8, 9/8 and 12/8."""
+        """Number of 16ths in a beat, which is dotted in 6/8, 9/8 and 12/8."""
         return Meter(*self.meter).beat_cells(GRID)
 
     @property
@@ -97,17 +117,17 @@ class Tune:
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """Tunes, the count of tunes read and dropped per collection and reason, and the credits."""
+    """Tunes, with credits, and counts of the tunes read and dropped in each collection."""
 
     tunes: list[Tune]
     report: Report = field(default_factory=dict)
     credits: Credits = field(default_factory=dict)
 
     def select(self, split: str) -> list[Tune]:
-        """The tunes of one split, "train", "valid" or "test".
+        """Return the tunes of a split, "train", "valid" or "test".
 
         Raises:
-            ValueError: there is no such split.
+            ValueError: another name.
         """
         if split not in splitting.SPLITS:
             raise ValueError(f"split must be one of {splitting.SPLITS}, got {split!r}")
@@ -140,10 +160,10 @@ class Corpus:
 
 @lru_cache(maxsize=4)
 def load_corpus(path: str | Path = CACHE) -> Corpus:
-    """Read a corpus file, by default the one that ships. Arrays are read-only.
+    """Read a corpus file, by default the one that ships; its arrays are read-only.
 
     Raises:
-        ValueError: the file was written in another format.
+        ValueError: the file has another format.
         FileNotFoundError: there is no such file.
     """
     with np.load(path, allow_pickle=False) as file:
@@ -174,23 +194,23 @@ def load_corpus(path: str | Path = CACHE) -> Corpus:
 
 
 def credits() -> Credits:
-    """Who transcribed the shipped tunes and from which books, with the number of tunes.
+    """Return the transcribers of the shipped tunes and their books.
 
     Returns:
-        collection -> "transcribers" or "books" -> name -> tunes that credit it.
+        collection -> "transcribers" or "books" -> name -> number of tunes.
     """
     return load_corpus().credits
 
 
 def _frozen(array: NDArray[np.integer]) -> NDArray[np.int16]:
-    """A read-only int16 copy: loaded corpora are cached and shared."""
+    """Return a read-only int16 copy, as loaded corpora are cached and shared."""
     out = array.astype(np.int16)
     out.flags.writeable = False
     return out
 
 
 def collection_files(collection: str) -> list[Path]:
-    """The ABC files of a collection in the installed music21, in order of their names."""
+    """Return the ABC files of a collection in the installed music21, ordered by name."""
     from music21 import common
 
     folder = Path(common.getCorpusFilePath()) / collection
@@ -198,13 +218,13 @@ def collection_files(collection: str) -> list[Path]:
 
 
 def split_tunes(text: str) -> list[str]:
-    """The tunes of an ABC file, each from its X: field on."""
+    """Return the text of each tune of an ABC file, from its X: field on."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return re.split(r"(?m)^(?=X:)", text)[1:]
 
 
 def _credited(tune: str, letters: str, names: dict[str, str]) -> set[str]:
-    """The names that the fields of a tune mention."""
+    """Return the names that occur in the given fields of a tune."""
     lines = [value for letter in letters for value in fields(tune, letter)]
     return {
         name
@@ -214,10 +234,10 @@ def _credited(tune: str, letters: str, names: dict[str, str]) -> set[str]:
 
 
 def parse_corpus(progress: bool = True) -> Corpus:
-    """Read the four collections from music21, cluster them and split them. About 20 seconds.
+    """Read the four collections from music21, cluster and split them; it takes about 20 seconds.
 
     Args:
-        progress: show a progress bar per collection.
+        progress: True to show a progress bar for each collection.
     """
     from tqdm import tqdm
 
@@ -258,7 +278,7 @@ def parse_corpus(progress: bool = True) -> Corpus:
 
 
 def summary(corpus: Corpus) -> str:
-    """Counts of a corpus as text: one paragraph per collection and one for the whole."""
+    """Return the counts of a corpus as text, for each collection and for the whole."""
     lines: list[str] = []
     for name in [*COLLECTIONS, "all"]:
         tunes = [t for t in corpus.tunes if name in (t.collection, "all")]
@@ -277,7 +297,7 @@ def summary(corpus: Corpus) -> str:
 
 
 def main() -> None:
-    """Rebuild the shipped cache and print its counts."""
+    """Rebuild the shipped file and print its counts."""
     corpus = parse_corpus()
     CACHE.parent.mkdir(exist_ok=True)
     corpus.save(CACHE)

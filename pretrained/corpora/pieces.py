@@ -1,4 +1,4 @@
-"""Tunes as scores: whole pieces that rules can judge, in batches of one task."""
+"""Tunes of a corpus as scores, in batches with the same task."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pretrained.corpora.folk import GRID, Tune, load_corpus
 from pretrained.corpora.tunes import GridTune
 
 FEWEST_BARS = 4
-# Tonic of a mode without sharps and flats -> the key.
+# Pitch class of the tonic -> the key without sharps and flats.
 WHITE_KEYS = {
     key.pitch_class: key
     for tonic in "CDEFGAB"
@@ -27,28 +27,29 @@ WHITE_KEYS = {
 
 
 def scores(tunes: Iterable[Tune | GridTune]) -> list[Score]:
-    """The tunes that are whole pieces, those of one task together, in the order of the first.
+    """Return the tunes that are whole pieces, a score for each task, in order of appearance.
 
-    A piece has whole bars, from FEWEST_BARS on, in one count from beginning to end; a pickup is
-    made up for in its last bar. Tunes that are counted otherwise are left out.
+    A piece has at least FEWEST_BARS bars, all of the same length; a pickup completes the last bar.
+    Other tunes are left out.
     """
     pages: dict[Task, list[NDArray[np.int16]]] = defaultdict(list)
     for tune in tunes:
-        found = piece(tune)
-        if found is not None:
-            pages[found[0]].append(found[1])
+        whole = piece(tune)
+        if whole is not None:
+            task, tokens = whole
+            pages[task].append(tokens)
     return [Score(np.stack(rows)[:, None], task) for task, rows in pages.items()]
 
 
 def real_melodies(task: Task, most: int = 200) -> Score | None:
-    """Tunes of the corpus as pieces of a task: moved to its key and cut behind its last bar.
+    """Return tunes of the corpus as pieces of a task, transposed to its key and cut to its length.
 
-    Of those in the mode of the task's key, on its metre and with its pickup, `most` from all over
-    the corpus. Where the mode has none, tunes in any.
+    They have the task's mode, metre and pickup; if no tune has the mode, any mode will do. Up to
+    `most` are taken, at regular distances.
 
     Returns:
-        None where the corpus has no such tunes: another grid than its own, several voices, given
-        cells, or a metre that nothing is written in.
+        None if no tune fits: the task has another grid than the corpus, several voices, given
+        cells, or a rare metre.
     """
     if task.grid != GRID or task.voices > 1 or task.given:
         return None
@@ -62,7 +63,7 @@ def real_melodies(task: Task, most: int = 200) -> Score | None:
 
 
 def _counts_as(tune: Tune, task: Task) -> bool:
-    """Whether a tune's bars are as long and divided as a task's, from the pickup to the end."""
+    """True if a tune has the bars of a task, with the same beats, from the pickup to the end."""
     compound = tune.beat_cells % 3 == 0, task.beat_cells % 3 == 0
     if tune.bar_cells != task.bar_cells or compound[0] != compound[1]:
         return False
@@ -72,14 +73,15 @@ def _counts_as(tune: Tune, task: Task) -> bool:
 
 
 def _moved(tune: Tune, task: Task) -> NDArray[np.int16] | None:
-    """The beginning of a tune (T,) in a task's key and range; None where it does not fit."""
+    """Return the beginning of a tune (T,) in a task's key and range; None if it does not fit."""
     tokens = tune.tokens[: task.cells]
     pitches = tokens[tokens > HOLD] - FIRST_PITCH + Codec.low
     if not len(pitches):
         return None
     up = (task.key.pitch_class - tune.tonic) % 12
-    shifts = [n for n in range(up - 60, up + 61, 12)
-              if task.low <= pitches.min() + n and pitches.max() + n <= task.high]  # fmt: skip
+    lowest, highest = pitches.min(), pitches.max()
+    octaves = range(up - 60, up + 61, 12)
+    shifts = [n for n in octaves if task.low <= lowest + n and highest + n <= task.high]
     if not shifts:
         return None
     shift = min(shifts, key=lambda n: (abs(n), n)) + Codec.low - task.codec.low
@@ -87,14 +89,14 @@ def _moved(tune: Tune, task: Task) -> NDArray[np.int16] | None:
 
 
 def piece(tune: Tune | GridTune) -> tuple[Task, NDArray[np.int16]] | None:
-    """Task and tokens (T,) of one tune, None if it is no whole piece."""
+    """Return the task and the tokens (T,) of a tune, None if it is no whole piece."""
     meter = Meter.parse(f"{tune.meter[0]}/{tune.meter[1]}")
     size, offset = meter.bar_cells(Codec.grid), int(tune.position[0])
     count = (offset + np.arange(len(tune.tokens))) % size
     if (tune.position != count).any():
         return None
     bars, rest = divmod(len(tune.tokens), size)
-    if rest and (tune.tokens[-rest:] != HOLD).any():  # the last bar may be written out in full
+    if rest and (tune.tokens[-rest:] != HOLD).any():  # the last bar may have its full length
         bars, rest = bars + 1, 0
     cells = bars * size
     if not FEWEST_BARS <= bars <= MAX_BARS or cells > MAX_CELLS:

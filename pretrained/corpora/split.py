@@ -1,7 +1,7 @@
-"""Near-duplicate clusters of melodies, and a split that keeps every cluster on one side.
+"""Clusters of near-duplicate tunes, and a split of a corpus that never divides a cluster.
 
 Folk collections print the same tune many times, in other keys and with other endings. A random
-split would put copies of training tunes into the test set, so tunes are clustered first.
+split would put copies of training tunes into the test set.
 """
 
 from __future__ import annotations
@@ -13,36 +13,37 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-GRAM = 12
-SHARED = 0.30
+from envs.music.codec import FIRST_PITCH
+
+GRAM = 12  # intervals in a gram
+SHARED = 0.30  # share of common grams from which two tunes are near-duplicates
 SPLITS = ("train", "valid", "test")
 HELD_OUT_SHARE = 0.05
-FIRST_PITCH = 2
 
 
 def intervals(tokens: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Semitones between successive onsets of a tune, int16 [onsets - 1], from tokens [T]."""
+    """Return the semitones (onsets - 1,) between successive onsets of a tune's tokens (T,)."""
     return np.diff(tokens[tokens >= FIRST_PITCH])
 
 
 def grams(tokens: NDArray[np.int16]) -> set[bytes]:
-    """The distinct runs of 12 intervals of a tune; of a shorter tune, its one whole run.
+    """Return the different runs of 12 intervals of a tune; one run if the tune is shorter.
 
-    Intervals do not change under transposition, so neither do the grams.
+    They do not change when the tune is transposed.
     """
     steps = intervals(tokens).astype(np.int8)
     return {steps[i : i + GRAM].tobytes() for i in range(max(1, len(steps) - GRAM + 1))}
 
 
 def near_duplicate_pairs(tunes: Sequence[NDArray[np.int16]]) -> Iterable[tuple[int, int]]:
-    """Pairs (i, j), i < j, that share at least 30% of the grams of the one with fewer."""
+    """Yield the pairs i < j of tunes that share at least 30% of the grams of the shorter one."""
     seen: dict[bytes, list[int]] = defaultdict(list)
     sizes: list[int] = []
     for j, tokens in enumerate(tunes):
-        own = grams(tokens)
-        sizes.append(len(own))
+        current = grams(tokens)
+        sizes.append(len(current))
         shared: Counter[int] = Counter()
-        for gram in own:
+        for gram in current:
             shared.update(seen[gram])
             seen[gram].append(j)
         for i, count in shared.items():
@@ -51,7 +52,7 @@ def near_duplicate_pairs(tunes: Sequence[NDArray[np.int16]]) -> Iterable[tuple[i
 
 
 def clusters(tunes: Sequence[NDArray[np.int16]]) -> list[int]:
-    """Cluster number of each tune: near-duplicates, and near-duplicates of those, share one.
+    """Return the cluster number of each tune: chains of near-duplicates are one cluster.
 
     Clusters are numbered from 0 in the order of their first tunes.
     """
@@ -71,17 +72,20 @@ def clusters(tunes: Sequence[NDArray[np.int16]]) -> list[int]:
 
 
 def split_clusters(cluster: Sequence[int], names: Sequence[str], seed: int = 0) -> list[str]:
-    """Name of the split of each tune: about 5% test, 5% valid, the rest train, by cluster.
+    """Return the split of each tune: about 5% "test", 5% "valid", the rest "train".
 
-    The order of the clusters comes from a hash of seed and the name of the first tune, so it is
-    the same on every machine and hardly moves when tunes are added, dropped or read better: a
-    network trained on an older build has still not seen most of the test tunes. A cluster too
-    large for what is left of a held-out set goes to train.
+    Clusters are ordered by a hash of the seed and their first tune's name. So the order is the
+    same on every machine and changes little when tunes are added, removed or read better: a
+    network trained on an older build has not seen most of the test tunes. A cluster that does not
+    fit in the remaining room of a held-out set goes to train.
 
     Args:
         cluster: cluster number of each tune.
-        names: a name for each tune; the same name twice does no harm.
-        seed: draws another split.
+        names: a name for each tune; names may repeat.
+        seed: another seed gives another split.
+
+    Raises:
+        ValueError: not as many names as tunes.
     """
     if len(cluster) != len(names):
         raise ValueError(f"one name per tune: got {len(names)} names for {len(cluster)} tunes")

@@ -1,25 +1,26 @@
-"""A judge that no agent learns from: an n-gram model of other tunes than the prior's.
+"""A held-out judge: an n-gram model of other tunes than the prior's, which no agent learns from.
 
-    python -m pretrained.ngrams.judge         # what it thinks of held-out tunes, noise and one note
+    python -m pretrained.ngrams.judge         # nats of held-out tunes, noise and a single note
 
-An agent is rewarded by the prior, so the prior's opinion of it is no evidence. The judge has read
-the European songs of the Essen collection (Schaffrath 1995) instead. Their licence is unclear and
-non-commercial, so nothing of them ships: the judge is counted on the user's machine, from the
-music21 that is installed there, at first use, and kept in the user's cache folder.
+An agent is rewarded by the prior, so the prior's likelihood is no evidence for its pieces. The
+judge is counted on the European songs of the Essen collection (Schaffrath 1995) instead. Their
+licence is unclear and non-commercial, so they do not ship: the judge is counted at first use on the
+user's machine, from the installed music21, and stored in the user's cache folder.
 
-Notation sets the pace of a tune only up to a factor of two, and Essen's notes are twice as long as
-those of the dance tunes behind the prior. So tunes without 16ths are counted at double pace as
-well, which makes held-out tunes of both collections likelier (Essen 0.935 -> 0.927 nats per token,
-the prior's test tunes 1.621 -> 1.497). Of orders 1 to 8, 5 is the best on the prior's test tunes
+Notation gives the tempo of a tune only up to a factor of two, and Essen's notes are twice as long
+as those of the prior's dance tunes. So tunes without 16ths are counted at double speed as well,
+which makes held-out tunes of both collections likelier (Essen 0.935 -> 0.927 nats per token, the
+prior's test tunes 1.621 -> 1.497). Of the orders 1 to 8, 5 is the best on the prior's test tunes
 and within 0.02 nats of the best, 7, on Essen's.
 
-Likelihood is not quality. A hold is the likeliest token of all, so nats per token praise long
-notes; nats per note do not. One note repeated is likelier than any tune by both. Read the judge
-beside measures of diversity.
+Likelihood is not quality. A hold is the likeliest token, so nats per token favour long notes; nats
+per note do not. By both a repeated note is likelier than any tune, so read the judge together with
+measures of diversity.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from dataclasses import replace
@@ -31,10 +32,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from envs.durable_files import write_atomic
 from envs.music.codec import FIRST_PITCH, HOLD, Codec
 from pretrained.corpora import split
+from pretrained.corpora.abc_text import TuneError
 from pretrained.corpora.folk import GRID, collection_files, load_corpus, split_tunes
-from pretrained.corpora.tunes import MODE_TONIC, GridTune, TuneError, choose_shift, read_tune
+from pretrained.corpora.tunes import MODE_TONIC, GridTune, choose_shift, read_tune
 from pretrained.ngrams.model import NGram
 
 if TYPE_CHECKING:
@@ -43,9 +46,9 @@ if TYPE_CHECKING:
 
 COLLECTION = "essenFolksong"
 LEFT_OUT = ("han1", "han2", "test0", "test1", "testd", "teste")  # China; samples of the world
-ORDER = 5
-FORMAT = 1  # of the cached file; raise it whenever the judge is counted in another way
-VOCABULARY = Codec()  # what the tunes are written in
+ORDER = 5  # tokens of context
+FORMAT = 1  # of the cached file; increase it whenever the judge is counted in another way
+VOCABULARY = Codec()  # of the tunes
 C_MINOR_SHARPS = -3
 Tokens = npt.NDArray[np.int16]
 
@@ -53,12 +56,12 @@ Tokens = npt.NDArray[np.int16]
 class Judge:
     """An n-gram model of European folk songs; a `pretrained.prior.Scorer`.
 
-    Pieces are moved to C major or A minor, and by octaves to where the songs lie, before they are
-    looked up. A pitch that is then outside C3-B5 gets what a pitch never seen would get.
+    Pieces are transposed to C major or A minor, in the songs' octave. A pitch that is then outside
+    C3-B5 has the probability of a pitch that no song has.
 
     Args:
         table: counts of the songs.
-        codec: what the tokens of the scores to be judged mean.
+        codec: vocabulary of the scores to be judged.
 
     Raises:
         ValueError: the codec's cells are no 16ths.
@@ -70,7 +73,7 @@ class Judge:
         self.codec = codec
 
     def require(self, task: Task) -> None:
-        """Raise ValueError unless tokens mean the same to this judge and to a task."""
+        """Raise ValueError unless a task has the judge's codec."""
         if task.codec != self.codec:
             raise ValueError(
                 f"the judge was loaded for codec {self.codec.fingerprint!r} but the task needs "
@@ -78,14 +81,14 @@ class Judge:
             )
 
     def log_prob(self, score: Score) -> npt.NDArray[np.float32]:
-        """Nats (B, V, T) of each token given those before it in its voice.
+        """Return the log-probability (B, V, T), in nats, of each token after those of its voice.
 
         Raises:
             ValueError: another codec, or pieces that are not finished.
         """
         self.require(score.task)
         if not score.finished:
-            raise ValueError("the judge needs finished pieces; write the rest of them first")
+            raise ValueError("the judge: expected finished pieces; write their other cells first")
         tokens = score.tokens.astype(np.int64)
         moved = tokens + self.codec.low - VOCABULARY.low + shift_to_songs(score.task)
         outside = (moved < FIRST_PITCH) | (moved >= VOCABULARY.vocab)
@@ -95,19 +98,19 @@ class Judge:
         return nats.reshape(tokens.shape).astype(np.float32)
 
     def per_note(self, score: Score) -> float:
-        """Nats of all pieces, divided by the number of their notes: about -3 for folk tunes."""
+        """Return the log-probability per note of all pieces, in nats: about -3 for folk tunes."""
         return float(self.log_prob(score).sum(dtype=np.float64)) / max(1, int(score.onset.sum()))
 
 
 def shift_to_songs(task: Task) -> int:
-    """Semitones that cancel a task's key signature and bring its range nearest to C3-B5."""
+    """Return the semitones that cancel a task's key signature and bring its range near C3-B5."""
     centre, target = task.low + task.high, VOCABULARY.low + VOCABULARY.high
     fitting = [n for n in range(-128, 129) if (n + 7 * task.key.fifths) % 12 == 0]
     return min(fitting, key=lambda n: (abs(centre + 2 * n - target), abs(n)))
 
 
 def require_16ths(codec: Codec) -> None:
-    """Raise ValueError unless a codec's cells are 16ths, as those of the songs are."""
+    """Raise ValueError unless a codec's cells are 16ths, like those of the songs."""
     if codec.grid != GRID:
         raise ValueError(
             f"the judge knows cells of a 16th, but codec {codec.fingerprint!r} has {codec.grid} "
@@ -116,7 +119,7 @@ def require_16ths(codec: Codec) -> None:
 
 
 def load_judge(codec: Codec = VOCABULARY) -> Judge:
-    """The judge for scores of a codec. Counted at first use (about 20 seconds), then cached.
+    """Return the judge for scores of a codec; it is counted once, in about 20 seconds.
 
     Raises:
         ValueError: the codec's cells are no 16ths.
@@ -127,24 +130,24 @@ def load_judge(codec: Codec = VOCABULARY) -> Judge:
 
 
 def cache_file() -> Path:
-    """Where the counts are kept: under XDG_CACHE_HOME if that is set, else under ~/.cache."""
-    folder = os.environ.get("XDG_CACHE_HOME", "")  # a relative one is to be ignored, says XDG
+    """Return the path of the stored counts, under XDG_CACHE_HOME or else under ~/.cache."""
+    folder = os.environ.get("XDG_CACHE_HOME", "")  # XDG says that a relative one is ignored
     home = Path(folder) if os.path.isabs(folder) else Path(os.path.expanduser("~"), ".cache")
     return home / "composition-gym" / f"judge-{FORMAT}-music21-{metadata.version('music21')}.npz"
 
 
 @lru_cache(maxsize=1)
 def _cached_table(path: Path) -> NGram:
-    """The counts in a file; if it is missing or not ours, counted anew and written there."""
+    """Return the counts in a file; if it is missing or damaged, count the songs and write it."""
     try:
         return read_table(path)
-    except Exception:  # whatever a damaged file raises, the songs are still there
+    except Exception:  # a damaged file raises errors of many types
         table = count_songs(essen_songs())
     try:
         write_table(table, path)
     except OSError as error:
         warnings.warn(
-            f"the judge cannot be kept in {path} ({error}), so every start counts it anew; "
+            f"the judge cannot be stored in {path} ({error}), so every start counts it again; "
             "set XDG_CACHE_HOME to a folder that can be written",
             stacklevel=3,
         )
@@ -152,11 +155,11 @@ def _cached_table(path: Path) -> NGram:
 
 
 def read_table(path: Path) -> NGram:
-    """Counts from a file.
+    """Return the counts in a file.
 
     Raises:
-        ValueError: it holds no counts of this version. A file that is missing or damaged raises
-            whatever numpy and zipfile make of it.
+        ValueError: it has no counts of this version. A file that is missing or damaged raises the
+            errors of numpy and zipfile.
     """
     with np.load(path, allow_pickle=False) as file:
         names = {"made", "grams", "counts"}
@@ -166,27 +169,23 @@ def read_table(path: Path) -> NGram:
 
 
 def write_table(table: NGram, path: Path) -> None:
-    """Write counts so that the file is there whole or not at all.
+    """Write counts to a file, completely or not at all.
 
     Raises:
         OSError: the folder cannot be written.
     """
+    data = io.BytesIO()
+    made = np.array(path.stem)
+    np.savez_compressed(data, made=made, grams=table.grams, counts=table.counts)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            made = np.array(path.stem)
-            np.savez_compressed(file, made=made, grams=table.grams, counts=table.counts)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_atomic(path, data.getvalue())
 
 
 def essen_songs(left_out: tuple[str, ...] = LEFT_OUT) -> list[Tokens]:
-    """Tokens [T] of the songs, parsed by us, without those that the prior's corpus has as well.
+    """Return the tokens (T,) of the songs, without near-duplicates of tunes in the prior's corpus.
 
     Args:
-        left_out: names of files, without ending, that are not read.
+        left_out: names of files, without suffix, that are not read.
 
     Raises:
         FileNotFoundError: music21 is installed without its corpus.
@@ -196,7 +195,7 @@ def essen_songs(left_out: tuple[str, ...] = LEFT_OUT) -> list[Tokens]:
     files = [path for path in collection_files(COLLECTION) if path.stem not in left_out]
     if not files:
         raise FileNotFoundError(
-            f"music21 is installed without its corpus {COLLECTION!r}, which the judge is made of; "
+            f"music21 is installed without its corpus {COLLECTION!r}, which the judge needs; "
             "get it with: pip install --force-reinstall music21"
         )
     songs: list[Tokens] = []
@@ -209,19 +208,20 @@ def essen_songs(left_out: tuple[str, ...] = LEFT_OUT) -> list[Tokens]:
             songs.append(with_its_mode(read_tune(text)).tokens)
         except TuneError:
             continue  # no metre, or bars that do not fit it: 8% of the songs
-    known = [tune.tokens for tune in load_corpus().tunes]
-    pairs = split.near_duplicate_pairs([*known, *songs])
-    copies = {j - len(known) for i, j in pairs if i < len(known) <= j}
+    tunes = [tune.tokens for tune in load_corpus().tunes]
+    pairs = split.near_duplicate_pairs([*tunes, *songs])
+    copies = {j - len(tunes) for i, j in pairs if i < len(tunes) <= j}
     return [song for number, song in enumerate(songs) if number not in copies]
 
 
 def with_its_mode(tune: GridTune) -> GridTune:
-    """A tune in C major, or in A minor if minor thirds above the tonic outnumber major ones.
+    """Return a tune in A minor if it is called major but has more minor than major thirds.
 
-    Essen's key field names the tonic only: 853 songs that it calls major are minor.
+    The thirds are counted above the tonic. Essen's key field names the tonic only: 853 of its
+    major songs are minor.
 
     Raises:
-        TuneError: in A minor the range is wider than C3-B5.
+        TuneError: the range in A minor is wider than C3-B5.
     """
     onset = tune.tokens >= FIRST_PITCH
     pitches = tune.tokens[onset] - FIRST_PITCH + VOCABULARY.low
@@ -234,13 +234,13 @@ def with_its_mode(tune: GridTune) -> GridTune:
 
 
 def count_songs(songs: list[Tokens], order: int = ORDER) -> NGram:
-    """Counts of songs, those without 16ths at double pace as well."""
+    """Count songs; those without 16ths are also counted at double speed."""
     faster = [song[::2] for song in songs if (song[1::2] == HOLD).all()]
     return NGram.of(order, VOCABULARY.vocab, [*songs, *faster])
 
 
 def held_out_table() -> str:
-    """Nats per token and per note of a judge counted on 90% of the songs, as text."""
+    """Return a table of nats per token and per note, by a judge counted on 90% of the songs."""
     songs = essen_songs()
     parts = split.split_clusters(split.clusters(songs), [str(n) for n in range(len(songs))])
     table = count_songs([song for song, part in zip(songs, parts, strict=True) if part != "test"])

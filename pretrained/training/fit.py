@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from envs.errors import quoted
 from envs.music.codec import FIRST_PITCH, HOLD, Codec
 from pretrained.corpora.folk import Tune
 from pretrained.training.lessons import Lesson, lesson
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 
 ELSEWHERE = ("out", "overwrite", "threads")  # settings that do not shape the weights
 N_GRAM_ORDERS = (1, 2, 3, 4, 5, 6, 7)
+LIMITS = {
+    **{"epochs": (1, 10**6), "hidden": (1, 2**14), "layers": (1, 64), "embed": (1, 2**14)},
+    **{"lookback": (0, 64), "dropout": (0.0, 0.99), "batch_tokens": (1, 10**9)},
+    **{"learning_rate": (1e-12, 1.0), "weight_decay": (0.0, 1e3), "average": (0.0, 0.999999)},
+    **{"seed": (0, 2**32 - 1), "threads": (1, 1024)},
+}
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,12 @@ class PriorConfig:
     threads: int = 1
     bf16: bool = True
     overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        for name, (least, most) in LIMITS.items():
+            value = getattr(self, name)
+            if not least <= value <= most:  # also refuses what is not a number
+                raise ValueError(f"{name}={quoted(value)}: expected {least:g} to {most:g}")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from envs.contract import RewardFunction, RewardSpec
 from envs.errors import RewardError
 from envs.music.key import Key
 from envs.music.meter import Meter
+from envs.music.noise import HOLDS, noise
+from envs.music.pitch import LETTERS
 from envs.music.score import Score
 from envs.music.tape import Array
 from envs.music.task import Task
@@ -19,7 +21,7 @@ from envs.notation.text import text
 from rewards.build import build
 from rewards.checking.cost import Cost, measure
 from rewards.checking.panel import MOST, Panel, rank, share_below
-from rewards.checking.probes import broken_promises, transposition
+from rewards.checking.probes import PIECES, broken_promises, same
 from rewards.sum import RewardSum
 from rewards.term import Term
 
@@ -32,6 +34,7 @@ PANEL_TASK = Task(bars=8)
 # Pieces that a search finds the reward to pay most for, each with the name of what found it:
 # `agents.training.exploit.exploits` is one.
 Searcher = Callable[[RewardSum, Task, float], list[tuple[str, Score]]]
+FOURTH = 5  # semitones by which pieces are moved
 PANEL_SECONDS = 5.0  # about how long a slow reward may take over real melodies
 
 
@@ -41,7 +44,7 @@ class RewardWarning(UserWarning):
 
 @dataclass
 class Report:
-    """What a check found.
+    """Result of a check.
 
     Attributes:
         name: of the reward.
@@ -119,7 +122,7 @@ def examine(
     cost: bool = True,
     exploit: Searcher | None = None,
 ) -> Report:
-    """The same without raising for what it finds; arguments as `check_reward`."""
+    """Return the report of `check_reward`, with the same arguments, and raise for no fault."""
     total = build(reward)
     terms = list(total.terms.values())
     report = Report(" + ".join(term.name for term in terms))
@@ -169,3 +172,34 @@ def _notes(term: Term, task: Task, voices: bool) -> list[str]:
         broken = broken_promises(term, TWO_VOICES)
         notes.append(f"with two voices, {broken[0]}" if broken else "it works with two voices")
     return notes
+
+
+def transposition(term: Term, task: Task) -> str:
+    """Return a sentence on how a term's value changes when pieces are moved by a fourth."""
+    if task.high - task.low < 2 * FOURTH or task.given or task.chords:
+        return ""
+    room = replace(task, high=task.high - FOURTH)
+    tokens = np.concatenate([noise(room, seed, PIECES, HOLDS).tokens for seed in (5, 6)])
+    up = np.where(tokens > 1, tokens + FOURTH, tokens)
+    key = replace(task, key=_moved(task.key, FOURTH))
+    home, there, beside = (
+        np.asarray(term.raw(Score(each, place)), np.float64)
+        for each, place in ((tokens, task), (up, key), (up, task))
+    )
+    if same(home, there).all() and same(home, beside).all():
+        return "moved by a fourth, pieces are paid the same, with their key or without it"
+    if same(home, there).all():
+        return "moved by a fourth with their key, pieces are paid the same"
+    worst = float(np.abs(home - there).max())
+    return (
+        f"moved by a fourth with their key, pieces are paid otherwise, by up to {worst:.3g} a "
+        f"{'cell' if home.ndim > 1 else 'piece'}: it hears absolute pitch"
+    )
+
+
+def _moved(key: Key, semitones: int) -> Key:
+    """The key with its tonic so much higher, written with the fewest accidentals."""
+    names = [letter + sign for letter in LETTERS for sign in ("", "#", "b")]
+    keys = [Key(name, key.mode) for name in names]
+    wanted = (key.pitch_class + semitones) % 12
+    return min((k for k in keys if k.pitch_class == wanted), key=lambda k: abs(k.fifths))

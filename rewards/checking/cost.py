@@ -1,4 +1,4 @@
-"""What a reward costs: time per piece, alone and in a batch, and the lines it is spent in."""
+"""Cost of a reward: time per piece, alone and in a batch, and the lines it is spent in."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from envs.contract import RewardFunction
-from envs.music.noise import noise
+from envs.music.noise import HOLDS, noise
 from envs.music.score import Score
 from envs.music.task import Task
 
@@ -25,7 +25,6 @@ BATCH = 1024
 SECONDS = 2.0  # about how long one measurement may take
 MOST = 3  # lines or terms that are told
 LEAST = 0.05  # share of the time below which they are not
-HOLDS = 12.0
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,7 @@ import numpy as np
 
 from envs.errors import RewardError
 from envs.music.codec import UNWRITTEN
-from envs.music.key import Key
-from envs.music.noise import noise
-from envs.music.pitch import LETTERS
+from envs.music.noise import HOLDS, noise
 from envs.music.score import Score
 from envs.music.tape import Array
 from envs.music.task import Task
@@ -34,10 +32,8 @@ PIECES = 6  # of noise in a trial
 MOST_CELLS = 2**17  # of pieces that are cut in two, at every cell where these suffice
 BATCH = 256  # pieces asked about together
 PATIENCE = 60  # seconds for a probe
-HOLDS = 12.0  # weight of a hold in the noise: a note lasts four cells
 KINDS = ((2, HOLDS), (3, 2.0))  # seed and weight of a hold
 TOLERANCE = 1e-4  # relative and absolute: a batched float32 product rounds otherwise than a single
-FOURTH = 5  # semitones by which pieces are moved
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,7 @@ class Trial:
 
     @cached_property
     def value(self) -> Array:
-        """What the term gives the pieces: (PIECES, V, T) or (PIECES,)."""
+        """Value of the pieces: (PIECES, V, T) or (PIECES,)."""
         return self.ask(self.tokens)
 
     def ask(self, tokens: Array, written: int | None = None) -> Array:
@@ -116,7 +112,7 @@ def answers(trial: Trial) -> str:
 
 
 def repeats(trial: Trial) -> str:
-    """The same value for the same pieces, however often and after whatever else."""
+    """Equal pieces have equal values, however often and after whatever else they are asked for."""
     values = [trial.value, *(trial.ask(trial.tokens) for _ in range(3))]
     trial.ask(trial.others)
     values.append(trial.ask(trial.tokens))
@@ -237,7 +233,7 @@ def _steps(trial: Trial) -> Iterator[tuple[int, Score]]:
 
 
 def keeps_cellwise(trial: Trial) -> str:
-    """What is marked cellwise gives the newest cell alone what it gives it in the whole piece."""
+    """A cellwise function gives the newest cell alone the value it has in the whole piece."""
     if not trial.term.cellwise:
         return ""
     advice = (
@@ -305,7 +301,12 @@ def is_picklable(trial: Trial) -> str:
 # In this order; what fails a promise of FIRST is not tried further.
 FIRST: tuple[Callable[[Trial], str], ...] = (answers, repeats)
 REST: tuple[Callable[[Trial], str], ...] = (
-    *(is_alone, looks_back_only, keeps_cellwise, is_pure, is_a_violation, is_picklable),
+    is_alone,
+    looks_back_only,
+    keeps_cellwise,
+    is_pure,
+    is_a_violation,
+    is_picklable,
 )
 
 
@@ -344,34 +345,3 @@ def patience(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-
-
-def transposition(term: Term, task: Task) -> str:
-    """In a sentence, what becomes of a term's value when pieces are moved by a fourth."""
-    if task.high - task.low < 2 * FOURTH or task.given or task.chords:
-        return ""
-    room = replace(task, high=task.high - FOURTH)
-    tokens = np.concatenate([noise(room, seed, PIECES, HOLDS).tokens for seed in (5, 6)])
-    up = np.where(tokens > 1, tokens + FOURTH, tokens)
-    key = replace(task, key=_moved(task.key, FOURTH))
-    home, there, beside = (
-        np.asarray(term.raw(Score(each, place)), np.float64)
-        for each, place in ((tokens, task), (up, key), (up, task))
-    )
-    if same(home, there).all() and same(home, beside).all():
-        return "moved by a fourth, pieces are paid the same, with their key or without it"
-    if same(home, there).all():
-        return "moved by a fourth with their key, pieces are paid the same"
-    worst = float(np.abs(home - there).max())
-    return (
-        f"moved by a fourth with their key, pieces are paid otherwise, by up to {worst:.3g} a "
-        f"{'cell' if home.ndim > 1 else 'piece'}: it hears absolute pitch"
-    )
-
-
-def _moved(key: Key, semitones: int) -> Key:
-    """The key with its tonic so much higher, written with the fewest accidentals."""
-    names = [letter + sign for letter in LETTERS for sign in ("", "#", "b")]
-    keys = [Key(name, key.mode) for name in names]
-    wanted = (key.pitch_class + semitones) % 12
-    return min((k for k in keys if k.pitch_class == wanted), key=lambda k: abs(k.fifths))

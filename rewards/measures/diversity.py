@@ -1,7 +1,7 @@
-"""How different the pieces of a batch are from each other, and how varied in themselves.
+"""Diversity of a batch: differences between its pieces, and variety within them.
 
-A policy that found one piece that pays writes it again and again: the return says nothing about
-that, these numbers do. All of them depend on the number of pieces, so compare batches of one size.
+A policy that has found one rewarding piece writes it again and again. Its return does not show
+that; these numbers do. They depend on the number of pieces, so compare batches of the same size.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rewards.measures.statistics import distinct
 PAIRS = 2000  # most pairs of pieces compared by edit distance
 PIECES = 256  # most pieces in a Vendi score
 GRAM = 4  # tokens in a gram of the Vendi score's kernel
-BLOCK = 4096  # grams looked at together there: bounds memory
+BLOCK = 4096  # grams compared at a time: bounds memory
 MOVES = 2  # intervals or durations in a gram of the entropies: three notes
 Ints = npt.NDArray[np.int64]
 
@@ -25,17 +25,17 @@ Ints = npt.NDArray[np.int64]
 def diversity(
     score: Score, seed: int = 0, *, pairs: int = PAIRS, pieces: int = PIECES
 ) -> dict[str, float]:
-    """Diversity of finished pieces; every number is higher for more varied pieces.
+    """Return measures of diversity, each higher for more varied pieces.
 
     distinct: share of different pieces, 1 / B to 1.
     edit_distance: mean normalised Levenshtein distance of two pieces, 0 to 1.
     vendi: effective number of different pieces, 1 to the smaller of B and `pieces`.
-    interval_entropy: bits of two successive pitch intervals.
-    rhythm_entropy: bits of two successive durations from onset to onset.
+    interval_entropy: entropy of two successive pitch intervals, in bits.
+    rhythm_entropy: entropy of two successive durations from onset to onset, in bits.
 
     Args:
         score: B finished pieces.
-        seed: of the pairs and pieces that are drawn where there are more than the limits.
+        seed: draws pairs and pieces if there are more than the limits.
         pairs: most pairs for the edit distance.
         pieces: most pieces for the Vendi score.
 
@@ -43,7 +43,7 @@ def diversity(
         ValueError: the pieces are not finished, or a limit is below 1.
     """
     if not score.finished:
-        raise ValueError("diversity needs finished pieces; write the rest of them first")
+        raise ValueError("diversity: expected finished pieces; write their remaining cells first")
     if pairs < 1 or pieces < 1:
         raise ValueError(f"pairs={pairs}, pieces={pieces}: expected at least 1 of each")
     rng = np.random.default_rng(seed)
@@ -57,17 +57,17 @@ def diversity(
 
 
 def edit_distance(score: Score, rng: np.random.Generator, pairs: int = PAIRS) -> float:
-    """Mean Levenshtein distance of the tokens of two pieces, divided by their length.
+    """Return the mean Levenshtein distance of two pieces' tokens, divided by their length.
 
-    Insertions, deletions and substitutions cost 1 each (Levenshtein 1966). A piece of several
-    voices is read voice after voice. One piece alone has distance 0.
+    Insertions, deletions and substitutions cost 1 each (Levenshtein 1966). The voices of a piece
+    are read one after another. The distance is 0 for a single piece.
 
     Args:
         score: B finished pieces.
         rng: draws the pairs.
-        pairs: all pairs are compared if there are no more than that, else that many.
+        pairs: most pairs that are compared.
     """
-    # One character a token: the fastest for rapidfuzz; no codec has more than 130 tokens.
+    # One character for each token is fastest for rapidfuzz; no codec has more than 130 tokens.
     texts = [piece.astype(np.uint8).tobytes().decode("latin-1") for piece in score.tokens]
     first, second = _pairs(score.batch, rng, pairs)
     if not len(first):
@@ -82,7 +82,7 @@ def edit_distance(score: Score, rng: np.random.Generator, pairs: int = PAIRS) ->
 
 
 def _pairs(n: int, rng: np.random.Generator, most: int) -> tuple[Ints, Ints]:
-    """Pairs i < j of n things: all, or `most` different ones drawn evenly."""
+    """Return pairs of numbers i < j below n: all, or `most` different ones drawn uniformly."""
     total = n * (n - 1) // 2
     number = (
         np.arange(total) if total <= most else rng.choice(total, most, replace=False, shuffle=False)
@@ -93,18 +93,17 @@ def _pairs(n: int, rng: np.random.Generator, most: int) -> tuple[Ints, Ints]:
 
 
 def vendi(score: Score, rng: np.random.Generator, pieces: int = PIECES) -> float:
-    """Vendi score (Friedman & Dieng 2023, arXiv 2210.02410): how many pieces there seem to be.
+    """Return the Vendi score (Friedman & Dieng 2023, arXiv 2210.02410), an effective number.
 
-    exp of the entropy of the eigenvalues of K / n, where K holds the similarities of n pieces:
-    the cosine between the sets of token 4-grams that occur in them, each gram within a voice.
-    Pieces that share none have similarity 0. Sets and not counts, because most grams of slow
-    pieces are nothing but holds; and not edit similarity, whose K need not be positive
-    semidefinite.
+    It is exp of the entropy of the eigenvalues of K / n, where K holds the similarities of n
+    pieces: the cosine between the sets of token 4-grams that occur in their voices. Sets are used
+    and not counts, because most grams of slow pieces are holds only; and not edit similarity,
+    whose K may not be positive semidefinite.
 
     Args:
         score: B finished pieces.
         rng: draws the pieces.
-        pieces: all are compared if there are no more than that, else that many.
+        pieces: most pieces that are compared.
     """
     n = min(score.batch, pieces)
     rows = np.arange(n) if n == score.batch else rng.choice(score.batch, n, replace=False)
@@ -128,19 +127,19 @@ def vendi(score: Score, rng: np.random.Generator, pieces: int = PIECES) -> float
 
 
 def gram_entropy(score: Score, fact: npt.NDArray[np.integer], moves: int = MOVES) -> float:
-    """Entropy in bits (Shannon 1948) of a fact at `moves` successive moves to another note.
+    """Return the entropy in bits (Shannon 1948) of a fact at `moves` successive notes.
 
-    That of n-grams is the Ent-n of Zhang et al. (2018, arXiv 1809.05972); pitch intervals and
-    inter-onset durations are features of Yang & Lerch (2020). Counted over all pieces together,
-    so it sees variety within pieces and between them. 0 if there is no gram.
+    It is the Ent-n of Zhang et al. (2018, arXiv 1809.05972); pitch intervals and inter-onset
+    durations are features of Yang & Lerch (2020). All pieces are counted together, so it measures
+    variety within pieces and between them. It is 0 if there is no gram.
 
     Args:
         score: B finished pieces.
-        fact: (B, V, T) whole numbers, looked at where a note begins that has one before it.
+        fact: (B, V, T) integers, used at each onset that has an onset before it.
         moves: length of a gram.
     """
     at = score.onset & (score.previous_onset >= 0)
-    voice = np.flatnonzero(at) // score.task.cells  # which voice of which piece
+    voice = np.flatnonzero(at) // score.task.cells  # number of the voice among all pieces' voices
     if len(voice) < moves:
         return 0.0
     grams = np.lib.stride_tricks.sliding_window_view(fact[at], moves)

@@ -1,10 +1,10 @@
-"""How like real tunes a set of pieces is: histograms, and their overlap.
+"""Similarity of generated pieces to real tunes, by histograms of pitches, intervals and lengths.
 
-After Yang and Lerch (2020), On the evaluation of generative models in music, Neural Computing and
-Applications 32: each piece has a histogram of each kind; the Euclidean distances among the real
-pieces, and those between generated and real ones, are smoothed into two densities, and the area
-that they share is 1 where the generated pieces are among the real ones as these are among each
-other. Beside it stands the Jensen-Shannon divergence of the mean histograms.
+It follows Yang and Lerch (2020), On the evaluation of generative models in music, Neural Computing
+and Applications 32. Each piece has a histogram of each kind. The Euclidean distances among the real
+pieces, and those between generated and real ones, give two densities; the area under both is 1 if
+generated pieces are as far from real ones as these are from each other. The Jensen-Shannon
+divergence compares the mean histograms.
 
 The real pieces are parts of tunes that the prior never learned from, in the task's metre, mode and
 length. Pitch classes are counted from the tonic, so keys make no difference.
@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from envs.music.score import Score
 from envs.music.task import Task
-from pretrained.corpora.folk import load_corpus
+from pretrained.corpora.folk import GRID, load_corpus
 from pretrained.corpora.pieces import FEWEST_BARS, WHITE_KEYS
 from pretrained.training.lessons import ends, part
 
@@ -29,25 +29,27 @@ if TYPE_CHECKING:
     from rewards.sum import RewardSum
 
 Floats = npt.NDArray[np.float64]
-WIDEST = 12  # semitones; a wider interval counts as this
-LONGEST = 4  # quarter notes; a longer note counts as this
-FEWEST = 20  # real pieces from which they say something
-MOST = 1000  # generated pieces compared with each real one
-POINTS = 1000  # at which densities are compared
+WIDEST = 12  # semitones; a wider interval counts as this one
+LONGEST = 4  # quarter notes; a longer note counts as this one
+FEWEST = 20  # real pieces that are needed
+MOST = 1000  # most generated pieces that are compared
+POINTS = 1000  # points at which densities are compared
 
 
 def histograms(score: Score) -> dict[str, Floats]:
-    """Histograms (B, n) of finished pieces of one voice; each row sums to 1, or is 0 if empty.
+    """Return the histograms (B, n) of finished pieces of one voice, by name.
 
-    pitch class: semitones above the tonic, 12; interval: -12 to 12 semitones between notes that
-    follow each other, 25; note length: from a note's begin to the next, in cells up to four
-    quarters.
+    Each row sums to 1, or to 0 if there is nothing to count.
+
+    pitch class: semitones above the tonic, n = 12.
+    interval: -12 to 12 semitones between successive notes, n = 25.
+    note length: cells from an onset to the next, up to four quarter notes.
 
     Raises:
         ValueError: several voices, or unfinished pieces.
     """
     if score.task.voices != 1 or not score.finished:
-        raise ValueError("histograms are of finished pieces of one voice")
+        raise ValueError("histograms: expected finished pieces of one voice")
     onset, cells = score.onset[:, 0], score.task.cells
     longest = LONGEST * score.task.grid
     rows, at = np.nonzero(onset)
@@ -60,21 +62,24 @@ def histograms(score: Score) -> dict[str, Floats]:
         "interval": (rows[1:][moved], interval, 2 * WIDEST + 1),
         "note length": (rows, np.minimum(later - at, longest), longest + 1),
     }
-    found = {}
+    tables = {}
     for name, (piece, value, size) in counted.items():
         table = np.zeros((score.batch, size))
         np.add.at(table, (piece, value.astype(np.intp)), 1.0)
-        found[name] = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
-    return found
+        tables[name] = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    return tables
 
 
 @lru_cache(maxsize=16)
 def real_pieces(task: Task) -> Score | None:
-    """Held-out parts of tunes in a task's metre, mode and length, in the key without signature.
+    """Return held-out parts of tunes in a task's metre, mode and length.
 
-    None if there are fewer than FEWEST, or the task's grid is not that of the corpus.
+    They are in the key without sharps and flats.
+
+    Returns:
+        None if there are fewer than FEWEST, or the task's grid is not that of the corpus.
     """
-    if task.bars < FEWEST_BARS or task.grid != 4 or task.voices != 1:
+    if task.bars < FEWEST_BARS or task.grid != GRID or task.voices != 1:
         return None
     tonic = (task.key.pitch_class - task.key.home) % 12
     kind = (task.meter.numerator, task.meter.denominator, tonic)
@@ -84,8 +89,8 @@ def real_pieces(task: Task) -> Score | None:
 
     corpus = load_corpus()
     tunes = [tune for split in ("valid", "test") for tune in corpus.select(split) if fits(tune)]
-    found = [part(tune, end, task.bars) for tune in tunes for end in ends(tune)]
-    parts = [tokens for tokens in found if tokens is not None]
+    cut = [part(tune, end, task.bars) for tune in tunes for end in ends(tune)]
+    parts = [tokens for tokens in cut if tokens is not None]
     if len(parts) < FEWEST:
         return None
     return Score(
@@ -94,14 +99,15 @@ def real_pieces(task: Task) -> Score | None:
 
 
 def overlap(generated: Floats, real: Floats) -> float:
-    """Overlapped area of the distances among real histograms and from generated to real ones.
+    """Return the overlap of the distances among real histograms and from generated to real ones.
 
     Args:
         generated: (N, n) histograms.
-        real: (M, n), M at least 2.
+        real: (M, n) histograms, M at least 2.
 
     Returns:
-        0..1; densities by Gaussian kernels of Silverman's bandwidth.
+        0..1, the area under both densities. They are estimated with Gaussian kernels of
+        Silverman's bandwidth.
     """
     among = _distances(real, real)[np.triu_indices(len(real), 1)]
     between = _distances(generated[:MOST], real).ravel()
@@ -118,7 +124,7 @@ def _distances(one: Floats, other: Floats) -> Floats:
 
 
 def _density(values: Floats, x: Floats) -> Floats:
-    """Kernel density at evenly spaced `x`, worked out on a histogram of its bins."""
+    """Return the kernel density at evenly spaced points `x`, computed on a histogram."""
     step = x[1] - x[0]
     counts, _ = np.histogram(values, bins=len(x), range=(x[0] - step / 2, x[-1] + step / 2))
     width = max(1.06 * values.std() * len(values) ** -0.2, step)
@@ -129,7 +135,7 @@ def _density(values: Floats, x: Floats) -> Floats:
 
 
 def divergence(one: Floats, other: Floats) -> float:
-    """Jensen-Shannon divergence of two sets' mean histograms, in bits: 0 to 1."""
+    """Return the Jensen-Shannon divergence (0..1 bits) of the means of two sets of histograms."""
     p, q = one.mean(axis=0), other.mean(axis=0)
     p, q = p / p.sum(), q / q.sum()
     middle = (p + q) / 2
@@ -142,37 +148,37 @@ def divergence(one: Floats, other: Floats) -> float:
 
 
 def likeness(score: Score) -> dict[str, float]:
-    """Overlap and divergence of finished pieces and real ones by kind of histogram, per cent.
+    """Return overlap and divergence of finished and real pieces, per cent, for each histogram.
 
-    Empty if there are too few real pieces, see `real_pieces`.
+    It is empty if there are too few real pieces, see `real_pieces`.
     """
-    real = real_pieces(score.task)
-    if real is None:
+    held_out = real_pieces(score.task)
+    if held_out is None:
         return {}
-    ours, theirs = histograms(score), histograms(real)
-    rows = {f"{name}, overlap": 100 * overlap(ours[name], theirs[name]) for name in ours}
+    drawn, real = histograms(score), histograms(held_out)
+    rows = {f"{name}, overlap": 100 * overlap(drawn[name], real[name]) for name in drawn}
     return rows | {
-        f"{name}, divergence": 100 * divergence(ours[name], theirs[name]) for name in ours
+        f"{name}, divergence": 100 * divergence(drawn[name], real[name]) for name in drawn
     }
 
 
 def mean_violations(score: Score, reward: RewardSum) -> dict[str, float]:
-    """How often a piece breaks the rules of a reward: mean sums of violations, unweighted.
+    """Return the mean sum of violations in a piece, for each rule of a reward and for all.
 
-    Beside them what all rules cost with their weights.
+    They are not weighted; "mean cost of broken rules" is the weighted sum.
 
     Args:
         score: finished pieces.
-        reward: terms that are no rules are passed over.
+        reward: terms that are no rules are ignored.
     """
     rules = {
         name: term for name, term in reward.terms.items() if term.rule.violation and term.weight
     }
     if not rules:
         return {}
-    each = {name: float(np.sum(term.rule(score)) / score.batch) for name, term in rules.items()}
+    means = {name: float(np.sum(term.rule(score)) / score.batch) for name, term in rules.items()}
     return {
-        "mean cost of broken rules": -sum(rules[name].factor * each[name] for name in rules),
-        "mean violations": sum(each.values()),
-        **{f"mean violations, {name}": value for name, value in each.items()},
+        "mean cost of broken rules": -sum(rules[name].factor * means[name] for name in rules),
+        "mean violations": sum(means.values()),
+        **{f"mean violations, {name}": value for name, value in means.items()},
     }

@@ -1,16 +1,14 @@
-"""Is a piece new, or a near-copy of a tune that the prior has learned from?
+"""Novelty of a piece: near-copies of the tunes that the prior has learned from.
 
-A prior that has read a tune can write it down again, and a reward that likes the prior will praise
-that. Two figures tell: the longest run of notes that stands in one tune of the training corpus,
-and the share of the piece's grams of 12 intervals that one tune has, as
-`pretrained.corpora.split` compares tunes with each other. Both look at intervals from onset to
-onset: a tune in another key is the same tune, and rests between notes do not matter. Nor do
-durations, unless asked for: a tune in another
-rhythm is still that tune, and long runs that tunes share by chance or custom mostly share their
-rhythm too (see RUN), so durations clear hardly any piece of suspicion.
+A prior can write a tune of its corpus again, and a reward with the prior's likelihood pays for
+that. Two measures show it: the longest run of notes that occurs in one training tune, and the share
+of the piece's grams of 12 intervals that occur in one tune, as `pretrained.corpora.split` compares
+tunes. Both use the intervals from onset to onset, so neither the key nor rests matter. Durations
+are compared only if asked for: a tune in another rhythm is still that tune, and most long runs that
+tunes share by chance have the same rhythm too (see RUN).
 
-Folk tunes have turns of phrase in common, so real ones are now and then taken for copies as well:
-read the rate of near-copies in a batch beside that of held-out tunes, at RUN.
+Folk tunes have phrases in common, so real tunes are sometimes near-copies as well: compare the rate
+of near-copies in a batch with that of held-out tunes, at RUN.
 """
 
 from __future__ import annotations
@@ -28,15 +26,15 @@ from pretrained.corpora.folk import COLLECTIONS, Tune, load_corpus
 from pretrained.corpora.split import GRAM, SHARED
 from rewards.measures.suffix_array import Ints, Runs
 
-# Notes of a run that make a near-copy. Of the 428 held-out tunes (valid and test), cut into
-# excerpts, the longest run that stands in a training tune has, at these percentiles:
+# Notes in a run that make a piece a near-copy. In excerpts of the 428 held-out tunes (valid and
+# test), the longest run that occurs in a training tune has these numbers of notes at percentiles:
 #              50%  75%  90%  95%  98%  99%  100%   of 20 or more   near-copies by run or share
 #   2 bars      9   10   12   13   14   15    23       0.03%            4.6%
 #   4 bars     11   12   15   16   21   23    32       2.5%             6.7%
 #   8 bars     12   14   17   21   26   28    34       5.6%             5.6%
 # With durations it has 8, 9, 10 notes at 50% and 12, 15, 19 at 95%, and 20 or more in 0.03%, 2.1%
-# and 4.8%; so one number does for both. A piece of up to 35 notes reaches the share by a shorter
-# run: 13 of 13 to 15 notes, 14 of 16, 16 of 24, 18 of 32.
+# and 4.8%, so that one limit serves both. A piece of up to 35 notes reaches the share with a
+# shorter run: 13 of 13 to 15 notes, 14 of 16, 16 of 24, 18 of 32.
 RUN = 20
 INTERVALS = 128  # code point of the interval 0; all are below RATIOS
 RATIOS = 256  # code point of the first ratio of durations
@@ -45,23 +43,23 @@ Whole = npt.NDArray[np.integer]
 
 @dataclass(frozen=True)
 class Novelty:
-    """How much of a piece stands in one tune: figures of its most copied voice.
+    """The likeness of a piece to the tunes of a corpus, measured on its most copied voice.
 
     Attributes:
-        voice: which of the piece's voices, from 0.
-        notes: notes of that voice.
-        run: notes of the longest run that stands in one tune; 0 without notes, 1 without any
-            interval in common.
-        start: the note of the voice that begins the run, from 0.
-        in_rhythm: whether durations were compared too.
-        tune: where the run stands; of several tunes, the one that shares most with the piece. None
-            if no interval stands anywhere.
-        number: the tune's number among those compared; -1 for None.
+        voice: number of the voice, from 0.
+        notes: number of notes in the voice.
+        run: notes in the longest run that occurs in one tune; 0 without notes, 1 if no interval
+            occurs in a tune.
+        start: number of the run's first note in the voice, from 0.
+        in_rhythm: True if durations were compared too.
+        tune: the tune with the run; of several, the one with the largest share. None if no
+            interval occurs in a tune.
+        number: the tune's number in the index; -1 for None.
         bars: first and last bar of the run in the tune; 0 is a pickup.
-        share: share of the voice's different grams of 12 intervals that one tune has, 0 to 1.
-            Grams of one interval alone, such as a repeated note, do not count. None if there are
-            no others, as with fewer than 13 notes: a fifth of the 2-bar excerpts of held-out tunes
-            stand whole in a training tune, so as few notes as that are never a near-copy.
+        share: share of the voice's different grams of 12 intervals that occur in one tune, 0 to 1.
+            Grams of a single interval, such as a repeated note, are ignored. None without other
+            grams, as in a voice of fewer than 13 notes: a fifth of the 2-bar excerpts of held-out
+            tunes occur whole in a training tune, so they are never near-copies.
         share_tune: that tune; None if share is 0 or None.
     """
 
@@ -78,12 +76,12 @@ class Novelty:
 
     @property
     def near_copy(self) -> bool:
-        """Whether the run has RUN notes or the share reaches SHARED, 0.3."""
+        """True if the run has at least RUN notes, or the share is at least SHARED, 0.3."""
         return self.run >= RUN or (self.share is not None and self.share >= SHARED)
 
     @property
     def message(self) -> str:
-        """Both figures in a line, for people."""
+        """Run and share in one line of text."""
         if self.notes < 2:
             return "a single note" if self.notes else "no notes"
         of = f"of {self.notes} notes" + (f" of voice {self.voice + 1}" if self.voice else "")
@@ -100,7 +98,7 @@ class Novelty:
 
 
 def credit(tune: Tune) -> str:
-    """A tune's title and who collected it."""
+    """Return a tune's title and its collector."""
     title = tune.title.strip().rstrip(".") or "untitled"
     return f"'{title}' ({COLLECTIONS.get(tune.collection, tune.collection).split(',')[0]})"
 
@@ -114,49 +112,49 @@ def _bars(first: int, last: int) -> str:
 def novelty(
     score: Score, *, in_rhythm: bool = False, index: TuneIndex | None = None
 ) -> list[Novelty]:
-    """What of each of B finished pieces stands in the training corpus.
+    """Return the likeness of each of B finished pieces to the tunes of a corpus.
 
-    Of several voices, each is compared alone, and the piece has the figures of the most copied.
+    Voices are compared one by one; a piece has the result of its most copied voice.
 
     Args:
         score: B finished pieces on any grid.
-        in_rhythm: a run ends where durations differ too. They count from onset to onset and as
-            ratios of one to the next, so a tune twice as fast is the same tune; a run's last note
-            may last as it likes. The share knows no durations.
-        index: the tunes to compare with; those that the prior is trained on by default.
+        in_rhythm: True to end a run where durations differ too. They are ratios of one duration,
+            from onset to onset, to the next, so a tune twice as fast is the same tune. The length
+            of a run's last note is ignored, and so are durations in the share.
+        index: the tunes to compare with; by default those that the prior was trained on.
 
     Raises:
         ValueError: the pieces are not finished.
     """
     if not score.finished:
-        raise ValueError("novelty needs finished pieces; write the rest of them first")
+        raise ValueError("novelty: expected finished pieces; write their remaining cells first")
     index = training_tunes() if index is None else index
     low = score.task.codec.low - FIRST_PITCH
-    found = []
+    pieces = []
     for piece in score.tokens:
         voices = []
         for voice, tokens in enumerate(piece):
             onsets = np.flatnonzero(tokens >= FIRST_PITCH)
             pitches = tokens[onsets].astype(np.int64) + low
             voices.append(index.find(pitches, onsets, in_rhythm, voice))
-        found.append(max(voices, key=lambda v: (v.near_copy, v.run, v.share or 0)))
-    return found
+        pieces.append(max(voices, key=lambda v: (v.near_copy, v.run, v.share or 0)))
+    return pieces
 
 
 @lru_cache(maxsize=1)
 def training_tunes() -> TuneIndex:
-    """The training tunes, sorted at first use: a second, a few more if durations are asked for."""
+    """Return the index of the training tunes; it is made once, in one or a few seconds."""
     return TuneIndex(load_corpus().select("train"))
 
 
 class TuneIndex:
-    """Tunes, and where in them each run of intervals stands.
+    """An index of the runs of intervals in tunes.
 
     Args:
         tunes: at least one.
 
     Raises:
-        ValueError: there are none.
+        ValueError: no tunes.
     """
 
     def __init__(self, tunes: Sequence[Tune]) -> None:
@@ -172,9 +170,9 @@ class TuneIndex:
 
     @cached_property
     def _ratios(self) -> dict[int, str]:
-        """Code points of the ratios that occur."""
-        known = np.unique(np.concatenate([ratios(onsets) for onsets in self._onsets]))
-        return {ratio: chr(RATIOS + place) for place, ratio in enumerate(known.tolist())}
+        """The character for each ratio of durations that occurs."""
+        kinds = np.unique(np.concatenate([ratios(onsets) for onsets in self._onsets]))
+        return {ratio: chr(RATIOS + place) for place, ratio in enumerate(kinds.tolist())}
 
     @cached_property
     def _in_rhythm(self) -> Runs:
@@ -182,7 +180,7 @@ class TuneIndex:
         return Runs([self._rhythm_text(*pair) for pair in pairs], step=2)
 
     def _rhythm_text(self, pitches: Whole, onsets: Whole) -> str:
-        """Intervals, and between two of them the ratio of the durations that they span."""
+        """Return the intervals as text, with the ratio of their durations between two of them."""
         unknown = chr(RATIOS + len(self._ratios))
         between = [self._ratios.get(ratio, unknown) for ratio in ratios(onsets).tolist()]
         steps = interval_text(pitches)
@@ -191,13 +189,13 @@ class TuneIndex:
     def find(
         self, pitches: Whole, onsets: Whole, in_rhythm: bool = False, voice: int = 0
     ) -> Novelty:
-        """What of a melody stands in the tunes.
+        """Return the likeness of a melody to the tunes.
 
         Args:
-            pitches: (N,) MIDI.
-            onsets: (N,) rising, in any unit.
-            in_rhythm: whether durations are compared too.
-            voice: only noted.
+            pitches: (N,) MIDI pitches.
+            onsets: (N,) rising times, in any unit.
+            in_rhythm: True to compare durations too.
+            voice: copied to the result.
         """
         melody = interval_text(pitches)
         grams = {melody[i : i + GRAM] for i in range(len(melody) - GRAM + 1)}
@@ -212,19 +210,27 @@ class TuneIndex:
             return Novelty(voice, len(pitches), min(1, len(pitches)), 0, in_rhythm, share=share)
         begin = first * runs.step
         tunes, notes = runs.places(text[begin : begin + (size - 1) * runs.step + 1])
-        # Of several tunes the one that shares most, else the first; in it, the first place.
+        # Of several tunes the one with the largest share, else the first; the first place in it.
         place = np.lexsort((notes, tunes, -shared[tunes]))[0]
         number, note = int(tunes[place]), int(notes[place])
         tune = self.tunes[number]
         low, high = bar_numbers(tune)[self._onsets[number][[note, note + size]]].tolist()
         other = number if shared[number] == most else int(shared.argmax())
         return Novelty(
-            *(voice, len(pitches), size + 1, first, in_rhythm, tune, number, (low, high), share),
+            voice,
+            len(pitches),
+            size + 1,
+            first,
+            in_rhythm,
+            tune,
+            number,
+            (low, high),
+            share,
             share_tune=self.tunes[other] if most else None,
         )
 
     def _shared(self, grams: set[str]) -> Ints:
-        """(tunes,) how many of some grams stand in each tune."""
+        """Return the number of the grams that occur in each tune, (tunes,)."""
         shared = np.zeros(len(self.tunes), np.int64)
         for gram in grams:
             shared[np.unique(self._melodies.places(gram)[0])] += 1
@@ -232,14 +238,14 @@ class TuneIndex:
 
 
 def interval_text(pitches: Whole) -> str:
-    """A character for each semitone interval between successive pitches (N,)."""
+    """Return a text with a character for each interval between successive MIDI pitches (N,)."""
     return "".join(map(chr, (np.diff(pitches) + INTERVALS).tolist()))
 
 
 def ratios(onsets: Whole) -> Ints:
-    """Ratios (N - 2,) of successive durations from onset to onset (N,), in lowest terms.
+    """Return the ratios (N - 2,) of successive durations between onsets (N,), in lowest terms.
 
-    A ratio a / b is written as the number a * 65536 + b.
+    A ratio a / b is the number a * 65536 + b.
     """
     durations = np.diff(onsets)
     before, after = durations[:-1], durations[1:]
@@ -248,7 +254,7 @@ def ratios(onsets: Whole) -> Ints:
 
 
 def bar_numbers(tune: Tune) -> Ints:
-    """The bar (T,) of each cell as it is printed: from 1, a pickup is 0; each ending counts."""
+    """Return the printed bar number (T,) of each cell: a pickup is 0, each ending counts."""
     begins = np.diff(tune.position, prepend=tune.position[0]) < 1
     begins[0] = tune.offset == 0
     return np.cumsum(begins)

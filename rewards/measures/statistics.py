@@ -1,6 +1,6 @@
-"""Statistics of finished pieces: those of RL Tuner, beside what was published.
+"""Statistics of finished pieces: those of RL Tuner, with the published values.
 
-Rates are per cent. Every count comes from the function that is also the reward.
+Rates are per cent. The counts come from the reward's own functions.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from envs.music.score import Score
 from rewards.rules import rl_tuner
 
 Counts = dict[str, npt.NDArray[Any]]
-# Jaques et al. (2017), table 1: Note RNN, Q, Psi, G; rates as per cent.
+# Jaques et al. (2017), table 1; rates are per cent.
 PUBLISHED_MODELS = ("Note RNN", "Q", "Psi", "G")
 PUBLISHED: Mapping[str, tuple[float, ...]] = {
     "notes excessively repeated": (63.3, 0.0, 0.02, 0.03),
@@ -30,7 +30,7 @@ PUBLISHED: Mapping[str, tuple[float, ...]] = {
     "notes in a motif": (5.9, 75.7, 73.8, 69.3),
     "notes in a repeated motif": (0.007, 0.11, 0.09, 0.01),
 }
-# Reference statistic -> codes of the interval it counts.
+# Statistic of the reference -> code of the interval it counts.
 INTERVALS = {
     "num_octave_jumps": rl_tuner.BEYOND_OCTAVE,
     "num_fifths": 7,
@@ -46,10 +46,10 @@ INTERVALS = {
 
 
 def rl_tuner_statistics(score: Score) -> Counts:
-    """The reference's evaluation statistics of each finished piece, (B,) each.
+    """Return the reference's statistics of each finished piece, arrays (B,) by name.
 
-    Counts are summed over voices and cells; `autocorrelation1` to `3` are those of the first
-    voice's tokens, NaN for a constant piece.
+    Counts are sums over voices and cells; `autocorrelation1` to `3` are those of the first voice,
+    NaN for constant tokens.
     """
 
     def count(cells: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -76,21 +76,21 @@ def rl_tuner_statistics(score: Score) -> Counts:
 
 
 def collect(score: Score, chunk: int = 4096) -> Counts:
-    """`rl_tuner_statistics` of a batch of any size, in portions."""
+    """Return `rl_tuner_statistics` of a large batch, computed on `chunk` pieces at a time."""
     parts = [rl_tuner_statistics(part) for part in score.chunks(chunk)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def distinct(score: Score) -> int:
-    """Number of different pieces in a batch."""
+    """Return the number of different pieces in a batch."""
     return len(np.unique(score.tokens.reshape(score.batch, -1), axis=0))
 
 
 def table_rows(score: Score) -> dict[str, float]:
-    """The rows of the published table for a batch of pieces, then the remaining statistics.
+    """Return the rows of the published table for a batch of pieces, then other statistics.
 
-    Rates of notes count every token, as the paper does; leaps resolved are those among leaps
-    either resolved or doubled. NaN where nothing could be counted.
+    Rates of notes are per token, as in the paper; "leaps resolved" is the share of leaps that are
+    resolved among those resolved or doubled. A row without cases is NaN.
     """
     counts = collect(score)
     tokens, pieces = score.tokens.size, score.batch * score.task.voices
@@ -102,8 +102,8 @@ def table_rows(score: Score) -> dict[str, float]:
     rows = {"notes excessively repeated": rate("num_repeated_notes")}
     for lag in (1, 2, 3):
         values = counts[f"autocorrelation{lag}"]
-        known = values[~np.isnan(values)]
-        mean = float(known.mean()) if len(known) else float("nan")
+        defined = values[~np.isnan(values)]
+        mean = float(defined.mean()) if len(defined) else float("nan")
         rows[f"mean autocorrelation, lag {lag}"] = mean
     rows |= {
         "notes not in key": rate("notes_not_in_key"),
@@ -120,8 +120,13 @@ def table_rows(score: Score) -> dict[str, float]:
 
 
 def format_table(columns: Mapping[str, Mapping[str, float]], published: bool = True) -> str:
-    """Rows side by side: our columns, then the published ones where there are any."""
-    theirs = PUBLISHED if published else {}
+    """Return a table as text: the given columns, then the published ones.
+
+    Args:
+        columns: rows by name, by column.
+        published: True to add the published columns.
+    """
+    paper = PUBLISHED if published else {}
     heads = [*columns, *(f"{name}*" for name in PUBLISHED_MODELS if published)]
     names = list(dict.fromkeys(name for column in columns.values() for name in column))
     width = max(len(name) for name in names) + 2
@@ -139,7 +144,7 @@ def format_table(columns: Mapping[str, Mapping[str, float]], published: bool = T
 
     lines = [" " * width + "".join(f"{head:>11}" for head in heads)]
     for name in names:
-        values = [column.get(name) for column in columns.values()] + [*theirs.get(name, ())]
+        values = [column.get(name) for column in columns.values()] + [*paper.get(name, ())]
         lines.append(f"{name:<{width}}" + "".join(f"{cell(name, v):>11}" for v in values))
     if published:
         lines.append("* Jaques et al. (2017), table 1; per cent of tokens, pieces or leaps")

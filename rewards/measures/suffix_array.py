@@ -1,4 +1,4 @@
-"""The longest run of intervals that stands in a corpus, by a suffix array."""
+"""Search for runs of intervals in a corpus, by a suffix array."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-END = "\0"  # stands behind each tune, so that no run goes on into the next
+END = "\0"  # ends each tune, so that no run continues in the next one
 Ints = npt.NDArray[np.int64]
 
 
 class Runs:
-    """Texts, one a tune, and a suffix array (Manber & Myers 1993) that finds words in them.
+    """Texts of tunes with a suffix array (Manber & Myers 1993), which finds words in them.
 
     Args:
-        texts: without the character END.
+        texts: one for each tune, without the character END.
         step: characters from one interval to the next; words begin and end with an interval.
     """
 
@@ -28,7 +28,7 @@ class Runs:
         self.order = suffix_array(self.text, depth=int(sizes.max()))
 
     def _range(self, word: str) -> tuple[int, int]:
-        """Slice of `order`: the suffixes that begin with a word."""
+        """Return the bounds of the suffixes in `order` that begin with a word."""
 
         def begin(place: int) -> str:
             return self.text[place : place + len(word)]
@@ -43,14 +43,14 @@ class Runs:
         return low < high
 
     def places(self, word: str) -> tuple[Ints, Ints]:
-        """Each place of a word: number of the text, and of the interval that begins it there."""
+        """Return the places of a word: numbers of the text and of the word's first interval."""
         low, high = self._range(word)
         at = self.order[low:high]
         owner = np.searchsorted(self.starts, at, side="right") - 1
         return owner, (at - self.starts[owner]) // self.step
 
     def longest(self, text: str) -> tuple[int, int]:
-        """The longest run of a text that stands in one of ours: first interval, intervals."""
+        """Return first interval and length of a text's longest run that occurs in the tunes."""
         first = size = 0  # size in characters
         for start in range(0, len(text), self.step):
             while start + size < len(text) and text[start : start + size + 1] in self:
@@ -59,13 +59,13 @@ class Runs:
 
 
 def suffix_array(text: str, depth: int) -> Ints:
-    """Places of a text in the order of what follows them, by prefix doubling.
+    """Return the places of a text, sorted by the suffixes that begin there, by prefix doubling.
 
-    Those already in their place are not sorted again (Larsson & Sadakane 1999).
+    Suffixes that are already in their place are not sorted again (Larsson & Sadakane 1999).
 
     Args:
         text: at least one character.
-        depth: characters that count; suffixes that agree in so many may stand in any order.
+        depth: characters that are compared; suffixes that agree in them are in any order.
 
     Returns:
         int64 (len(text),).
@@ -73,25 +73,25 @@ def suffix_array(text: str, depth: int) -> Ints:
     n = len(text)
     codes = np.frombuffer(text.encode("utf-32-le"), "<u4").astype(np.int64) + 1
     base = int(codes.max()) + 1
-    known = int(63 / np.log2(base))  # characters that fit in one number
-    codes = np.append(codes, np.zeros(known, np.int64))
+    compared = int(63 / np.log2(base))  # characters that fit in one number
+    codes = np.append(codes, np.zeros(compared, np.int64))
     key = np.zeros(n, np.int64)
-    for shift in range(known):
+    for shift in range(compared):
         key = key * base + codes[shift : shift + n]
     order = np.argsort(key)
-    first = np.append(True, np.diff(key[order]) > 0)  # begins a group that is still equal
+    first = np.append(True, np.diff(key[order]) > 0)  # begins a group of equal prefixes
     rank = np.empty(n, np.int64)
     rank[order] = np.maximum.accumulate(np.where(first, np.arange(n), 0))
-    while known < depth:
+    while compared < depth:
         tied = np.flatnonzero(~(first & np.append(first[1:], True)))
         if not len(tied):
             break
         places = order[tied]
-        then = places + known
+        then = places + compared
         key = rank[places] * (n + 1) + np.where(then < n, rank[np.minimum(then, n - 1)] + 1, 0)
         by_key = np.argsort(key)
         order[tied] = places = places[by_key]
         first[tied] = np.append(True, np.diff(key[by_key]) > 0)
         rank[places] = np.maximum.accumulate(np.where(first[tied], tied, 0))
-        known *= 2
+        compared *= 2
     return order

@@ -1,6 +1,6 @@
 """Rules of the shape of a whole line: compass, climax, arch, balance and variety.
 
-Most are judged at the last cell. A line without notes breaks those alone that ask for variety.
+Most violations are at the last cell. A line without notes breaks only the rules of variety.
 """
 
 from __future__ import annotations
@@ -18,17 +18,20 @@ from rewards.rules.melody import KOSTKA_PAYNE
 STEP = 2  # semitones of the largest step
 MOST_BITS = float(np.log2(12))  # entropy of twelve pitch classes, all equally frequent
 COUNTS, BITS = 4, 16  # counts in a word of 64 bits, and the bits of each
-# n log2 n: looked up, it does not depend on how the processor works out a logarithm.
+# n log2 n, in a table: the values do not depend on the processor's logarithm.
 N_LOG_N = np.array([n * np.log2(n) if n else 0.0 for n in range(MAX_CELLS + 1)])
 
 
 def _at_end(score: Score) -> Array:
-    """Whether the line is all written and this is its last cell."""
+    """True at the last cell of a voice, once it is written."""
     return score.is_last & score.written
 
 
 def _outside(value: Array, least: float, most: float, top: float) -> Array:
-    """How far values of 0..top lie outside [least, most]: 0 within, growing to 1 at 0 and top."""
+    """Return the violation of [least, most] by values of 0..top.
+
+    It is 0 inside, and grows linearly to 1 at 0 and at `top`.
+    """
     if not 0 <= least <= most <= top:
         raise ValueError(f"least={least}, most={most}: expected 0 <= least <= most <= {top:g}")
     below, above = (least - value) / (least or 1.0), (value - most) / (top - most or 1.0)
@@ -39,9 +42,10 @@ def _outside(value: Array, least: float, most: float, top: float) -> Array:
 
 
 def _follow_extremes(state: tuple[Array, ...], here: Score) -> Any:
-    """Compass up to each cell, whether its note widens it, and the highest note.
+    """Scan the compass up to each cell, in semitones, and its highest note.
 
-    Of the highest note: how often it was struck, and the time index of the first stroke.
+    The other outputs are True where a note widens the compass, the number of times that the
+    highest note was struck, and the time index of its first stroke.
     """
     low, high, strokes, at = state
     onset, pitch = here.onset, here.pitch
@@ -63,7 +67,7 @@ def _extremes(score: Score) -> tuple[Array, ...]:
     says="{note} widens the line, {lowest} to {highest}, beyond {widest} semitones",
 )
 def tessitura(score: Score, *, widest: int = 16) -> Array:
-    """The line keeps within a comfortable compass; each note that widens it beyond counts.
+    """The line keeps to a comfortable compass; each note that widens it further is a violation.
 
     widest: semitones from the lowest to the highest note; 16 is a major tenth.
 
@@ -82,7 +86,7 @@ def tessitura(score: Score, *, widest: int = 16) -> Array:
     verdict=True,
 )
 def unique_climax(score: Score) -> Array:
-    """The highest note sounds once in the whole line; judged at the last cell.
+    """The highest note sounds only once in the line; the violation is at the last cell.
 
     >>> from rewards.remarks import explain
     >>> explain(unique_climax, "C4 E4 G4 E4")
@@ -98,12 +102,12 @@ def unique_climax(score: Score) -> Array:
     verdict=True,
 )
 def late_climax(score: Score, *, earliest: float = 0.4) -> Array:
-    """The line climbs for a while to its highest note, and comes back from it.
+    """The highest note comes neither early in the line nor as its last note.
 
-    Judged at the last cell: 1 if the highest note opens the piece or first sounds as the last note
-    of several, and less the nearer to `earliest` it comes.
+    The violation, at the last cell, is 1 if the highest note is the last of several notes. Else it
+    falls linearly from 1 for a highest note at the beginning to 0 at `earliest`.
 
-    earliest: share of the piece before which the highest note is not struck.
+    earliest: share of the piece that passes before the highest note.
 
     >>> from rewards.remarks import explain
     >>> explain(late_climax, "C4 E4 D4 F4 A4 G4 E4 C4")
@@ -124,7 +128,7 @@ def late_climax(score: Score, *, earliest: float = 0.4) -> Array:
 
 
 def _sum_heights(state: tuple[Array, ...], here: Score) -> Any:
-    """First pitch, number of notes, and the sum of their heights above the first."""
+    """Scan the first pitch, the number of notes, and the sum of their semitones above the first."""
     first, notes, total = state
     first = np.where(here.onset & (notes == 0), here.pitch, first)
     notes = notes + here.onset
@@ -138,13 +142,13 @@ def _sum_heights(state: tuple[Array, ...], here: Score) -> Any:
     verdict=True,
 )
 def contour_arch(score: Score, *, rise: float = 1.0) -> Array:
-    """The line is an arch: its middle lies above its ends; judged at the last cell.
+    """The line is an arch: its middle is higher than its ends.
 
-    The mean pitch of all notes between the first and the last is compared with the higher of the
-    two: 0 if it lies `rise` or more above, 1 if it is not above at all, evenly between. A line of
-    fewer than three notes has no middle and is not judged.
+    The mean pitch of the notes between the first and the last is compared with the higher of these
+    two. The violation, at the last cell, falls linearly from 1 if the mean is not higher to 0 if
+    it is `rise` higher. A line of fewer than three notes has none.
 
-    rise: semitones above 0.
+    rise: semitones, above 0.
 
     >>> from rewards.remarks import explain
     >>> explain(contour_arch, "C4 F4 E4 D4")
@@ -161,7 +165,7 @@ def contour_arch(score: Score, *, rise: float = 1.0) -> Array:
 
 
 def _count_moves(state: tuple[Array, ...], here: Score) -> Any:
-    """Steps so far, and moves: a note struck again is none."""
+    """Scan the numbers of steps and of moves; a repeated note is no move."""
     size = np.abs(here.interval)
     counts = (state[0] + ((size > 0) & (size <= STEP)), state[1] + (size > 0))
     return counts, counts
@@ -175,13 +179,14 @@ def _count_moves(state: tuple[Array, ...], here: Score) -> Any:
 def step_leap_balance(
     score: Score, *, least: float = 0.35, most: float = 0.9, fewest: int = 8
 ) -> Array:
-    """Most moves are steps and some are not; judged at the last cell.
+    """Most moves are steps and some are leaps.
 
-    0 while the share of steps lies in `least`..`most`, growing evenly to 1 for a line without
-    steps or with nothing else. Fux's cantus firmi have shares of 0.38 to 0.73.
+    The violation, at the last cell, is 0 for a share of steps in `least`..`most` and grows
+    linearly to 1 for a line of leaps alone or of steps alone. Fux's cantus firmi have shares of
+    0.38 to 0.73.
 
     least, most: share of the moves that are one or two semitones; repeated notes are no moves.
-    fewest: moves from which a line is judged.
+    fewest: a line with fewer moves has no violation.
 
     >>> from rewards.remarks import explain
     >>> explain(step_leap_balance, "C4:2 E4:2 F4:2 G4:2 E4:2 A4:2 G4:2 E4:2 F4:2 E4:2 D4:2 C4:2")
@@ -197,7 +202,10 @@ def step_leap_balance(
 
 
 def _count_degrees(state: tuple[Array, ...], here: Score) -> Any:
-    """Entropy in bits of the degrees struck, at the last cell; their counts lie side by side."""
+    """Scan the entropy in bits of the degrees struck, 0 before the last cell.
+
+    Several counts are packed in each word of the state.
+    """
     degree = here.degree.astype(np.int64)
     stroke = here.onset.astype(np.uint64) << (degree % COUNTS * BITS).astype(np.uint64)
     words = tuple(word + stroke * (degree // COUNTS == i) for i, word in enumerate(state))
@@ -216,12 +224,12 @@ def _count_degrees(state: tuple[Array, ...], here: Score) -> Any:
     verdict=True,
 )
 def pitch_entropy(score: Score, *, least: float = 1.5, most: float = 3.0) -> Array:
-    """The notes are spread over the scale, neither on few degrees nor on all twelve evenly.
+    """The notes use several degrees of the scale, but not all twelve equally.
 
-    Judged at the last cell: 0 while the Shannon entropy of the notes' pitch classes lies in
-    `least`..`most`, growing evenly to 1 at 0 bits (one pitch class, or silence) and at log2 12.
+    The violation, at the last cell, is 0 for a Shannon entropy of the notes' pitch classes in
+    `least`..`most` and grows linearly to 1 at 0 bits (one pitch class, or silence) and at log2 12.
 
-    least, most: bits. A scale of seven degrees, all equally frequent, has 2.81; three degrees 1.58.
+    least, most: bits. Seven equally frequent degrees have 2.81, three have 1.58.
 
     >>> from rewards.remarks import explain
     >>> explain(pitch_entropy, "C4 E4 G4 C4 D4 E4 D4 C4")
@@ -234,7 +242,7 @@ def pitch_entropy(score: Score, *, least: float = 1.5, most: float = 3.0) -> Arr
 
 
 def _mark_pitches(state: tuple[Array, ...], here: Score) -> Any:
-    """Number of different pitches so far: a bit for each of 128, in two words."""
+    """Scan the number of different pitches, with one bit for each of 128 in two words."""
     bit = here.onset.astype(np.uint64) << (here.pitch % 64).astype(np.uint64)
     words = tuple(word | bit * (here.pitch // 64 == i) for i, word in enumerate(state))
     return words, (np.bitwise_count(words[0]) + np.bitwise_count(words[1]),)
@@ -246,11 +254,11 @@ def _mark_pitches(state: tuple[Array, ...], here: Score) -> Any:
     verdict=True,
 )
 def pitch_variety(score: Score, *, least: int = 4) -> Array:
-    """The line has several different pitches; judged at the last cell.
+    """The line has several different pitches.
 
-    The violation is the share of `least` that is missing, 1 for silence.
+    The violation, at the last cell, is the share of `least` that is missing, 1 for silence.
 
-    least: different pitches; octaves count as different.
+    least: number of different pitches; octaves count as different.
 
     >>> from rewards.remarks import explain
     >>> explain(pitch_variety, "C4 D4 E4 F4")

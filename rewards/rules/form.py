@@ -1,4 +1,4 @@
-"""Rules of form: what a piece does with what it has said before."""
+"""Rules of form: repetition, motifs and phrases."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from rewards.rules.rl_tuner import autocorrelation
 KINDS = ("exact", "transposed", "tonal", "inverted", "rhythm")  # ways in which a motif returns
 
 
-def _nothing_yet(score: Score) -> tuple[Any, ...]:
-    """Before the first cell: no run, and a bar of nothing."""
+def _empty_bar(score: Score) -> tuple[Any, ...]:
+    """Return the first state of `_follow_echo`: a run of 0 cells and an unwritten bar."""
     return (np.int16(0), *(np.int16(UNWRITTEN),) * score.task.bar_cells)
 
 
 def _follow_echo(state: tuple[Array, ...], here: Score) -> Any:
-    """Length of the run of cells that repeat those of a bar before."""
+    """Scan the length of the run of cells that repeat the cells one bar earlier."""
     run, *bar = state
     run = np.where(here.tokens == bar[-1], run + np.int16(1), np.int16(0))
     return (run, here.tokens, *bar[:-1]), (run,)
@@ -34,9 +34,10 @@ def _follow_echo(state: tuple[Array, ...], here: Score) -> Any:
 
 @term(source="Caplin, Classical Form (1998): the sentence repeats its basic idea at once")
 def bar_echo(score: Score, *, full: int = 8, longest: int = 12) -> Array:
-    """A share for each cell of a run that repeats the bar before, 1 from the `full`-th cell on.
+    """A reward for each cell of a run that repeats the cells one bar earlier.
 
-    A run longer than `longest` cells earns nothing for what is beyond: an answer, not a copy.
+    It grows linearly to 1 at the `full`-th cell of the run. Cells after the `longest`-th earn
+    nothing: the reward is for an answer and not for a copy.
 
     >>> from rewards.remarks import paid
     >>> paid(bar_echo, "C4 D4 E4 G4 C4 D4 E4 F4")  # an eighth, two eighths, and so on
@@ -47,16 +48,16 @@ def bar_echo(score: Score, *, full: int = 8, longest: int = 12) -> Array:
     """
     if full < 1 or longest < 1:
         raise ValueError(f"full={full}, longest={longest}: expected at least 1 cell of each")
-    (run,) = score.scan(_follow_echo, _nothing_yet)
+    (run,) = score.scan(_follow_echo, _empty_bar)
     share = np.minimum(run, np.int16(full)) / np.float32(full)
     return np.where(run <= longest, share, 0).astype(np.float32)
 
 
 @term(source="the statistic of table 1 in Jaques et al. (2017)")
 def whole_autocorrelation(score: Score) -> Array:
-    """At the last cell the sum of the absolute autocorrelations at lags 1, 2, 3 of all tokens.
+    """The sum of the absolute autocorrelations of all tokens at lags 1, 2, 3, at the last cell.
 
-    `penalize_autocorrelation` looks at every beginning of a piece, and only beyond a threshold.
+    `penalize_autocorrelation` does so for every prefix of the piece, and only above a threshold.
 
     >>> from rewards.remarks import paid
     >>> paid(whole_autocorrelation, "C4 D4 E4 F4 C4 D4 E4 F4")
@@ -71,18 +72,18 @@ def whole_autocorrelation(score: Score) -> Array:
 
 @functools.cache
 def _scale_places(key: Key) -> Array:
-    """Number of the scale step at or below each of 12 semitones above the tonic."""
+    """Return the scale step (from 0) at or below each of 12 semitones above the tonic."""
     return np.searchsorted(np.array(key.steps), np.arange(12), side="right").astype(np.int16) - 1
 
 
 def _scale_step(pitch: Array, key: Key) -> Array:
-    """Pitches counted in steps of the scale."""
+    """Return MIDI pitches as numbers of scale steps."""
     above = pitch - np.int16(key.pitch_class)
     return above // 12 * np.int16(len(key.steps)) + _scale_places(key)[above % 12]
 
 
 def _motif_value(here: Score, kind: str) -> Array:
-    """What of a note has to be the same when a motif returns; int16."""
+    """Return the number (int16) that a note has in common with the motif's note on its return."""
     if kind == "exact":
         return here.pitch
     if kind == "rhythm":
@@ -94,27 +95,27 @@ def _motif_value(here: Score, kind: str) -> Array:
 
 
 def _follow_motif(state: tuple[Array, ...], here: Score, kind: str, length: int) -> Any:
-    """Notes so far, and whether the first `length` of them came back.
+    """Scan the number of notes, and True once the first `length` of them have returned.
 
-    Bit j of `runs` says that the last j + 1 notes agree with the first j + 1 of the motif: the
+    Bit j of `runs` is set if the last j + 1 notes agree with the first j + 1 of the motif: the
     shift-and search of Baeza-Yates and Gonnet (1992).
     """
-    notes, runs, found, *motif = state
+    notes, runs, returned, *motif = state
     onset, value = here.onset, _motif_value(here, kind)
     if notes.min() < length:
         motif = [np.where(onset & (notes == i), value, old) for i, old in enumerate(motif)]
     later = onset & (notes >= length)
     if later.any():
         sign = np.int16(-1 if kind == "inverted" else 1)
-        # Between notes there is nothing to compare in the first.
+        # The first note has no interval or duration before it: it agrees with every note.
         agrees = np.zeros(runs.shape, np.uint64)
         for i, wanted in enumerate(motif):
             same = (value == sign * wanted) | (i == 0 and kind != "exact")
             agrees = agrees | same.astype(np.uint64) << np.uint64(i)
         runs = np.where(later, (runs << np.uint64(1) | np.uint64(1)) & agrees, runs)
-        found = found | (runs >> np.uint64(length - 1) & np.uint64(1)).astype(bool)
+        returned = returned | (runs >> np.uint64(length - 1) & np.uint64(1)).astype(bool)
     notes = notes + onset.astype(np.int16)
-    return (notes, runs, found, *motif), (notes, found)
+    return (notes, runs, returned, *motif), (notes, returned)
 
 
 @rule(
@@ -125,14 +126,15 @@ def _follow_motif(state: tuple[Array, ...], here: Score, kind: str, length: int)
 def motif_return(
     score: Score, *, length: int = 4, kinds: Sequence[str] = ("transposed", "tonal")
 ) -> Array:
-    """The first notes come back later in the line, not overlapping; judged at the last cell.
+    """The first notes of the line return later, without overlap; the violation is at the last cell.
 
-    A line of fewer than `length` notes has no motif and is not judged.
+    A line of fewer than `length` notes has no motif and no violation.
 
-    length: notes of the motif, 2 to 64.
-    kinds: what counts as its return: 'exact' the same pitches; 'transposed' the same intervals in
-        semitones; 'tonal' the same in steps of the scale, foreign notes counted as the step below;
-        'inverted' the same intervals the other way; 'rhythm' the same times from note to note.
+    length: number of notes in the motif, 2 to 64.
+    kinds: the kinds of return that count: 'exact', the same pitches; 'transposed', the same
+        intervals in semitones; 'tonal', the same intervals in scale steps (a note outside the
+        scale counts as the step below it); 'inverted', the same intervals in the opposite
+        direction; 'rhythm', the same durations from note to note.
 
     >>> from rewards.remarks import explain
     >>> explain(motif_return, "C4:2 D4:2 E4:2 C4:2 D4:2 E4:2 F4:2 D4:2")
@@ -145,18 +147,21 @@ def motif_return(
         raise ValueError(f"kinds={kinds!r}: expected some of {', '.join(KINDS)}")
     none = np.int16(0)
     init = (none, np.uint64(0), np.False_, *(none,) * length)
-    looks = [score.scan(_follow_motif, init, kind=kind, length=length) for kind in kinds]
-    returned = functools.reduce(np.logical_or, (found for _, found in looks))
-    return (score.is_last & (looks[0][0] >= length) & ~returned).astype(np.float32)
+    scans = [score.scan(_follow_motif, init, kind=kind, length=length) for kind in kinds]
+    returned = functools.reduce(np.logical_or, (of_kind for _, of_kind in scans))
+    return (score.is_last & (scans[0][0] >= length) & ~returned).astype(np.float32)
 
 
 # -- phrases ---------------------------------------------------------------------------------------
 
 
 def _likeness(one: Sequence[Array], other: Sequence[Array], cells: int) -> tuple[Array, Array]:
-    """Places where a note begins in either of two phrases, and those where both are alike.
+    """Count the places where a note begins in either of two phrases, and those that are alike.
 
-    A phrase is three bits for each cell, in words of 64: a note begins; it rises; it falls.
+    Args:
+        one: three bits for each cell, in words of 64: a note begins; it rises; it falls.
+        other: the other phrase.
+        cells: number of cells compared.
     """
     words = len(one) // 3
     notes = alike = np.zeros(one[0].shape, np.int32)
@@ -170,8 +175,8 @@ def _likeness(one: Sequence[Array], other: Sequence[Array], cells: int) -> tuple
     return notes, alike
 
 
-def _no_phrase_yet(score: Score) -> tuple[Any, ...]:
-    """Before the first phrase: three bits for each cell of the longest."""
+def _empty_phrase(score: Score) -> tuple[Any, ...]:
+    """Return the first state of `_follow_phrases`: no bits set for the cells of a phrase."""
     task = score.task
     cells = max(phrase.bars for phrase in task.phrase_plan) * task.bar_cells
     empty = np.zeros((score.batch, 1, 1), np.uint64)
@@ -179,10 +184,11 @@ def _no_phrase_yet(score: Score) -> tuple[Any, ...]:
 
 
 def _follow_phrases(state: tuple[Array, ...], here: Score, part: float) -> Any:
-    """At each phrase's end how it compares with the first phrase of each letter.
+    """Scan how each phrase compares with the first phrase of each letter, at its last cell.
 
-    The share of notes that differ in the first `part` of it from its own letter's, and the
-    largest share that are alike in it and in another letter's; 0 where there are no notes.
+    The outputs are the share of notes in its first `part` that differ from the first phrase of
+    the same letter, and the largest share of notes that are alike in the first phrase of another
+    letter; 0 without notes.
     """
     task, cell = here.task, int(here.cell.item())
     plan, bar = task.phrase_plan, cell // task.bar_cells
@@ -216,11 +222,11 @@ def _follow_phrases(state: tuple[Array, ...], here: Score, part: float) -> Any:
 def _compared(score: Score, part: float = 0.5) -> tuple[Array, ...]:
     if len(score.task.phrase_plan) == 1:
         return (np.zeros(score.tokens.shape, np.float32),) * 2
-    return score.scan(_follow_phrases, _no_phrase_yet, part=part)
+    return score.scan(_follow_phrases, _empty_phrase, part=part)
 
 
 def _first_of_letters(plan: Sequence[Phrase], before: int) -> list[Phrase]:
-    """The first phrase of each letter among those before a number, in order; none without one."""
+    """Return the first phrase of each letter among the first `before` phrases, in order."""
     firsts: dict[str, Phrase] = {}
     for phrase in plan[:before]:
         if phrase.letter:
@@ -235,13 +241,15 @@ def _first_of_letters(plan: Sequence[Phrase], before: int) -> list[Phrase]:
     needs="phrases",
 )
 def phrase_parallelism(score: Score, *, part: float = 0.5, most: float = 0.25) -> Array:
-    """Phrases of one letter begin alike; each is judged at its last cell against the first.
+    """Phrases with the same letter begin alike.
 
-    Compared are the places where a note begins in either: both begin one there, and it goes the
-    same way from the note before it in its phrase: up, down or neither. So a phrase may return
-    transposed. 0 while the share of places that differ is `most` or less, growing evenly to 1.
+    Each is compared with the first phrase of its letter, at the places where a note begins in
+    either. A place is alike if a note begins in both and moves in the same direction (up, down or
+    neither) from the note before it, so that a phrase may return transposed. The violation, at
+    the phrase's last cell, is 0 while the share of places that differ is `most` or less, and
+    grows linearly to 1.
 
-    part: share of the phrase that should be alike, of the shorter one.
+    part: share of the shorter phrase that is compared.
     most: share of the places that may differ.
 
     >>> from envs.notation.text import parse_notes, score_of
@@ -264,11 +272,11 @@ def phrase_parallelism(score: Score, *, part: float = 0.5, most: float = 0.25) -
     needs="phrases",
 )
 def phrase_contrast(score: Score, *, most: float = 0.75) -> Array:
-    """Phrases of different letters differ; each is judged at its last cell.
+    """Phrases with different letters differ.
 
-    It is compared as in `phrase_parallelism`, but whole, with the first phrase of each other
-    letter before it. 0 while the share of places that are alike is `most` or less, growing evenly
-    to 1 for a phrase that is the same, or the same transposed.
+    Each whole phrase is compared, as in `phrase_parallelism`, with the first phrase of each other
+    letter before it. The violation, at its last cell, is 0 while the share of places that are
+    alike is `most` or less, and grows linearly to 1 for a copy, transposed or not.
 
     most: share of the places that may be alike.
 

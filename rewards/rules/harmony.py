@@ -1,6 +1,6 @@
-"""Rules of harmony: the line against the task's chords, and how its phrases close.
+"""Rules of harmony: the line over the task's chords, and the cadences of its phrases.
 
-Where a task has no chords, the rules of chord tones have nothing to say.
+The rules of chord tones have no violations where a task has no chords.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ PISTON = "Piston, Harmony (1941), nonharmonic tones"
     needs="chords",
 )
 def chord_tones(score: Score, *, strong: int = 1) -> Array:
-    """A note that begins on a strong place belongs to the chord that the task has there.
+    """A note that begins on a strong place belongs to the task's chord at that place.
 
-    strong: weakness up to which a place is strong: 0 the bar line only, 1 also half bars, or the
-        beats of a triple bar.
+    strong: highest metrical level of a strong place: 0 for the bar line only, 1 also for half bars
+        or the beats of a triple bar.
 
     >>> from envs.notation.text import parse_notes, score_of
     >>> from envs.music.task import Task
@@ -48,10 +48,10 @@ def chord_tones(score: Score, *, strong: int = 1) -> Array:
     needs="chords",
 )
 def non_chord_resolution(score: Score, *, largest: int = 2) -> Array:
-    """A note foreign to its chord moves on by step, either way; marked is the note after it.
+    """A note foreign to its chord moves on by step; the violation is at the note after it.
 
-    It may be struck again before it moves, or stay as an anticipation of the next chord. At the
-    last cell a foreign note that is the last of the line is marked, as nothing resolves it.
+    It may be repeated before it moves, or anticipate the next chord. If it is the last note of the
+    line, the violation is at the last cell.
 
     largest: semitones of the largest step.
 
@@ -70,7 +70,7 @@ def non_chord_resolution(score: Score, *, largest: int = 2) -> Array:
 
 
 def _close(score: Score, degrees: Sequence[int], final: Sequence[int], strong: int) -> Array:
-    """How badly a phrase would close if it ended at a cell: half for the degree, half the place."""
+    """Return the violation of `cadence` for a phrase that would end at each cell."""
     task = score.task
     starts = np.array([phrase.first_bar * task.bar_cells for phrase in task.phrase_plan])
     number = np.searchsorted(starts, score.cell, side="right") - 1
@@ -87,7 +87,7 @@ def _close(score: Score, degrees: Sequence[int], final: Sequence[int], strong: i
 
 @functools.lru_cache(maxsize=256)
 def _strong_to_come(task: Task, strong: int) -> Array:
-    """(cells,) bool: whether a strong place is left in the phrase behind each cell."""
+    """True (cells,) where a strong place comes later in the phrase."""
     bar = task.meter.levels(task.grid)[: task.bar_cells]
     levels = np.resize(bar, task.cells + task.bar_cells)
     places = np.roll(levels, task.pickup)[: task.cells] <= strong
@@ -106,9 +106,10 @@ def cadence_lost(
     final: Sequence[int] = (TONIC,),
     strong: int = 1,
 ) -> Array:
-    """Whether a phrase would close badly and has no strong place left to begin a note on.
+    """True where a violation of `cadence` at the phrase's end can no longer be avoided.
 
-    Given cells, and a range without the degrees, are not looked at: there may be less hope.
+    No strong place is left to begin a note on. Given cells, and a range without the degrees, are
+    ignored: they can make it unavoidable earlier.
     """
     hopeless = ~_strong_to_come(score.task, strong)[score.cell]
     lost: Array = hopeless & score.written & (_close(score, degrees, final, strong) > 0)
@@ -128,16 +129,16 @@ def cadence(
     final: Sequence[int] = (TONIC,),
     strong: int = 1,
 ) -> Array:
-    """Each phrase ends with a note on a strong place, the last one on the tonic.
+    """Each phrase ends with a note on a strong place, the last phrase on the tonic.
 
-    Judged at the phrase's last cell is the note that last began in it, be it silent since; if
-    none began, the note that was held into it. A wrong degree is half a violation and a weak
-    place the other half. A phrase in silence is not judged.
+    The note is the last one that begins in the phrase, even if a rest follows; if none begins, the
+    note that is held into it. The violation, at the phrase's last cell, is half for a wrong degree
+    and half for a weak place. A silent phrase has none.
 
     degrees: semitones above the tonic on which a phrase may end: tonic and dominant.
-    final: those on which the last phrase may end.
-    strong: weakness up to which a place is strong: 0 the bar line only, 1 also half bars, or the
-        beats of a triple bar.
+    final: semitones above the tonic on which the last phrase may end.
+    strong: highest metrical level of a strong place: 0 for the bar line only, 1 also for half bars
+        or the beats of a triple bar.
 
     >>> from envs.notation.text import parse_notes, score_of
     >>> from envs.music.task import Task

@@ -1,4 +1,4 @@
-"""Rules of one line, from note to note. Rests are looked through."""
+"""Rules of a melody, from note to note; rests between the notes are ignored."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ def in_key(score: Score) -> Array:
     says="{note} does not step back after the leap {before}-{previous}",
 )
 def leap_recovery(score: Score, *, min_leap: int = 5) -> Array:
-    """A leap is followed by a step the other way.
+    """A leap is followed by a step in the opposite direction.
 
-    min_leap: semitones from which a move counts as a leap.
+    min_leap: semitones of the smallest leap.
 
     >>> from rewards.remarks import explain
     >>> explain(leap_recovery, "C4 A4 G4 E4")
@@ -72,9 +72,11 @@ def leap_recovery(score: Score, *, min_leap: int = 5) -> Array:
     says="the leap {previous}-{note} is larger than {largest} semitones",
 )
 def leap_size(score: Score, *, largest: int = OCTAVE) -> Array:
-    """No leap is too large: a twelfth of a violation for each semitone beyond, at most one.
+    """No leap is too large.
 
-    largest: semitones a move may have.
+    The violation is 1/12 for each semitone beyond `largest`, at most 1.
+
+    largest: semitones of the largest leap allowed.
 
     >>> from rewards.remarks import explain
     >>> explain(leap_size, "C4 C5 B4 C5")
@@ -85,7 +87,7 @@ def leap_size(score: Score, *, largest: int = OCTAVE) -> Array:
     return (beyond / OCTAVE).astype(np.float32)
 
 
-# [semitones]; the last entry stands for all beyond an octave.
+# Indexed by semitones; the last entry stands for all intervals larger than an octave.
 DISSONANT = np.isin(np.arange(OCTAVE + 2), (TRITONE, 10, 11, OCTAVE + 1))
 
 
@@ -94,9 +96,9 @@ DISSONANT = np.isin(np.arange(OCTAVE + 2), (TRITONE, 10, 11, OCTAVE + 1))
     says="the leap {previous}-{note} is dissonant: {interval}",
 )
 def dissonant_leap(score: Score) -> Array:
-    """No leap is a tritone or a seventh, and none exceeds an octave.
+    """No leap is a tritone or a seventh, or larger than an octave.
 
-    Counted in semitones (6, 10, 11 and above 12), so a diminished fourth passes as a major third.
+    Intervals are counted in semitones (6, 10, 11, above 12): a diminished fourth is a major third.
 
     >>> from rewards.remarks import explain
     >>> explain(dissonant_leap, "C4 G4 F4 B3")
@@ -108,7 +110,10 @@ def dissonant_leap(score: Score) -> Array:
 
 
 def _outlines_triad(first: int, second: int) -> bool:
-    """Whether two moves the same way stay within an octave and in one major or minor triad."""
+    """True if two moves in the same direction span at most an octave and lie in a triad.
+
+    The moves are in semitones; the triad is major or minor.
+    """
     touched = {0, first % OCTAVE, (first + second) % OCTAVE}
     return first + second <= OCTAVE and any(
         touched <= {(root + step) % OCTAVE for step in triad}
@@ -117,8 +122,8 @@ def _outlines_triad(first: int, second: int) -> bool:
     )
 
 
-# [move, next move] in semitones, up or down alike, as major upside down is minor; the last row and
-# column stand for all beyond an octave.
+# [move, next move] in semitones, for both directions, as a major triad upside down is minor; the
+# last row and column stand for all moves larger than an octave.
 MOVES = range(OCTAVE + 2)
 TRIADS = np.array([[_outlines_triad(a, b) for b in MOVES] for a in MOVES])
 
@@ -128,13 +133,13 @@ TRIADS = np.array([[_outlines_triad(a, b) for b in MOVES] for a in MOVES])
     says="{before}-{previous}-{note}: two leaps the same way that outline no triad",
 )
 def two_leaps(score: Score, *, min_leap: int = 3) -> Array:
-    """Two leaps in a row the same way outline a triad.
+    """Two successive leaps in the same direction outline a triad.
 
-    The three notes stay within an octave and belong to one major or minor triad, in any position:
-    C4-E4-G4, E4-G4-C5 and C4-G4-C5 pass, fourth on fourth and diminished triads do not. A note
-    struck again between the leaps parts them.
+    The three notes span at most an octave and belong to a major or minor triad, in any position:
+    C4-E4-G4, E4-G4-C5 and C4-G4-C5 are allowed, two fourths and diminished triads are not. Leaps
+    with a repeated note between them are not successive.
 
-    min_leap: semitones from which a move counts as a leap.
+    min_leap: semitones of the smallest leap.
 
     >>> from rewards.remarks import explain
     >>> explain(two_leaps, "C4 E4 G4 E4")
@@ -147,14 +152,14 @@ def two_leaps(score: Score, *, min_leap: int = 3) -> Array:
     return (leaps & ~TRIADS[first, second]).astype(np.float32)
 
 
-# -- intervals and degrees that call for something -------------------------------------------------
+# -- intervals and degrees that need a continuation ------------------------------------------------
 
 
 def _follow_runs(state: tuple[Array, ...], here: Score) -> Any:
-    """The straight run of notes that reaches up to each cell, a repeated note taken as one.
+    """Scan the run of notes in one direction before each cell; repeated notes count once.
 
-    Gives the last pitch that differs from the previous one and the pitch where the run began,
-    each -1 if there is none; its number of moves; and whether the cell's note turns back.
+    The outputs are the last pitch that differs from the previous one, -1 for none; the pitch at
+    which the run began, -1 for none; its number of moves; and True where the note turns back.
     """
     other, start, moves = state
     before, way = here.previous_pitch, np.sign(here.interval)
@@ -178,10 +183,10 @@ def _runs(score: Score) -> tuple[Array, ...]:
     says="from {start} to {turn} the line outlines a tritone",
 )
 def tritone_outline(score: Score) -> Array:
-    """Between two turning points the line does not span a tritone.
+    """The line does not span a tritone between two turning points.
 
-    The first and the last note of the line count as turning points. Marked is the note that proves
-    the turn, or the last cell. A tritone in one leap is `dissonant_leap`'s and not counted again.
+    The first and the last note count as turning points. The violation is at the note after the
+    turn, or at the last cell. A tritone in one leap is left to `dissonant_leap`.
 
     >>> from rewards.remarks import explain
     >>> explain(tritone_outline, "F4 G4 A4 B4 C5 B4 A4 G4")
@@ -197,7 +202,7 @@ def tritone_outline(score: Score) -> Array:
 
 @functools.cache
 def _augmented_seconds(key: Key) -> Array:
-    """Of each pitch class whether the note three semitones above has the next letter."""
+    """True (12,) for the pitch classes whose note three semitones above has the next letter."""
     letters = sorted(LETTERS)
     spelled = [letters.index(key.spell(pitch)[0][0]) for pitch in range(60, 75)]
     return np.array([(spelled[i + 3] - spelled[i]) % 7 == 1 for i in range(12)])
@@ -209,9 +214,9 @@ def _augmented_seconds(key: Key) -> Array:
     says="{previous}-{note} is an augmented second",
 )
 def augmented_second(score: Score) -> Array:
-    """No step is an augmented second, as from the sixth degree to the raised seventh in minor.
+    """No move is an augmented second, such as from the sixth degree to the raised seventh in minor.
 
-    Three semitones between notes that the key spells with neighbouring letters; see `Key.spell`.
+    It has three semitones and the key spells its notes with neighbouring letters, see `Key.spell`.
 
     >>> from rewards.remarks import explain
     >>> explain(augmented_second, "E4 F#4 G#4 A4", key="A minor")
@@ -228,9 +233,9 @@ def augmented_second(score: Score) -> Array:
     says="the leading note {previous} moves to {note} and not up to the tonic",
 )
 def leading_note(score: Score) -> Array:
-    """The leading note rises to the tonic, or falls by step if it was reached from the tonic.
+    """The leading note rises to the tonic, or falls by step if it comes from the tonic.
 
-    The leading note lies a semitone below the tonic, in the scale or raised; it may be repeated
+    The leading note is a semitone below the tonic, in the scale or raised. It may be repeated
     before it moves.
 
     >>> from rewards.remarks import explain
@@ -250,7 +255,7 @@ def leading_note(score: Score) -> Array:
     verdict=True,
 )
 def final_tonic(score: Score) -> Array:
-    """The last note is the tonic, in any octave; judged at the last cell.
+    """The last note is the tonic, in any octave; the violation is at the last cell.
 
     >>> from rewards.remarks import explain
     >>> explain(final_tonic, "E4 D4 B3 C4")
@@ -261,7 +266,7 @@ def final_tonic(score: Score) -> Array:
 
 
 def _count_same(state: tuple[Array, ...], here: Score) -> Any:
-    """How often the pitch of each note has been struck in a row, 0 where no note begins."""
+    """Scan the number of times that each note's pitch was struck in a row; 0 without an onset."""
     again = here.onset & (here.pitch == here.previous_pitch)
     one = np.int16(1)
     count = np.where(again, state[0] + one, np.where(here.onset, one, state[0]))
@@ -273,9 +278,9 @@ def _count_same(state: tuple[Array, ...], here: Score) -> Any:
     says="{note} sounds more than {most} times in a row",
 )
 def repeated_notes(score: Score, *, most: int = 3) -> Array:
-    """A note is not struck too often in a row; each stroke beyond counts.
+    """A note is not struck too often in a row; each further stroke is a violation.
 
-    most: times that one pitch may be struck.
+    most: times that a pitch may be struck.
 
     >>> from rewards.remarks import explain
     >>> explain(repeated_notes, "C4 C4 C4 D4")

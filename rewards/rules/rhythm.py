@@ -1,7 +1,6 @@
-"""Rules of rhythm: where notes begin in the metre, how long they last, how dense they are.
+"""Rules of rhythm: the places of notes in the metre, their lengths and their density.
 
-Silence is judged by `rest_share`; it also lacks the notes that `rhythmic_variety` and
-`note_density` ask for. The other rules have nothing to say about it.
+A silent line breaks `rest_share`, `rhythmic_variety` and `note_density`, and no other rule.
 """
 
 from __future__ import annotations
@@ -16,26 +15,30 @@ from envs.music.tape import Array
 from rewards.rule import rule
 
 WORD = 64  # bits of a word
-# Rhythms are told apart by sums of powers of 3: exactly in bars of up to 40 cells, and beyond
-# that two of them coincide about once in 2^64.
+# A rhythm is coded as a sum of powers of 3. Codes are unique in bars of up to 40 cells; in longer
+# bars two rhythms have the same code about once in 2^64.
 BASE = 3
 
 
 def beyond(value: Array, most: float) -> Array:
-    """How far shares of 0..1 exceed `most`: 0 up to it, growing evenly to 1 for a share of 1."""
+    """Return the violation of `most` by shares of 0..1: 0 up to it, linearly to 1 at a share of 1.
+
+    Raises:
+        ValueError: `most` outside 0..1, or 1.
+    """
     if not 0 <= most < 1:
         raise ValueError(f"most={most}: expected a share of at least 0 and less than 1")
     return np.clip((value - most) / (1 - most), 0, 1)
 
 
 def _ends_bar(score: Score) -> Array:
-    """bool: the cell is the last of a bar, or of the piece; a pickup is no bar."""
+    """True at the last cell of each bar and of the piece, once it is written; not in a pickup."""
     last = (score.cell_in_bar == score.task.bar_cells - 1) | score.is_last
     return last & (score.bar >= 0) & score.written
 
 
 def _follow_sound(state: tuple[Array, ...], here: Score) -> Any:
-    """The note that sounds in each cell and in the one before, and the last cell with sound."""
+    """Scan the outputs of `sounding`."""
     before, heard = state
     cell = here.cell.astype(np.int16)
     now = np.where(here.onset, cell, np.where(here.rest, np.int16(-1), before))
@@ -44,10 +47,10 @@ def _follow_sound(state: tuple[Array, ...], here: Score) -> Any:
 
 
 def sounding(score: Score) -> tuple[Array, ...]:
-    """int16 time indices, -1 for none; 0 where nothing is written.
+    """Return three int16 time indices for each cell, -1 for none; 0 where nothing is written.
 
-    Where the note began that sounds in the cell; that sounded in the cell before; and the last
-    cell up to here that is not silent.
+    They are the onset of the note that sounds in the cell, the onset of the note that sounded in
+    the cell before, and the last cell with sound so far.
     """
     return score.scan(_follow_sound, (np.int16(-1), np.int16(-1)))
 
@@ -61,12 +64,12 @@ def sounding(score: Score) -> tuple[Array, ...]:
     says="no note begins on the first beat of this bar",
 )
 def downbeat(score: Score, *, late_entry: bool = True) -> Array:
-    """A note begins on the first beat of each bar; marked is that beat, tied over or silent.
+    """A note begins on the first beat of each bar; the violation is at that beat.
 
     A pickup has no first beat.
 
-    late_entry: whether bars before the first note are let off, as where a pickup is written as a
-        bar that begins with rests.
+    late_entry: True if bars before the first note have no violation, as when a pickup is written
+        as a bar that begins with rests.
 
     >>> from rewards.remarks import explain
     >>> explain(downbeat, "r:12 G4 C5:8 B4:4 A4:4 G4:16")
@@ -84,10 +87,10 @@ def downbeat(score: Score, *, late_entry: bool = True) -> Array:
     says="{note} is tied over the bar line",
 )
 def ties_over_bar(score: Score, *, from_level: int = 0) -> Array:
-    """No note is tied over a bar line; marked is the cell behind it.
+    """No note is tied over a bar line; the violation is at the first cell after the line.
 
-    from_level: weakness of the place where a note begins, from which its tie counts: 0 all notes,
-        1 those that do not begin on a bar line themselves.
+    from_level: metrical level of the note's onset from which its tie counts: 0 for all notes, 1
+        for those that do not begin on a bar line.
 
     >>> from rewards.remarks import explain
     >>> explain(ties_over_bar, "C4 E4 G4 E4 D4:16")
@@ -102,9 +105,9 @@ def ties_over_bar(score: Score, *, from_level: int = 0) -> Array:
 
 
 def _follow_crossings(state: tuple[Array, ...], here: Score, weakest: int, rests: bool) -> Any:
-    """By how many levels a note's beginning is weaker than the strongest place it was held over.
+    """Scan by how many levels a note's onset is weaker than the strongest place it is held over.
 
-    At each cell and at the one before; 0 where a note begins or none sounds.
+    The outputs are this number at each cell and at the cell before; 0 at onsets and in silence.
     """
     begun, strongest = state
     none, level = np.int16(-1), np.minimum(here.level, np.int16(weakest))
@@ -122,13 +125,12 @@ def _follow_crossings(state: tuple[Array, ...], here: Score, weakest: int, rests
 def syncopation(score: Score, *, full: int = 3, rests: bool = False) -> Array:
     """No note that begins at a weak place is held over a stronger one.
 
-    Each stronger place is marked, and a note costs in all 1 / `full` for each metrical level
-    between its beginning and the strongest of them, at most 1. Levels are the bar line, half
+    The violations are at the stronger places. Those of a note sum to 1 / `full` for each metrical
+    level between its onset and the strongest of them, at most 1. Levels are the bar line, half
     bars (or the beats of a triple bar), beats, half beats and so on.
 
-    full: levels that make a whole violation: 3 from a half beat to the bar line of 4/4.
-    rests: whether a rest at the stronger place, with no note since, counts like a hold, as
-        Longuet-Higgins and Lee have it.
+    full: levels of a whole violation; 3 is from a half beat to the bar line of 4/4.
+    rests: True if a rest at the stronger place counts like a hold, as in Longuet-Higgins and Lee.
 
     >>> from rewards.remarks import explain
     >>> explain(syncopation, "C4:8 E4:4 G4:4 F4:12 E4:4")
@@ -153,7 +155,10 @@ def syncopation(score: Score, *, full: int = 3, rests: bool = False) -> Array:
 
 
 def _mark_lengths(state: tuple[Array, ...], here: Score) -> Any:
-    """At the last cell the number of different note lengths: a bit for each, in words of 64."""
+    """Scan the number of different note lengths, 0 before the last cell.
+
+    The state has a bit for each length, in words of 64.
+    """
     now, before, _ = sounding(here)
     after = here.cell + 1
     lengths = [np.where((before >= 0) & (here.onset | here.rest), here.cell - before, 0)]
@@ -176,12 +181,12 @@ def _mark_lengths(state: tuple[Array, ...], here: Score) -> Any:
     verdict=True,
 )
 def rhythmic_variety(score: Score, *, least: int = 2, most: int = 5) -> Array:
-    """Notes are of several lengths, and not of too many; judged at the last cell.
+    """Notes have several lengths, and not too many.
 
-    The share of `least` that is missing, 1 for silence; or what there is beyond `most`, as a
-    share of it, at most 1.
+    The violation, at the last cell, is the share of `least` that is missing, 1 for silence; or the
+    number of lengths beyond `most`, divided by `most`, at most 1.
 
-    least, most: different lengths, from a note's beginning to its end.
+    least, most: number of different lengths, from a note's onset to its end.
 
     >>> from rewards.remarks import explain
     >>> explain(rhythmic_variety, "C4 D4:2 E4:2 F4:8")
@@ -197,9 +202,9 @@ def rhythmic_variety(score: Score, *, least: int = 2, most: int = 5) -> Array:
 
 
 def _collect_bars(state: tuple[Array, ...], here: Score) -> Any:
-    """At the last cell the share of bars whose rhythm is theirs alone, and the number of bars.
+    """Scan the share of bars with a unique rhythm, and the number of bars; 0 before the last cell.
 
-    A pickup and the last bar are one; bars in which no note begins are left out.
+    A pickup and the last bar count as one bar; bars without an onset are ignored.
     """
     rhythm, *bars = state
     task, cell = here.task, int(here.cell.item())
@@ -227,14 +232,14 @@ def _collect_bars(state: tuple[Array, ...], here: Score) -> Any:
     verdict=True,
 )
 def rhythmic_coherence(score: Score, *, most: float = 0.5, fewest: int = 4) -> Array:
-    """Rhythms come back: bars whose rhythm no other bar has are few; judged at the last cell.
+    """Rhythms return: few bars have a rhythm that no other bar has.
 
-    0 while their share is `most` or less, growing evenly to 1 where each bar is different. A
-    rhythm is where in the bar notes begin; bars where none does are left out, and a pickup
-    completes the last bar.
+    The violation, at the last cell, is 0 while the share of these bars is `most` or less, and
+    grows linearly to 1 if all bars are different. The rhythm of a bar is the set of its onsets;
+    bars without an onset are ignored, and a pickup completes the last bar.
 
-    most: share of bars that may have a rhythm of their own.
-    fewest: bars with notes from which a piece is judged.
+    most: share of the bars that may have a unique rhythm.
+    fewest: a piece with fewer bars with onsets has no violation.
 
     >>> from rewards.remarks import explain
     >>> explain(rhythmic_coherence, "C4:8 D4 E4 F4 G4 F4:8 D4 C4:12", meter="3/4")
@@ -250,7 +255,7 @@ def rhythmic_coherence(score: Score, *, most: float = 0.5, fewest: int = 4) -> A
 
 
 def _count_in_bar(state: tuple[Array, ...], here: Score) -> Any:
-    """Notes that began since the bar line."""
+    """Scan the number of notes that began since the bar line."""
     count = np.where(here.cell_in_bar == 0, np.int16(0), state[0]) + here.onset.astype(np.int16)
     return (count,), (count,)
 
@@ -260,13 +265,13 @@ def _count_in_bar(state: tuple[Array, ...], here: Score) -> Any:
     says="this bar has fewer than {least:g} or more than {most:g} notes per beat",
 )
 def note_density(score: Score, *, least: float = 0.25, most: float = 4.0) -> Array:
-    """Bars are neither empty nor crowded; each is judged at its last cell.
+    """Bars are neither empty nor crowded; the violation is at the last cell of each.
 
-    0 while the notes that begin in it per beat lie within `least`..`most`, growing evenly to 1
-    for no notes and for twice `most`. A pickup is not judged, and the bar that it shortens by
-    the beats it has.
+    It is 0 if `least`..`most` notes per beat begin in the bar, and grows linearly to 1 for no
+    notes and for twice `most`. A pickup has no violation; the last bar, which it shortens, has
+    fewer beats.
 
-    least, most: notes per beat; beats of 6/8, 9/8 and 12/8 are dotted.
+    least, most: notes per beat; the beats of 6/8, 9/8 and 12/8 are dotted.
 
     >>> from rewards.remarks import explain
     >>> explain(note_density, "C4:2 D4:2 E4 F4:8 G4:16")
@@ -283,7 +288,7 @@ def note_density(score: Score, *, least: float = 0.25, most: float = 4.0) -> Arr
 
 
 def _count_silence(state: tuple[Array, ...], here: Score) -> Any:
-    """Silent cells so far."""
+    """Scan the number of silent cells."""
     count = state[0] + (sounding(here)[0] < 0).astype(np.int16)
     return (count,), (count,)
 
@@ -294,9 +299,10 @@ def _count_silence(state: tuple[Array, ...], here: Score) -> Any:
     verdict=True,
 )
 def rest_share(score: Score, *, most: float = 0.25) -> Array:
-    """The line is not silent for too long in all; judged at the last cell.
+    """The line has little silence in all.
 
-    0 while the share of silent cells is `most` or less, growing evenly to 1 for silence.
+    The violation, at the last cell, is 0 while the share of silent cells is `most` or less, and
+    grows linearly to 1 for a silent line.
 
     most: share of the cells, from 0 to less than 1.
 

@@ -1,8 +1,8 @@
 """The nine rules of Magenta's RL Tuner (Jaques et al. 2017, arXiv 1611.02796), exactly.
 
-Each gives what the reference gives, divided by the reference's weight; the weights stand in
-`packs/rl_tuner.toml`. Quirks are kept so that the published table can be compared: rests and
-holds count as numbers in the autocorrelation, a fifth below C counts as in key, and so on.
+Each returns the reference's value divided by the reference's weight; the weights are in
+`packs/rl_tuner.toml`. Quirks are kept, so that results can be compared with the published table:
+rests and holds are numbers in the autocorrelation, a fifth below C counts as in key, and so on.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from rewards.rule import term
 
 SOURCE = "Jaques et al. (2017), RL Tuner"
 WINDOW = 8  # tokens of a motif
-FINAL = 4  # tokens from which the closing tonic is due
+FINAL = 4  # tokens from the closing tonic to the end
 # Codes of the interval from the last note to a token; 0..12 are semitones.
 BEYOND_OCTAVE, REST_, HOLD_, REST_AFTER, HOLD_AFTER, IN_KEY_THIRD, IN_KEY_FIFTH = range(13, 20)
-# Points of each code, times five in the reference. Semitone, minor third, tritone, minor sixth,
-# minor seventh and octave are neutral there.
+# Points of each code, a fifth of the reference's. Semitone, minor third, tritone, minor sixth,
+# minor seventh and octave have none.
 POINTS = np.zeros(20, np.float32)
 POINTS[[2, 4, 5, 7, 9, 11]] = (0.08, 0.09, 0.07, 0.02, 0.05, -0.3)
 POINTS[BEYOND_OCTAVE:] = (-1.0, 0.05, 0.075, 0.15, 0.3, 0.15, 0.1)
@@ -47,8 +47,8 @@ def key(score: Score) -> Array:
 def tonic(score: Score) -> Array:
     """1 where the piece starts and ends on the tonic.
 
-    The tonic itself at the first cell and the fourth from the end, then a hold, then holds or
-    rests. Other octaves than middle C's do not count.
+    These are the tonic at the first cell and at the fourth from the end, then a hold, then holds
+    or rests. The tonic counts only in the octave from middle C.
 
     >>> from rewards.remarks import paid
     >>> paid(tonic, "C4 E4 D4 C4")
@@ -64,7 +64,7 @@ def tonic(score: Score) -> Array:
 
 
 def _count_repeats(state: tuple[Array, ...], here: Score) -> Any:
-    """How often a token stood before it since another pitch, and whether a rest or hold did."""
+    """Scan True where a token is repeated too often, see `penalize_repeating`."""
     pitch, count, silent, rests, holds = state
     token = here.tokens
     rest, hold = token == REST, token == HOLD
@@ -86,9 +86,10 @@ def _count_repeats(state: tuple[Array, ...], here: Score) -> Any:
 
 @term(source=SOURCE, says="{note}: the same again, too often")
 def penalize_repeating(score: Score) -> Array:
-    """1 at a token repeated too often.
+    """1 at a token that is repeated too often.
 
-    The third rest; the sixth equal pitch or hold, the eighth if a rest or hold stood among them.
+    That is from the third rest on, and from the sixth equal pitch or hold on, or from the eighth
+    if there is a rest or hold among them.
 
     >>> from rewards.remarks import paid
     >>> paid(penalize_repeating, "C4:2 C4:2 C4:2 C4:2 C4:2 C4:2 C4:2 C4:2 D4:8 F4:8")
@@ -101,12 +102,12 @@ def penalize_repeating(score: Score) -> Array:
 
 
 def _correlate(state: tuple[Array, ...], here: Score) -> Any:
-    """Autocorrelation of the tokens up to a cell at lags 1, 2, 3; NaN while they are constant.
+    """Scan the autocorrelation of the tokens up to each cell at lags 1, 2, 3.
 
-    With n tokens of sum S and sum of squares Q, products P at lag k, and A and B the sums
-    without the last and the first k tokens, the coefficient is
-    (n^2 P - n S (A + B) + (n - k) S^2) / (n (n Q - S^2)): whole numbers and one division, so
-    the value 0.15 is met exactly where it is exact.
+    Let the n tokens have the sum S and the sum of squares Q, the sum P of products at lag k, and
+    the sums A and B without the last and without the first k tokens. The coefficient is
+    (n^2 P - n S (A + B) + (n - k) S^2) / (n (n Q - S^2)). It has one division of whole numbers,
+    so a value of 0.15 is compared exactly with the threshold. It is NaN for constant tokens.
     """
     total, squares, products, lasts, firsts = state[0], state[1], state[2:5], state[5:8], state[8:]
     token = here.tokens.astype(np.float64)
@@ -116,7 +117,7 @@ def _correlate(state: tuple[Array, ...], here: Score) -> Any:
     variance = np.where(variance > 0, variance, np.nan)
     products = tuple(p + token * last for p, last in zip(products, lasts, strict=True))
     lasts = (token, *lasts[:2])
-    # firsts[k - 1] is the sum of the first k tokens, or of all while there are fewer.
+    # firsts[k - 1] is the sum of the first k tokens, or of all tokens if there are fewer.
     firsts = tuple(first + token if n <= k else first for k, first in enumerate(firsts, 1))
     coefficients, recent = [], np.zeros_like(token)
     for k in (1, 2, 3):
@@ -128,13 +129,16 @@ def _correlate(state: tuple[Array, ...], here: Score) -> Any:
 
 
 def autocorrelation(score: Score) -> tuple[Array, ...]:
-    """float64 coefficients of the tokens so far at lags 1, 2, 3; NaN where undefined."""
+    """Return the autocorrelations (float64) of the tokens so far at lags 1, 2, 3; NaN if undefined.
+
+    Each has the shape of a fact.
+    """
     return score.scan(_correlate, (np.float64(0),) * 11)
 
 
 @term(source=SOURCE)
 def penalize_autocorrelation(score: Score, *, threshold: float = 0.15) -> Array:
-    """Sum of the absolute autocorrelations at lags 1, 2, 3 that exceed `threshold`.
+    """The sum of the absolute autocorrelations at lags 1, 2, 3 that exceed `threshold`.
 
     >>> from rewards.remarks import paid
     >>> paid(penalize_autocorrelation, "C4:2 G4:2 D4:2 A4:2 F4:8")
@@ -150,7 +154,10 @@ def penalize_autocorrelation(score: Score, *, threshold: float = 0.15) -> Array:
 
 
 def _count_pitches(state: tuple[Array, ...], here: Score, words: int) -> Any:
-    """Different pitches among the last eight tokens: one bit a pitch, 64 to a word."""
+    """Scan the number of different pitches among the last eight tokens.
+
+    The state has one bit for each pitch, in words of 64.
+    """
     token = here.tokens.astype(np.int64) - FIRST_PITCH
     count = np.int8(0)
     following: list[Array] = []
@@ -167,7 +174,10 @@ def _count_pitches(state: tuple[Array, ...], here: Score, words: int) -> Any:
 
 
 def motif_pitches(score: Score, *, pitches: int = 3) -> Array:
-    """int8: different pitches in the window that ends here, 0 if under `pitches` or not full."""
+    """Return the number (int8) of different pitches in the last eight tokens.
+
+    It is 0 if there are fewer than `pitches`, or fewer than eight tokens.
+    """
     words = -(-(score.task.codec.vocab - FIRST_PITCH) // 64)
     init = (np.uint64(0),) * (words * (WINDOW - 1))
     (count,) = score.scan(_count_pitches, init, words=words)
@@ -175,14 +185,14 @@ def motif_pitches(score: Score, *, pitches: int = 3) -> Array:
 
 
 def _spell_window(state: tuple[Array, ...], here: Score) -> Any:
-    """The last eight tokens as one number, a byte each."""
+    """Scan the last eight tokens as one number, with a byte for each."""
     code = (state[0] << np.uint64(8)) | here.tokens.astype(np.uint64)
     return (code,), (code,)
 
 
 @term(source=SOURCE)
 def motif(score: Score, *, pitches: int = 3, extra: float = 0.1) -> Array:
-    """1 where the last eight tokens hold `pitches` different pitches, more for each further.
+    """1 where the last eight tokens have `pitches` different pitches, `extra` for each further one.
 
     >>> from rewards.remarks import paid
     >>> paid(motif, "C4:2 D4:2 E4:2 F4:2 C4:8")
@@ -196,23 +206,25 @@ def motif(score: Score, *, pitches: int = 3, extra: float = 0.1) -> Array:
 
 @term(source=SOURCE)
 def repeated_motif(score: Score, *, pitches: int = 3, extra: float = 0.25) -> Array:
-    """1 where the motif of the last eight tokens stood before, more for each further pitch.
+    """1 where the last eight tokens are a motif that occurred before.
+
+    `motif` defines a motif; `extra` is added for each pitch beyond `pitches`.
 
     >>> from rewards.remarks import paid
     >>> paid(repeated_motif, "C4:2 D4:2 E4:2 F4:2 C4:2 D4:2 E4:2 F4:2")
     bar 1, beat 4.5: F4 +1.25
     """
     count = motif_pitches(score, pitches=pitches)
-    # No token is 255, so a window that is not full yet equals no full one.
+    # No token is 255, so a window of fewer than eight tokens never equals a full one.
     again = score.seen_before(_spell_window, (np.uint64(2**64 - 1),), gap=WINDOW)
     value = np.where(again, 1 + extra * (count - np.float32(pitches)), 0)
     return np.where(count > 0, value, 0).astype(np.float32)
 
 
 def interval_code(score: Score) -> Array:
-    """int8: kind of the interval from the last note to each token, see POINTS.
+    """Return the code (int8) of the interval from the last note to each token, see POINTS.
 
-    Rests and holds are looked through. The direction of a move is not looked at.
+    Rests and holds between the notes and the direction of the move are ignored.
     """
     before = score.previous_pitch
     degree = (before - np.int16(score.task.key.pitch_class)) % np.int16(12)
@@ -229,10 +241,10 @@ def interval_code(score: Score) -> Array:
 
 @term(source=SOURCE, says="{note} after {previous}: {interval}, an awkward move")
 def preferred_intervals(score: Score) -> Array:
-    """Points for the interval from the last note: see POINTS.
+    """The points of the interval from the last note, see POINTS.
 
     >>> from rewards.remarks import paid
-    >>> paid(preferred_intervals, "C4 E4 B4 A4 G4 A5 r:8")  # the cells that hold a note count too
+    >>> paid(preferred_intervals, "C4 E4 B4 A4 G4 A5 r:8")  # cells with a hold count too
     bar 1, beat 1: C4 +0.9
     bar 1, beat 2: E4 +0.375
     bar 1, beat 3: B4 +0.245
@@ -245,7 +257,7 @@ def preferred_intervals(score: Score) -> Array:
 
 
 def _follow_leaps(state: tuple[Array, ...], here: Score, patience: int) -> Any:
-    """Open, doubled and resolved leaps: +1 resolved, -1 doubled."""
+    """Scan the outcome of leaps: 1 where one is resolved, -1 where it is doubled, else 0."""
     direction, origin, since = state
     zero, one = np.int16(0), np.int16(1)
     onset, before = here.onset, here.previous_pitch
@@ -270,8 +282,8 @@ def _follow_leaps(state: tuple[Array, ...], here: Score, patience: int) -> Any:
 def leap_up_back(score: Score, *, patience: int = 6) -> Array:
     """1 where a leap of a fifth or more is resolved, -1 where it is doubled.
 
-    It is resolved by coming back to its first note or beyond, or by a leap the other way more
-    than `patience` tokens after the last leap.
+    A leap is resolved by a return to its first note or beyond, or by a leap in the opposite
+    direction more than `patience` tokens later. It is doubled by a leap in the same direction.
 
     >>> from rewards.remarks import paid
     >>> paid(leap_up_back, "C4 G4 E4 C4")
@@ -284,7 +296,7 @@ def leap_up_back(score: Score, *, patience: int = 6) -> Array:
 
 
 def _follow_extremes(state: tuple[Array, ...], here: Score) -> Any:
-    """Whether the highest token and the lowest pitch so far are unique."""
+    """Scan True where the highest token so far is unique, and where the lowest pitch is."""
     high, high_count, low, low_count = state
     token, one = here.tokens, np.int16(1)
     high_count = np.where(token > high, one, high_count + (token == high))
@@ -296,7 +308,7 @@ def _follow_extremes(state: tuple[Array, ...], here: Score) -> Any:
 
 
 def unique_extremes(score: Score) -> tuple[Array, Array]:
-    """bool: unique highest token, unique lowest pitch, at the last cell; elsewhere False."""
+    """True for a unique highest token and for a unique lowest pitch, both at the last cell only."""
     init = (np.int16(-1), np.int16(0), np.int16(1000), np.int16(0))
     high, low = score.scan(_follow_extremes, init)
     return high & score.is_last, low & score.is_last
@@ -304,7 +316,7 @@ def unique_extremes(score: Score) -> tuple[Array, Array]:
 
 @term(source=SOURCE)
 def high_low_unique(score: Score) -> Array:
-    """At the last cell 1 for a unique highest token and 1 for a unique lowest pitch.
+    """1 for a unique highest token and 1 for a unique lowest pitch, at the last cell.
 
     >>> from rewards.remarks import paid
     >>> paid(high_low_unique, "D4 C4 G4 E4")

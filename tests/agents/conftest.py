@@ -1,4 +1,4 @@
-"""A finished run for the tests of this folder, and commands as from the shell."""
+"""Fixtures of the agents' tests: a finished run, and commands as from the shell."""
 
 import sys
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def run(tiny_checkpoint, tmp_path_factory):
-    """A finished run; look, do not touch."""
+    """A finished run; tests must not change it."""
     from tests.agents.helpers import tiny, trained
 
     return trained(tiny(tiny_checkpoint, tmp_path_factory.mktemp("runs")))
@@ -15,7 +15,7 @@ def run(tiny_checkpoint, tmp_path_factory):
 
 @pytest.fixture
 def command(monkeypatch, capsys):
-    """Run a command as from the shell; gives the one line it leaves on stderr."""
+    """Return a function that runs a command as from the shell and returns its line on stderr."""
 
     def fail(main, *words):
         monkeypatch.setattr(sys, "argv", ["prog", *map(str, words)])

@@ -1,7 +1,7 @@
-"""Tiny policies, agents and runs for the tests of this folder."""
+"""Tiny policies, agents and runs for the agents' tests."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from stable_baselines3.common.utils import obs_as_tensor
 from agents.learning.policy import PriorPolicy
 from agents.learning.vec_env import CompositionVecEnv
 from agents.runs.directory import Run
+from agents.settings.algorithm import find_algorithm
 from agents.settings.config import TrainConfig
 from agents.training import job as training
 from envs.composition import CompositionVectorEnv
@@ -20,7 +21,7 @@ UPDATE = 8 * 32  # steps of one update of the reference episode
 
 
 def make_policy(prior, task, seed=None, **arguments):
-    """A policy for a task; with a seed its weights, value head included, have moved."""
+    """Return a policy for a task; a seed changes its weights at random, the value head included."""
     env = CompositionVectorEnv(1, reward="in_key", **task)
     spaces = env.single_observation_space, env.single_action_space
     policy = PriorPolicy(*spaces, lambda _: 1e-3, prior=prior, **arguments)
@@ -33,7 +34,7 @@ def make_policy(prior, task, seed=None, **arguments):
 
 
 def observe(pieces, task):
-    """The observation before each cell of finished pieces, in writing order, as tensors."""
+    """Return the observations before each cell of finished pieces, in writing order, as tensors."""
     env = CompositionVectorEnv(pieces.batch, reward="in_key", autoreset_mode="Disabled", **task)
     observation, _ = env.reset()
     seen = []
@@ -45,12 +46,12 @@ def observe(pieces, task):
 
 
 def writing_order(cells):
-    """(B, V, T) as (B * T * V,): piece after piece, time by time, voice by voice."""
+    """Return (B, V, T) as (B * T * V,), piece by piece, each in writing order."""
     return np.asarray(cells).transpose(0, 2, 1).reshape(-1)
 
 
 def whole(pieces, seen):
-    """The observation of whole pieces as minibatches of an EpisodeBuffer have it."""
+    """Return the observation of whole pieces in the form of an EpisodeBuffer's minibatches."""
     return {
         "pieces": torch.from_numpy(pieces.tokens.astype(np.int64)),
         "action_mask": torch.stack([obs["action_mask"] for obs in seen], dim=1),
@@ -67,7 +68,7 @@ def vec_env(n=4, reward="in_key", **task):
 
 
 def learner(algorithm, prior, buffer=None, seed=0, n=4, task=None, **settings):
-    """A small agent on one bar, with rewards paid step by step."""
+    """Return a small agent on one bar, with rewards paid step by step."""
     env = vec_env(n, **(task or {}))
     if algorithm is PPO:
         settings = {"batch_size": 32, "n_epochs": 2} | settings
@@ -82,8 +83,14 @@ def weights(model):
     return {name: value.clone() for name, value in model.policy.state_dict().items()}
 
 
+def settings_of(algo, **settings):
+    """Those of the settings that an algorithm has."""
+    known = {field.name for field in fields(find_algorithm(algo).settings)}
+    return {name: value for name, value in settings.items() if name in known}
+
+
 def tiny(checkpoint_file, runs, **changes):
-    """Settings of a run that takes a second."""
+    """Return the settings of a run that takes a second."""
     base = TrainConfig(
         n_timesteps=3 * UPDATE,
         reward=("tonic=1", f"prior=0.5,checkpoint={checkpoint_file}", "leap_recovery=2,min_leap=4"),
@@ -91,8 +98,7 @@ def tiny(checkpoint_file, runs, **changes):
         runs=Path(runs),
         name="tiny",
         n_envs=8,
-        batch_size=128,
-        n_epochs=2,
+        settings={"batch_size": 128, "n_epochs": 2},
         learning_rate=5e-3,
         threads=1,
         device="cpu",
@@ -101,7 +107,7 @@ def tiny(checkpoint_file, runs, **changes):
         judge=False,  # counted from music21's corpus at first use
         progress=False,
     )
-    return replace(base, **changes)
+    return base.changed(**changes)
 
 
 def trained(config, resume=None):
@@ -110,7 +116,7 @@ def trained(config, resume=None):
 
 
 def strict(path):
-    """JSON as every reader takes it: no NaN."""
+    """Parse JSON; refuse NaN, which other readers do not know."""
 
     def refuse(word):
         raise ValueError(f"{word} is no JSON")

@@ -1,4 +1,4 @@
-"""What people get wrong: one line that says what to do, no traceback, nothing left behind."""
+"""Wrong input of users: one line that says what to do, no traceback, no files left."""
 
 import json
 from dataclasses import asdict, replace
@@ -354,7 +354,7 @@ def test_a_bad_temperature_is_named(run, command, main, temperature):
         (ValueError("\x1b]0;mine\x07\x9b2J"), "error: \\x1b]0;mine\\x07\\x9b2J\n"),
         (ValueError("turned round: \u202e"), "error: turned round: \\u202e\n"),
         (ValueError("not encoded: \udc80"), "error: not encoded: \\udc80\n"),
-        (OSError(28, "No space left on device"), "error: [Errno 28] No space left on device\n"),
+        (OSError(28, "No space left on device"), "error: No space left on device\n"),
         (gymnasium.error.NameNotFound("no such id"), "error: no such id\n"),
         (TypeError(), "error: TypeError\n"),
         (KeyboardInterrupt(), "error: stopped\n"),

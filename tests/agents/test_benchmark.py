@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 
 from agents import benchmark
-from agents.algorithms.registry import ALGORITHMS
 from agents.benchmark import BenchmarkConfig, choose, open_folder
 from agents.benchmarking import benchmark_report as report
 from agents.benchmarking import cells
@@ -26,6 +25,7 @@ from agents.benchmarking.cells import make_cell
 from agents.benchmarking.methods import Bench, best_of_n_kl, find_method
 from agents.runs.directory import Run
 from agents.runs.run_lock import only_one
+from agents.settings.algorithm import ALGORITHMS
 from envs.music.score import Score
 from pretrained import checkpoint
 from rewards.measures.statistics import PUBLISHED, table_rows

@@ -157,7 +157,7 @@ def test_what_is_given_changes_the_settings_of_a_run(run):
     own = run.config
     assert ComposeConfig(str(run.path)).settings == own
     changed = ComposeConfig(str(run.path), task=("bars=1",), reward=("key=-1",)).settings
-    assert (changed.task, changed.reward) == (("bars=1",), ("key=-1",))
+    assert (changed.task, changed.reward) == (Task(bars=1), ("key=-1",))
     assert (changed.env, changed.prior) == (own.env, own.prior)
     assert ComposeConfig(env="composition/Melody-v0").settings.env == "composition/Melody-v0"
     assert ComposeConfig().settings.reward == TrainConfig().reward

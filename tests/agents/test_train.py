@@ -173,7 +173,7 @@ def test_the_settings_reach_the_algorithm(tiny_checkpoint, tmp_path):
         tiny_checkpoint, tmp_path, gamma=0.9, gae_lambda=0.8, clip_range=0.15, vf_coef=0.4,
         max_grad_norm=0.3, n_epochs=3, batch_size=64, value_gradient=False, seed=9, n_envs=5,
     )  # fmt: skip
-    env = CompositionVecEnv(make_env(config, config.n_envs))
+    env = CompositionVecEnv(make_env(config.env, config.task, config.n_envs))
     prior, reward = checkpoint.load(tiny_checkpoint), build(config.reward_spec)
     ppo = algorithms.make(config, env, prior, reward)
     a2c = algorithms.make(replace(config, algo="a2c"), env, prior, reward)

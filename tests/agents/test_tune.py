@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from agents import tune
-from agents.algorithms.registry import ALGORITHMS
 from agents.evaluating.sampling import objective, sample_many
+from agents.settings.algorithm import ALGORITHMS
 from agents.settings.config import TrainConfig, from_mapping, preset_names, read_preset
+from agents.training import tuning
 from agents.training.callbacks import DivergedError
-from agents.tune import SPACES, TuneConfig
+from agents.training.tuning import TuneConfig
 from envs.music.task import Task
 from rewards import build
 from tests.agents.helpers import tiny
@@ -44,7 +44,7 @@ def test_the_objective_of_the_prior_itself_is_what_the_rules_pay(tiny_checkpoint
 def test_training_raises_it(tiny_checkpoint, tmp_path):
     config = tiny(tiny_checkpoint, tmp_path, eval_freq=-1, samples=0)
     long = replace(config, n_timesteps=20 * 256)
-    assert tune.run_once(long, 200) > tune.run_once(replace(config, n_timesteps=1), 200)
+    assert tuning.run_once(long, 200) > tuning.run_once(replace(config, n_timesteps=1), 200)
     assert not list(tmp_path.iterdir())
 
 
@@ -57,12 +57,12 @@ def test_trials_are_recorded_and_a_second_call_goes_on(tmp_path, monkeypatch):
             raise DivergedError("learning has diverged")
         return -abs(config.learning_rate - 1e-3)
 
-    monkeypatch.setattr(tune, "run_once", pretended)
+    monkeypatch.setattr(tuning, "run_once", pretended)
     preset = tmp_path / "rloo.toml"
     config = TuneConfig("rloo", trials=4, n_timesteps=100, out=tmp_path / "t", preset=str(preset))
-    tune.tune(config)
+    tuning.tune(config)
     assert len(seen) == 4
-    tune.tune(replace(config, trials=9))
+    tuning.tune(replace(config, trials=9))
     assert len(seen) == 9  # the four of before are not made again
     with (tmp_path / "t" / "rloo.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -71,18 +71,18 @@ def test_trials_are_recorded_and_a_second_call_goes_on(tmp_path, monkeypatch):
     found = tomllib.loads(preset.read_text())
     assert found["learning_rate"] == pytest.approx(float(best["learning_rate"]), rel=0.01)
     assert found["algo"] == "rloo"
-    assert set(found) == {"algo", *SPACES["rloo"]}
+    assert set(found) == {"algo", *ALGORITHMS["rloo"].space}
     assert "n_timesteps" not in found
     assert {config.n_timesteps for config in seen} == {100}
 
 
 def test_trials_of_another_search_are_not_mixed_in(tmp_path, monkeypatch):
-    monkeypatch.setattr(tune, "run_once", lambda config, pieces: 1.0)
+    monkeypatch.setattr(tuning, "run_once", lambda config, pieces: 1.0)
     preset = tmp_path / "rloo.toml"
     config = TuneConfig("rloo", trials=1, n_timesteps=100, out=tmp_path, preset=str(preset))
-    tune.tune(config)
+    tuning.tune(config)
     with pytest.raises(ValueError, match="holds trials of another search"):
-        tune.tune(replace(config, n_timesteps=200))
+        tuning.tune(replace(config, n_timesteps=200))
 
 
 @pytest.mark.parametrize("bad", [{"algo": "q"}, {"trials": 0}, {"pieces": 0}, {"seeds": 0}])

@@ -111,6 +111,11 @@ def test_modules_that_never_were_are_not_found():
         importlib.import_module("envs.nonsense")
 
 
+def test_caches_of_imports_can_be_forgotten():
+    importlib.invalidate_caches()  # asks every finder
+    assert len([finder for finder in sys.meta_path if type(finder).__name__ == "_Finder"]) == 1
+
+
 def test_help_tells_where_a_module_is_now():
     import envs.score
 

@@ -146,7 +146,7 @@ def test_autoreset(mode):
         assert not reward.any()
         assert not terminated.any()
     else:
-        with pytest.raises(ValueError, match="call reset"):
+        with pytest.raises(ValueError, match="reset"):
             env.step(np.array([14, 16]))
 
 
@@ -186,9 +186,9 @@ def test_primers_that_cannot_be(primer, message):
 
 
 def test_unknown_arguments_options_and_modes():
-    with pytest.raises(TypeError, match="Did you mean 'bars'"):
+    with pytest.raises(TypeError, match="bars"):
         gymnasium.make("composition/Melody-v0", bar=3)
-    with pytest.raises(ValueError, match="unknown reset option 'prime'"):
+    with pytest.raises(ValueError, match="prime"):
         CompositionEnv(**RULES).reset(options={"prime": [1]})
     with pytest.raises(ValueError, match="render_mode"):
         CompositionEnv(render_mode="svg", **RULES)

@@ -1,11 +1,11 @@
-"""Rewards that learn, for tests."""
+"""Reward functions that learn, for tests."""
 
 import numpy as np
 import torch
 
 
 class Keen:
-    """Pays for notes, one more for each update."""
+    """A reward of each note, which grows by one with each update."""
 
     def __init__(self):
         self.paid = 1.0
@@ -37,7 +37,7 @@ class Silent(Keen):
 
 
 class Teachable(Keen):
-    """Pays for the pitches of the real melodies that it was shown last."""
+    """A reward of the pitches in the real melodies of the last update."""
 
     def __call__(self, score):
         return score.onset * np.cos(score.tokens * self.paid)

@@ -92,16 +92,16 @@ def test_parameters_are_those_of_the_function():
     assert build({leaps: 1.0})(score).sum() == 2
     assert build({leaps: {"weight": 1.0, "least": 6}})(score).sum() == 1
     assert build({notes_from: {"weight": 1.0, "least": 64}})(score).sum() == 2
-    with pytest.raises(ValueError, match="has no parameter 'lest'. Did you mean 'least'"):
+    with pytest.raises(ValueError, match="'lest'.*'least'"):
         build({leaps: {"weight": 1.0, "lest": 6}})
 
 
 def test_a_duration_is_not_known_at_the_onset():
-    with pytest.raises(RewardError, match=r"not known when it begins; ask previous.duration"):
+    with pytest.raises(RewardError, match="previous.duration"):
         build(asks_too_early)(score_from_text("C4 E4 A4 C4"))
 
 
 @pytest.mark.parametrize("name", ["mine.py:", ":mine", ":", "mine", ""])
 def test_a_name_that_names_nothing_is_told_what_a_name_is(name):
-    with pytest.raises(ValueError, match=r"expected 'module:function' or 'path/to/file.py:func"):
+    with pytest.raises(ValueError, match="module:function"):
         resolve(name)

@@ -117,9 +117,9 @@ def test_remarks_follow_the_sign_of_the_weight():
 
 
 def test_a_rule_without_a_source_says_how_a_rule_is_written():
-    with pytest.raises(TypeError, match=r"write @rule\(source='where it comes from'"):
+    with pytest.raises(TypeError, match=r"@rule\(source="):
         rule(lambda score: score.onset * 0.0)
-    with pytest.raises(TypeError, match=r"write @rule\(source='where it comes from'"):
+    with pytest.raises(TypeError, match=r"@rule\(source="):
         rule()
 
 
@@ -128,7 +128,7 @@ def test_a_message_that_cannot_be_filled_in_is_refused_at_once(says):
     def loud(score, *, most=3):
         return score.onset * 0.0
 
-    with pytest.raises(ValueError, match=r"message .* cannot be filled in .*\{note\}, .*\{most\}"):
+    with pytest.raises(ValueError, match=r"\{note\}.*\{most\}"):
         rule(source="me", says=says)(loud)
     assert "loud" not in REGISTRY
 
@@ -138,7 +138,7 @@ def test_a_rule_of_one_s_own_does_not_take_the_name_of_one_that_ships():
         return score.onset * 1.0
 
     before = REGISTRY["in_key"]
-    with pytest.raises(ValueError, match=r"name of a term that ships \(rewards.rules.melody\)"):
+    with pytest.raises(ValueError, match="rewards.rules.melody"):
         rule(source="me", says="{note}")(in_key)
     assert REGISTRY["in_key"] is before
 
@@ -288,7 +288,7 @@ def test_what_cannot_be_a_mask():
     def ends_low(notes):
         return 1.0
 
-    with pytest.raises(ValueError, match="'ends_low' cannot be a mask: .* marked cellwise"):
+    with pytest.raises(ValueError, match="'ends_low'.*cellwise"):
         forbids(ends_low, Score.page(Task(), 1))
     with pytest.raises(ValueError, match="finished"):
         forbids(key, random_pieces(Task(bars=1), 1))

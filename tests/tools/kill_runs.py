@@ -118,7 +118,7 @@ class Trial:
         self.start = start
         often = {"save_freq": 2 * UPDATE, "eval_freq": 3 * UPDATE, "eval_episodes": 20}
         base = tiny(prior, folder, name="alone", n_timesteps=updates * UPDATE, **often)
-        self.config = for_budget(replace(base, **KINDS[kind]))
+        self.config = for_budget(base.changed(**KINDS[kind]))
         began = time.monotonic()
         if start.wait(start(self.config)) != 0:
             raise RuntimeError(f"{kind}: the run that was left alone did not end")
@@ -152,7 +152,7 @@ class Trial:
         return found
 
     def look(self, config):
-        """What a killed run has left."""
+        """Check the files that a killed run has left."""
         from agents.runs.directory import Run
         from agents.runs.state import Saved
         from pretrained.checkpoint import load
@@ -184,7 +184,7 @@ class Trial:
 
 
 def same(one, other):
-    """Whether two files have the same bytes, or neither is there."""
+    """True if two files have the same bytes, or neither exists."""
     if not one.is_file() or not other.is_file():
         return one.is_file() == other.is_file()
     return one.read_bytes() == other.read_bytes()

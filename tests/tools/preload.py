@@ -1,4 +1,4 @@
-"""What a training imports, once for all processes that `kill_runs` forks."""
+"""Imports of a training, made once for all processes that `kill_runs` forks."""
 
 import threading
 

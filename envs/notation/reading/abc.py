@@ -24,7 +24,7 @@ READ = "IKLMQTVX"  # the fields that tell notes, bars, key, metre, tempo and tit
 MODES = {
     "": "major",
     "m": "minor",
-    **{"maj": "major", "min": "minor", "ion": "major", "aeo": "minor", "dor": "dorian"},
+    **{"maj": "major", "min": "minor", "ion": "major", "aeo": "natural minor", "dor": "dorian"},
     **{"phr": "phrygian", "lyd": "lydian", "mix": "mixolydian", "loc": "locrian"},
 }
 _FIELD = re.compile(r"([A-Za-z]):(?![|:])|%")

@@ -139,9 +139,8 @@ class _Sheet:
 
 
 def _key(tonic: str, mode: str) -> Key | None:
-    name = {"ionian": "major", "aeolian": "minor"}.get(mode, mode)
     try:
-        return Key.parse(f"{tonic.replace('-', 'b')} {name}")
+        return Key.parse(f"{tonic.replace('-', 'b')} {mode}")
     except ValueError:
         return None
 

@@ -10,13 +10,12 @@ from itertools import groupby
 
 from envs.errors import RefusedError
 from envs.music.codec import MAX_GRID, Note
-from envs.music.key import Key
+from envs.music.key import C_MAJOR
 from envs.music.meter import Meter
 
 # What a piece is laid on if nobody says otherwise, the first that fits: four cells are what the
 # prior and the rules that count cells are made for, the others follow from coarse to fine.
 GRIDS = (4, 2, 3, 6, 8, 12)
-_PLAIN = Key("C")
 
 
 @dataclass(frozen=True, order=True)
@@ -30,7 +29,7 @@ class Sound:
 
     def __str__(self) -> str:
         return (
-            f"{_PLAIN.pitch_name(self.pitch)} at quarter {float(self.start):g} "
+            f"{C_MAJOR.pitch_name(self.pitch)} at quarter {float(self.start):g} "
             f"of voice {self.voice + 1}"
         )
 
@@ -147,7 +146,7 @@ def on_grid(sounds: list[Sound], grid: int) -> list[Note]:
         before = notes[-1] if notes else None
         if before and before.voice == note.voice and before.start + before.duration > note.start:
             raise RefusedError(
-                f"{sound} starts while {_PLAIN.pitch_name(before.pitch)} still sounds; expected "
+                f"{sound} starts while {C_MAJOR.pitch_name(before.pitch)} still sounds; expected "
                 "one note at a time, so give each voice a part of its own"
             )
         notes.append(note)

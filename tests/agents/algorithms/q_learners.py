@@ -1,4 +1,4 @@
-"""Small Q-learners for the tests of this folder."""
+"""Small Q-learners for the algorithms' tests."""
 
 import copy
 
@@ -19,7 +19,7 @@ kinds = pytest.mark.parametrize("kind", KINDS)
 
 
 def colour(score):
-    """A reward that differs at every cell and looks one back."""
+    """Return a reward that differs at every cell and depends on the cell before."""
     return np.sin(score.tokens * (score.cell + 1.0) + score.previous_pitch).astype(np.float32)
 
 
@@ -27,7 +27,7 @@ colour.cellwise = True
 
 
 def make(prior, kind="q", n=4, task=None, weight=1.0, c=1.0, policy_kwargs=None, **settings):
-    """A small learner on one bar, paid by `colour` and the prior."""
+    """Return a small learner on one bar, rewarded by `colour` and the prior."""
     env = CompositionVecEnv(CompositionVectorEnv(n, reward=Deferred(), **(task or {"bars": 1})))
     reward = RewardSum(
         [Term("colour", colour), Term("prior", Likelihood(checkpoint=prior), weight)]
@@ -47,7 +47,7 @@ def make(prior, kind="q", n=4, task=None, weight=1.0, c=1.0, policy_kwargs=None,
 
 
 def filled(prior, kind="q", **settings):
-    """A learner with moved networks that remembers a rollout and has learned nothing of it."""
+    """Return a learner with changed weights and a rollout in its memory, before any update."""
     model = make(prior, kind, **({"replay_ratio": 1e-9} | settings)).learn(1)
     for number, net in enumerate((model.policy.net, model.policy.target)):
         move(net, number)
@@ -61,7 +61,7 @@ def state(model):
 
 
 def move(net, seed):
-    """Shift every weight of a network by noise."""
+    """Add noise to every weight of a network."""
     rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for weight in net.parameters():

@@ -12,10 +12,10 @@ from rewards.rules.rl_tuner import key, penalize_repeating
 
 
 def learned(prior, algo, mask=None, steps=3 * 256, **settings):
-    config = TrainConfig(
+    config = TrainConfig().changed(
         algo=algo, n_envs=8, batch_size=128, bf16=False, reward=("rl_tuner=1",), **settings
     )
-    env = CompositionVecEnv(make_env(config, config.n_envs), mask)
+    env = CompositionVecEnv(make_env(config.env, config.task, config.n_envs), mask)
     model = algorithms.make(config, env, prior, build(config.reward_spec))
     model.learn(steps)
     return model

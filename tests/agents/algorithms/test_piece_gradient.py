@@ -34,10 +34,10 @@ def test_a_group_that_does_not_divide_the_pieces_is_refused(size):
 
 
 def model_of(prior, algo="rloo", n_envs=8, **settings):
-    config = TrainConfig(
+    config = TrainConfig().changed(
         algo=algo, n_envs=n_envs, group_size=4, bf16=False, reward=("rl_tuner=1",), **settings
     )
-    env = CompositionVecEnv(make_env(config, config.n_envs))
+    env = CompositionVecEnv(make_env(config.env, config.task, config.n_envs))
     model = algorithms.make(config, env, prior, build(config.reward_spec))
     model.set_logger(configure(None, []))
     return model

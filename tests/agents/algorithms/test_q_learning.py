@@ -187,8 +187,6 @@ def test_stable_baselines_saves_and_loads_the_whole(tiny_prior, tmp_path):
         ({"batch_size": 0}, "batch_size=0: expected a number from 1"),
         ({"exploration_final_eps": -0.1}, "exploration_final_eps=-0.1: expected a number from 0"),
         ({"exploration": "egredy"}, r"unknown exploration 'egredy'. Did you mean 'egreedy'\?"),
-        ({"kind": "psi", "double": True}, "psi has no best action to choose"),
-        ({"kind": "qrdqn", "huber": False}, "the loss of qrdqn is a Huber loss"),
         ({"batch_size": 64, "buffer_size": 63}, "batch_size=64: expected at most the 63 cells"),
         ({"buffer_size": 15, "batch_size": 1}, "buffer_size=15 cells: expected at least the 16"),
         ({"kind": "g", "weight": 0.5}, "is the reward prior=1; got prior=0.5. Leave prior at 1"),

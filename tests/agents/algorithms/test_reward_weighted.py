@@ -43,11 +43,11 @@ def test_pieces_are_drawn_again_as_often_as_their_share():
 
 
 def model_of(prior, weight, **settings):
-    config = TrainConfig(
+    config = TrainConfig().changed(
         algo="rwr", reward=(f"in_key={weight}", "prior=1"), task=SMALL, n_envs=2000, batch_size=400,
         rollouts=2, **settings,
     )  # fmt: skip
-    env = CompositionVecEnv(make_env(config, config.n_envs))
+    env = CompositionVecEnv(make_env(config.env, config.task, config.n_envs))
     reward = build({"in_key": weight, "prior": {"weight": 1.0, "checkpoint": prior}})
     return algorithms.make(config, env, prior, reward), env.env.task
 
@@ -94,7 +94,7 @@ def test_a_run_on_several_tasks(tiny_checkpoint, tmp_path):
     base = replace(
         base, env="composition/Melody-v0", task=("bars=1",), reward=("in_key=1", "prior=1")
     )
-    run = trained(replace(base, vary=("meter=2/4|3/4",), rollouts=3, n_epochs=1))
+    run = trained(base.changed(vary=("meter=2/4|3/4",), rollouts=3, n_epochs=1))
     rows = run.read_metrics()
     assert len(rows["steps"]) >= 1
     assert run.policy_file.is_file()

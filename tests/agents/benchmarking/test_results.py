@@ -1,16 +1,14 @@
-"""What a benchmark makes of its numbers: methods by name, draws for a KL, intervals, sentences."""
+"""Results of a benchmark: methods by name, draws for a KL, intervals, sentences."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from agents.algorithms import registry as algorithms
 from agents.benchmark import BenchmarkConfig
 from agents.benchmarking import benchmark_report as report
+from agents.benchmarking import measuring, results
 from agents.benchmarking import methods as matrix
-from agents.benchmarking import results
 from agents.benchmarking.methods import (
     best_of_n_kl,
     best_of_subsets,
@@ -19,7 +17,8 @@ from agents.benchmarking.methods import (
     training,
 )
 from agents.benchmarking.results import Results, bootstrap, contrast, plain, stat
-from agents.settings.config import TrainConfig, read_toml
+from agents.settings.algorithm import ALGORITHMS
+from agents.settings.config import PRESETS, TrainConfig, read_toml
 from envs.music.score import Score
 from envs.music.task import Task
 from tests.helpers import random_pieces
@@ -57,7 +56,7 @@ def test_best_of_subsets_is_unbiased_and_first_has_no_draws_in_common():
     assert not shares[:6].any()
 
 
-@pytest.mark.parametrize("algo", algorithms.ALGORITHMS)
+@pytest.mark.parametrize("algo", ALGORITHMS)
 def test_every_training_has_the_same_objective_and_steps(algo, tmp_path):
     base = BenchmarkConfig(tmp_path, reward=("prior=0.5,floor=-9", "tonic=1"), prior="p").settings
     base = replace(base, c=0.3, entropy=0.7, entropy_end=0.4)
@@ -69,7 +68,7 @@ def test_every_training_has_the_same_objective_and_steps(algo, tmp_path):
     # likelihood under the benchmark's own prior
     likely = {"weight": weight, "floor": -9, "checkpoint": "p"}
     assert made.reward_spec == {"prior": likely, "tonic": 1.0}
-    preset = read_toml(Path(algorithms.__file__).parents[1] / "presets" / f"{algo}.toml")
+    preset = read_toml(PRESETS / f"{algo}.toml")
     assert (made.learning_rate, made.n_envs) == (preset.learning_rate, preset.n_envs)
 
 
@@ -125,16 +124,16 @@ def test_whole_piece_goals():
     other = [16, *[1] * 27, 14, 1, 1, 1]
     motif = [14, 1, 16, 1, 18, 1, 16, 1]
     score = Score(np.array([[plain_frame], [late], [other], [page(*motif, *motif)]]), Task())
-    assert matrix.goals(score) == {"tonic frame": 25.0, "repeated motif": 25.0}
+    assert measuring.goals(score) == {"tonic frame": 25.0, "repeated motif": 25.0}
 
 
 def test_diversity_is_that_of_groups(monkeypatch):
-    monkeypatch.setattr(matrix, "GROUP", 4)
+    monkeypatch.setattr(measuring, "GROUP", 4)
     score = random_pieces(Task(), 10)  # two groups; the last two pieces are in none
     twice = Score(np.concatenate([score.tokens[:4], np.repeat(score.tokens[:1], 4, 0)]), Task())
-    both = [matrix.diversity(twice[:4])["vendi"], 1.0]
-    assert matrix.group_diversity(twice)["vendi"] == pytest.approx(np.mean(both))
-    assert matrix.group_diversity(score) == matrix.group_diversity(score[:8])
+    both = [measuring.diversity(twice[:4])["vendi"], 1.0]
+    assert measuring.group_diversity(twice)["vendi"] == pytest.approx(np.mean(both))
+    assert measuring.group_diversity(score) == measuring.group_diversity(score[:8])
 
 
 # -- numbers over seeds ----------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Rewards and pages for the tests of search, and what there is to find on small ones."""
+"""Rewards, pages and all pieces of small tasks, for the tests of search."""
 
 import itertools
 
@@ -33,7 +33,7 @@ def page_of(task, n=1):
 
 
 def everything(task):
-    """All finished pieces, from the product of all tokens."""
+    """Return all finished pieces of a task, from the product of all tokens."""
     tokens = [0, 1, *range(task.codec.token(task.low), task.codec.token(task.high) + 1)]
     given = Score.page(task, 1).tokens[0].T.reshape(-1)
     choice = [tokens if token == UNWRITTEN else [int(token)] for token in given]

@@ -13,7 +13,7 @@ from agents.composing import demands as must
 from agents.composing import masks
 from agents.composing.demands import breaks, keep
 from agents.composing.ranking import rank
-from agents.composing.request import merged, wished
+from agents.composing.request import wished
 from agents.composing.search import masked_nats
 from envs.composition import primed
 from envs.music.codec import Codec
@@ -30,7 +30,7 @@ IN_KEY = build({"in_key": 1.0})
 
 
 def test_what_is_kept_keeps_every_demand(tiny_prior):
-    task = Task(key="E minor", meter="6/8", bars=2, low="D4", high="G5")
+    task = Task(key="E natural minor", meter="6/8", bars=2, low="D4", high="G5")
     demands = build({"in_key": 1.0, "leap_recovery": 1.0, "penalize_repeating": -1.0})
     found = keep(tiny_prior, page_of(task), demands.terms, 40, seed=2)
     assert found.count == 40
@@ -182,7 +182,7 @@ def test_only_free_cells_and_what_sounds_in_them_set_candidates_apart():
 # -- wishes in words -------------------------------------------------------------------------------
 
 
-def test_wishes_take_the_place_of_the_tasks_words():
+def test_wishes_become_fields_of_a_task():
     asked = {
         "key": "F# dorian",
         "meter": "6/8",
@@ -192,18 +192,17 @@ def test_wishes_take_the_place_of_the_tasks_words():
         "pickup": None,
     }
     words = wished(asked | {"chords": "i VII", "phrases": ""})
-    assert words == (
-        *('key="F# dorian"', 'meter="6/8"', 'chords="i VII"', "low=62", "high=79", "bars=8"),
-    )
-    assert merged(("bars=4", "grid=4"), ("bars=8",)) == ("grid=4", "bars=8")
+    assert words == {
+        "key": "F# dorian", "meter": "6/8", "chords": "i VII", "low": 62, "high": 79, "bars": 8,
+    }  # fmt: skip
     with pytest.raises(ValueError, match="expected lowest-highest"):
         wished(asked | {"chords": "", "phrases": "", "range": "D4"})
     harmony = {"phrases": "", "bars": None}
-    assert "bars=3" in wished(asked | harmony | {"chords": "C | F G7 | C"})
-    assert "bars=8" in wished(asked | harmony | {"chords": "C | F G7 | C", "bars": 8})
-    assert not any("bars" in word for word in wished(asked | harmony | {"chords": "C"}))
+    assert wished(asked | harmony | {"chords": "C | F G7 | C"})["bars"] == 3
+    assert wished(asked | harmony | {"chords": "C | F G7 | C", "bars": 8})["bars"] == 8
+    assert "bars" not in wished(asked | harmony | {"chords": "C"})
     spoken = wished(asked | {"chords": "", "phrases": "", "bars": 0, "pickup": 0})
-    assert {"bars=0", "pickup=0"} <= set(spoken)  # a wrong number is told of, not passed over
+    assert (spoken["bars"], spoken["pickup"]) == (0, 0)  # a wrong number is refused later
 
 
 def small(out, **more):

@@ -54,7 +54,9 @@ def test_what_is_saved_is_restored_optimiser_included(tiny_checkpoint, tmp_path)
     run = Run.create(config)
 
     def make():
-        return algorithms.make(config, CompositionVecEnv(make_env(config, 8)), prior, reward)
+        return algorithms.make(
+            config, CompositionVecEnv(make_env(config.env, config.task, 8)), prior, reward
+        )
 
     first, second = make(), make()
     first.learn(2 * UPDATE)

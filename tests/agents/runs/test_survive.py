@@ -6,7 +6,7 @@ import os
 import resource
 import signal
 import zipfile
-from contextlib import redirect_stdout
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,20 +15,24 @@ import pytest
 
 from agents import compose, evaluate, explain
 from agents import train as train_verb
-from agents.algorithms.registry import ALGORITHMS
 from agents.runs.directory import Run
 from agents.runs.run_lock import BusyError, only_one
 from agents.runs.state import Saved
+from agents.settings.algorithm import ALGORITHMS
 from agents.settings.arguments import parse_arguments
 from agents.settings.config import TrainConfig, to_toml
 from agents.training import job as training
-from tests.agents.helpers import UPDATE, tiny, trained
+from tests.agents.helpers import UPDATE, settings_of, tiny, trained
 from tests.tools.kill_runs import COMPARED, KINDS, Starter, Trial, same
 
 # -- as if it had never stopped --------------------------------------------------------------------
 
 ALL_KINDS = {"group_size": 4, "buffer_size": 2048}
-RUNS = KINDS | {name: {"algo": name, **ALL_KINDS} for name in ALGORITHMS if name not in KINDS}
+RUNS = KINDS | {
+    name: {"algo": name, **settings_of(name, **ALL_KINDS)}
+    for name in ALGORITHMS
+    if name not in KINDS
+}
 del RUNS["ppo, learned reward"]  # runs code, and keeps what it learned in this process
 RUNS["rwr"] = RUNS["rwr"] | {"rollouts": 2}  # stopped with a lesson that is not learned yet
 RUNS["g"] = RUNS["g"] | {"reward": ("tonic=1", "prior=1")}
@@ -53,7 +57,7 @@ def test_a_run_that_was_stopped_equals_one_that_was_not(
     monkeypatch.setattr("agents.runs.curve.draw", lambda metrics, path: None)  # it takes a second
     often = {"save_freq": 2 * UPDATE, "eval_freq": UPDATE, "eval_episodes": 10, "eval_pieces": 5}
     base = tiny(tiny_checkpoint, tmp_path / "alone", n_timesteps=5 * UPDATE, samples=0, **often)
-    alone = trained(replace(base, **RUNS[kind]))
+    alone = trained(base.changed(**RUNS[kind]))
     other = replace(alone.config, runs=tmp_path / "stopped")
     with monkeypatch.context() as patch:
         stop_behind(patch, 3)
@@ -176,6 +180,27 @@ def test_a_second_process_is_shut_out(tiny_checkpoint, tmp_path):
     trained(run.config, run.path)
 
 
+def test_a_new_run_is_locked_from_its_beginning(tmp_path, tiny_checkpoint):
+    """So that of two of one name, begun at once, one goes on."""
+    config = tiny(tiny_checkpoint, tmp_path)
+    with ExitStack() as held:
+        run = Run.create(config, held)
+        with pytest.raises(BusyError), only_one(run.path):
+            pass
+        with pytest.raises(BusyError, match="another training is at work"):
+            Run.create(config)
+    with pytest.raises(ValueError, match="never overwritten"):
+        Run.create(config)
+
+
+def test_nothing_is_made_in_a_folder_that_is_no_run(tmp_path, tiny_checkpoint):
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "diary").write_text("mine")
+    with pytest.raises(ValueError, match="never overwritten"):
+        Run.create(tiny(tiny_checkpoint, tmp_path))
+    assert [path.name for path in (tmp_path / "tiny").iterdir()] == ["diary"]
+
+
 TOO_LARGE = r"tiny/[a-z.]+ could not be written \(File too large\)"
 
 
@@ -218,7 +243,7 @@ def test_a_batch_below_a_piece_is_rounded_and_told(tiny_checkpoint, tmp_path, ca
     config = tiny(tiny_checkpoint, tmp_path, n_timesteps=1, samples=0)
     trained(config)
     assert "note" not in capsys.readouterr().err
-    trained(replace(config, name="small", batch_size=31))
+    trained(config.changed(name="small", batch_size=31))
     told = "note: --batch-size 31 is less than a piece; a minibatch is one whole piece, 32 cells\n"
     assert told in capsys.readouterr().err
 

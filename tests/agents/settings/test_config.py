@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from agents.settings.arguments import parse_arguments
 from agents.settings.config import TrainConfig, from_mapping, read_toml, to_toml
+from envs.music.task import Task
 from rewards.spec import parse_term
 
 
@@ -48,14 +49,21 @@ def test_everything_changed_comes_back_equal(tmp_path):
         reward=("my rewards.py:smooth=-0.3", "leap_recovery=0.5,min_leap=7", "prior=1e-05"),
         algo="a2c",
         env="composition/Melody-v0",
-        task=("bars=4", "meter=3/4", "low=C4", "key=F# minor", "given=[[20, -1], [0, 1]]"),
+        task=(
+            "bars=4",
+            "meter=3/4",
+            "low=C4",
+            "key=F# minor",
+            "voices=2",
+            f"given={list(map(list, GIVEN))}",
+        ),
         prior="runs/some where/é",
         name="a name",
         runs=Path("else/where"),
         seed=3,
         learning_rate=1e-6,
         gamma=1,
-        value_gradient=False,
+        settings={"value_gradient": False},
         samples=0,
         progress=False,
     )
@@ -67,13 +75,10 @@ def test_everything_changed_comes_back_equal(tmp_path):
         "leap_recovery": {"weight": 0.5, "min_leap": 7},
         "prior": {"checkpoint": "runs/some where/é", "weight": 1e-05},  # the run's own
     }
-    assert back.task_arguments == {
-        "bars": 4,
-        "meter": "3/4",
-        "low": "C4",
-        "key": "F# minor",
-        "given": [[20, -1], [0, 1]],
-    }
+    assert back.task == Task("F# minor", "3/4", 4, low=60, voices=2, given=GIVEN)
+
+
+GIVEN = tuple((token, *[-1] * 47) for token in (20, 0))  # of 48 cells
 
 
 names = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
@@ -158,7 +163,7 @@ def test_reward_terms_and_task_arguments():
         "prior": 1,
         "x.py:f": -2,
     }
-    assert config.task_arguments == {"bars": 4, "meter": "3/4", "low": "C4"}
+    assert config.task == Task(bars=4, meter="3/4", low="C4")
 
 
 def test_parameters_may_be_paths_lists_and_booleans():
@@ -223,12 +228,12 @@ def test_resume_takes_the_runs_own_settings(tmp_path):
         ("runs = 5", r"runs = 5, expected Path"),
         ('reward = "tonic"', r"\[reward\] must be a table"),
         ("task = [1]", r"\[task\] must be a table"),
-        ("n_envs = 0", r"n_envs=0: expected at least 2"),
-        ("batch_size = 1", r"batch_size=1: expected at least 2"),
-        ("n_envs = 100000000000000000", r"n_envs=1\d+: expected at most 1,048,576"),
-        ("threads = 1000000000", r"threads=1000000000: expected at most 1,024"),
-        ("samples = 1000000", r"samples=1000000: expected at most 100,000"),
-        ("seed = 4294967295", r"seed=4294967295: expected at most 4,294,967,294"),
+        ("n_envs = 0", "n_envs=0"),
+        ("batch_size = 1", "batch_size=1"),
+        ("n_envs = 100000000000000000", r"n_envs=1\d+: .*1,048,576"),
+        ("threads = 1000000000", "threads=1000000000: .*1,024"),
+        ("samples = 1000000", "samples=1000000: .*100,000"),
+        ("seed = 4294967295", "seed=4294967295: .*4,294,967,294"),
         ("learning_rate = 0", r"learning_rate=0\.0: expected a number from"),
         ("learning_rate = nan", r"learning_rate=nan: expected a number from"),
         ("seed = ", r"mine\.toml is not TOML"),
@@ -251,27 +256,32 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
 
 @pytest.mark.parametrize("table", ["reward", "task"])
 def test_a_name_given_twice_is_refused(table):
-    config = TrainConfig(**{table: ("bars=1", "bars=2")})
     with pytest.raises(ValueError, match=r"'bars' is given twice"):
-        _ = config.reward_spec if table == "reward" else config.task_arguments
-    with pytest.raises(ValueError, match=r"'bars' is given twice"):
-        to_toml(config)
+        _ = TrainConfig(**{table: ("bars=1", "bars=2")}).reward_spec
 
 
 @pytest.mark.parametrize("text", ["bars", "bars=", "=4", ""])
 def test_half_an_assignment_is_refused(text):
     with pytest.raises(ValueError, match="expected name=value, such as bars=8"):
-        _ = TrainConfig(task=(text,)).task_arguments
+        TrainConfig(task=(text,))
 
 
 @pytest.mark.parametrize(
-    "words", [["--nstep", "3"], ["--seed", "x"], ["-n", "0"], ["--n-envs", "2.5"], ["loose"]]
+    "words", [["--nstep", "3"], ["--seed", "x"], ["--n-envs", "2.5"], ["loose"]]
 )
 def test_a_bad_flag_ends_the_program(words, capsys):
     with pytest.raises(SystemExit) as ended:
         parse(*words)
     assert ended.value.code == 2
     assert "--help" in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("words", "name"), [(["--seed", "-1"], "seed=-1"), (["-n", "0"], "n_timesteps=0")]
+)
+def test_a_number_out_of_range_is_refused_by_its_name(words, name):
+    with pytest.raises(ValueError, match=name):
+        parse(*words)
 
 
 def test_resume_of_no_run_is_refused(tmp_path):

@@ -76,11 +76,11 @@ def test_a_normalised_term_on_the_command_line(config):
 def taught(config):
     """Settings of a run whose reward learns from the real melodies that it is shown."""
     often = {"save_freq": UPDATE, "eval_freq": UPDATE, "eval_episodes": 8, "eval_pieces": 8}
-    return dataclasses.replace(config, **KINDS["ppo, learned reward"], **often, samples=0)
+    return config.changed(**KINDS["ppo, learned reward"], **often, samples=0)
 
 
 def begin(config, resume=None):
-    """As a new process, that knows nothing of what was learned."""
+    """Start like a new process, with a reward that has learned nothing."""
     teachable.paid = 1.0
     return trained(config, resume)
 

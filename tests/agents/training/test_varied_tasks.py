@@ -8,11 +8,13 @@ import pytest
 from agents.algorithms import registry as algorithms
 from agents.learning.rollout import EpisodeBuffer
 from agents.learning.vec_env import CompositionVecEnv, make_env
+from agents.settings.algorithm import names_with
 from agents.settings.config import TrainConfig
+from agents.settings.tasks import variants
 from agents.training.job import train
-from agents.training.varied_tasks import learn_on, variants, varied
+from agents.training.varied_tasks import learn_on, varied
 from rewards import build
-from tests.agents.helpers import tiny, trained
+from tests.agents.helpers import settings_of, tiny, trained
 
 VARY = ("meter=3/4|2/4", "bars=1|2")
 
@@ -40,19 +42,22 @@ def test_words_that_are_no_tasks(vary, message):
 
 def test_tasks_that_one_policy_cannot_serve():
     with pytest.raises(ValueError, match="different vocabularies"):
-        varied(TrainConfig(n_envs=2, vary=("high=C6|C5",)))
+        _ = TrainConfig(n_envs=2, vary=("high=C6|C5",)).tasks
     with pytest.raises(ValueError, match="dqn learns on one task"):
         algorithms.check_settings(TrainConfig(algo="dqn", vary=VARY))
 
 
-@pytest.mark.parametrize("algo", algorithms.WITH_TASKS)
+@pytest.mark.parametrize("algo", names_with("tasks"))
 def test_each_rollout_has_a_task_of_its_own(tiny_prior, algo):
-    config = TrainConfig(
-        algo=algo, n_envs=8, group_size=4, bf16=False, reward=("in_key=1",), vary=VARY,
-        env="composition/Melody-v0", batch_size=64, n_epochs=1,
+    config = TrainConfig().changed(
+        algo=algo, n_envs=8, bf16=False, reward=("in_key=1",), vary=VARY,
+        env="composition/Melody-v0", **settings_of(algo, group_size=4, batch_size=64, n_epochs=1),
     )  # fmt: skip
     model = algorithms.make(
-        config, CompositionVecEnv(make_env(config, 8)), tiny_prior, build(config.reward_spec)
+        config,
+        CompositionVecEnv(make_env(config.env, config.task, 8)),
+        tiny_prior,
+        build(config.reward_spec),
     )
     learn_on(model, varied(config))
     lengths = []

@@ -1,4 +1,4 @@
-"""What files say of themselves, and where their bars come to lie."""
+"""Pieces read from files: their data, and the places of their bars."""
 
 import pytest
 

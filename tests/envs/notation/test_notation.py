@@ -77,7 +77,7 @@ def same(folder: Path, name: str, content: str | bytes, score: Score) -> None:
     if expected:
         assert reads(folder, name, content, score.task.grid) == expected
     else:
-        with pytest.raises(ValueError, match="holds no notes"):
+        with pytest.raises(ValueError, match="no notes"):
             reads(folder, name, content, score.task.grid)
 
 
@@ -203,7 +203,7 @@ def test_abc_of_a_tune():
     assert "V:1 clef=bass\n" in abc(score_from_text("E3 G3"))
     assert "V:1" not in abc(score_from_text("A3 C4"))
     assert "Q:3/8=80\n" in abc(score_from_text("C4", meter="6/8"))
-    with pytest.raises(ValueError, match=r"tuplets of up to 9.*grid"):
+    with pytest.raises(ValueError, match="grid"):
         abc(score_from_text("C4:1 D4:1", grid=11))
 
 
@@ -296,7 +296,7 @@ def test_a_picture_shows_title_and_remarks_and_wraps_its_lines():
     assert "held" in svg(document)
     assert svg(document).count('class="system"') == 1
     assert svg(document, width=300).count('class="system"') > 1
-    with pytest.raises(ValueError, match="cannot be engraved"):
+    with pytest.raises(ValueError, match="engraved"):
         svg("not music")
 
 
@@ -329,11 +329,11 @@ def test_text_that_is_no_music(line, told):
 
 def test_rows_and_notes_that_do_not_exist():
     score = score_from_text("C4")
-    with pytest.raises(ValueError, match=r"row 1: expected 0\.\.0"):
+    with pytest.raises(ValueError, match="row 1"):
         abc(score, 1)
     with pytest.raises(ValueError, match="voice 1"):
         score_of([Note(0, 1, 60, 1)], score.task)
-    with pytest.raises(ValueError, match="does not fit"):
+    with pytest.raises(ValueError, match="fit"):
         score_of([Note(0, 99, 60)], score.task)
 
 

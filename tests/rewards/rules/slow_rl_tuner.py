@@ -1,7 +1,7 @@
-"""The nine reference rules once more, token by token in plain Python, for any length.
+"""The nine reference rules written again in plain Python, token by token, for any length.
 
-Written from the description of the reference's behaviour and used as an oracle only: it shares
-nothing with the code it checks.
+They are written from the description of the reference's behaviour and serve as an oracle: they
+share no code with the rules.
 """
 
 import math
@@ -103,7 +103,7 @@ class Leaps:
 
 
 def rewards(melody):
-    """Weighted rewards {rule: [value of each step]} of a melody of any length."""
+    """Return the weighted rewards {rule: [value of each step]} of a melody of any length."""
     length, leaps, out = len(melody), Leaps(), {}
     for beat, a in enumerate(melody):
         before, so_far = melody[:beat], melody[: beat + 1]

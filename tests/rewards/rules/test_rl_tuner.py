@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from envs.music.score import Score
 from envs.music.task import Task
+from envs.notation.text import score_from_text
 from rewards.build import build, read_pack
 from rewards.measures.statistics import collect, distinct, format_table, table_rows
+from rewards.rule import REGISTRY
 from rewards.rules.rl_tuner import autocorrelation, motif_pitches
 from rewards.sum import total
 from tests.rewards.rules import slow_rl_tuner
@@ -179,3 +181,9 @@ def test_table_text_has_our_columns_and_the_published_ones(recorded):
     line = next(row for row in text.splitlines() if row.startswith("leaps resolved"))
     assert line.split()[-4:] == ["77.2%", "91.1%", "90.0%", "52.2%"]
     assert "ours" in text.splitlines()[0]
+
+
+def test_the_key_of_the_paper_is_the_scale_in_minor_too():
+    score = score_from_text("E4 F#4 G#4 A4", key="A minor")
+    assert np.flatnonzero(REGISTRY["key"](score)).tolist() == [4, 8]
+    assert not REGISTRY["in_key"](score).any()

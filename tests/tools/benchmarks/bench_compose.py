@@ -32,7 +32,7 @@ MUST = ("in_key", "leap_size", "leap_recovery", "repeated_notes", "cadence", "fi
 
 @dataclass(frozen=True)
 class Timing:
-    """What to time.
+    """Settings of the benchmark.
 
     Attributes:
         network: checkpoint that writes.

@@ -26,8 +26,9 @@ REWARD = {"rl_tuner": 0.5, "prior": 1.0}
 
 
 def ours():
-    config = TrainConfig(n_envs=PIECES, n_epochs=EPOCHS, batch_size=BATCH, device="cpu")
-    env = CompositionVecEnv(make_env(config, PIECES))
+    settings = {"n_epochs": EPOCHS, "batch_size": BATCH}
+    config = TrainConfig(n_envs=PIECES, settings=settings, device="cpu")
+    env = CompositionVecEnv(make_env(config.env, config.task, PIECES))
     return algorithms.make(config, env, load("folk"), build(REWARD))
 
 

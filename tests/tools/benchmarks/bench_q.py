@@ -91,7 +91,7 @@ class OneCellAtATime:
 
 def ours():
     config = from_mapping({"algo": "q"}, "preset q")
-    env = CompositionVecEnv(make_env(config, config.n_envs))
+    env = CompositionVecEnv(make_env(config.env, config.task, config.n_envs))
     return algorithms.make(config, env, load("folk"), build(config.reward_spec))
 
 

@@ -39,7 +39,7 @@ BARS = (2, 4, 6, 8, 12, 16, 24, 32)
 
 @dataclass(frozen=True)
 class Requests:
-    """What to ask.
+    """Settings of the benchmark.
 
     Attributes:
         n: requests.
@@ -70,7 +70,7 @@ def request(rng: np.random.Generator) -> Task:
 
 
 def kept(score: Score, demands: RewardSum) -> bool:
-    """Whether finished pieces break none of the demands, asked of a score made anew."""
+    """True if finished pieces break none of the demands, computed on a new score."""
     whole = Score(score.tokens.copy(), score.task)
     return not any((np.asarray(term.fn(whole)) > 0).any() for term in demands.terms.values())
 

@@ -75,7 +75,7 @@ class Session:
 
     @property
     def over(self) -> bool:
-        """Whether the time is up."""
+        """True if the time is over."""
         return time.monotonic() > self.end
 
     def report(self) -> str:

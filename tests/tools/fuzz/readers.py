@@ -125,7 +125,7 @@ def read_config(data: bytes) -> None:
     for_budget(config)
     named = config.reward_spec.items()
     build({name: setting for name, setting in named if ":" not in name and name != "prior"})
-    _ = config.task_arguments
+    _ = config.tasks
     from_mapping({}, "nothing")
 
 
@@ -223,7 +223,7 @@ def read_notes_text(data: bytes) -> None:
 def read_term(data: bytes) -> None:
     """A term of the reward on the command line, and an argument of the task."""
     from agents.composing.locked_bars import parse_bars
-    from agents.training.varied_tasks import variants
+    from agents.settings.tasks import variants
     from rewards.spec import parse_assignment, parse_term
 
     text = text_of(data)

@@ -1,4 +1,4 @@
-"""What fuzzing starts from: files of our own writers and of music21's corpus, and lines of text."""
+"""Seeds of fuzzing: files of our own writers and of music21's corpus, and lines of text."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from tests.tools.fuzz.watch import Watch
 
 @pytest.fixture(scope="module", autouse=True)
 def loaded():
-    """What is imported late counts for no attack."""
+    """Import everything first, so that no attack is charged for it."""
     for name in ("midi", "xml", "abc", "tune", "checkpoint", "config", "lock"):
         Watch(60).check(READERS[name].read, READERS[name].seeds()[0])
 

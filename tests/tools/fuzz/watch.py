@@ -1,4 +1,4 @@
-"""What a reader may do: return, or refuse its input on purpose, soon and in little memory."""
+"""Checks of a reader: it returns or refuses its input, soon and in little memory."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Watch:
 
 
 def wrong_refusal(error: BaseException) -> str:
-    """What is wrong with how an input was refused; '' if nothing is."""
+    """Return the fault in the refusal of an input, '' if there is none."""
     if isinstance(error, FindingError):
         return "finding"
     if type(error).__name__ not in NAMED:

