@@ -19,7 +19,6 @@ from agents.composing.compute import Compute, ComputeMeter
 from agents.composing.masks import read_masks
 from agents.composing.search import beam, masked, masked_nats
 from agents.evaluating.sampling import BATCH, sample_many
-from agents.runs.directory import Run
 from agents.settings.algorithm import ALGORITHMS, names_with
 from agents.settings.config import TrainConfig, for_budget, from_mapping
 from envs.durable_files import write_atomic
@@ -271,10 +270,8 @@ class Bench:
 
         config = training(self.base, method, seed, self.folder(method.name, seed))
         began = time.perf_counter(), time.process_time()
-        if train(config):
-            raise KeyboardInterrupt
+        run = train(config)
         wall, cpu = time.perf_counter() - began[0], time.process_time() - began[1]
-        run = Run(config.runs / config.name)
         for name in ("state.zip", "learning_curve.png", "report.json", "report.txt"):
             (run.path / name).unlink(missing_ok=True)
         policy = load(run.policy_file, self.task)

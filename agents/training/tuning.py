@@ -124,14 +124,14 @@ def draw(trial: optuna.Trial, space: Mapping[str, Any]) -> dict[str, Any]:
     return drawn
 
 
-class Found(NamedTuple):
+class Best(NamedTuple):
     """The best trial's objective, and the file of its settings."""
 
-    best: float
+    objective: float
     preset: Path
 
 
-def tune(config: TuneConfig) -> Found:
+def tune(config: TuneConfig) -> Best:
     """Make the missing trials; write the table, and the preset of the best.
 
     Raises:
@@ -192,4 +192,4 @@ def tune(config: TuneConfig) -> Found:
     values.pop("algo", None)
     target = Path(config.preset) if config.preset else config.out / f"{config.algo}.toml"
     write_atomic(target, as_preset(config.algo, values, study, config))
-    return Found(study.best_value, target)
+    return Best(study.best_value, target)
