@@ -122,6 +122,8 @@ HEIRS = {
 # A name that is another one now.
 RENAMED = {
     "agents.compute.BranchingPrior": "pretrained.prior.Prior",
+    "agents.compute.Meter": "agents.composing.compute.ComputeMeter",
+    "agents.explanation.Line": "agents.explaining.explanation.RuleLine",
     "envs.contract.RewardTerm": "rewards.term.Term",
     "envs.render.piano_roll": "envs.render.roll_image",
     "envs.tape.stood_before": "envs.music.tape.occurred_before",
