@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from envs.durable_files import write_atomic
 
 if TYPE_CHECKING:
-    from agents.benchmarking.methods import Bench, Method
+    from agents.benchmarking.methods import Bench, BenchMethod
 
 Cell = tuple[str, int]  # name of the method, seed
 FINISHED = "result.json"  # written last
@@ -40,7 +40,7 @@ def check_unchanged(bench: Bench) -> None:
 
 def run_cells(
     out: Path,
-    methods: Sequence[Method],
+    methods: Sequence[BenchMethod],
     seeds: int,
     executor: Executor,
     note: Callable[[str], None] = lambda text: None,

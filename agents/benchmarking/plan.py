@@ -9,7 +9,7 @@ from agents.benchmarking.cells import FINISHED, check_unchanged
 from agents.benchmarking.methods import (
     FEWEST,
     Bench,
-    Method,
+    BenchMethod,
     default_methods,
     find_method,
     pool_size,
@@ -23,7 +23,7 @@ from agents.settings.config import TrainConfig, as_flags, read_toml
 from pretrained.checkpoint import locate
 
 
-def choose(names: Sequence[str], bench: Bench) -> tuple[list[Method], list[str]]:
+def choose(names: Sequence[str], bench: Bench) -> tuple[list[BenchMethod], list[str]]:
     """Return the methods asked for; or all that this objective allows, and why others are left out.
 
     Raises:
@@ -51,7 +51,7 @@ def choose(names: Sequence[str], bench: Bench) -> tuple[list[Method], list[str]]
     return methods, left_out
 
 
-def obstacle(method: Method, bench: Bench) -> str:
+def obstacle(method: BenchMethod, bench: Bench) -> str:
     """Return why a method cannot have this objective and number of pieces; '' if it can."""
     if method.kind == "masked":
         try:
@@ -77,7 +77,7 @@ def difference(before: TrainConfig, now: TrainConfig) -> str:
     return ""
 
 
-def open_folder(bench: Bench, methods: Sequence[Method], seeds: int) -> None:
+def open_folder(bench: Bench, methods: Sequence[BenchMethod], seeds: int) -> None:
     """Begin a folder, or see that one was begun with the same settings.
 
     Raises:
