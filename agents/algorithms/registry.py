@@ -41,6 +41,7 @@ def check_settings(config: TrainConfig) -> None:
     algorithm = ALGORITHMS[config.algo]
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,2})?", config.device):
         raise ValueError(f"unknown device {quoted(config.device)}; expected auto, cpu or cuda")
+    _check_gpu(config.device)
     if config.mask and not algorithm.mask:
         raise ValueError(
             f"{config.algo} cannot act with the masks asked for ({', '.join(config.mask)}); "
@@ -56,6 +57,20 @@ def check_settings(config: TrainConfig) -> None:
             "fixed --c"
         )
     algorithm.check(config)
+
+
+def _check_gpu(device: str) -> None:
+    """Raise ValueError if torch does not find a GPU that is asked for."""
+    import torch
+
+    number, found = device.partition("cuda:")[2] or 0, torch.cuda.device_count()
+    if device.startswith("cuda") and int(number) >= found:
+        raise ValueError(
+            f"--device {device}: torch finds {found or 'no'} GPUs here, numbered from 0; "
+            "use cpu or auto"
+        )
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("--device mps: torch finds no such GPU here; use cpu or auto")
 
 
 def _either(ability: str) -> str:
