@@ -7,7 +7,7 @@ from pathlib import Path
 
 from envs.durable_files import write_atomic
 from envs.music.score import Score
-from envs.notation.text import text
+from envs.notation.text_line import text
 from envs.notation.writing.abc import abc
 from envs.notation.writing.engrave import svg
 from envs.notation.writing.midi import midi_bytes

@@ -32,7 +32,7 @@ def read_primer(line: str, task: Task) -> Score:
 
     from envs.composition import primed
     from envs.music.score import Score
-    from envs.notation.text import parse_voices
+    from envs.notation.text_line import parse_voices
 
     voices, end = parse_voices(line, task.beat_cells)
     if len(voices) != task.voices:

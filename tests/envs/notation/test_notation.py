@@ -17,7 +17,7 @@ from envs.music.piece import notes_of, score_of
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.readers import read_piece
-from envs.notation.text import parse_notes, score_from_text, text
+from envs.notation.text_line import parse_notes, score_from_text, text
 from envs.notation.writing.abc import abc
 from envs.notation.writing.engrave import svg
 from envs.notation.writing.midi import midi_bytes, write_midi
