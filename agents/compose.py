@@ -181,8 +181,8 @@ def compose(config: ComposeConfig) -> None:
 
     from agents.composing.melody_files import Extras, write_pieces
     from agents.runs.directory import Run
-    from envs.composition import primed
     from envs.music.score import Score
+    from envs.primer import primed
     from pretrained.checkpoint import locate
     from rewards.build import build
     from rewards.objective import Objective

@@ -41,7 +41,7 @@ class LearningReward(Protocol):
     """
 
     def __call__(self, score: Score) -> npt.NDArray[Any]:
-        """As a RewardFunction; between two updates it gives the same for the same pieces."""
+        """Return values like a RewardFunction; they depend on the pieces and the updates so far."""
         ...
 
     def update(self, real: Score, generated: Score) -> Mapping[str, float]:

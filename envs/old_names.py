@@ -40,7 +40,9 @@ HEIRS = {
     "envs.check": "agents.check agents.training.exploit rewards.checking.check_report",
     "envs.contract": "envs.composition envs.plugins rewards.functions envs.errors",
     "envs.cost": "rewards.checking.cost",
-    "envs.measures": "envs.notation.writing.symbols envs.music.meter envs.music.key",
+    "envs.measures": (
+        "envs.notation.writing.symbols envs.music.piece envs.music.meter envs.music.key"
+    ),
     "envs.midi_file": "envs.notation.reading.midi",
     "envs.musicxml": "envs.notation.writing.musicxml envs.notation.writing.engrave",
     "envs.notation": "envs.notation.text_line envs.notation.writing.midi",

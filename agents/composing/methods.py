@@ -30,9 +30,9 @@ def read_primer(line: str, task: Task) -> Score:
     """
     import numpy as np
 
-    from envs.composition import primed
     from envs.music.score import Score
     from envs.notation.text_line import parse_voices
+    from envs.primer import primed
 
     voices, end = parse_voices(line, task.beat_cells)
     if len(voices) != task.voices:
