@@ -56,7 +56,7 @@ def prepare(config: TrainConfig, listener: Listener) -> Job:
     number, found = config.device.partition("cuda:")[2] or 0, torch.cuda.device_count()
     if config.device.startswith("cuda") and int(number) >= found:
         raise ValueError(
-            f"--device {config.device}: torch finds {found or 'no'} GPUs here, numbered from 0; "
+            f"--device {config.device}: torch finds {found or 'no'} GPU here, numbered from 0; "
             "use cpu or auto"
         )
     if config.device == "mps" and not torch.backends.mps.is_available():
@@ -235,7 +235,7 @@ def train(
                 raise
             raise ValueError(
                 f"n_envs={config.n_envs}: there is not enough memory for so many pieces at once "
-                f"({' '.join(str(error).split()):.200}); give fewer, such as --n-envs 512"
+                f"({' '.join(str(error).split()):.200}); give fewer, such as --n-envs {max(2, config.n_envs // 4)}"
             ) from error
     return run
 
