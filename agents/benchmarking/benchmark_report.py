@@ -35,7 +35,6 @@ WATCHED = (
     "diversity/rhythm_entropy",
 )
 COLUMNS = {  # of the second table: head, number
-    "cells": "",
     "pieces in a cell": "pieces",
     "reward of the rules": "reward",
     "reward with log p": "reward with log p",
@@ -62,11 +61,12 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def entry(value: Stat) -> str:
+def entry(value: Stat, bold: bool = False) -> str:
     """Return a number with its interval below, as a cell of a table."""
-    if value.count < FEWEST or (value.high - value.low) <= 1e-9 * abs(value.mean):
-        return plain(value.mean)
-    return f"{plain(value.mean)}<br><sub>{plain(value.low)} to {plain(value.high)}</sub>"
+    text = plain(value.mean)
+    if value.count >= FEWEST and value.high - value.low > 1e-9 * abs(value.mean):
+        text += f"<br><sub>{plain(value.low)} to {plain(value.high)}</sub>"
+    return f"**{text}**" if bold else text
 
 
 def cost(row: str, value: float) -> float:
@@ -78,13 +78,9 @@ def cost(row: str, value: float) -> float:
 
 def beats_all(row: str, value: Stat) -> bool:
     """True if a whole interval is better than all published numbers, or cannot be better."""
-    if value.count < FEWEST:
-        return False
-    worst, best = (
-        max(cost(row, v) for v in (value.low, value.high)),
-        min(cost(row, v) for v in PUBLISHED[row]),
-    )
-    return worst < best or worst == best == 0
+    worst = max(cost(row, v) for v in (value.low, value.high))
+    best = min(cost(row, v) for v in PUBLISHED[row])
+    return value.count >= FEWEST and (worst < best or worst == best == 0)
 
 
 def published_table(results: Results, beside: bool) -> str:
@@ -94,44 +90,37 @@ def published_table(results: Results, beside: bool) -> str:
         results: the benchmark.
         beside: True to put the published lines above, and better results in bold.
     """
-    lines = []
-    for place, model in enumerate(PUBLISHED_MODELS if beside else ()):
-        lines.append([f"*{model}*", *(plain(PUBLISHED[row][place]) for row in PUBLISHED)])
+    models = enumerate(PUBLISHED_MODELS if beside else ())
+    lines = [
+        [f"*{model}*", *(plain(values[place]) for values in PUBLISHED.values())]
+        for place, model in models
+    ]
     for method in results.rows:
-        line = [method]
-        for row in PUBLISHED:
-            value = results.stat(method, row)
-            text = entry(value)
-            line.append(f"**{text}**" if beside and beats_all(row, value) else text)
-        lines.append(line)
+        values = {row: results.stat(method, row) for row in PUBLISHED}
+        texts = [entry(value, beside and beats_all(row, value)) for row, value in values.items()]
+        lines.append([method, *texts])
     return markdown(["", *PUBLISHED], lines)
 
 
 def second_table(results: Results) -> str:
     """Return the table of reward, KL, diversity, judge and compute of each method."""
-    lines = []
-    for method, rows in results.rows.items():
-        values = [entry(results.stat(method, number)) for number in COLUMNS.values() if number]
-        lines.append([method, str(len(rows)), *values])
-    return markdown(["", *COLUMNS], lines)
+    lines = [
+        [method, str(len(rows)), *(entry(results.stat(method, n)) for n in COLUMNS.values())]
+        for method, rows in results.rows.items()
+    ]
+    return markdown(["", "cells", *COLUMNS], lines)
 
 
 def spread_table(results: Results) -> str:
     """Return the table of the standard deviations of the reward over seeds."""
-    lines = []
-    for method in results.rows:
-        line = [method]
-        for number in ("reward", "reward with log p"):
+    heads, lines = [""], {method: [method] for method in results.rows}
+    for name, number in (("reward of the rules", "reward"), ("reward with log p",) * 2):
+        heads += [name, f"{name}, std over seeds", f"{name}, std / mean"]
+        for method, line in lines.items():
             value = results.stat(method, number)
             share = value.std / abs(value.mean) if value.mean else math.nan
             line += [plain(value.mean), plain(value.std), plain(share)]
-        lines.append(line)
-    heads = [
-        f"{name}{column}"
-        for name in ("reward of the rules", "reward with log p")
-        for column in ("", ", std over seeds", ", std / mean")
-    ]
-    return markdown(["", *heads], lines)
+    return markdown(heads, lines.values())
 
 
 # -- sections --------------------------------------------------------------------------------------
@@ -182,9 +171,12 @@ def count(verdicts: Sequence[str], other: str) -> str:
 
 def equal_kl(results: Results) -> str:
     """Return the section that compares RL with best-of-n and masks at equal KL to the prior."""
-    equal: list[str] = []
-    unequal: list[str] = []
-    first: list[str] = []
+    outcomes: dict[str, list[str]] = {
+        "with best-of-n at equal KL": [],
+        "with best-of-n where a KL budget was missed": [],
+        "with masked decoding, which cannot choose its KL,": [],
+    }
+    equal, missed, masks = outcomes.values()
     blocks: list[str] = []
     held = [m for m in results.rows if HELD in m and not m.startswith("best-of")]
     for method in held:
@@ -198,26 +190,23 @@ def equal_kl(results: Results) -> str:
         if abs(spent.mean - budget) <= TOLERANCE * budget:
             equal += verdicts
         else:
-            unequal += verdicts
+            missed += verdicts
             side = "RL" if spent.mean > budget else "best-of-n"
             text += f". That is not its budget: {side} was allowed more, this is not at equal KL"
         blocks.append("\n".join([f"{text}:\n", *lines, paid_off(results, method, other)]))
-    if equal:
-        first.append(count(equal, "with best-of-n at equal KL"))
-    if unequal:
-        first.append(count(unequal, "with best-of-n where a KL budget was missed"))
     if held and "masked" in results.rows:
         kl = results.stat("masked", "kl")
         near = min(held, key=lambda m: abs(results.stat(m, "kl").mean - kl.mean))
         verdicts, lines = compare(results, near, "masked", "masked decoding")
+        masks += verdicts
         spent = results.stat(near, "kl")
-        first.append(count(verdicts, "with masked decoding, which cannot choose its KL,"))
         text = f"**Masked decoding** spent {kl}; of RL {near} is nearest and spent {spent}:"
         blocks.append("\n".join([text + "\n", *lines]))
     if not blocks:
         return "No methods with a KL budget are there to be compared.\n"
+    counts = [count(verdicts, other) for other, verdicts in outcomes.items() if verdicts]
     picture = "![Whole-piece goals at equal KL](goals.svg)"
-    return "\n\n".join([" ".join(first), picture, *blocks]) + "\n"
+    return "\n\n".join([" ".join(counts), picture, *blocks]) + "\n"
 
 
 def paid_off(results: Results, method: str, other: str) -> str:
@@ -237,20 +226,21 @@ def paid_off(results: Results, method: str, other: str) -> str:
 def hacking(results: Results) -> str:
     """Return the section on hacked rewards: warnings, and what is lost against the prior."""
     names = [*WATCHED, *(name for name in results.names if name.startswith("held out/"))]
+    before: dict[str, Stat] = {}
     lines, quotes = [], []
+    if "prior" in results.rows:
+        before = {name: results.stat("prior", name) for name in names}
+        lines.append(["prior", "", *map(entry, before.values())])
     for method, warnings in results.warnings.items():
         flagged = [seed for seed in warnings if warnings[seed]]
         line = [method, f"{len(flagged)} of {len(warnings)}"]
         for name in names:
-            value = results.stat(method, name)
-            before = results.stat("prior", name).mean if "prior" in results.rows else math.nan
-            lost = name in WATCHED and before - value.mean > SHARE * abs(before) > 0
-            line.append(f"**{entry(value)}**" if lost else entry(value))
+            value, was = results.stat(method, name), before[name].mean if before else math.nan
+            lost = name in WATCHED and was - value.mean > SHARE * abs(was) > 0
+            line.append(entry(value, bold=lost))
         lines.append(line)
         quotes += [f"- {method}, seed {seed}: {warnings[seed][0]}" for seed in flagged[:1]]
     heads = [name.removeprefix("diversity/").replace("_", " ") for name in names]
-    if "prior" in results.rows:
-        lines.insert(0, ["prior", "", *(entry(results.stat("prior", name)) for name in names)])
     table = markdown(["", "runs warned of", *heads], lines)
     return "\n".join([table, *quotes]) + "\n"
 

@@ -1,4 +1,7 @@
-"""Cells of a benchmark: one method with one seed, each in a process of its own."""
+"""Cells of a benchmark: one method with one seed, each in a process of its own.
+
+Such a process is `python -m agents.benchmarking.cells OUT METHOD SEED`.
+"""
 
 from __future__ import annotations
 
@@ -12,91 +15,78 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch
+
+from agents.benchmarking.begin import check_unchanged
+from agents.benchmarking.measuring import measure
+from agents.benchmarking.methods import Bench, Method, find_method
+from agents.benchmarking.results import FINISHED, folder_of, write_arrays
+from agents.runs.directory import Run
+from agents.settings import commands
 from envs.durable_files import write_atomic
 
-if TYPE_CHECKING:
-    from agents.benchmarking.methods import Bench, Method
-
 Cell = tuple[str, int]  # name of the method, seed
-FINISHED = "result.json"  # written last
-
-
-def check_unchanged(bench: Bench) -> None:
-    """Raise ValueError if the prior or a reward of one's own is not what the folder began with."""
-    from agents.runs.directory import Run
-    from pretrained.checkpoint import locate
-
-    try:
-        Run(bench.out / "settings").check_provenance(locate(bench.base.prior), bench.reward)
-    except ValueError as error:
-        changed = str(error).partition(";")[0]
-        raise ValueError(f"{changed}; name another folder for a new benchmark") from None
-
-
-# -- cells, each in its own process ----------------------------------------------------------------
 
 
 def run_cells(out: Path, methods: Sequence[Method], seeds: int, jobs: int) -> dict[Cell, str]:
-    """Make the cells that are not finished; returns those that failed, with what they said.
+    """Make the cells that are not finished, and return the messages of those that failed.
 
     On any end of this process the others end as well: they hold the other end of a pipe.
     """
-    folder = {(m.name, s): out / "cells" / m.name / str(s) for s in range(seeds) for m in methods}
-    needs = {(m.name, s): (m.needs, s) for s in range(seeds) for m in methods if m.needs}
-    waiting = [cell for cell in folder if not (folder[cell] / FINISHED).is_file()]
-    failed: dict[Cell, str] = {}
-    running: dict[Future[str], Cell] = {}
-    total, began = len(waiting), time.perf_counter()
-    if total < len(folder):
-        print(f"{len(folder) - total} of {len(folder)} cells are finished already", flush=True)
+    needs = {(method.name, seed): method.needs for seed in range(seeds) for method in methods}
+    waiting = [cell for cell in needs if not (folder_of(out, *cell) / FINISHED).is_file()]
+    if len(waiting) < len(needs):
+        print(f"{len(needs) - len(waiting)} of {len(needs)} cells are finished already", flush=True)
     if waiting:
-        print(f"{total} cells to make, {jobs} at a time", flush=True)
+        print(f"{len(waiting)} cells to make, {jobs} at a time", flush=True)
+    begun: dict[Cell, Future[str]] = {}
     end, hold = os.pipe()
+
+    def make(cell: Cell) -> str:
+        needed = begun.get((needs[cell], cell[1]))
+        if needed is not None and needed.result():
+            return f"its {needs[cell]} cell failed"
+        return _run_cell(out, cell, end)
+
+    failed, began = {}, time.perf_counter()
     with ThreadPoolExecutor(jobs) as pool:
         try:
-            while waiting or running:
-                coming = {*waiting, *running.values()}
-                for cell in [cell for cell in waiting if needs.get(cell) not in coming]:
-                    if needs.get(cell) in failed:
-                        failed[cell] = f"its {needs[cell][0]} cell failed"
-                    elif len(running) < jobs:
-                        running[pool.submit(_run_cell, out, cell, folder[cell], end)] = cell
-                    else:
-                        continue
-                    waiting.remove(cell)
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    cell = running.pop(future)
-                    if message := future.result():
-                        failed[cell] = message
-                    done, passed = total - len(waiting) - len(running), time.perf_counter() - began
-                    what = f"{cell[0]}, seed {cell[1]}: {message or 'done'}"
-                    print(f"[{done} of {total}, {passed / 60:.0f} min] {what}", flush=True)
+            for cell in sorted(waiting, key=lambda cell: needs[cell] != ""):  # what others need
+                begun[cell] = pool.submit(make, cell)  # is begun before them, so none waits forever
+            cells = {future: cell for cell, future in begun.items()}
+            for done, future in enumerate(as_completed(cells), 1):
+                cell, message = cells[future], future.result()
+                if message:
+                    failed[cell] = message
+                place = f"[{done} of {len(waiting)}, {(time.perf_counter() - began) / 60:.0f} min]"
+                print(f"{place} {cell[0]}, seed {cell[1]}: {message or 'done'}", flush=True)
         finally:
+            pool.shutdown(wait=False, cancel_futures=True)
             os.close(hold)
             os.close(end)
     return failed
 
 
-def _run_cell(out: Path, cell: Cell, folder: Path, end: int) -> str:
-    """Make one cell in a process; what it said if it failed, else ''.
+def _run_cell(out: Path, cell: Cell, end: int) -> str:
+    """Make one cell in a process, and return its last words if it failed, else ''.
 
     Args:
         out: folder of the benchmark.
         cell: method and seed.
-        folder: of the cell.
         end: descriptor of a pipe, at whose end the process ends too.
     """
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    command = [sys.executable, "-m", "agents.benchmark", "--cell", str(out), cell[0], str(cell[1])]
+    module = "agents.benchmarking.cells"
     process = subprocess.run(
-        command,
+        [sys.executable, "-m", module, str(out), cell[0], str(cell[1])],
         stdin=end,
         capture_output=True,
         text=True,
@@ -105,6 +95,7 @@ def _run_cell(out: Path, cell: Cell, folder: Path, end: int) -> str:
         process_group=0,  # Ctrl-C is for this process, which then ends that one
         check=False,
     )
+    folder = folder_of(out, *cell)
     if (folder / FINISHED).is_file():
         return ""
     with contextlib.suppress(OSError):  # the disk may be full
@@ -117,7 +108,7 @@ def _run_cell(out: Path, cell: Cell, folder: Path, end: int) -> str:
 
 
 def machine() -> str:
-    """Processor, cores and versions in a line."""
+    """Return processor, cores and versions in a line."""
     cpu, info = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
     if info.is_file() and (match := re.search(r"model name\s*: (.+)", info.read_text())):
         cpu = match[1]
@@ -127,30 +118,23 @@ def machine() -> str:
 
 
 def make_cell(out: Path, name: str, seed: int) -> None:
-    """Draw, measure and write one cell; result.json comes last and says that it is finished.
+    """Draw, measure and write one cell; result.json comes last and shows that it is finished.
 
     Raises:
         ValueError, RewardError, OSError: it cannot be made.
     """
-    import torch
-
-    from agents.benchmarking.measuring import measure
-    from agents.benchmarking.methods import Bench, find_method
-    from agents.benchmarking.results import write_arrays
-    from agents.runs.directory import Run
-
     torch.set_num_threads(1)
     bench, method = Bench(Run(out / "settings").config, out), find_method(name)
     check_unchanged(bench)
-    folder = bench.folder(name, seed)
+    folder = folder_of(out, name, seed)
     if folder.is_dir():
         shutil.rmtree(folder)  # what was interrupted is begun anew
     folder.mkdir(parents=True)
     drawn, timing = bench.draw(method, seed)
     numbers = measure(bench, drawn)
-    told = folder / "run" / "warnings.txt"
+    run = folder / "run"
     facts: dict[str, Any] = {"method": name, "seed": seed}
-    facts["warnings"] = told.read_text().splitlines() if told.is_file() else []
+    facts["warnings"] = Run(run).warnings if run.is_dir() else []
     facts["numbers"] = {k: None if math.isnan(v) else v for k, v in numbers.items()}
     thousand = 1000 / drawn.score.batch
     timing["draw_wall"] = drawn.cost.wall_seconds * thousand
@@ -161,6 +145,17 @@ def make_cell(out: Path, name: str, seed: int) -> None:
     write_atomic(folder / FINISHED, json.dumps(facts, indent=2, allow_nan=False) + "\n")
 
 
+def main() -> None:
+    """Make the cell of the command line, and end with the process that began it."""
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    out, name, seed = sys.argv[1:]
+    commands.run(lambda: make_cell(Path(out), name, int(seed)))
+
+
 def _end_with_input() -> None:
     os.read(0, 1)  # nothing is ever written to it
     os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
