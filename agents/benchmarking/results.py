@@ -51,7 +51,8 @@ def bootstrap(values: Sequence[float], seed: int = 0) -> Array:
     """Return the means (RESAMPLES,) of samples that are drawn with replacement.
 
     Efron (1979), "Bootstrap methods: another look at the jackknife"; the percentiles of these
-    means are an interval of the mean. It is too narrow for few values, see NOTES of the report.
+    means are an interval of the mean. It is too narrow for few values, see the end
+    of report_template.md.
     """
     rng, sample = np.random.default_rng(seed), np.asarray(values, np.float64)
     means: Array = sample[rng.integers(len(sample), size=(RESAMPLES, len(sample)))].mean(axis=1)
