@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from agents.benchmarking.results import GOALS, HELD, Array, Results, Stat
-from envs.durable_files import write_atomic
+from agents.runs.curve import save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,21 +43,16 @@ def family(method: str) -> str:
     return named.get(method, "RL with a KL budget" if HELD in method else "RL")
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as SVG, without its date, so that bytes repeat."""
-    data = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "composition-gym"}):
-        figure.savefig(data, format="svg", metadata={"Date": None})
-    write_atomic(path, data.getvalue())
-
-
 def draw(results: Results, out: Path) -> None:
     """Write front.svg, and curves.svg and goals.svg if there is something to show in them."""
-    save(front(results), out / "front.svg")
+    drawn = {"front.svg": front(results)}
     if results.curves:
-        save(curves(results), out / "curves.svg")
+        drawn["curves.svg"] = curves(results)
     if any(HELD in method for method in results.rows):
-        save(goals(results), out / "goals.svg")
+        drawn["goals.svg"] = goals(results)
+    with matplotlib.rc_context({"svg.hashsalt": "composition-gym"}):
+        for name, figure in drawn.items():
+            save(figure, out / name, metadata={"Date": None})  # without it bytes repeat
 
 
 def reach(value: Stat) -> Array:
