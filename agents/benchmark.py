@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +26,7 @@ from agents.settings.config import TrainConfig, from_mapping
 
 @dataclass(frozen=True)
 class BenchmarkConfig:
-    """Methods, seeds and budget of a benchmark.
+    """Settings of a benchmark.
 
     Attributes:
         out: folder of the benchmark, new or one to go on with.
@@ -59,7 +60,7 @@ class BenchmarkConfig:
 
     @property
     def settings(self) -> TrainConfig:
-        """The settings of a training that all cells share; the pieces are `eval_pieces`."""
+        """Settings of a training that all cells share; `eval_pieces` is the number of pieces."""
         given = {"reward": self.reward, "task": self.task, "prior": self.prior}
         base = from_mapping({}, "the default run").changed(env=self.env or TrainConfig.env)
         return replace(
@@ -88,9 +89,10 @@ def benchmark(config: BenchmarkConfig) -> int:
     import torch
 
     from agents.benchmarking import benchmark_report
-    from agents.benchmarking.begin import choose, open_folder
     from agents.benchmarking.cells import run_cells
     from agents.benchmarking.methods import Bench, default_methods
+    from agents.benchmarking.plan import choose, open_folder
+    from agents.benchmarking.processes import OneProcessEach
     from agents.runs.run_lock import only_one
     from agents.training.monitor import find_judge
 
@@ -103,7 +105,9 @@ def benchmark(config: BenchmarkConfig) -> int:
     open_folder(bench, methods, config.seeds)
     with only_one(config.out / "settings", "benchmark"):
         try:
-            failed = run_cells(config.out, methods, config.seeds, config.jobs)
+            with OneProcessEach(config.jobs) as executor:
+                note = partial(print, flush=True)
+                failed = run_cells(config.out, methods, config.seeds, executor, note)
         except KeyboardInterrupt:
             print("\nstopped; finished cells stay, the same command goes on", file=sys.stderr)
             return 130

@@ -16,7 +16,7 @@ from envs.errors import quoted
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """The run to evaluate, and the pieces to draw.
+    """Settings of an evaluation.
 
     Attributes:
         run: run directory.

@@ -36,7 +36,7 @@ class PriorError(Exception):
 
 
 @dataclass(frozen=True)
-class Trial:
+class PriorTrial:
     """A prior and the pieces it is tried on."""
 
     prior: Any
@@ -109,7 +109,7 @@ def _gap(a: Array, b: Array) -> float:
     return float(np.abs(np.maximum(a, -1e3) - np.maximum(b, -1e3)).max())
 
 
-def speaks_its_codec(trial: Trial) -> str:
+def speaks_its_codec(trial: PriorTrial) -> str:
     """It accepts a task of its codec and refuses tokens of another meaning."""
     prior, task = trial.prior, trial.task
     try:
@@ -132,7 +132,7 @@ def speaks_its_codec(trial: Trial) -> str:
     )
 
 
-def gives_nats(trial: Trial) -> str:
+def gives_nats(trial: PriorTrial) -> str:
     """log_prob is (B, V, T), finite and not above 0, the same when asked again."""
     shape, nats = trial.tokens.shape, trial.nats
     if nats.shape != shape:
@@ -152,7 +152,7 @@ def gives_nats(trial: Trial) -> str:
     return ""
 
 
-def is_alone(trial: Trial) -> str:
+def is_alone(trial: PriorTrial) -> str:
     """A piece has the nats that it has alone."""
     alone = np.concatenate([trial.ask(trial.tokens[row : row + 1]) for row in range(PIECES)])
     gap = _gap(alone, trial.nats)
@@ -164,7 +164,7 @@ def is_alone(trial: Trial) -> str:
     return ""
 
 
-def is_causal(trial: Trial) -> str:
+def is_causal(trial: PriorTrial) -> str:
     """The nats of a token do not change when cells written later do, in any voice."""
     other, voices = noise(trial.task, 2, PIECES, HOLDS).tokens, trial.task.voices
     number = np.arange(trial.task.steps).reshape(-1, voices).T
@@ -182,7 +182,7 @@ def is_causal(trial: Trial) -> str:
     return ""
 
 
-def sums_to_one(trial: Trial) -> str:
+def sums_to_one(trial: PriorTrial) -> str:
     """At a cell the probabilities of all tokens sum to 1."""
     vocab = trial.task.codec.vocab
     for cell in (0, trial.task.cells // 2, trial.task.cells - 1):
@@ -197,7 +197,7 @@ def sums_to_one(trial: Trial) -> str:
     return ""
 
 
-def gives_logits(trial: Trial) -> str:
+def gives_logits(trial: PriorTrial) -> str:
     """Logits are as wide as the vocabulary, and no NaN."""
     logits, vocab = trial.first_logits(), trial.task.codec.vocab
     if tuple(logits.shape) != (PIECES, vocab):
@@ -210,7 +210,7 @@ def gives_logits(trial: Trial) -> str:
     return ""
 
 
-def forgets(trial: Trial) -> str:
+def forgets(trial: PriorTrial) -> str:
     """`start` has no memory, and `step` leaves the state it is given as it was."""
     before = trial.first_logits()
     trial.walk(np.arange(PIECES))
@@ -233,7 +233,7 @@ def forgets(trial: Trial) -> str:
     return ""
 
 
-def catches_up(trial: Trial) -> str:
+def catches_up(trial: PriorTrial) -> str:
     """A state just started reads what a page has already; asked twice it gives equal logits."""
     first = trial.task.steps // 2 + 1
     walked = trial.walk(np.arange(PIECES), first)
@@ -252,7 +252,7 @@ def catches_up(trial: Trial) -> str:
     return ""
 
 
-def steps_as_it_scores(trial: Trial) -> str:
+def steps_as_it_scores(trial: PriorTrial) -> str:
     """Step by step it gives the nats that it gives teacher-forced."""
     for rows in (np.arange(PIECES), np.array([2, 0, 3, 0])):
         take = rows[0] != 0
@@ -267,7 +267,7 @@ def steps_as_it_scores(trial: Trial) -> str:
     return ""
 
 
-Probe = Callable[[Trial], str]
+Probe = Callable[[PriorTrial], str]
 ALWAYS: tuple[Probe, ...] = (speaks_its_codec, gives_nats, is_alone, is_causal, sums_to_one)
 STEPPED: tuple[Probe, ...] = (gives_logits, forgets, steps_as_it_scores, catches_up)
 
@@ -307,7 +307,7 @@ def check_prior(prior: Any, task: Task | None = None) -> None:
         )
     stepped = hasattr(prior, "start") and hasattr(prior, "step")
     for each in tasks_of(codec) if task is None else (task,):
-        trial, broken = Trial(prior, each), []
+        trial, broken = PriorTrial(prior, each), []
         for probe in ALWAYS + (STEPPED if stepped else ()):
             try:
                 said = probe(trial)

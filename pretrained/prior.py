@@ -84,7 +84,7 @@ class Trainable(Prior, Protocol):
 
     @property
     def shape(self) -> Mapping[str, Any]:
-        """What `build` needs, in types that JSON has."""
+        """The sizes that `build` needs, in types that JSON has."""
         ...
 
     @classmethod

@@ -22,7 +22,7 @@ from pretrained.prior import ILLEGAL, Trainable, draw
 
 @dataclass(frozen=True)
 class Kind:
-    """What one kind of Q-learning does its own way.
+    """One kind of Q-learning, by how it differs from the others.
 
     Attributes:
         soft: the value of a state is logsumexp_a, not max_a, of its action values.
@@ -200,7 +200,7 @@ class QPolicy(PriorPolicy):
         return values[:, 0], chosen, entropy
 
     def load_state_dict(self, *arguments: Any, **options: Any) -> Any:
-        """As PriorPolicy, the fixed prior's memory included."""
+        """Load weights, and forget what acting remembers, in the fixed prior too."""
         if self.reference is not None:
             self.reference.set_training_mode(True)  # forgets
             self.reference.set_training_mode(self.training)

@@ -1,7 +1,4 @@
-"""Cells of a benchmark: one method with one seed, each in a process of its own.
-
-Such a process is `python -m agents.benchmarking.cells OUT METHOD SEED`.
-"""
+"""Cells of a benchmark, one method with one seed each: what has to be made, and making it."""
 
 from __future__ import annotations
 
@@ -12,99 +9,96 @@ import os
 import platform
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from agents.benchmarking.begin import check_unchanged
 from agents.benchmarking.measuring import measure
-from agents.benchmarking.methods import Bench, Method, find_method
+from agents.benchmarking.methods import Bench, BenchMethod, find_method
 from agents.benchmarking.results import FINISHED, folder_of, write_arrays
 from agents.runs.directory import Run
-from agents.settings import commands
+from agents.settings.commands import EXPECTED
 from envs.durable_files import write_atomic
+from pretrained.checkpoint import locate
 
 Cell = tuple[str, int]  # name of the method, seed
 
 
-def run_cells(out: Path, methods: Sequence[Method], seeds: int, jobs: int) -> dict[Cell, str]:
-    """Make the cells that are not finished, and return the messages of those that failed.
-
-    On any end of this process the others end as well: they hold the other end of a pipe.
-    """
-    needs = {(method.name, seed): method.needs for seed in range(seeds) for method in methods}
-    waiting = [cell for cell in needs if not (folder_of(out, *cell) / FINISHED).is_file()]
-    if len(waiting) < len(needs):
-        print(f"{len(needs) - len(waiting)} of {len(needs)} cells are finished already", flush=True)
-    if waiting:
-        print(f"{len(waiting)} cells to make, {jobs} at a time", flush=True)
-    begun: dict[Cell, Future[str]] = {}
-    end, hold = os.pipe()
-
-    def make(cell: Cell) -> str:
-        needed = begun.get((needs[cell], cell[1]))
-        if needed is not None and needed.result():
-            return f"its {needs[cell]} cell failed"
-        return _run_cell(out, cell, end)
-
-    failed, began = {}, time.perf_counter()
-    with ThreadPoolExecutor(jobs) as pool:
-        try:
-            for cell in sorted(waiting, key=lambda cell: needs[cell] != ""):  # what others need
-                begun[cell] = pool.submit(make, cell)  # is begun before them, so none waits forever
-            cells = {future: cell for cell, future in begun.items()}
-            for done, future in enumerate(as_completed(cells), 1):
-                cell, message = cells[future], future.result()
-                if message:
-                    failed[cell] = message
-                place = f"[{done} of {len(waiting)}, {(time.perf_counter() - began) / 60:.0f} min]"
-                print(f"{place} {cell[0]}, seed {cell[1]}: {message or 'done'}", flush=True)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            os.close(hold)
-            os.close(end)
-    return failed
+def check_unchanged(bench: Bench) -> None:
+    """Raise ValueError if the prior or a reward of one's own is not what the folder began with."""
+    try:
+        Run(bench.out / "settings").check_provenance(locate(bench.base.prior), bench.reward)
+    except ValueError as error:
+        changed = str(error).partition(";")[0]
+        raise ValueError(f"{changed}; name another folder for a new benchmark") from None
 
 
-def _run_cell(out: Path, cell: Cell, end: int) -> str:
-    """Make one cell in a process, and return its last words if it failed, else ''.
+def run_cells(
+    out: Path,
+    methods: Sequence[BenchMethod],
+    seeds: int,
+    executor: Executor,
+    note: Callable[[str], None] = lambda text: None,
+) -> dict[Cell, str]:
+    """Make the cells that are not finished; return those that failed, with their messages.
 
     Args:
         out: folder of the benchmark.
-        cell: method and seed.
-        end: descriptor of a pipe, at whose end the process ends too.
+        methods: each with so many seeds.
+        seeds: number of cells of each method.
+        executor: makes the cells, such as `agents.benchmarking.processes.OneProcessEach`; it calls
+            `try_cell`, where it sees the folder.
+        note: called with a line on each cell.
     """
-    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    module = "agents.benchmarking.cells"
-    process = subprocess.run(
-        [sys.executable, "-m", module, str(out), cell[0], str(cell[1])],
-        stdin=end,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        env=os.environ | one_thread,
-        process_group=0,  # Ctrl-C is for this process, which then ends that one
-        check=False,
-    )
-    folder = folder_of(out, *cell)
-    if (folder / FINISHED).is_file():
-        return ""
-    with contextlib.suppress(OSError):  # the disk may be full
-        write_atomic(folder / "error.txt", process.stderr)
-    if process.returncode < 0:
-        memory = " (out of memory?)" if process.returncode == -signal.SIGKILL else ""
-        return f"killed by signal {-process.returncode}{memory}"
-    said = [line for line in process.stderr.splitlines() if line.strip()]
-    return said[-1].removeprefix("error: ") if said else f"ended with {process.returncode}"
+    needs = {(m.name, seed): (m.needs, seed) for seed in range(seeds) for m in methods}
+    waiting = [cell for cell in needs if not (folder_of(out, *cell) / FINISHED).is_file()]
+    failed: dict[Cell, str] = {}
+    running: dict[Future[str], Cell] = {}
+    total, began = len(waiting), time.perf_counter()
+    if total < len(needs):
+        note(f"{len(needs) - total} of {len(needs)} cells are finished already")
+    if waiting:
+        note(f"{total} cells to make")
+    while waiting or running:
+        coming = {*waiting, *running.values()}
+        for cell in [cell for cell in waiting if needs[cell] not in coming]:
+            waiting.remove(cell)
+            if needs[cell] in failed:
+                failed[cell] = f"its {needs[cell][0]} cell failed"
+            else:
+                running[executor.submit(try_cell, out, *cell)] = cell
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            cell = running.pop(future)
+            message = "" if (folder_of(out, *cell) / FINISHED).is_file() else _message(future)
+            if message:
+                failed[cell] = message
+            done, passed = total - len(waiting) - len(running), time.perf_counter() - began
+            what = f"{cell[0]}, seed {cell[1]}: {message or 'done'}"
+            note(f"[{done} of {total}, {passed / 60:.0f} min] {what}")
+    return failed
+
+
+def _message(future: Future[str]) -> str:
+    error = future.exception()
+    return str(error) or type(error).__name__ if error else future.result() or "not finished"
+
+
+def try_cell(out: Path, name: str, seed: int) -> str:
+    """Make one cell; return what went wrong, '' if nothing did."""
+    try:
+        make_cell(out, name, seed)
+    except Exception as error:
+        with contextlib.suppress(OSError):  # the disk may be full
+            write_atomic(folder_of(out, name, seed) / "error.txt", traceback.format_exc())
+        kind = "" if isinstance(error, EXPECTED) and str(error) else f"{type(error).__name__}: "
+        return kind + " ".join(str(error).split())
+    return ""
 
 
 def machine() -> str:
@@ -126,7 +120,7 @@ def make_cell(out: Path, name: str, seed: int) -> None:
     torch.set_num_threads(1)
     bench, method = Bench(Run(out / "settings").config, out), find_method(name)
     check_unchanged(bench)
-    folder = folder_of(out, name, seed)
+    folder = bench.folder(name, seed)
     if folder.is_dir():
         shutil.rmtree(folder)  # what was interrupted is begun anew
     folder.mkdir(parents=True)
@@ -143,19 +137,3 @@ def make_cell(out: Path, name: str, seed: int) -> None:
     clocks = {"machine": machine(), "seconds": timing}
     write_atomic(folder / "timing.json", json.dumps(clocks, indent=2) + "\n")
     write_atomic(folder / FINISHED, json.dumps(facts, indent=2, allow_nan=False) + "\n")
-
-
-def main() -> None:
-    """Make the cell of the command line, and end with the process that began it."""
-    threading.Thread(target=_end_with_input, daemon=True).start()
-    out, name, seed = sys.argv[1:]
-    commands.run(lambda: make_cell(Path(out), name, int(seed)))
-
-
-def _end_with_input() -> None:
-    os.read(0, 1)  # nothing is ever written to it
-    os._exit(1)
-
-
-if __name__ == "__main__":
-    main()

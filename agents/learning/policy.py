@@ -119,7 +119,7 @@ class PriorPolicy(BasePolicy):
         super().set_training_mode(mode)
 
     def load_state_dict(self, *arguments: Any, **options: Any) -> Any:
-        """As `torch.nn.Module`; what acting remembers of the old weights is forgotten."""
+        """Load weights, and forget what acting remembers of the old ones."""
         self._memory = None
         return super().load_state_dict(*arguments, **options)
 

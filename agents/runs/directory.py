@@ -191,6 +191,13 @@ class Run:
         except (OSError, ValueError, KeyError, TypeError, OverflowError):
             return -1
 
+    @property
+    def saved(self) -> int:
+        """Steps of the policy that was saved last, -1 if there is none."""
+        from pretrained.checkpoint import notes
+
+        return int(notes(self.policy_file)["steps"]) if self.policy_file.is_file() else -1
+
     def check_samples(self) -> None:
         """Raise OSError if the folder of melodies is a symbolic link."""
         try:

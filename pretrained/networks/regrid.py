@@ -44,13 +44,13 @@ def on_grid(prior: Model, task: Task) -> Model | OnGrid:
     Raises:
         ValueError: a grid that it cannot be asked about.
     """
-    if task.grid == prior.codec.grid or not isinstance(prior, Prior):
+    if not isinstance(prior, Prior) or task.grid == prior.codec.grid:
         return prior
     return OnGrid(prior, task.grid)
 
 
 @dataclass(frozen=True)
-class Line:
+class GridLine:
     """State of one voice on another grid.
 
     Attributes:
@@ -73,7 +73,7 @@ class Line:
     hurried: Tensor
     started: Tensor
 
-    def take(self, prior: Prior, rows: Tensor) -> Line:
+    def take(self, prior: Prior, rows: Tensor) -> GridLine:
         """Return the state of some pieces (N,)."""
         parts = ("chance", "read", "division", "hurried", "started")
         chosen: dict[str, Any] = {name: getattr(self, name)[rows] for name in parts}
@@ -107,7 +107,7 @@ class OnGrid:
             raise ValueError(f"grid={task.grid}: expected {self.grid}")
 
     def start(self, task: Task, batch: int) -> Reading:
-        """Return the state before the first cell: a Line for each voice."""
+        """Return the state before the first cell: a GridLine for each voice."""
         self.require(task)
         # An upbeat that is no whole number of 16ths gets a longer one, silent at first.
         pickup = -(-task.pickup * 4 // self.grid)
@@ -121,7 +121,7 @@ class OnGrid:
         logits, inner = self.prior.step(self.prior.start(in_16ths, batch), page)
         zeros = torch.zeros(batch, dtype=torch.int64)
         none = torch.zeros(batch, dtype=torch.bool)
-        first = Line(inner, page, logits.softmax(1), 0, zeros + REST, zeros, none, none)
+        first = GridLine(inner, page, logits.softmax(1), 0, zeros + REST, zeros, none, none)
         lines = (self._ask(first, task.pickup),) * task.voices
         return Reading(lines, -1, torch.empty(batch, 0))
 
@@ -156,20 +156,20 @@ class OnGrid:
                 line = self._after(token, line)
         return np.asarray(nats.numpy())
 
-    def _logits(self, line: Line) -> Tensor:
+    def _logits(self, line: GridLine) -> Tensor:
         """Return logits (B, vocab) of the next token; what the grammar forbids has ILLEGAL."""
         chance = self._shared_out(line) if self.grid == TRIPLETS else line.chance
         return chance.clamp(min=LEAST).log().masked_fill(chance == 0, ILLEGAL)
 
     # -- how cells correspond --------------------------------------------------------------------
 
-    def _place(self, state: Line) -> int:
+    def _place(self, state: GridLine) -> int:
         """Cells since the quarter began, counted from the bar line."""
         task, upbeat = state.page.task, state.page.task.pickup * 3
         bar = task.bar_cells * 3
         return (state.cell - upbeat) % bar % TRIPLETS
 
-    def _ask(self, state: Line, upbeat: int) -> Line:
+    def _ask(self, state: GridLine, upbeat: int) -> GridLine:
         """Have the network read up to the cell that is to be written; `upbeat` of the task."""
         task = state.page.task
         if self.grid == TRIPLETS:
@@ -185,7 +185,7 @@ class OnGrid:
             chance, read = logits.softmax(1), nothing
         return replace(state, inner=inner, page=page, chance=chance, read=read)
 
-    def _after(self, token: Tensor, state: Line) -> Line:
+    def _after(self, token: Tensor, state: GridLine) -> GridLine:
         """The state when a token is written."""
         event = token != torch.where(state.started, HOLD, REST)
         read = torch.where(event, token, state.read)
@@ -206,7 +206,7 @@ class OnGrid:
         )
         return self._ask(after, 0)
 
-    def _shared_out(self, state: Line) -> Tensor:
+    def _shared_out(self, state: GridLine) -> Tensor:
         """(B, vocab) chance of each token in a cell of the triplet grid."""
         place, division = self._place(state), state.division
         nothing = torch.where(state.started, HOLD, REST)[:, None]

@@ -136,7 +136,7 @@ def for_codec(tokens: npt.NDArray[np.integer], codec: Codec) -> npt.NDArray[np.i
 
 
 def fits(tune: Tune, codec: Codec) -> bool:
-    """Whether all of a tune's pitches are in a vocabulary."""
+    """True if all pitches of a tune are in a vocabulary."""
     pitches = tune.tokens[tune.tokens >= FIRST_PITCH] - FIRST_PITCH + Codec().low
     return bool((pitches >= codec.low).all() and (pitches <= codec.high).all())
 

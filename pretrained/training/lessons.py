@@ -1,4 +1,4 @@
-"""What a network is shown of a tune: all of it, or parts that end as pieces do, with a plan.
+"""Lessons: whole tunes, and parts of tunes that end as pieces do, with a plan of the form.
 
 A network that knows how many bars are left learns to come to an end only from tunes that do. Few
 tunes have four or eight bars, so strains stand in for them: the last bars of a tune, or those
@@ -26,7 +26,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Lesson:
-    """Tokens (T,) of the shipped corpus's vocabulary, and places (T, 6), see `rnn.PLACE`."""
+    """Tokens (T,) of the shipped corpus's vocabulary, and places (T, 6), see `recurrent.PLACE`."""
 
     tokens: Ints
     place: Ints
@@ -59,7 +59,7 @@ def _bars(tune: Tune) -> int:
 
 
 def _regular(tune: Tune) -> bool:
-    """Whether its bars are all whole, so that the ends of strains can be counted out."""
+    """True if its bars are all whole, so that the ends of strains can be counted out."""
     offset, bar = int(tune.position[0]), tune.bar_cells
     return bool((tune.position == (offset + np.arange(len(tune.tokens))) % bar).all())
 
@@ -96,7 +96,7 @@ def _part(tune: Tune, rng: np.random.Generator) -> tuple[int, int]:
 
 
 def _at_home(tune: Tune, cell: int) -> bool:
-    """Whether the last note before a cell is the tonic."""
+    """True if the last note before a cell is the tonic."""
     onsets = np.flatnonzero(tune.tokens[:cell] >= FIRST_PITCH)
     if not len(onsets):
         return False

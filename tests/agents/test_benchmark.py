@@ -1,6 +1,5 @@
 """The command: it goes on where it stopped, ends its cells, and refuses what cannot be."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -24,10 +23,15 @@ def wait_for(done, what):
         time.sleep(0.05)
 
 
-def children(out):
-    """Processes that make a cell of a folder."""
-    found = [file.read_bytes() for file in Path("/proc").glob("[0-9]*/cmdline") if file.exists()]
-    return [words for words in found if b"agents.benchmarking.cells\0" + os.fsencode(out) in words]
+def workers_of(pid):
+    """Processes that the threads of a process have started."""
+    found = [file.read_text().split() for file in Path(f"/proc/{pid}/task").glob("*/children")]
+    return [worker for workers in found for worker in workers]
+
+
+def alive(pid):
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "State:\tZ" not in status.read_text()
 
 
 def test_killed_it_goes_on_with_the_same_cells_and_a_failed_one_stops_nothing(
@@ -40,9 +44,11 @@ def test_killed_it_goes_on_with_the_same_cells_and_a_failed_one_stops_nothing(
     process = subprocess.Popen([sys.executable, "-m", "agents.benchmark", *words])
     first = out / "cells" / "prior" / "0" / "result.json"
     wait_for(lambda: (out / "cells" / "ppo" / "0" / "run").exists(), "the training")
+    workers = workers_of(process.pid)
+    assert workers
     process.kill()
     process.wait()
-    wait_for(lambda: not children(out), "the end of the cells of a killed benchmark")
+    wait_for(lambda: not any(map(alive, workers)), "the end of the cells of a killed benchmark")
     assert not (out / "cells" / "ppo" / "0" / "result.json").exists()
     written = first.stat().st_mtime_ns
     shutil.rmtree(out / "cells" / "masked")

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from agents.benchmark import BenchmarkConfig
-from agents.benchmarking.begin import choose, open_folder
 from agents.benchmarking.methods import Bench
+from agents.benchmarking.plan import choose, open_folder
 from envs.music.score import Score
 from tests.agents.helpers import strict
 

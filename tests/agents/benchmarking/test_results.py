@@ -1,34 +1,10 @@
-"""Numbers over seeds, and goals and diversity of pieces."""
+"""Numbers over seeds: means, intervals, and how they are written."""
 
 import numpy as np
 import pytest
 
-from agents.benchmarking import measuring, results
+from agents.benchmarking import results
 from agents.benchmarking.results import bootstrap, contrast, plain, stat
-from envs.music.score import Score
-from envs.music.task import Task
-from tests.helpers import random_pieces
-
-
-def test_whole_piece_goals():
-    def page(*cells):
-        return [*cells, *[1] * (32 - len(cells))]
-
-    plain_frame = [14, *[1] * 27, 14, 1, 1, 0]  # C4 first and a fourth from the end
-    late = [14, *[1] * 28, 14, 1, 1]
-    other = [16, *[1] * 27, 14, 1, 1, 1]
-    motif = [14, 1, 16, 1, 18, 1, 16, 1]
-    score = Score(np.array([[plain_frame], [late], [other], [page(*motif, *motif)]]), Task())
-    assert measuring.goals(score) == {"tonic frame": 25.0, "repeated motif": 25.0}
-
-
-def test_diversity_is_that_of_groups(monkeypatch):
-    monkeypatch.setattr(measuring, "GROUP", 4)
-    score = random_pieces(Task(), 10)  # two groups; the last two pieces are in none
-    twice = Score(np.concatenate([score.tokens[:4], np.repeat(score.tokens[:1], 4, 0)]), Task())
-    both = [measuring.diversity(twice[:4])["vendi"], 1.0]
-    assert measuring.group_diversity(twice)["vendi"] == pytest.approx(np.mean(both))
-    assert measuring.group_diversity(score) == measuring.group_diversity(score[:8])
 
 
 def test_bootstrap_of_two_values_is_a_coin_thrown_twice():

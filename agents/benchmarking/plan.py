@@ -1,4 +1,4 @@
-"""The beginning of a benchmark: its methods, and its folder, new or one to go on with."""
+"""The plan of a benchmark: its methods, and the folder that they go on in."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import itertools
 import shutil
 from collections.abc import Sequence
 
+from agents.benchmarking.cells import check_unchanged
 from agents.benchmarking.methods import (
     FEWEST,
     Bench,
-    Method,
+    BenchMethod,
     default_methods,
     find_method,
     pool_size,
@@ -19,13 +20,13 @@ from agents.benchmarking.results import FINISHED, folder_of
 from agents.composing.masks import read_masks
 from agents.runs.directory import Run
 from agents.runs.run_lock import only_begun
-from agents.settings import commands
+from agents.settings.commands import new_directory
 from agents.settings.config import TrainConfig, as_flags, read_toml
 from pretrained.checkpoint import locate
 
 
-def choose(names: Sequence[str], bench: Bench) -> tuple[list[Method], list[str]]:
-    """Return the methods asked for, or all possible ones and the reasons against the others.
+def choose(names: Sequence[str], bench: Bench) -> tuple[list[BenchMethod], list[str]]:
+    """Return the methods asked for; or all that this objective allows, and why others are left out.
 
     Raises:
         ValueError: a method that is unknown, asked for twice or impossible, or without the one
@@ -52,8 +53,8 @@ def choose(names: Sequence[str], bench: Bench) -> tuple[list[Method], list[str]]
     return methods, left_out
 
 
-def obstacle(method: Method, bench: Bench) -> str:
-    """Return why a method is impossible with this objective and so many pieces, '' if it is not."""
+def obstacle(method: BenchMethod, bench: Bench) -> str:
+    """Return why a method cannot have this objective and number of pieces; '' if it can."""
     if method.kind == "masked":
         try:
             read_masks((), bench.reward)
@@ -67,7 +68,7 @@ def obstacle(method: Method, bench: Bench) -> str:
 
 
 def difference(before: TrainConfig, now: TrainConfig) -> str:
-    """Return 'name 1, not 2' of the first setting that differs, '' if none; folders may differ."""
+    """Return 'name 1, not 2' of the first setting that differs, the folder aside; '' if none."""
     then = as_flags(before)
     for name, value in as_flags(now).items():
         if name not in ("runs", "name") and then[name] != value:
@@ -77,17 +78,8 @@ def difference(before: TrainConfig, now: TrainConfig) -> str:
     return ""
 
 
-def check_unchanged(bench: Bench) -> None:
-    """Raise ValueError if the prior or a reward of one's own is not what the folder began with."""
-    try:
-        Run(bench.out / "settings").check_provenance(locate(bench.base.prior), bench.reward)
-    except ValueError as error:
-        changed = str(error).partition(";")[0]
-        raise ValueError(f"{changed}; name another folder for a new benchmark") from None
-
-
-def open_folder(bench: Bench, methods: Sequence[Method], seeds: int) -> None:
-    """Begin the folder of a benchmark, or check that it was begun with the same settings.
+def open_folder(bench: Bench, methods: Sequence[BenchMethod], seeds: int) -> None:
+    """Begin a folder, or see that one was begun with the same settings.
 
     Raises:
         ValueError: it was begun with others, the prior, a reward or a preset has changed since, or
@@ -97,12 +89,12 @@ def open_folder(bench: Bench, methods: Sequence[Method], seeds: int) -> None:
     if not (settings / "config.toml").is_file():
         if only_begun(settings):
             shutil.rmtree(settings)  # stopped before the first file
-        commands.new_directory(out)
+        new_directory(out)
         Run.create(bench.base)
     run = Run(settings)
-    if change := difference(run.config, bench.base):
+    if other := difference(run.config, bench.base):
         raise ValueError(
-            f"{out} is a benchmark begun with {change}; give what it was begun with, or name "
+            f"{out} is a benchmark begun with {other}; give what it was begun with, or name "
             "another folder"
         )
     if not (settings / "provenance.json").is_file():
@@ -113,8 +105,8 @@ def open_folder(bench: Bench, methods: Sequence[Method], seeds: int) -> None:
         trained = cell / "run" / "config.toml"
         if (cell / FINISHED).is_file() and trained.is_file():
             now = training(bench.base, method, seed, cell)
-            if change := difference(read_toml(trained), now):
+            if other := difference(read_toml(trained), now):
                 raise ValueError(
-                    f"{cell} was trained with {change}; the preset has changed, remove that cell "
+                    f"{cell} was trained with {other}; the preset has changed, remove that cell "
                     "or name another folder"
                 )
