@@ -89,8 +89,8 @@ def benchmark(config: BenchmarkConfig) -> int:
     import torch
 
     from agents.benchmarking import benchmark_report
+    from agents.benchmarking.benchmark_methods import Bench, default_methods
     from agents.benchmarking.cells import run_cells
-    from agents.benchmarking.methods import Bench, default_methods
     from agents.benchmarking.plan import choose, open_folder
     from agents.benchmarking.processes import OneProcessEach
     from agents.runs.run_lock import only_one

@@ -19,8 +19,8 @@ from typing import Any
 
 import torch
 
+from agents.benchmarking.benchmark_methods import Bench, BenchMethod, find_method
 from agents.benchmarking.measuring import measure
-from agents.benchmarking.methods import Bench, BenchMethod, find_method
 from agents.benchmarking.results import FINISHED, folder_of, write_arrays
 from agents.runs.directory import Run
 from agents.settings.commands import EXPECTED

@@ -6,8 +6,7 @@ import itertools
 import shutil
 from collections.abc import Sequence
 
-from agents.benchmarking.cells import check_unchanged
-from agents.benchmarking.methods import (
+from agents.benchmarking.benchmark_methods import (
     FEWEST,
     Bench,
     BenchMethod,
@@ -16,6 +15,7 @@ from agents.benchmarking.methods import (
     pool_size,
     training,
 )
+from agents.benchmarking.cells import check_unchanged
 from agents.benchmarking.results import FINISHED, folder_of
 from agents.composing.masks import read_masks
 from agents.runs.directory import Run

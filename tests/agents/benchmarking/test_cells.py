@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from agents.benchmarking import cells
+from agents.benchmarking.benchmark_methods import find_method
 from agents.benchmarking.cells import make_cell, run_cells
-from agents.benchmarking.methods import find_method
 from agents.benchmarking.processes import OneProcessEach
 from tests.agents.benchmarking.helpers import begin, config
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from agents.benchmarking import benchmark_methods as matrix
 from agents.benchmarking import measuring
-from agents.benchmarking import methods as matrix
-from agents.benchmarking.methods import best_of_n_kl
+from agents.benchmarking.benchmark_methods import best_of_n_kl
 from agents.composing.masks import read_masks
 from envs.music.score import Score
 from envs.music.task import Task

@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
+from agents.benchmarking.benchmark_methods import Bench, find_method
 from agents.benchmarking.cells import make_cell
-from agents.benchmarking.methods import Bench, find_method
 from agents.benchmarking.plan import choose, open_folder
 from agents.runs.directory import Run
 from agents.settings.algorithm import ALGORITHMS

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from agents.benchmark import BenchmarkConfig
-from agents.benchmarking import methods as matrix
-from agents.benchmarking.methods import (
+from agents.benchmarking import benchmark_methods as matrix
+from agents.benchmarking.benchmark_methods import (
     best_of_n_kl,
     best_of_subsets,
     draws_for,
