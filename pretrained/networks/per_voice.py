@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from envs.music.codec import Codec
 from pretrained.networks.lens import Lens
 from pretrained.networks.network_prior import Network, NetworkPrior
 
@@ -65,9 +64,6 @@ class PerVoice(NetworkPrior):
     """
 
     net: LineNetwork
-
-    def __init__(self, net: LineNetwork, codec: Codec) -> None:
-        super().__init__(net, codec)
 
     def forward(self, pieces: Tensor, context: Tensor, bf16: bool = False) -> tuple[Tensor, Tensor]:
         """Return logits and features (B, V * T, ...) along whole pieces, in writing order."""

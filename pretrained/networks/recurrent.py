@@ -251,13 +251,11 @@ def merge(a: RecurrentNet, b: RecurrentNet) -> RecurrentNet:
             "expected the same but for hidden and embed"
         )
     net = RecurrentNet(shape)
-    left, right = dict(a.named_modules()), dict(b.named_modules())
     with torch.no_grad():
-        for name, module in net.named_modules():
-            own = dict(module.named_parameters(recurse=False))
-            one, two = (dict(side[name].named_parameters(recurse=False)) for side in (left, right))
-            for key, weight in own.items():
-                weight.copy_(_side_by_side(module, key, one[key], two[key]))
+        for name, weight in net.named_parameters():
+            layer, _, key = name.rpartition(".")
+            pair = a.get_parameter(name), b.get_parameter(name)
+            weight.copy_(_side_by_side(net.get_submodule(layer), key, *pair))
     return net
 
 
