@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.common.utils import polyak_update
 from torch import Tensor
 from torch.nn import functional
 
 from agents.algorithms.own_settings import Memory, Quantiles
+from agents.algorithms.piece_learner import PieceLearner
 from agents.algorithms.q_losses import (
     bootstrapped,
     clip_each,
@@ -27,7 +27,7 @@ from envs.music.task import CONTEXT
 from pretrained.prior import ILLEGAL, Trainable
 
 
-class QLearning(OnPolicyAlgorithm):
+class QLearning(PieceLearner):
     """Q-learning with the prior's network as Q-network, on whole pieces.
 
     Pieces are collected like in SB3's on-policy algorithms, scored when they are finished, and
@@ -63,7 +63,6 @@ class QLearning(OnPolicyAlgorithm):
     """
 
     policy: QPolicy  # type: ignore[assignment]
-    rollout_buffer: EpisodeBuffer
 
     def __init__(
         self,
@@ -84,14 +83,14 @@ class QLearning(OnPolicyAlgorithm):
         if isinstance(self.settings, Quantiles):
             of_policy["n_quantiles"] = self.settings.n_quantiles
         super().__init__(
-            policy,  # type: ignore[arg-type]  # SB3 names ActorCriticPolicy, uses its methods
+            policy,
             env,
             learning_rate,
             n_steps=n_steps,
             gamma=gamma,
             max_grad_norm=max_grad_norm,
             policy_kwargs={**(policy_kwargs or {}), **of_policy},
-            **{"rollout_buffer_class": EpisodeBuffer, **_UNUSED, **common},
+            **{"rollout_buffer_class": EpisodeBuffer, **common},
         )
 
     @property
@@ -128,7 +127,6 @@ class QLearning(OnPolicyAlgorithm):
                 f"{self.settings.buffer_size} cells remembered (buffer_size)"
             )
         self._owed = 0.0  # cells still to be replayed for those collected
-        self._n_updates = 0
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "memory"]
@@ -162,13 +160,14 @@ class QLearning(OnPolicyAlgorithm):
         """Store the finished pieces of the rollout in the memory."""
         buffer, rollout = self.rollout_buffer, self.rollout_buffer.rollout()
         score, (rules, likely) = rollout.score, rollout.objective.split(rollout.parts)
+        beside = {"log_p": self._prior_log_probs()} if self.kind.beside_prior else {}
         self.memory.add(
             tokens=score.tokens,
             context=buffer.context.reshape(score.batch, -1),
             masks=buffer.by_piece(buffer.masks),
             rules=in_writing_order(rules),
             prior=in_writing_order(likely),
-            log_p=self._prior_log_probs() if self.kind.beside_prior else None,
+            **beside,
         )
 
     def _prior_log_probs(self) -> Array:
@@ -194,11 +193,8 @@ class QLearning(OnPolicyAlgorithm):
         for _ in range(steps):
             pieces = self.memory.sample(self.batch_pieces, self.rollout_buffer.device)
             losses.append(self.learn_from(pieces))
-        self._n_updates += steps
-        if losses:
-            self.logger.record("train/loss", float(torch.stack(losses).mean()))
-        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
-        self.logger.record("train/pieces_remembered", len(self.memory))
+        figures = {"loss": float(torch.stack(losses).mean())} if losses else {}
+        self.record(steps, **figures, pieces_remembered=len(self.memory))
         if self.policy.epsilon is not None:
             self.logger.record("rollout/exploration_rate", self.policy.epsilon)
 
@@ -252,14 +248,3 @@ class QLearning(OnPolicyAlgorithm):
         """Return a network's outputs (B, steps, ...) along whole pieces, in writing order."""
         bf16 = self.policy.bf16 and self.policy.training
         return model.forward(pieces.tokens, pieces.context, bf16)[0]
-
-
-# Arguments that SB3's on-policy base class needs and Q-learning does not use. With gae_lambda 1 the
-# buffer's returns, which only the metrics use, are those of the pieces.
-_UNUSED: dict[str, Any] = {
-    "gae_lambda": 1.0,
-    "ent_coef": 0.0,
-    "vf_coef": 0.0,
-    "use_sde": False,
-    "sde_sample_freq": -1,
-}
