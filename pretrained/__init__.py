@@ -1,4 +1,4 @@
-"""What music is likely: priors and the corpora they learn from. `pretrained.load("folk")`."""
+"""Priors, which tell how likely music is, and their corpora: `pretrained.load("folk")`."""
 
 from typing import Any
 

@@ -119,7 +119,7 @@ class Trainable(Prior, Protocol):
     @property
     @abstractmethod
     def shape(self) -> Mapping[str, Any]:
-        """What `build` needs, in types that JSON has."""
+        """The sizes that `build` needs, in types that JSON has."""
 
     @classmethod
     @abstractmethod

@@ -22,7 +22,7 @@ from pretrained.prior import ILLEGAL, Trainable, draw
 
 @dataclass(frozen=True)
 class Kind:
-    """What one kind of Q-learning does its own way.
+    """The choices in which the kinds of Q-learning differ.
 
     Attributes:
         soft: the value of a state is logsumexp_a, not max_a, of its action values.
@@ -115,10 +115,8 @@ class QPolicy(PriorPolicy):
         _widen(self.net, self.n_quantiles, 0.0 if self.kind.beside_prior else temperature)
         self.target_model = copy.deepcopy(self.model)
         self.target = self.target_model.net.requires_grad_(False)
-        rate: dict[str, Any] = {"lr": lr_schedule(1)}
-        self.optimizer = self.optimizer_class(
-            self.net.parameters(), **rate, **self.optimizer_kwargs
-        )
+        of_optimizer = {"lr": lr_schedule(1), **self.optimizer_kwargs}
+        self.optimizer = self.optimizer_class(self.net.parameters(), **of_optimizer)
 
     # -- values ----------------------------------------------------------------------------------
 

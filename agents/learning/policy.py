@@ -26,7 +26,7 @@ Observation = Mapping[str, Tensor]
 
 
 class _Memory(NamedTuple):
-    """What acting has read, and the architecture's answer at the next cell."""
+    """The tokens that acting has read, and the architecture's answer at the next cell."""
 
     plan: Tensor  # what of the context is the same in all cells of a piece
     read: Tensor  # (B, n) the tokens of the first n cells, in writing order
@@ -239,7 +239,7 @@ Reader = Callable[[PriorPolicy, Observation], tuple[Tensor, Tensor]]
 
 
 def _no_rate(remaining: float) -> float:
-    """The learning rate of a policy loaded by itself; a function with a name can be pickled."""
+    """Return the learning rate of a policy that is loaded alone; with a name it can be pickled."""
     return 0.0
 
 
@@ -265,7 +265,7 @@ def loaded(prior: str | os.PathLike[str] | Trainable) -> Trainable:
 
 
 def _of_a_composition(obs: Observation) -> tuple[Tensor, Tensor]:
-    """Context (B, len(CONTEXT)) and tokens (B, V, T) int64 of observations.
+    """Return context (B, len(CONTEXT)) and tokens (B, V, T) int64 of observations.
 
     Raises:
         ValueError: they are not those of a composition environment any more.

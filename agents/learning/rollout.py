@@ -47,7 +47,7 @@ class Rollout:
 
 
 class EpisodeBuffer(RolloutBuffer):
-    """Holds whole pieces; minibatches are whole pieces too.
+    """A buffer of whole pieces; minibatches are whole pieces too.
 
     A recurrent network reads a piece once, teacher-forced, instead of once a cell; and the
     reward, a function of the Score, values all cells at once.
@@ -107,11 +107,11 @@ class EpisodeBuffer(RolloutBuffer):
 
     @property
     def episodes(self) -> int:
-        """Pieces per environment."""
+        """Number of pieces in an environment."""
         return self.buffer_size // self.steps
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Forget all pieces."""
         space = self.observation_space
         shape, width = (self.buffer_size, self.n_envs), self.action_space.n  # type: ignore[attr-defined]
         pieces = (self.episodes, self.n_envs)
@@ -182,7 +182,7 @@ class EpisodeBuffer(RolloutBuffer):
         return Rollout(self.score(), self.objective, self.parts, nats, self.values, self.returns)
 
     def compute_returns_and_advantage(self, last_values: torch.Tensor, dones: Array) -> None:
-        """Score the pieces if there is a reward, then SB3's advantages and returns.
+        """Score the pieces if there is a reward, then set SB3's advantages and returns.
 
         Raises:
             RewardError: a reward term failed.
@@ -210,7 +210,7 @@ class EpisodeBuffer(RolloutBuffer):
             self.rewards = paid - objective.entropy * self.log_probs
 
     def _return_statistics(self) -> tuple[Array, float]:
-        """Mean discounted return of the other pieces from each step on, and one spread for all.
+        """Return the other pieces' mean discounted return from each step on, and one spread for all.
 
         A piece's own return is left out of its mean, so that the baseline does not follow it.
 

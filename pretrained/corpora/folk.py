@@ -154,18 +154,10 @@ def load_corpus(path: str | Path = CACHE) -> Corpus:
     ends = np.cumsum(data["length"])[:-1]
     lines = (np.split(_frozen(data[name]), ends) for name in ("tokens", "position"))
     numbers = (data[name].tolist() for name in ("meter", "tonic", "collection", "split", "cluster"))
+    books, parts = text["collections"], splitting.SPLITS
     tunes = [
-        Tune(
-            tokens,
-            position,
-            tuple(meter),
-            tonic,
-            title,
-            text["collections"][collection],
-            splitting.SPLITS[split],
-            cluster,
-        )
-        for title, tokens, position, meter, tonic, collection, split, cluster in zip(
+        Tune(tokens, position, tuple(meter), tonic, title, books[book], parts[part], cluster)
+        for title, tokens, position, meter, tonic, book, part, cluster in zip(
             text["titles"], *lines, *numbers, strict=True
         )
     ]

@@ -75,7 +75,7 @@ class PerVoice(NetworkPrior):
         return in_writing_order(self._lines(pieces, context, bf16=False)[0], pieces)
 
     def _lines(self, pieces: Tensor, context: Tensor, bf16: bool) -> tuple[Tensor, Tensor]:
-        """Logits and features (B * V, T, ...) of all lines."""
+        """Return logits and features (B * V, T, ...) of all lines."""
         voices, cells = pieces.shape[1:]
         lens = Lens.of(self.codec, context, cells).repeated(voices)
         logits, features = self.net(lens.read(pieces.reshape(-1, cells)), lens.places, bf16=bf16)

@@ -53,7 +53,7 @@ def on_grid(prior: Model, task: Task) -> Model | OnGrid:
 
 
 @dataclass(frozen=True)
-class Line:
+class GridLine:
     """State of one voice on another grid.
 
     Attributes:
@@ -85,11 +85,11 @@ class Line:
         task = self.page.task
         return (self.cell - task.pickup * 3) % (task.bar_cells * 3) % TRIPLETS
 
-    def take(self, prior: Prior, rows: Tensor) -> Line:
+    def take(self, prior: Prior, rows: Tensor) -> GridLine:
         """Return the state of some pieces (N,)."""
         inner, page = prior.take(self.inner, rows), self.page.take(rows.numpy())
         by_piece = (self.read, self.quarter, self.started)
-        return Line(
+        return GridLine(
             inner, page, self.chance[rows], self.cell, *(values[rows] for values in by_piece)
         )
 
@@ -120,7 +120,7 @@ class OnGrid:
             raise ValueError(f"grid={task.grid}: expected {self.grid}")
 
     def start(self, task: Task, batch: int) -> Reading:
-        """Return the state before the first cell: a Line for each voice."""
+        """Return the state before the first cell: a GridLine for each voice."""
         self.require(task)
         # An upbeat that is no whole number of 16ths gets a longer one, silent at first.
         pickup = -(-task.pickup * 4 // self.grid)
@@ -134,7 +134,7 @@ class OnGrid:
         logits, inner = self.prior.step(self.prior.start(in_16ths, batch), page)
         zeros = torch.zeros(batch, dtype=torch.int64)
         silent = pickup * self.grid // 4 - task.pickup
-        first = Line(inner, page, logits.softmax(1), silent, zeros + REST, zeros, zeros > 0)
+        first = GridLine(inner, page, logits.softmax(1), silent, zeros + REST, zeros, zeros > 0)
         return Reading((self._ask(first),) * task.voices, -1, torch.empty(batch, 0))
 
     def step(self, state: Reading, score: Score) -> tuple[Tensor, Reading]:
@@ -170,7 +170,7 @@ class OnGrid:
 
     # -- how cells correspond --------------------------------------------------------------------
 
-    def _ask(self, line: Line) -> Line:
+    def _ask(self, line: GridLine) -> GridLine:
         """Have the network read up to the cell that is to be written."""
         wanted = line.cell * 4 // self.grid
         if self.grid == TRIPLETS:
@@ -182,7 +182,7 @@ class OnGrid:
             chance, read = logits.softmax(1), line.nothing
         return replace(line, inner=inner, page=page, chance=chance, read=read)
 
-    def _after(self, token: Tensor, line: Line) -> Line:
+    def _after(self, token: Tensor, line: GridLine) -> GridLine:
         """Return the state when a token is written."""
         event = token != line.nothing
         read, started = torch.where(event, token, line.read), line.started | (token > HOLD)
@@ -194,7 +194,7 @@ class OnGrid:
             after = replace(after, quarter=torch.zeros_like(quarter))
         return self._ask(after)
 
-    def _logits(self, line: Line) -> Tensor:
+    def _logits(self, line: GridLine) -> Tensor:
         """Return logits (B, vocab) of the next token; what the grammar forbids has ILLEGAL."""
         chance = line.chance
         if self.grid == TRIPLETS:
@@ -205,7 +205,7 @@ class OnGrid:
         return chance.clamp(min=LEAST).log().masked_fill(chance == 0, ILLEGAL)
 
 
-def _share(line: Line, quiet: Tensor) -> Tensor:
+def _share(line: GridLine, quiet: Tensor) -> Tensor:
     """Return the factor (B, 1) of an event's chance in a cell of triplets.
 
     Two cells that share out an event of the network's have one factor where nothing has come in
