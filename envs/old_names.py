@@ -54,7 +54,8 @@ HEIRS = {
     "pretrained.lessons": "pretrained.training.lessons",
     "pretrained.ngram": "pretrained.ngrams.model",
     "pretrained.pieces": "pretrained.corpora.pieces",
-    "pretrained.prior": "pretrained.networks.network_prior pretrained.networks.lens",
+    "pretrained.prior": "pretrained.networks.recurrent pretrained.networks.network_prior "
+    "pretrained.networks.lens",
     "pretrained.rnn": "pretrained.networks.recurrent",
     "pretrained.split": "pretrained.corpora.split",
     "pretrained.train": "pretrained.training.fit",
@@ -72,19 +73,19 @@ HEIRS = {
     "rewards.rl_tuner": "rewards.rules.rl_tuner",
     "rewards.rule": "rewards.masks rewards.remarks",
     "rewards.total": "rewards.build rewards.term rewards.sum",
-    "agents.algorithms": "agents.algorithms.registry",
+    "agents.algorithms": "agents.settings.algorithm agents.algorithms.registry",
     "agents.alone": "agents.runs.run_lock",
     "agents.arguments": "agents.settings.arguments",
     "agents.benchmark": "agents.benchmarking.cells",
     "agents.callbacks": "agents.training.callbacks",
     "agents.commands": "agents.settings.commands",
-    "agents.compose": "agents.composing.methods agents.composing.masks",
+    "agents.compose": "agents.composing.methods agents.composing.masks agents.composing.composer",
     "agents.compute": "agents.composing.compute",
     "agents.config": "agents.settings.config rewards.spec agents.algorithms.catalogue",
     "agents.curve": "agents.runs.curve",
     "agents.evaluate": "agents.evaluating.sampling agents.evaluating.comparison",
     "agents.explain": "agents.explaining.explanation_files",
-    "agents.explanation": "agents.explaining.explanation",
+    "agents.explanation": "agents.explaining.explanation agents.explaining.explanation_text",
     "agents.exploit": "agents.training.exploit",
     "agents.figures": "agents.benchmarking.figures",
     "agents.kl": "agents.training.kl",
@@ -98,7 +99,7 @@ HEIRS = {
     "agents.policy": "agents.learning.policy",
     "agents.provenance": "agents.runs.provenance",
     "agents.q_learning": "agents.algorithms.q_learning agents.algorithms.q_losses",
-    "agents.q_policy": "agents.algorithms.q_policy",
+    "agents.q_policy": "agents.algorithms.q_policy pretrained.networks.recurrent",
     "agents.ranking": "agents.composing.ranking",
     "agents.replay": "agents.algorithms.replay",
     "agents.report": "agents.benchmarking.benchmark_report",
@@ -116,14 +117,22 @@ HEIRS = {
     "agents.values": "rewards.values",
     "agents.tune": "agents.training.tuning",
     "agents.vec_env": "agents.learning.vec_env envs.composition",
-    "agents.wishes": "agents.composing.request",
+    "agents.wishes": "agents.composing.request agents.composing.composer",
 }
 # A name that is another one now.
 RENAMED = {
+    "agents.compute.BranchingPrior": "pretrained.prior.Prior",
+    "agents.compute.Meter": "agents.composing.compute.ComputeMeter",
+    "agents.explanation.Line": "agents.explaining.explanation.RuleLine",
+    "agents.explanation.place": "rewards.remarks.place",
     "envs.contract.RewardTerm": "rewards.term.Term",
     "envs.render.piano_roll": "envs.render.roll_image",
     "envs.tape.stood_before": "envs.music.tape.occurred_before",
     "envs.tape.stood_before_at": "envs.music.tape.occurred_before_at",
+    "pretrained.grids.GridState": "pretrained.networks.regrid.GridLine",
+    "pretrained.ngram.GramTable": "pretrained.ngrams.model.NGram",
+    "pretrained.prior.AutoregressivePrior": "pretrained.prior.Prior",
+    "pretrained.prior.PriorState": "pretrained.networks.network_prior.Reading",
 }
 # A module whose command is a script of the repository now.
 SCRIPTS = {"rewards.calibrate": "docs/calibrate.py"}
@@ -177,6 +186,8 @@ def page(task: object, n: int) -> Any:
 def install(package: str) -> None:
     """Let the old modules of a package be imported, and be attributes of it."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        for name in HEIRS.keys() & sys.modules.keys():  # imported before this
+            _extend(sys.modules[name])
         sys.meta_path.insert(0, _Finder())
     _extend(sys.modules[package])
 

@@ -1,4 +1,4 @@
-"""Priors, which tell how likely music is, and their corpora: `pretrained.load("folk")`."""
+"""Priors, models of which music is likely, and their corpora. `pretrained.load("folk")`."""
 
 from typing import Any
 

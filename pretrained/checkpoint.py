@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -173,6 +174,22 @@ def load(name_or_path: str | os.PathLike[str] = "folk", task: Task | None = None
         except ValueError as error:
             raise ValueError(f"checkpoint '{path}': {error}") from None
     return prior
+
+
+def load_once(name_or_path: str | os.PathLike[str]) -> Trainable:
+    """Return a loaded prior, one object for all callers; loaded again once its file has changed.
+
+    Raises:
+        FileNotFoundError, ValueError: see `load`.
+    """
+    path = locate(name_or_path)
+    facts = path.stat()
+    return _loaded(path.absolute(), facts.st_mtime_ns, facts.st_size)
+
+
+@lru_cache(maxsize=8)
+def _loaded(path: Path, changed: int, size: int) -> Trainable:
+    return load(path)
 
 
 def notes(name_or_path: str | os.PathLike[str]) -> dict[str, Any]:

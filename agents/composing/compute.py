@@ -47,7 +47,7 @@ class Compute:
         )
 
 
-class Meter:
+class ComputeMeter:
     """Counts what a search does; the clocks run from its making on."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Meter:
         self._began = time.perf_counter(), time.process_time()
 
     def read(self) -> Compute:
-        """The cost so far."""
+        """Return the compute used so far."""
         wall, cpu = self._began
         passed = time.perf_counter() - wall, time.process_time() - cpu
         return Compute(self.tokens, self.cells, *passed)
@@ -80,7 +80,7 @@ class Reader:
         ValueError: the prior cannot read the page.
     """
 
-    def __init__(self, prior: Prior, page: Score, meter: Meter) -> None:
+    def __init__(self, prior: Prior, page: Score, meter: ComputeMeter) -> None:
         self._prior, self._meter, self._asked = prior, meter, 0
         self._state = prior.start(page.task, page.batch)
 

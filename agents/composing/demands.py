@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from agents.composing.compute import Compute, Meter, Reader
+from agents.composing.compute import Compute, ComputeMeter, Reader
 from agents.composing.ranking import rank
 from agents.composing.search import Found
 from envs.music.score import Score
@@ -116,7 +116,7 @@ def keep(
             )
         if page.n_written and np.broadcast_to(breaks(term, page), page.tokens.shape).any():
             raise ValueError(f"the primer breaks {name} already; change it, or leave {name} out")
-    rng, meter = torch.Generator().manual_seed(seed), Meter()
+    rng, meter = torch.Generator().manual_seed(seed), ComputeMeter()
     found, kept, weights = Kept(None), list[Array](), list[Array]()
     most = max(1, MOST_CELLS // page.task.steps)
     while (have := sum(map(len, kept))) < n * SPARE and found.begun < budget:
@@ -140,7 +140,7 @@ def keep(
 
 
 class _Draw:
-    """Pieces that are written together.
+    """Pieces that are written together, cell by cell.
 
     Attributes:
         score: the pieces that are not abandoned.
@@ -161,7 +161,7 @@ class _Draw:
         self.rng, self.temperature, self.found = rng, temperature, found
         self.size, self.weight, self.shared = score.batch, np.zeros(score.batch), False
 
-    def finish(self, meter: Meter) -> None:
+    def finish(self, meter: ComputeMeter) -> None:
         """Write until all cells are written, or no piece is left."""
         reader = Reader(self.network, self.score, meter)
         while not self.score.finished:
@@ -197,7 +197,7 @@ class _Draw:
         self.shared = True
         return rows
 
-    def _next(self, logits: torch.Tensor, meter: Meter) -> tuple[Array, Array]:
+    def _next(self, logits: torch.Tensor, meter: ComputeMeter) -> tuple[Array, Array]:
         """Return a permitted token for each piece, (B,), and the log of the permitted share, (B,).
 
         The log is -inf for a piece that is abandoned.
@@ -226,7 +226,7 @@ class _Draw:
         tokens = draw(logits.masked_fill(~left, -torch.inf), self.rng).numpy()
         return tokens, np.where(lost, -np.inf, np.log(np.maximum(share, LEAST)))
 
-    def _permitted(self, asked: Array, chance: Array, meter: Meter) -> tuple[Array, Array]:
+    def _permitted(self, asked: Array, chance: Array, meter: ComputeMeter) -> tuple[Array, Array]:
         """Return the mask (B, vocab) of the tokens in the mask `asked` that break no demand.
 
         Returns:
@@ -306,7 +306,7 @@ def best_kept(
             f"the demands cannot be met: {found}; expected {n}. Leave one out, or ask for more "
             "bars or a wider range"
         )
-    meter, pieces = Meter(), found.pieces
+    meter, pieces = ComputeMeter(), found.pieces
     returns = meter.returns(reward, pieces)
 
     all_free = bool(page.task.free.all()) and not page.n_written  # given cells may be any tune

@@ -2,123 +2,136 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
+from agents.composing.demands import best_kept
 from agents.composing.masks import read_demands, read_masks
-from agents.settings.config import TrainConfig
+from agents.composing.request import Request
+from agents.composing.search import Found, beam, best_known, best_of, masked
 from envs.errors import did_you_mean
-
-if TYPE_CHECKING:
-    from agents.compose import ComposeConfig
-    from agents.composing.search import Found
-    from envs.music.score import Score
-    from envs.music.task import Task
-    from rewards.sum import RewardSum
-
-METHODS = ("sample", "prior", "best-of-n", "masked", "beam", "guided-beam", "best-known")
-OF_A_RUN = ("sample", "guided-beam")  # methods that need a trained policy, a run's or the shipped
-BEAMS = ("beam", "guided-beam")
+from envs.music.score import Score
+from rewards.sum import RewardSum
 
 
-def read_primer(line: str, task: Task) -> Score:
-    """A page of one piece that begins with the notes of a line, voices parted by ';'.
+@dataclass(frozen=True)
+class Search:
+    """All that a method needs to fill a page.
+
+    Attributes:
+        request: what is asked for.
+        page: as many unfinished pieces as melodies are asked for.
+        reward: what is sought.
+        network: that the method draws from or is led by, on the page's grid.
+        mask: rules that the network learned behind.
+        chooses: True if the best of several candidates are wanted.
+    """
+
+    request: Request
+    page: Score
+    reward: RewardSum
+    network: Any
+    mask: Sequence[str]
+    chooses: bool
+
+    @property
+    def draw(self) -> tuple[int, float]:
+        """Seed and temperature."""
+        return self.request.seed, self.request.temperature
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to fill a page.
+
+    Attributes:
+        name: as a request names it.
+        says: what it does, in words.
+        fill: returns finished pieces, best first where it ranks them.
+        network: the network that it uses: the trained policy, the prior it began with, or none.
+        keeps_demands: True if it keeps the rules of `Request.must`.
+        is_beam: True if it ends with no more pieces than its width.
+    """
+
+    name: str
+    says: str
+    fill: Callable[[Search], Found]
+    network: Literal["policy", "prior", ""] = "prior"
+    keeps_demands: bool = False
+    is_beam: bool = False
+
+
+def _draw(search: Search) -> Found:
+    request, reward, network = search.request, search.reward, search.network
+    mask = read_masks(search.mask, reward) if search.mask else None
+    if request.must or search.chooses:
+        demands = {**(mask.terms if mask else {}), **read_demands(request.must, reward)}
+        numbers = request.n, request.candidates, *search.draw
+        return best_kept(network, search.page.take([0]), demands, reward, *numbers)
+    if mask is not None:  # the policy learned behind it, and plays behind it
+        return masked(network, search.page, mask, *search.draw, reward)
+    return best_of(network, search.page, reward, 1, *search.draw)
+
+
+def _best_of_n(search: Search) -> Found:
+    draws = search.request.best_of
+    return best_of(search.network, search.page, search.reward, draws, *search.draw)
+
+
+def _masked(search: Search) -> Found:
+    rules = read_masks(search.request.mask, search.reward)
+    return masked(search.network, search.page, rules, *search.draw, search.reward)
+
+
+def _beam(search: Search) -> Found:
+    request, page = search.request, search.page.take([0])
+    return beam(page, search.reward, request.width, n=request.n, guide=search.network)
+
+
+def _best_known(search: Search) -> Found:
+    request = search.request
+    return best_known(search.page.take([0]), search.reward, request.width, request.n)
+
+
+METHODS = {
+    method.name: method
+    for method in (
+        Method("sample", "draws from the policy", _draw, "policy", keeps_demands=True),
+        Method("prior", "draws from the prior the policy began with", _draw, keeps_demands=True),
+        Method("best-of-n", "keeps the best of several draws from the prior", _best_of_n),
+        Method("masked", "draws from the prior what breaks no rule", _masked),
+        Method("beam", "searches for what the reward pays best", _beam, "", is_beam=True),
+        Method(
+            "guided-beam",
+            "lets the policy help to choose what is searched",
+            _beam,
+            "policy",
+            is_beam=True,
+        ),
+        Method("best-known", "keeps the best of a beam behind every first note", _best_known, ""),
+    )
+}
+
+
+def method_of(request: Request) -> Method:
+    """Return the method of a request.
 
     Raises:
-        ValueError: no notes, notes outside the range, another number of voices, or no cell left
-            to write.
+        ValueError: there is none of its name, or it cannot do what is asked.
     """
-    import numpy as np
-
-    from envs.composition import primed
-    from envs.music.score import Score
-    from envs.notation.text import parse_voices
-
-    voices, end = parse_voices(line, task.beat_cells)
-    if len(voices) != task.voices:
+    name = request.method
+    if name not in METHODS:
         raise ValueError(
-            f"primer has {len(voices)} voices and the piece {task.voices}; part them by ';'"
+            f"unknown method {name!r}.{did_you_mean(name, METHODS)} Known: {', '.join(METHODS)}"
         )
-    if not 0 < end < task.cells:
+    method = METHODS[name]
+    if method.is_beam and request.n > request.width:
         raise ValueError(
-            f"primer has {end} cells and the piece {task.cells}; expected notes shorter than the "
-            "piece"
-        )
-    tokens = np.stack([task.codec.encode(notes, end) for notes in voices])
-    return primed(Score.page(task, 1), tokens)
-
-
-def check_method(config: ComposeConfig) -> None:
-    """Raise ValueError unless the method is known and has what it needs."""
-    if config.candidates < 1:
-        raise ValueError(f"candidates={config.candidates}: expected at least 1")
-    if config.best_of < 1:
-        raise ValueError(f"best_of={config.best_of}: expected at least 1 draw")
-    if not config.temperature > 0:
-        raise ValueError(f"temperature={config.temperature}: expected a number above 0")
-    if config.method not in METHODS:
-        raise ValueError(
-            f"unknown method {config.method!r}.{did_you_mean(config.method, METHODS)} "
-            f"Known: {', '.join(METHODS)}"
-        )
-    if config.method in OF_A_RUN and not (config.run or config.in_words):
-        raise ValueError(
-            f"--method {config.method} needs a policy: name a run directory; or ask in words, by "
-            "--key, --meter or --bars, for a melody of the agent that ships; or use --method "
-            "prior, best-of-n, masked, beam or best-known"
-        )
-    if config.method in BEAMS and config.n > config.width:
-        raise ValueError(
-            f"width={config.width}: expected at least n={config.n}, as a beam ends with no more "
+            f"width={request.width}: expected at least n={request.n}, as a beam ends with no more "
             "melodies than its width"
         )
-    if config.must and config.method not in ("sample", "prior"):
-        raise ValueError(f"--must is kept by --method sample and prior, not by {config.method}")
-    if config.task and (config.lock or config.rewrite):
-        raise ValueError("--lock and --rewrite take the task from the file; leave --task out")
-    if config.lock and config.rewrite:
-        raise ValueError("--lock and --rewrite both say what stays; leave one out")
-
-
-def make_search(
-    config: ComposeConfig, settings: TrainConfig, task: Task, reward: RewardSum
-) -> Callable[[Score], Found]:
-    """What fills a page by the method asked for, its networks loaded and its masks read.
-
-    Raises:
-        FileNotFoundError, ValueError: a checkpoint or a mask that cannot be used.
-    """
-    from agents.composing.demands import best_kept
-    from agents.composing.search import beam, best_known, best_of, masked
-    from pretrained.checkpoint import load
-    from pretrained.networks.regrid import on_grid
-
-    policy = on_grid(load(config.policy), task) if config.method in OF_A_RUN else None
-    if config.method in BEAMS:
-        width, n = config.width, config.n
-        return lambda page: beam(page.take([0]), reward, width, n=n, guide=policy)
-    if config.method == "best-known":
-        return lambda page: best_known(page.take([0]), reward, config.width, config.n)
-    network = on_grid(load(settings.prior), task) if policy is None else policy
-    seed, temperature = config.seed, config.temperature
-    if config.method == "masked":
-        rules = read_masks(config.mask, reward)
-        return lambda page: masked(network, page, rules, seed, temperature, reward)
-    if config.must or (config.in_words and config.method != "best-of-n"):
-        demands = read_masks(settings.mask, reward).terms if settings.mask and policy else {}
-        demands = {**demands, **read_demands(config.must, reward)}
-        draw = config.candidates, seed, temperature
-        return lambda page: best_kept(network, page.take([0]), demands, reward, config.n, *draw)
-    if config.method == "sample" and settings.mask:  # it learned behind them, and plays behind them
-        rules = read_masks(settings.mask, reward)
-        return lambda page: masked(network, page, rules, seed, temperature, reward)
-    draws = config.best_of if config.method == "best-of-n" else 1
-    return lambda page: best_of(network, page, reward, draws, seed, temperature)
-
-
-def last_c(config: ComposeConfig, settings: TrainConfig) -> float:
-    """c of the objective: the settings', or where the controller of a KL budget left it."""
-    from agents.runs.directory import Run
-
-    turned = Run(config.run).turns() if config.run and settings.kl_budget else []
-    return turned[-1][0] if turned else settings.c
+    if request.must and not method.keeps_demands:
+        able = ", ".join(each.name for each in METHODS.values() if each.keeps_demands)
+        raise ValueError(f"must: rules are kept by the methods {able}, not by {name}")
+    return method

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from agents.composing.compute import Compute, Meter, Reader
+from agents.composing.compute import Compute, ComputeMeter, Reader
 from envs.music.score import Score
 from envs.music.tape import Array
 from pretrained.prior import Prior, draw, sample
@@ -78,7 +78,7 @@ def best_of(
     """
     _require_count("n", n)
     _require_page(page)
-    meter, rng, pieces = Meter(), torch.Generator().manual_seed(seed), np.arange(page.batch)
+    meter, rng, pieces = ComputeMeter(), torch.Generator().manual_seed(seed), np.arange(page.batch)
     tokens, returns = page.tokens, np.full(page.batch, -np.inf)
     most, done = max(1, DRAWN_PIECES // page.batch), 0
     while done < n:
@@ -124,7 +124,7 @@ def masked(
     if Objective(rules).prior is not None:
         raise ValueError("a prior's log p cannot be a mask; expected rules, such as in_key")
     masks = [(term.rule, term.factor) for term in rules.terms.values()]
-    meter, rng, score = Meter(), torch.Generator().manual_seed(seed), page
+    meter, rng, score = ComputeMeter(), torch.Generator().manual_seed(seed), page
     reader = Reader(prior, page, meter)
     while not score.finished:
         tried = int(score.allowed().sum())
@@ -144,7 +144,7 @@ def masked_nats(network: Prior, pieces: Score, rules: RewardSum) -> Array:
     """
     masks = [(term.rule, term.factor) for term in rules.terms.values()]
     score, rows = Score.page(pieces.task, pieces.batch), np.arange(pieces.batch)
-    reader = Reader(network, score, Meter())
+    reader = Reader(network, score, ComputeMeter())
     nats = np.zeros(pieces.tokens.shape, np.float32)
     while not score.finished:
         time, voice = divmod(score.n_written, pieces.task.voices)
@@ -170,7 +170,7 @@ class _Judge:
     """
 
     def __init__(
-        self, objective: Objective, page: Score, meter: Meter, guide: Prior | None
+        self, objective: Objective, page: Score, meter: ComputeMeter, guide: Prior | None
     ) -> None:
         self._objective, self._rules, self._meter = objective, objective.rules, meter
         if self._rules is not None:
@@ -267,7 +267,7 @@ def beam(
     """
     _require_beam(page, width, n)
     reward = _without_idle_prior(reward)
-    meter, task, score = Meter(), page.task, page
+    meter, task, score = ComputeMeter(), page.task, page
     judge = _Judge(Objective(reward), page, meter, guide)
     paid, led = np.zeros(1), np.zeros(1)
     while not score.finished:

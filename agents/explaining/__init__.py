@@ -1,1 +1,5 @@
-"""Why each note is there, or what is wrong with it."""
+"""Explaining: `explain(piece)` tells where a piece breaks which rules."""
+
+from agents.explaining.explanation import Explanation, explain
+
+__all__ = ["Explanation", "explain"]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from envs.contract import RewardSpec
 from envs.errors import RewardError
-from envs.music.piece import Piece, notes_of, roomy_range, score_of
+from envs.music.piece import Piece, roomy_range, score_of
 from envs.music.score import Score
+from envs.notation.reading.readers import read_piece
 from rewards.build import build
-from rewards.remarks import Remark, remarks
+from rewards.remarks import Remark, place, remarks
 from rewards.rule import REGISTRY
 from rewards.sum import RewardSum
 from rewards.term import Term
@@ -64,8 +66,8 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Line:
-    """How a rule fares in the whole piece."""
+class RuleLine:
+    """How often and how badly a rule is broken in the whole piece."""
 
     term: str
     times: int
@@ -74,12 +76,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A piece, and what the rules and the prior have to say about it.
+    """The remarks of rules on a piece, and the surprise of a prior.
 
     Attributes:
         name: of the file.
-        piece: as it was read.
-        score: the same as a score.
+        piece: that is explained.
         messages: in order of place.
         table: a line for each rule, the costliest first.
         paid: sums of the terms that name no places.
@@ -89,12 +90,16 @@ class Explanation:
 
     name: str
     piece: Piece
-    score: Score
     messages: tuple[Message, ...]
-    table: tuple[Line, ...]
+    table: tuple[RuleLine, ...]
     paid: dict[str, float] = field(default_factory=dict)
     surprise: Nats | None = None
     notices: tuple[str, ...] = ()
+
+    @property
+    def score(self) -> Score:
+        """The piece as a score."""
+        return self.piece.score
 
     @property
     def title(self) -> str:
@@ -118,49 +123,46 @@ def speaking_rules() -> RewardSum:
     return build(dict.fromkeys(names, 1.0))
 
 
-def place(score: Score, cell: int, numbers: Sequence[int] = ()) -> str:
-    """'bar 3, beat 2' for a time index.
-
-    Args:
-        score: any score.
-        cell: time index.
-        numbers: of the bars, the pickup's included; counted from 1, the pickup 0, if empty.
-    """
-    task = score.task
-    index = bisect_right(task.bar_lines, cell) - 1
-    bar = numbers[index] if numbers else index + (task.pickup == 0)
-    beat = 1 + task.place_in_bar(cell) / task.beat_cells
-    return f"bar {bar}, beat {round(beat, 2):g}"
+def speaking_rules_of(reward: RewardSum) -> RewardSum:
+    """Return the terms of a reward that can speak; all rules of the registry if none can."""
+    terms = [term for term in reward.terms.values() if speaks(term)]
+    return RewardSum(terms) if terms else speaking_rules()
 
 
 def explain(
-    piece: Piece,
-    reward: RewardSum,
-    prior: Scorer | None = None,
+    music: Piece | Score | str | Path,
+    reward: RewardSpec | RewardSum | None = None,
+    prior: Scorer | str | Path | None = "melody",
     name: str = "",
-    score: Score | None = None,
-    lenient: bool = False,
+    *,
+    row: int = 0,
+    lenient: bool | None = None,
 ) -> Explanation:
-    """Ask every term of a reward about a piece.
+    """Ask rules where a piece breaks them, and a prior how surprised it is there.
 
     Args:
-        piece: as it was read.
-        reward: its terms are asked; those that cannot speak are only added up.
-        prior: its surprise is told where it can read the piece.
-        name: of the file.
-        score: the piece as a score, where its task is known better than by the file.
-        lenient: whether a term that fails is left out with a notice.
+        music: a piece, a score, or a MIDI, MusicXML or ABC file.
+        reward: its terms are asked; those that cannot speak are only added up. All rules of the
+            registry that can speak if None.
+        prior: asked where it can read the piece; a checkpoint's name or path is loaded once. None
+            to ask no prior.
+        name: of the piece; that of its file if empty.
+        row: number of the piece in a score.
+        lenient: leave a term that fails out, with a notice; None to do so without a reward.
 
     Raises:
+        ValueError: an unfinished score, a file that cannot be read, or as `rewards.build.build`.
+        FileNotFoundError: there is no such checkpoint.
         RewardError: a term failed.
     """
-    score = piece.score if score is None else score
-    notices = list(piece.notices)
+    piece = _piece_of(music, row)
+    score, notices = piece.score, list(piece.notices)
+    lenient = reward is None if lenient is None else lenient
     found: list[tuple[Remark, Term]] = []
     paid: dict[str, float] = {}
     judged: list[str] = []
-    idle: list[str] = []  # what has nothing to judge here
-    for term in reward.terms.values():
+    idle: list[str] = []  # terms that have nothing to judge here
+    for term in (speaking_rules() if reward is None else build(reward)).terms.values():
         try:
             if not term.rule.judges(score.task):
                 idle.append(term.name)
@@ -175,22 +177,43 @@ def explain(
             notices.append(f"rule {term.name} is left out: {error}")
     if idle:
         notices.append(f"not asked, as no chords or phrases are given: {', '.join(idle)}")
-    surprise = None
-    if prior is not None:
-        try:
-            surprise = surprises(prior, score)
-            unknown = int(np.isnan(surprise).sum())
-            notices += [f"{unknown} cells hold what the prior cannot write"] if unknown else []
-        except ValueError as error:
-            notices.append(f"no surprise of the prior: {error}")
+    surprise, more = _surprise(prior, score)
     found.sort(key=lambda each: (each[0].cell, each[0].voice))
     messages = tuple(
-        _message(number, remark, term, score, piece.numbers, surprise)
+        _message(number, remark, term, piece, surprise)
         for number, (remark, term) in enumerate(found, 1)
     )
-    return Explanation(
-        name, piece, score, messages, _table(judged, messages), paid, surprise, tuple(notices)
-    )
+    table = _table(judged, messages)
+    name = name or piece.source
+    return Explanation(name, piece, messages, table, paid, surprise, (*notices, *more))
+
+
+def _piece_of(music: Piece | Score | str | Path, row: int) -> Piece:
+    if isinstance(music, (str, Path)):
+        return read_piece(music)
+    if isinstance(music, Piece):
+        return music
+    if not isinstance(music, Score):
+        raise TypeError(f"explain: expected a Piece, a Score or a file, got {type(music).__name__}")
+    if not music.finished:
+        raise ValueError("explain: the score is not finished; write the rest of it first")
+    return Piece.of(music, row)
+
+
+def _surprise(prior: Scorer | str | Path | None, score: Score) -> tuple[Nats | None, list[str]]:
+    """Return the surprise of a prior, and notices on what it cannot read."""
+    if prior is None:
+        return None, []
+    if isinstance(prior, (str, Path)):
+        from pretrained.checkpoint import load_once
+
+        prior = load_once(prior)
+    try:
+        surprise = surprises(prior, score)
+    except ValueError as error:
+        return None, [f"no surprise of the prior: {error}"]
+    unknown = int(np.isnan(surprise).sum())
+    return surprise, [f"{unknown} cells hold what the prior cannot write"] if unknown else []
 
 
 def surprises(prior: Scorer, score: Score) -> Nats:
@@ -229,17 +252,12 @@ def _remarks(term: Term, score: Score) -> list[Remark]:
 
 
 def _message(
-    number: int,
-    remark: Remark,
-    term: Term,
-    score: Score,
-    numbers: Sequence[int],
-    surprise: Nats | None,
+    number: int, remark: Remark, term: Term, piece: Piece, surprise: Nats | None
 ) -> Message:
-    voice, cell = remark.voice, remark.cell
-    start = _note_start(score, voice, cell)
+    score, voice, cell = piece.score, remark.voice, remark.cell
+    start = note_start(score, voice, cell)
     last = cell == score.task.cells - 1 and cell != start
-    where = "at the end" if last else place(score, cell, numbers)
+    where = "at the end" if last else place(score, cell, piece.numbers)
     if score.task.voices > 1:
         where += f", voice {voice + 1}"
     return Message(
@@ -264,100 +282,16 @@ def _known(surprise: Nats | None, voice: int, cell: int) -> float | None:
     return float(surprise[voice, cell])
 
 
-def _note_start(score: Score, voice: int, cell: int) -> int:
-    """Where the last note began that was there by a cell; the cell itself before the first."""
-    starts = [n.start for n in notes_of(score, 0) if n.voice == voice and n.start <= cell]
-    return starts[-1] if starts else cell
+def note_start(score: Score, voice: int, cell: int) -> int:
+    """Return the cell of the last onset up to a cell; the cell itself before the first note."""
+    if score.onset[0, voice, cell] or score.previous_onset[0, voice, cell] < 0:
+        return cell
+    return int(score.previous_onset[0, voice, cell])
 
 
-def _table(judged: Sequence[str], messages: Sequence[Message]) -> tuple[Line, ...]:
+def _table(judged: Sequence[str], messages: Sequence[Message]) -> tuple[RuleLine, ...]:
     lines = []
     for name in judged:
         costs = [message.cost for message in messages if message.term == name]
-        lines.append(Line(name, len(costs), sum(costs)))
+        lines.append(RuleLine(name, len(costs), sum(costs)))
     return tuple(sorted(lines, key=lambda line: (-line.cost, -line.times)))
-
-
-# -- for people and for programs -------------------------------------------------------------------
-
-
-def as_text(explanation: Explanation) -> str:
-    """The explanation in lines: what the piece is, the messages, and a table."""
-    lines = [facts(explanation)]
-    lines += [f"({notice})" for notice in explanation.notices]
-    lines += ["", *map(str, explanation.messages)]
-    if not explanation.messages:
-        count = len(explanation.table)
-        lines.append(f"no rule is broken; {count} {'was' if count == 1 else 'were'} asked")
-    lines += ["", *_summary(explanation)]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def facts(explanation: Explanation) -> str:
-    """One line on what piece it is."""
-    task, piece = explanation.score.task, explanation.piece
-    many = [(task.bars, "bar"), (task.voices, "voice"), (len(piece.notes), "note")]
-    counts = ", ".join(f"{count} {what}{'s' * (count != 1)}" for count, what in many)
-    key = f"{task.key}{' (estimated)' * piece.estimated}"
-    return f"{explanation.title}: {key}, {task.meter}, {counts}"
-
-
-def _summary(explanation: Explanation) -> list[str]:
-    broken = [line for line in explanation.table if line.times]
-    kept = [line.term for line in explanation.table if not line.times]
-    lines = []
-    if broken:
-        width = max(len("rule"), *(len(line.term) for line in broken))
-        lines.append(f"{'rule':{width}}  times   cost")
-        lines += [f"{line.term:{width}}  {line.times:5d}  {line.cost:5.3g}" for line in broken]
-        total = len(explanation.messages)
-        lines.append(f"{'together':{width}}  {total:5d}  {explanation.cost:5.3g}")
-    if kept:
-        lines.append("kept: " + ", ".join(kept))
-    lines += [f"{name} paid {value:.4g}" for name, value in explanation.paid.items()]
-    if explanation.surprise is not None and not np.isnan(explanation.surprise).all():
-        mean = float(np.nanmean(explanation.surprise))
-        lines.append(f"surprise of the prior: {mean:.2f} nats a cell on average")
-    return lines
-
-
-def as_dict(explanation: Explanation) -> dict[str, Any]:
-    """The explanation for a JSON file."""
-    piece, task = explanation.piece, explanation.score.task
-    nats = explanation.surprise
-    mean = None if nats is None or np.isnan(nats).all() else round(float(np.nanmean(nats)), 4)
-    return {
-        "file": explanation.name,
-        "title": piece.title,
-        "key": str(task.key),
-        "key_estimated": piece.estimated,
-        "meter": str(task.meter),
-        "tempo": piece.tempo,
-        "grid": task.grid,
-        "pickup": task.pickup,
-        "bars": task.bars,
-        "voices": task.voices,
-        "notices": list(explanation.notices),
-        "messages": [
-            {
-                "where": message.where,
-                "text": message.text,
-                "rule": message.term,
-                "weight": message.weight,
-                "value": round(message.value, 6),
-                "cost": round(message.cost, 6),
-                "voice": message.voice + 1,
-                "cell": message.cell,
-                "note_cell": message.start,
-                "surprise": None if message.surprise is None else round(message.surprise, 4),
-            }
-            for message in explanation.messages
-        ],
-        "rules": [
-            {"rule": line.term, "times": line.times, "cost": round(line.cost, 6)}
-            for line in explanation.table
-        ],
-        "cost": round(explanation.cost, 6),
-        "paid": {name: round(value, 6) for name, value in explanation.paid.items()},
-        "mean_surprise": mean,
-    }

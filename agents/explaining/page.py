@@ -14,12 +14,14 @@ from collections import defaultdict
 from collections.abc import Iterable
 from html import escape
 from itertools import groupby
+from pathlib import Path
+from string import Template
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agents.explaining.explanation import Explanation, Message, facts
-from envs.music.piece import notes_of
+from agents.explaining.explanation import Explanation, Message, note_start
+from agents.explaining.explanation_text import facts
 from envs.notation.writing.engrave import svg
 from envs.notation.writing.musicxml import Marks, musicxml, symbol_id
 from envs.notation.writing.roll import note_id, piano_roll, strips, x_of
@@ -31,79 +33,10 @@ if TYPE_CHECKING:
 
 MARKED = "#c2185b"  # colour of a note that breaks a rule
 PAGE_RATE = RATE // 2  # of the sound: half the bytes, and no difference that is heard
-STYLE = """
-:root { --ink: #222; --faint: #666; --line: #ddd; --mark: #c2185b; --lit: #ffe082; }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1.5rem 1.2rem 4rem; max-width: 62rem; color: var(--ink);
-  background: #fff; font: 16px/1.5 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; }
-h1 { font-size: 1.5rem; margin: 0; overflow-wrap: anywhere; }
-h2 { font-size: 1.05rem; margin: 2rem 0 .5rem; }
-p { margin: .2rem 0; color: var(--faint); overflow-wrap: anywhere; }
-audio { width: 100%; margin: 1rem 0 0; }
-.score { overflow-x: auto; } .score > svg { width: 100%; height: auto; }
-.scroll { overflow-x: auto; border: 1px solid var(--line); padding: .4rem 0; }
-.pair { display: flex; width: max-content; }
-.pair svg { display: block; flex: none; }
-.names { position: sticky; left: 0; background: #fff; z-index: 1; }
-.time { position: relative; }
-#head { position: absolute; top: 0; bottom: 0; width: 2px; background: #2e7d32; display: none; }
-ol { list-style: none; margin: 0; padding: 0; }
-li { display: flex; gap: .7rem; padding: .35rem .5rem; border-bottom: 1px solid var(--line);
-  cursor: pointer; }
-li:focus-visible { outline: 2px solid #1565c0; outline-offset: -2px; }
-li b { color: var(--mark); min-width: 1.8rem; text-align: right; }
-li small { color: var(--faint); display: block; }
-li.lit { background: #fff6d8; }
-[data-note] { cursor: pointer; }
-.lit[data-note] { fill: #e65100; color: #e65100; stroke: #e65100; }
-.score .lit[data-note] * { fill: #e65100; stroke: #e65100; }
-table { border-collapse: collapse; } td, th { padding: .2rem .9rem .2rem 0; text-align: left;
-  border-bottom: 1px solid var(--line); font-weight: normal; }
-th { color: var(--faint); } .number { text-align: right; font-variant-numeric: tabular-nums; }
-"""
-SCRIPT = """
-const all = selector => [...document.querySelectorAll(selector)];
-const sound = document.querySelector('audio'), head = document.getElementById('head');
-const scroll = document.querySelector('.scroll'), second = Number(scroll.dataset.second);
-function light(note, on) {
-  for (const each of all('[data-note="' + note + '"]')) each.classList.toggle('lit', on);
-}
-function show(element) {
-  const note = element.dataset.note;
-  sound.currentTime = Number(scroll.dataset.cell) * Number(note.split('-')[1]);
-  const inRoll = document.querySelector('.time [data-note="' + note + '"]');
-  if (inRoll) {
-    const x = Number(inRoll.getAttribute('x'));
-    scroll.scrollTo({left: x - scroll.clientWidth / 2, behavior: 'smooth'});
-  }
-  const here = element.tagName === 'LI' ? '.score ' : 'li';
-  const there = document.querySelector(here + '[data-note="' + note + '"]');
-  if (there) there.scrollIntoView({block: 'nearest', behavior: 'smooth'});
-  sound.play().catch(() => {});
-}
-for (const element of all('[data-note]')) {
-  element.addEventListener('mouseenter', () => light(element.dataset.note, true));
-  element.addEventListener('mouseleave', () => light(element.dataset.note, false));
-  element.addEventListener('focus', () => light(element.dataset.note, true));
-  element.addEventListener('blur', () => light(element.dataset.note, false));
-  element.addEventListener('click', () => show(element));
-  element.addEventListener('keydown', event => {
-    if (event.key === 'Enter' || event.key === ' ') { event.preventDefault(); show(element); }
-  });
-}
-function follow() {
-  const x = sound.currentTime * second;
-  head.style.display = 'block';
-  head.style.left = x + 'px';
-  if (!sound.paused) {
-    const seen = x - scroll.scrollLeft;
-    if (seen < 0 || seen > scroll.clientWidth - 200) scroll.scrollLeft = x - 60;
-    requestAnimationFrame(follow);
-  }
-}
-sound.addEventListener('play', follow);
-sound.addEventListener('seeked', follow);
-"""
+HERE = Path(__file__)
+TEMPLATE = Template(HERE.with_suffix(".html").read_text("utf-8"))
+STYLE = HERE.with_suffix(".css").read_text("utf-8")
+SCRIPT = HERE.with_suffix(".js").read_text("utf-8")
 
 
 def html_page(found: Explanation, tempo: float = 80.0, soundfont: str = "") -> str:
@@ -115,33 +48,20 @@ def html_page(found: Explanation, tempo: float = 80.0, soundfont: str = "") -> s
         soundfont: path of a soundfont for the sound, '' for none.
     """
     sound = wav_bytes(found.score, 0, tempo, soundfont or None, PAGE_RATE)
-    notices = "".join(f"<p>{escape(notice)}</p>" for notice in found.notices)
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{_policy()}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(found.title)}</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<h1>{escape(found.title)}</h1>
-<p>{escape(_about(found, tempo))}</p>
-{notices}
-<audio controls src="data:audio/wav;base64,{base64.b64encode(sound).decode()}"></audio>
-<h2>Score</h2>
-<div class="score">{picture(found, tempo)}</div>
-<h2>Along time</h2>
-{_along_time(found, tempo)}
-<h2>{_heading(found)}</h2>
-<ol>{"".join(_item(message) for message in found.messages)}</ol>
-<h2>Rules</h2>
-{_table(found)}
-<script>{SCRIPT}</script>
-</body>
-</html>
-"""
+    return TEMPLATE.substitute(
+        policy=_policy(),
+        title=escape(found.title),
+        style=STYLE,
+        about=escape(_about(found, tempo)),
+        notices="".join(f"<p>{escape(notice)}</p>" for notice in found.notices),
+        sound=base64.b64encode(sound).decode(),
+        score=picture(found, tempo),
+        time=_along_time(found, tempo),
+        heading=_heading(found),
+        items="".join(map(_item, found.messages)),
+        table=_table(found),
+        script=SCRIPT,
+    )
 
 
 def _policy() -> str:
@@ -190,11 +110,10 @@ def _name_notes(drawn: str, score: Score) -> str:
     """Add the attribute data-note to each coloured symbol of an SVG, for the page's script."""
     names: dict[str, str] = {}
     for voice in range(score.task.voices):
-        notes = [note for note in notes_of(score, 0) if note.voice == voice]
-        for symbol in (symbol for bar in bars_of(score, 0, voice) for symbol in bar):
-            starts = [n.start for n in notes if n.start <= symbol.start < n.start + n.duration]
-            name = note_id(voice, starts[0] if starts else symbol.start)
-            names[symbol_id(voice, symbol.start)] = name
+        for symbol in (each for bar in bars_of(score, 0, voice) for each in bar):
+            cell = symbol.start
+            start = cell if symbol.pitch is None else note_start(score, voice, cell)
+            names[symbol_id(voice, cell)] = note_id(voice, start)
 
     def add(match: re.Match[str]) -> str:
         return f'{match[0]} data-note="{names[match[1]]}"' if match[1] in names else match[0]

@@ -210,7 +210,7 @@ class EpisodeBuffer(RolloutBuffer):
             self.rewards = paid - objective.entropy * self.log_probs
 
     def _return_statistics(self) -> tuple[Array, float]:
-        """Return the other pieces' mean discounted return from each step on, and one spread for all.
+        """Return the other pieces' mean return from each step on, and one spread for all.
 
         A piece's own return is left out of its mean, so that the baseline does not follow it.
 

@@ -47,7 +47,7 @@ def on_grid(prior: Model, task: Task) -> Model | OnGrid:
     Raises:
         ValueError: a grid that it cannot be asked about.
     """
-    if task.grid == prior.codec.grid or not isinstance(prior, Prior):
+    if not isinstance(prior, Prior) or task.grid == prior.codec.grid:
         return prior
     return OnGrid(prior, task.grid)
 

@@ -210,7 +210,7 @@ def baseline(order: int, train: Sequence[Tune], test: Sequence[Tune], codec: Cod
 
 
 def warm_cosine(progress: float, warm: float = 0.05) -> float:
-    """Return the learning rate over its peak at a progress 0..1: a linear warm-up, half a cosine."""
+    """Return the learning rate over its peak at progress 0..1: a linear warm-up, half a cosine."""
     if progress < warm:
         return (progress + 0.002) / (warm + 0.002)
     return float(0.5 * (1 + np.cos(np.pi * (progress - warm) / (1 - warm))))
