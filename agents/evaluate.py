@@ -17,7 +17,7 @@ from envs.errors import quoted
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """What to evaluate.
+    """Settings of an evaluation.
 
     Attributes:
         run: run directory.

@@ -73,7 +73,7 @@ HEIRS = {
     "rewards.rl_tuner": "rewards.rules.rl_tuner",
     "rewards.rule": "rewards.masks rewards.remarks",
     "rewards.total": "rewards.build rewards.term rewards.sum",
-    "agents.algorithms": "agents.algorithms.registry",
+    "agents.algorithms": "agents.settings.algorithm agents.algorithms.registry",
     "agents.alone": "agents.runs.run_lock",
     "agents.arguments": "agents.settings.arguments",
     "agents.benchmark": "agents.benchmarking.cells",
@@ -129,7 +129,7 @@ RENAMED = {
     "envs.render.piano_roll": "envs.render.roll_image",
     "envs.tape.stood_before": "envs.music.tape.occurred_before",
     "envs.tape.stood_before_at": "envs.music.tape.occurred_before_at",
-    "pretrained.grids.GridState": "pretrained.networks.regrid.Line",
+    "pretrained.grids.GridState": "pretrained.networks.regrid.GridLine",
     "pretrained.ngram.GramTable": "pretrained.ngrams.model.NGram",
     "pretrained.prior.AutoregressivePrior": "pretrained.prior.Prior",
     "pretrained.prior.PriorState": "pretrained.networks.network_prior.Reading",
@@ -186,6 +186,8 @@ def page(task: object, n: int) -> Any:
 def install(package: str) -> None:
     """Let the old modules of a package be imported, and be attributes of it."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        for name in HEIRS.keys() & sys.modules.keys():  # imported before this
+            _extend(sys.modules[name])
         sys.meta_path.insert(0, _Finder())
     _extend(sys.modules[package])
 

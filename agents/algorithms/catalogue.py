@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from agents.settings.config import TrainConfig
 
-EXPLORATIONS = ("boltzmann", "egreedy")
-
 
 # -- settings --------------------------------------------------------------------------------------
 
@@ -110,7 +108,7 @@ class Memory(Settings):
     replay_ratio: float = bounded(6.4, 1e-3, 1e3)
     tau: float = bounded(0.01, 0.0, 1.0)
     temperature: float = bounded(1.0, 1e-3, 1e3)
-    exploration: str = one_of(*EXPLORATIONS)
+    exploration: str = one_of("boltzmann", "egreedy")
     exploration_fraction: float = bounded(0.3, 0.0, 1.0)
     exploration_initial_eps: float = bounded(1.0, 0.0, 1.0)
     exploration_final_eps: float = bounded(0.05, 0.0, 1.0)

@@ -12,7 +12,6 @@ from stable_baselines3.common.utils import polyak_update
 from torch import Tensor
 from torch.nn import functional
 
-from agents.algorithms.catalogue import EXPLORATIONS
 from agents.algorithms.q_losses import (
     bootstrapped,
     clip_each,
@@ -28,6 +27,7 @@ from envs.music.tape import Array
 from envs.music.task import CONTEXT
 from pretrained.prior import ILLEGAL, Trainable
 
+EXPLORATIONS = ("boltzmann", "egreedy")
 # Lowest and highest value of a setting; None means above 0.
 BOUNDS: dict[str, tuple[float | None, float]] = {
     "gamma": (0.0, 1.0),

@@ -65,7 +65,7 @@ def _either(ability: str) -> str:
 
 
 def small_batch(config: TrainConfig, steps: int) -> str:
-    """What to tell where a minibatch, which is whole pieces, is rounded up to one; else ''.
+    """Return a note where a minibatch, which is whole pieces, is rounded up to one; else ''.
 
     Args:
         config: settings.

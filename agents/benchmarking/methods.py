@@ -19,7 +19,6 @@ from agents.composing.compute import Compute, ComputeMeter
 from agents.composing.masks import read_masks
 from agents.composing.search import beam, masked, masked_nats
 from agents.evaluating.sampling import BATCH, sample_many
-from agents.runs.directory import Run
 from agents.settings.algorithm import ALGORITHMS, names_with
 from agents.settings.config import TrainConfig, for_budget, from_mapping
 from envs.durable_files import write_atomic
@@ -62,7 +61,7 @@ SHARED = (
 
 
 @dataclass(frozen=True)
-class Method:
+class BenchMethod:
     """A way to pieces, by the name that --methods knows."""
 
     name: str
@@ -84,7 +83,7 @@ def default_methods() -> list[str]:
     return [*search, *ALGORITHMS, *held]
 
 
-def find_method(name: str) -> Method:
+def find_method(name: str) -> BenchMethod:
     """The method of a name: one of `default_methods`, or best-of-32, rloo@kl=0.3 and the like.
 
     Raises:
@@ -94,15 +93,15 @@ def find_method(name: str) -> Method:
     if re.fullmatch(r"\d*\.?\d+", budget) and 0 < float(budget) <= 100:
         nats = float(budget)
         if stem == "best-of-n":
-            return Method(f"{stem}@kl={nats:g}", "best-of", budget=nats)
+            return BenchMethod(f"{stem}@kl={nats:g}", "best-of", budget=nats)
         if stem in names_with("kl_budget"):
-            return Method(f"{stem}@kl={nats:g}", "train", algo=stem, budget=nats)
+            return BenchMethod(f"{stem}@kl={nats:g}", "train", algo=stem, budget=nats)
     if not at and name in ("prior", "masked", "beam", "guided-beam"):
-        return Method(name, name)
+        return BenchMethod(name, name)
     if not at and name in ALGORITHMS:
-        return Method(name, "train", algo=name)
+        return BenchMethod(name, "train", algo=name)
     if match := re.fullmatch(r"best-of-([1-9]\d{0,8})", name):
-        return Method(name, "best-of", n=int(match[1]))
+        return BenchMethod(name, "best-of", n=int(match[1]))
     known, held = default_methods(), ", ".join(names_with("kl_budget"))
     raise ValueError(
         f"unknown method {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}; "
@@ -130,7 +129,7 @@ def pool_size(pieces: int) -> int:
     return max(pieces, min(ROUNDS * pieces, POOL))
 
 
-def training(base: TrainConfig, method: Method, seed: int, folder: Path) -> TrainConfig:
+def training(base: TrainConfig, method: BenchMethod, seed: int, folder: Path) -> TrainConfig:
     """Return what a cell trains: the algorithm's preset with the benchmark's objective and steps.
 
     The prior has weight 1 where the policy stands beside it by construction (g), and under a KL
@@ -181,7 +180,7 @@ class Bench:
         """Where a cell is kept."""
         return self.out / "cells" / method / str(seed)
 
-    def draws(self, method: Method) -> int:
+    def draws(self, method: BenchMethod) -> int:
         """Draws of which a best-of-n keeps the best."""
         return method.n or draws_for(method.budget * int(self.task.free.sum()))
 
@@ -248,7 +247,7 @@ class Bench:
         cost = Compute(self.pieces * self.task.steps, 0, wall, cpu)
         return Drawn(pool[: self.pieces], 0.0, cost, self.pieces)
 
-    def best_of(self, method: Method, seed: int) -> Drawn:
+    def best_of(self, method: BenchMethod, seed: int) -> Drawn:
         """Picks from the pool; by the whole reward, or by the rules alone where KL is budgeted.
 
         A KL budget already keeps a policy near the prior, and so does a bounded n.
@@ -265,16 +264,14 @@ class Bench:
         kl = best_of_n_kl(n) / int(self.task.free.sum())
         return Drawn(score, kl, cost, min(self.pieces, len(scores) // n), n)
 
-    def trained(self, method: Method, seed: int) -> tuple[Drawn, dict[str, float]]:
+    def trained(self, method: BenchMethod, seed: int) -> tuple[Drawn, dict[str, float]]:
         """Pieces of an agent, and the seconds its training took, its diagnostics included."""
         from agents.training.job import train
 
         config = training(self.base, method, seed, self.folder(method.name, seed))
         began = time.perf_counter(), time.process_time()
-        if train(config):
-            raise KeyboardInterrupt
+        run = train(config)
         wall, cpu = time.perf_counter() - began[0], time.process_time() - began[1]
-        run = Run(config.runs / config.name)
         for name in ("state.zip", "learning_curve.png", "report.json", "report.txt"):
             (run.path / name).unlink(missing_ok=True)
         policy = load(run.policy_file, self.task)
@@ -284,7 +281,7 @@ class Bench:
             drawn = self.sampled(policy, seed)
         return drawn, {"train_wall": wall, "train_cpu": cpu}
 
-    def draw(self, method: Method, seed: int) -> tuple[Drawn, dict[str, float]]:
+    def draw(self, method: BenchMethod, seed: int) -> tuple[Drawn, dict[str, float]]:
         """Pieces of a method, and what its training took."""
         if method.kind == "train":
             return self.trained(method, seed)

@@ -184,6 +184,13 @@ class Run:
             return -1
 
     @property
+    def saved(self) -> int:
+        """Steps of the policy that was saved last, -1 if there is none."""
+        from pretrained.checkpoint import notes
+
+        return int(notes(self.policy_file)["steps"]) if self.policy_file.is_file() else -1
+
+    @property
     def samples(self) -> Path:
         """Path of the folder of melodies."""
         return self.path / "samples"

@@ -1,10 +1,8 @@
-"""The benchmark: what a cell measures, that it goes on where it stopped, what the report says."""
+"""The benchmark: what a cell measures, that it goes on, what the report says."""
 
 import csv
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -17,12 +15,13 @@ import numpy as np
 import pytest
 
 from agents import benchmark
-from agents.benchmark import BenchmarkConfig, choose, open_folder
+from agents.benchmark import BenchmarkConfig
 from agents.benchmarking import benchmark_report as report
 from agents.benchmarking import cells
 from agents.benchmarking import methods as matrix
 from agents.benchmarking.cells import make_cell
 from agents.benchmarking.methods import Bench, best_of_n_kl, find_method
+from agents.benchmarking.plan import choose, open_folder
 from agents.runs.directory import Run
 from agents.runs.run_lock import only_one
 from agents.settings.algorithm import ALGORITHMS
@@ -90,10 +89,15 @@ def wait_for(done, what):
         time.sleep(0.05)
 
 
-def children(out):
-    """Processes that make a cell of a folder."""
-    found = [file.read_bytes() for file in Path("/proc").glob("[0-9]*/cmdline") if file.exists()]
-    return [words for words in found if b"--cell\0" + os.fsencode(out) in words]
+def workers_of(pid):
+    """Processes that the threads of a process have started."""
+    found = [file.read_text().split() for file in Path(f"/proc/{pid}/task").glob("*/children")]
+    return [worker for workers in found for worker in workers]
+
+
+def alive(pid):
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "State:\tZ" not in status.read_text()
 
 
 def test_killed_it_goes_on_with_the_same_cells_and_a_failed_one_stops_nothing(
@@ -106,9 +110,11 @@ def test_killed_it_goes_on_with_the_same_cells_and_a_failed_one_stops_nothing(
     process = subprocess.Popen([sys.executable, "-m", "agents.benchmark", *words])
     first = out / "cells" / "prior" / "0" / "result.json"
     wait_for(lambda: (out / "cells" / "ppo" / "0" / "run").exists(), "the training")
+    workers = workers_of(process.pid)
+    assert workers
     process.kill()
     process.wait()
-    wait_for(lambda: not children(out), "the end of the cells of a killed benchmark")
+    wait_for(lambda: not any(map(alive, workers)), "the end of the cells of a killed benchmark")
     assert not (out / "cells" / "ppo" / "0" / "result.json").exists()
     written = first.stat().st_mtime_ns
     shutil.rmtree(out / "cells" / "masked")
@@ -132,11 +138,8 @@ def test_killed_it_goes_on_with_the_same_cells_and_a_failed_one_stops_nothing(
     assert "Failed" not in (out / "report.md").read_text()
 
 
-def test_a_cell_ends_with_its_benchmark_and_is_begun_anew(tiny_checkpoint, tmp_path):
+def test_a_cell_that_was_interrupted_is_begun_anew(tiny_checkpoint, tmp_path):
     bench = begin(config(tiny_checkpoint, tmp_path / "b"), ["prior"])
-    command = [sys.executable, "-m", "agents.benchmark", "--cell", str(bench.out), "prior", "0"]
-    ended = subprocess.run(command, stdin=subprocess.DEVNULL, check=False)  # at its end at once
-    assert ended.returncode == 1
     left = bench.folder("prior", 0) / "run" / "metrics.csv"
     left.parent.mkdir(parents=True)
     left.write_text("left behind")
@@ -146,55 +149,10 @@ def test_a_cell_ends_with_its_benchmark_and_is_begun_anew(tiny_checkpoint, tmp_p
 
 
 def test_ctrl_c_ends_the_cells_and_says_how_to_go_on(made, monkeypatch, capsys):
-    monkeypatch.setattr(benchmark, "run_cells", Mock(side_effect=KeyboardInterrupt))
+    monkeypatch.setattr(cells, "run_cells", Mock(side_effect=KeyboardInterrupt))
     settings = config(made.base.prior, made.out, methods=("prior",))
     assert benchmark.benchmark(settings) == 130
     assert "the same command goes on" in capsys.readouterr().err
-
-
-def run_with(monkeypatch, tmp_path, names, failing=(), done=()):
-    """Order in which cells are begun, and what failed, with nothing really made."""
-    begun = []
-
-    def make(out, which, folder, end):
-        method = find_method(which[0])
-        if method.needs:
-            assert (out / "cells" / method.needs / str(which[1]) / "result.json").is_file()
-        begun.append(which)
-        if which[0] in failing:
-            return "broken"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "result.json").write_text("{}")
-        return ""
-
-    for name, seed in done:
-        make(tmp_path, (name, seed), tmp_path / "cells" / name / str(seed), 0)
-    begun.clear()
-    monkeypatch.setattr(cells, "_run_cell", make)
-    methods = [find_method(name) for name in names]
-    return begun, benchmark.run_cells(tmp_path, methods, 2, 2)
-
-
-def test_cells_wait_for_those_they_need(monkeypatch, tmp_path):
-    names = ["best-of-4", "guided-beam", "ppo", "prior"]
-    begun, failed = run_with(monkeypatch, tmp_path, names, done=[("ppo", 1)])
-    assert not failed
-    assert sorted(begun) == sorted((n, s) for n in names for s in (0, 1) if (n, s) != ("ppo", 1))
-
-
-def test_a_cell_whose_need_failed_is_not_tried(monkeypatch, tmp_path):
-    names = ["prior", "best-of-4", "masked"]
-    begun, failed = run_with(monkeypatch, tmp_path, names, failing=("prior",))
-    assert sorted(begun) == [("masked", 0), ("masked", 1), ("prior", 0), ("prior", 1)]
-    assert failed[("prior", 0)] == "broken"
-    assert failed[("best-of-4", 1)] == "its prior cell failed"
-
-
-def test_a_process_that_dies_says_by_what(monkeypatch, tmp_path):
-    done = subprocess.CompletedProcess([], -signal.SIGKILL, "", "")
-    monkeypatch.setattr(cells.subprocess, "run", lambda *arguments, **settings: done)
-    told = cells._run_cell(tmp_path, ("prior", 0), tmp_path, 0)
-    assert told == "killed by signal 9 (out of memory?)"
 
 
 # -- refusals --------------------------------------------------------------------------------------
