@@ -1,4 +1,4 @@
-"""What to do about it: policies, training, composing, evaluating.
+"""Agents that decide: policies, training, composing, evaluating.
 
 Importing this registers the algorithms that ship, as importing `envs` registers the environments.
 """

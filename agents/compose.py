@@ -12,39 +12,21 @@ python -m agents.compose --key "F# dorian" --meter 6/8 --bars 8 --range D4-G5 \
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from agents.composing.locked_bars import with_locks
-from agents.composing.methods import check_method, last_c, make_search, read_primer
-from agents.composing.request import (
-    AGENT,
-    MELODY,
-    PRIOR,
-    RANGE,
-    STYLE,
-    WISHES,
-    asked,
-    wished,
-)
 from agents.settings import commands
-from agents.settings.config import TrainConfig
-from agents.settings.tasks import (
-    arguments_of,
-    changed_fields,
-    default_task,
-    read_task,
-    starting_task,
-)
-from envs.errors import quoted
+
+if TYPE_CHECKING:
+    from agents.composing import Composer, Request
 
 
 @dataclass(frozen=True)
 class ComposeConfig:
-    """What to compose, and how.
+    """Settings of a composition.
 
     Attributes:
         run: run directory. Without one the agent that ships composes what is asked for in words, by
@@ -125,99 +107,73 @@ class ComposeConfig:
     trust: bool = False
 
     def __post_init__(self) -> None:
-        if not 1 <= self.n <= 10_000:
-            raise ValueError(f"n={self.n}: expected 1 to 10,000 melodies")
-        if not 0 <= self.seed < 2**63:
-            raise ValueError(f"seed={quoted(self.seed)}: expected 0 to {2**63 - 1:,}")
         if not 10 <= self.tempo <= 400:
             raise ValueError(f"tempo={self.tempo}: expected 10 to 400 beats per minute")
+        if self.task and (self.lock or self.rewrite):
+            raise ValueError("--lock and --rewrite take the task from the file; leave --task out")
+        if self.lock and self.rewrite:
+            raise ValueError("--lock and --rewrite both say what stays; leave one out")
 
-    @property
-    def in_words(self) -> bool:
-        """Whether a melody is asked for in words, rather than a piece of a run's task."""
-        words = (*WISHES, "lock", "rewrite")
-        return self.env == MELODY or any(map(asked, (getattr(self, name) for name in words)))
 
-    @property
-    def policy(self) -> str:
-        """Checkpoint of the policy that composes: the run's, or the one that ships."""
-        from agents.runs.directory import Run
+def read_request(config: ComposeConfig) -> Request:
+    """Return what the flags ask for.
 
-        return str(Run(self.run).saved_policy) if self.run else AGENT
+    Raises:
+        ValueError, TypeError: as `Request`.
+    """
+    from agents.composing import Bars, Request
+    from agents.composing.request import ARGUMENTS
 
-    @property
-    def settings(self) -> TrainConfig:
-        """Task, reward and prior: the run's or those of a new one, with what is given here.
+    flags = {name: value for name, value in vars(config).items() if name in ARGUMENTS}
+    del flags["task"]  # of the composer; what is asked for in words goes before it
+    asked = {name: value for name, value in flags.items() if value not in ("", None)}
+    file = config.lock or config.rewrite
+    given = Bars.read(file, rewrite=bool(config.rewrite)) if file else None
+    return Request(given=given, **asked)
 
-        Raises:
-            ValueError: it is no run directory, or names code and is not trusted.
-        """
-        from agents.runs.directory import Run
-        from agents.settings.trust import require_trust
 
-        run = Run(self.run) if self.run else None
-        base = run.read_config(self.trust) if run else TrainConfig()
-        file = self.lock or self.rewrite
-        wishes = wished(vars(self))
-        new = self.in_words and not self.run
-        env = self.env or (MELODY if wishes or file else "")
-        reward = self.reward or (STYLE if new else ())
-        prior = self.prior or (PRIOR if new else "")
-        given = {"env": env, "reward": reward, "prior": prior}
-        typed = {name: value for name, value in given.items() if value}
-        settings = replace(base, **typed)  # type: ignore[arg-type]
-        if run is not None:
-            require_trust(settings, run.config_file, self.trust, typed)
-        if file:
-            return replace(settings, task=with_locks(file, bool(self.lock), vars(self)))
-        before = changed_fields(base.task, starting_task(base.env))
-        before = arguments_of(self.task) if self.task else before
-        fields = {**(RANGE if new else {}), **before, **wishes}
-        return replace(settings, task=read_task(fields, default_task(settings.env)))
+def load_composer(config: ComposeConfig, request: Request) -> Composer:
+    """Return the composer of the run, of the agent that ships, or of the flags alone.
+
+    Raises:
+        FileNotFoundError, ValueError: as `Composer.load`.
+    """
+    from agents.composing.composer import AGENT, MELODY, Composer
+    from agents.runs.directory import Run
+    from agents.settings.config import TrainConfig
+    from agents.settings.tasks import arguments_of
+
+    in_words = bool(request.changes) or request.given is not None
+    env = config.env or (MELODY if in_words else "")
+    task = {**arguments_of(config.task), **request.changes} if config.task else {}
+    flags = {"env": env, "task": task, "reward": config.reward, "prior": config.prior}
+    changes: dict[str, Any] = {name: value for name, value in flags.items() if value}
+    if config.run:
+        return Composer.load(Run(config.run), trust=config.trust, **changes)
+    if in_words or env == MELODY:
+        return Composer.load(AGENT, **changes)
+    return Composer.of(TrainConfig(**changes))
 
 
 def compose(config: ComposeConfig) -> None:
-    """Search, write, say where and at what cost."""
+    """Compose, write the files, and print where they are and how much compute it took."""
+    from agents.composing.melody_files import suffixes, write_melodies
 
-    from agents.composing.melody_files import Extras, write_pieces
-    from agents.runs.directory import Run
-    from envs.music.score import Score
-    from envs.primer import primed
-    from pretrained.checkpoint import locate
-    from rewards.build import build
-    from rewards.objective import Objective
-
-    check_method(config)
-    settings = config.settings
-    task = settings.task
-    reward = build(settings.reward_spec)
-    if config.run and settings.reward == Run(config.run).config.reward:
-        Run(config.run).restore_reward(reward)
-        commands.tell_changes(Run(config.run).changed(locate(settings.prior), reward))
-    search = make_search(config, settings, task, Objective(reward, last_c(config, settings)).scaled)
-    page = Score.page(task, config.n)
-    if config.primer:
-        start = read_primer(config.primer, task)
-        page = primed(page, start.tokens[0, :, : start.n_written // task.voices])
-    reward.prepare(task)
-    new = not config.out.exists()
-    folder = commands.new_directory(config.out)  # before the search, which may take a while
-    try:
-        found = search(page)
-    except BaseException:
-        if new:
-            folder.rmdir()
-        raise
-    extras = Extras(config.pictures, config.sound, config.soundfont, copies=True)
-    write_pieces(found.score, folder, reward, config.tempo, extras)
-    kinds = ", ".join(
-        ["MIDI", "MusicXML", "ABC", *["SVG"] * config.pictures, *["WAV"] * config.sound]
-    )
-    many = "melody" if found.score.batch == 1 else "melodies"
+    request = read_request(config)
+    composer = load_composer(config, request)
+    commands.tell_changes(composer.notes)
+    commands.check_new_directory(config.out)  # before the search, which takes a while
+    melodies = composer.compose(request, tempo=config.tempo)
+    folder = commands.new_directory(config.out)
+    formats = suffixes(config.pictures, config.sound)
+    write_melodies(melodies, folder, formats, config.soundfont)
+    many = "melody" if len(melodies) == 1 else "melodies"
+    returns = [melody.report.searched for melody in melodies]
+    kinds = ", ".join(suffix.removeprefix(".") for suffix in formats)
     print(
-        f"wrote {found.score.batch} {many} to {config.out}: {kinds} of each\n"
-        f"{config.method}: {found.compute}; mean return {found.returns.mean():.1f}, best "
-        f"{found.returns.max():.1f}"
+        f"wrote {len(melodies)} {many} to {config.out}: {kinds} of each\n"
+        f"{config.method}: {melodies[0].report.compute}; mean return "
+        f"{sum(returns) / len(returns):.1f}, best {max(returns):.1f}"
     )
 
 

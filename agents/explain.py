@@ -9,34 +9,26 @@ python -m agents.explain runs/rltuner-v0-ppo-1
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from agents.composing.request import PRIOR
-from agents.explaining.explanation_files import TEMPO, _folder, as_json, files_of, write
 from agents.settings import commands
 
 if TYPE_CHECKING:
-    from envs.music.piece import Piece
-    from envs.music.score import Score
-    from pretrained.prior import Prior
-    from rewards.sum import RewardSum
-
-MOST_SAMPLES = 200  # of a run
+    from agents.explaining.explanation import Explanation
 
 
 @dataclass(frozen=True)
 class ExplainConfig:
-    """What to explain, and how.
+    """Settings of an explanation.
 
     Attributes:
         piece: a MIDI, MusicXML or ABC file, or a run directory, whose samples are explained.
-        reward: rules to ask as name=weight, as python -m agents.train takes them; all rules that
-            have words for what is wrong, with weight 1, if empty.
+        reward: rules to ask as name=weight, as python -m agents.train takes them; if empty those
+            of the run that have words for what is wrong, or all such rules, with weight 1.
         key: such as "G major"; the file's if empty, or estimated.
         meter: such as 6/8; the file's if empty.
         grid: cells per quarter note; if 0 four, or what else fits.
@@ -51,7 +43,7 @@ class ExplainConfig:
         out: folder to write to, new or empty: a page to look at and listen to, the marked score,
             MIDI, WAV and JSON. Nothing is written if it is not given.
         json: print JSON.
-        trust: run the code of an environment that the run's settings name.
+        trust: run the code that the run's settings name, such as rewards of its author's own.
     """
 
     piece: tyro.conf.Positional[Path]
@@ -77,108 +69,86 @@ class ExplainConfig:
             if getattr(self, name) < least:
                 raise ValueError(f"{name}={getattr(self, name)}: expected {least} or more")
 
-    @property
-    def terms(self) -> dict[str, Any]:
-        """The reward's terms as they were given."""
-        from agents.settings.config import TrainConfig
 
-        return TrainConfig(reward=self.reward).terms
+def explanations(config: ExplainConfig) -> list[Explanation]:
+    """Return the explanation of the file, or of each sample of the run.
 
-
-def read(config: ExplainConfig) -> Iterator[tuple[str, Piece, Score]]:
-    """Name, piece and score of the file, or of each sample of the run."""
-    from envs.notation.reading.readers import read_piece
-
-    known: dict[str, Any] = {
-        "grid": config.grid or None,
-        "key": config.key or None,
-        "meter": config.meter or None,
-        "pickup": None if config.pickup < 0 else config.pickup,
-        "part": config.part or None,
-    }
-    if config.piece.is_dir():
-        yield from _samples(config, known)
-    else:
-        piece = read_piece(config.piece, **known)
-        yield commands.plain(config.piece.name), piece, _score(config, piece)
-
-
-def _score(config: ExplainConfig, piece: Piece) -> Score:
-    return piece.score_for(replace(piece.task, chords=config.chords, phrases=config.phrases))
-
-
-def _samples(config: ExplainConfig, known: Mapping[str, Any]) -> Iterator[tuple[str, Piece, Score]]:
-    """The melodies that a run left, as pieces of its task."""
+    Raises:
+        ValueError: a file that cannot be read, or a run whose code is not trusted.
+        RewardError: a term that was named failed.
+    """
+    from agents.explaining.explainer import explain
+    from agents.explaining.sources import read_with_plan, rules_of, samples_of
     from agents.runs.directory import Run
+    from agents.settings.config import TrainConfig
     from agents.settings.trust import require_trust
-
-    run = Run(config.piece)
-    besides = ("reward", "mask")  # explaining asks rules of its own
-    settings = require_trust(run.read_config(config.trust), run.config_file, config.trust, besides)
-    files = sorted(run.samples.glob("*.musicxml"))
-    if not files:
-        raise ValueError(f"{run.samples} holds no melodies; expected those that training leaves")
-    from envs.notation.reading.readers import read_piece
-
-    task = settings.task
-    own = {"grid": task.grid, "key": task.key, "meter": task.meter, "pickup": task.pickup}
-    known = {name: own.get(name) if value is None else value for name, value in known.items()}
-    for file in files[:MOST_SAMPLES]:
-        piece = read_piece(file, **known)
-        fits = {name: known[name] for name in own} == own and piece.voices <= task.voices
-        fits = fits and piece.bars <= task.bars and not config.chords and not config.phrases
-        name = commands.plain(file.name)
-        yield name, piece, piece.score_for(task) if fits else _score(config, piece)
-
-
-def load_prior(config: ExplainConfig) -> Prior | None:
-    """The prior that is asked, None if none is wanted."""
-    if config.prior == "none":
-        return None
-    import torch
-
-    from agents.runs.directory import Run
-    from pretrained.checkpoint import load
-
-    torch.set_num_threads(1)
-    run = Run(config.piece).config.prior if config.piece.is_dir() else PRIOR
-    return load(config.prior or run)
-
-
-def make_reward(config: ExplainConfig) -> RewardSum:
-    """The rules to ask."""
-    from agents.explaining.explanation import speaking_rules
     from rewards.build import build
 
-    return build(config.terms) if config.reward else speaking_rules()
+    given = {name: getattr(config, name) for name in ("grid", "key", "meter", "part")}
+    known = {name: value for name, value in given.items() if value}
+    if config.pickup >= 0:
+        known["pickup"] = config.pickup
+    plan = {"chords": config.chords, "phrases": config.phrases}
+    reward = build(TrainConfig(reward=config.reward).terms) if config.reward else None
+    lenient, prior = reward is None, config.prior or "melody"
+    if config.piece.is_dir():
+        run, trust = Run(config.piece), config.trust
+        besides = ("mask",) if reward is None else ("mask", "reward")
+        settings = require_trust(run.read_config(trust), run.config_file, trust, besides)
+        pieces = list(samples_of(run, settings.task, known, plan))
+        reward = rules_of(run, settings) if reward is None else reward
+        prior = config.prior or settings.prior
+    else:
+        pieces = [(config.piece.name, read_with_plan(config.piece, known, plan))]
+    asked = None if prior == "none" else prior
+    return [
+        explain(piece, reward, asked, commands.plain(name), lenient=lenient)
+        for name, piece in pieces
+    ]
 
 
 def explain_all(config: ExplainConfig) -> None:
-    """Read, explain, print and write."""
-    from agents.explaining.explanation import as_dict, as_text, explain
+    """Explain, print and write."""
+    import torch
 
+    from agents.explaining.explanation import as_dict
+    from agents.explaining.explanation_files import as_json, files_of
+    from envs.durable_files import write_atomic
+
+    torch.set_num_threads(1)
     if config.out is not None:
         commands.check_new_directory(config.out)  # before the work
-    pieces = list(read(config))
-    folders = [_folder(name) if config.piece.is_dir() else "." for name, _, _ in pieces]
-    reward, lenient = make_reward(config), not config.reward
-    prior = load_prior(config)
-    found = [explain(piece, reward, prior, name, score, lenient) for name, piece, score in pieces]
+    is_run = config.piece.is_dir()
+    found = explanations(config)
     written = {}
     if config.out is not None:
-        for folder, each in zip(folders, found, strict=True):
-            tempo = config.tempo or each.piece.tempo or TEMPO
-            written[folder] = files_of(each, tempo, config.soundfont)
+        for each in found:
+            folder = config.out / folder_of(each.name) if is_run else config.out
+            written[folder] = files_of(each, config.tempo, config.soundfont)
+        commands.new_directory(config.out)
+        for folder, files in written.items():
+            folder.mkdir(exist_ok=True)
+            for name, data in files.items():
+                write_atomic(folder / name, data)
     if config.json:
-        told = [as_dict(each) for each in found]
-        print(as_json(told if config.piece.is_dir() else told[0]), end="")
-    else:
-        print("\n".join(as_text(each) for each in found), end="")
-    if config.out is not None:
-        write(written, config.out)
-        if not config.json:
-            first = next(iter(written))
-            print(f"\nwrote {config.out / first / 'page.html'} and what belongs to it")
+        values = [as_dict(each) for each in found]
+        print(as_json(values if is_run else values[0]), end="")
+        return
+    print("\n".join(map(str, found)), end="")
+    if written:
+        print(f"\nwrote {next(iter(written)) / 'page.html'} and what belongs to it")
+
+
+def folder_of(name: str) -> str:
+    """Return the folder of what is written about a sample.
+
+    Raises:
+        ValueError: its name is that of a folder that is there already, such as the one above.
+    """
+    stem = Path(name).stem
+    if not stem.strip("."):
+        raise ValueError(f"{name!r}: nothing can be written under this name; rename the sample")
+    return stem
 
 
 def main() -> None:

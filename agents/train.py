@@ -11,14 +11,51 @@ with the policy, metrics, a learning curve and melodies.
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
+
+from agents.runs.directory import Run
 from agents.settings import commands
 from agents.settings.arguments import parse_arguments
+from agents.settings.config import TrainConfig
+from agents.settings.trust import code_of
 from agents.training.job import train
+from agents.training.terminal import Stopped, Terminal
+from envs.durable_files import read_facts
+
+
+def summary(run: Run, config: TrainConfig) -> str:
+    """Return the table of a run that is done, and what it left where."""
+    missed = read_facts(run.path / "report.json").get("kl_budget")
+    warning = f"\nwarning: {missed}\n" if missed else ""
+    table = (run.path / "report.txt").read_text()
+    many = "1 melody" if config.samples == 1 else f"{config.samples} melodies"
+    return f"\n{table}{warning}\n{run.path}: policy, learning curve and {many}"
+
+
+def show(config: TrainConfig, resume: Path | None = None) -> int:
+    """Train and print what comes of it. Returns 0, or 130 or 143 if a signal stopped it."""
+    with Terminal() as terminal, suppress(Stopped):
+        train(config, resume, terminal)
+    run = terminal.run
+    if run is not None and run.reported >= config.n_timesteps:
+        print(summary(run, config))
+        return 0
+    if run is None:
+        print("\nstopped before the run began")
+    else:
+        trust = " --trust" if code_of(run.config) else ""
+        print(
+            f"\nstopped at {max(0, run.saved):,} of {config.n_timesteps:,} steps, "
+            f"{'all saved' if run.saved >= 0 else 'before the first save'}; go on with: "
+            f"python -m agents.train --resume {run.path}{trust}"
+        )
+    return 128 + terminal.signal
 
 
 def main() -> None:
     """Command line."""
-    commands.run(lambda: train(*parse_arguments(description=__doc__ or "")))
+    commands.run(lambda: show(*parse_arguments(description=__doc__ or "")))
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from agents.training.tuning import TuneConfig, tune
 
 def show(config: TuneConfig) -> None:
     """Search, and print what was found."""
-    found = tune(config)
-    print(f"best objective {found.best:.3f}; wrote {found.preset}")
+    best = tune(config)
+    print(f"best objective {best.objective:.3f}; wrote {best.preset}")
 
 
 def main() -> None:

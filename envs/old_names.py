@@ -24,10 +24,10 @@ MOVED = {
     "pretrained.training": "lessons",
     "rewards.measures": "diversity hacking likeness",
     "rewards.rules": "contour form harmony melody rhythm rl_tuner",
-    "agents.algorithms": "maskable piece_gradient q_policy replay reward_weighted",
+    "agents.algorithms": "maskable piece_gradient replay reward_weighted",
     "agents.benchmarking": "figures results",
     "agents.composing": "compute ranking search",
-    "agents.explaining": "explanation page",
+    "agents.explaining": "page",
     "agents.learning": "policy rollout",
     "agents.runs": "curve provenance state",
     "agents.settings": "arguments commands trust",
@@ -65,7 +65,9 @@ HEIRS = {
     "pretrained.files": "envs.durable_files",
     "pretrained.grids": "pretrained.networks.regrid",
     "pretrained.ngram": "pretrained.ngrams.model",
-    "pretrained.prior": "pretrained.networks.network_prior pretrained.networks.lens",
+    "pretrained.prior": (
+        "pretrained.networks.recurrent pretrained.networks.network_prior pretrained.networks.lens"
+    ),
     "pretrained.rnn": "pretrained.networks.recurrent",
     "pretrained.train": "pretrained.training.fit",
     "rewards.learning": "rewards.learned agents.training.reward_lessons",
@@ -73,17 +75,19 @@ HEIRS = {
     "rewards.novelty": "rewards.measures.novelty rewards.measures.suffix_array",
     "rewards.rule": "rewards.masks rewards.remarks",
     "rewards.total": "rewards.build rewards.term rewards.sum",
-    "agents.algorithms": "agents.algorithms.registry",
+    "agents.algorithms": "agents.settings.algorithm agents.algorithms.registry",
     "agents.alone": "agents.runs.run_lock",
-    "agents.benchmark": "agents.benchmarking.cells",
-    "agents.compose": "agents.composing.methods agents.composing.masks",
+    "agents.benchmark": "agents.benchmarking.cells agents.benchmarking.plan",
+    "agents.compose": "agents.composing.decoding agents.composing.masks agents.composing.composer",
     "agents.config": "agents.settings.config rewards.spec agents.algorithms.catalogue",
     "agents.evaluate": "agents.evaluating.sampling agents.evaluating.comparison",
     "agents.explain": "agents.explaining.explanation_files",
+    "agents.explanation": "agents.explaining.explanation agents.explaining.explainer",
     "agents.locks": "agents.composing.locked_bars agents.settings.tasks",
-    "agents.matrix": "agents.benchmarking.methods agents.benchmarking.measuring",
+    "agents.matrix": "agents.benchmarking.benchmark_methods agents.benchmarking.measuring",
     "agents.must": "agents.composing.demands",
     "agents.q_learning": "agents.algorithms.q_learning agents.algorithms.q_losses",
+    "agents.q_policy": "agents.algorithms.q_policy pretrained.networks.recurrent",
     "agents.report": "agents.benchmarking.benchmark_report",
     "agents.run": "agents.runs.directory agents.runs.run_lock",
     "agents.sheets": "agents.composing.melody_files",
@@ -93,7 +97,7 @@ HEIRS = {
     "agents.values": "rewards.values",
     "agents.tune": "agents.training.tuning",
     "agents.vec_env": "agents.learning.vec_env envs.composition",
-    "agents.wishes": "agents.composing.request",
+    "agents.wishes": "agents.composing.request agents.composing.composer",
 }
 HEIRS |= {
     f"{room.partition('.')[0]}.{name}": f"{room}.{name}"
@@ -102,10 +106,19 @@ HEIRS |= {
 }
 # A name that is another one now.
 RENAMED = {
+    "agents.compute.BranchingPrior": "pretrained.prior.Prior",
+    "agents.compute.Meter": "agents.composing.compute.ComputeMeter",
+    "agents.explanation.Line": "agents.explaining.explanation.RuleLine",
+    "agents.explanation.place": "rewards.remarks.place",
+    "agents.matrix.Method": "agents.benchmarking.benchmark_methods.BenchMethod",
     "envs.contract.RewardTerm": "rewards.term.Term",
     "envs.render.piano_roll": "envs.render.roll_image",
     "envs.tape.stood_before": "envs.music.tape.occurred_before",
     "envs.tape.stood_before_at": "envs.music.tape.occurred_before_at",
+    "pretrained.grids.GridState": "pretrained.networks.regrid.GridLine",
+    "pretrained.ngram.GramTable": "pretrained.ngrams.model.NGram",
+    "pretrained.prior.AutoregressivePrior": "pretrained.prior.Prior",
+    "pretrained.prior.PriorState": "pretrained.networks.network_prior.Reading",
 }
 # A module whose command is a script of the repository now.
 SCRIPTS = {"rewards.calibrate": "docs/calibrate.py"}
@@ -159,6 +172,8 @@ def page(task: object, n: int) -> Any:
 def install(package: str) -> None:
     """Let the old modules of a package be imported, and be attributes of it."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        for name in HEIRS.keys() & sys.modules.keys():  # imported before this
+            _extend(sys.modules[name])
         sys.meta_path.insert(0, _Finder())
     _extend(sys.modules[package])
 

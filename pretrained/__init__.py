@@ -1,4 +1,4 @@
-"""What music is likely: priors and the corpora they learn from. `pretrained.load("folk")`."""
+"""Priors, models of which music is likely, and their corpora. `pretrained.load("folk")`."""
 
 from typing import Any
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -32,11 +33,19 @@ class Remark:
         return f"{self.where}: {self.text}"
 
 
-def place(score: Score, cell: int) -> str:
-    """'bar 1, beat 2.5' for a time index; a pickup is bar 0."""
+def place(score: Score, cell: int, numbers: Sequence[int] = ()) -> str:
+    """Return 'bar 1, beat 2.5' for a time index.
+
+    Args:
+        score: any score.
+        cell: time index.
+        numbers: of the bars, the pickup's included; counted from 1, the pickup 0, if empty.
+    """
     task = score.task
-    bar = (cell - task.pickup) // task.bar_cells + 1
-    return f"bar {bar}, beat {1 + task.place_in_bar(cell) / task.beat_cells:g}"
+    index = bisect_right(task.bar_lines, cell) - 1
+    bar = numbers[index] if numbers else index + (task.pickup == 0)
+    beat = 1 + task.place_in_bar(cell) / task.beat_cells
+    return f"bar {bar}, beat {round(beat, 2):g}"
 
 
 def _last_run(pitches: Sequence[int]) -> tuple[int, int]:

@@ -1,1 +1,9 @@
-"""Composing: requests, methods of search, demands and files."""
+"""Composing: `Composer.load("composer").compose(Request(key="D minor", bars=8))`."""
+
+from agents.composing.composer import Composer
+from agents.composing.decoding import METHODS
+from agents.composing.locked_bars import Bars
+from agents.composing.melody import Melody
+from agents.composing.request import Request
+
+__all__ = ["METHODS", "Bars", "Composer", "Melody", "Request"]

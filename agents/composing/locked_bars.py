@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from agents.composing.request import asked
 from envs.errors import quoted
 from envs.music.codec import FIRST_PITCH, HOLD, REST, UNWRITTEN
-from envs.music.pitch import parse_range
+from envs.music.piece import Piece
+from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.readers import read_piece
-
-TAKEN = ("key", "meter", "bars", "pickup", "chords", "phrases")
 
 
 def parse_bars(text: str) -> tuple[Path, set[int]]:
@@ -40,52 +38,75 @@ def parse_bars(text: str) -> tuple[Path, set[int]]:
     return Path(name), numbers
 
 
-def with_locks(text: str, keep: bool, wishes: Mapping[str, Any]) -> Task:
-    """The task of a file with some of its bars given; the rest of it is as the wishes say.
+@dataclass(frozen=True)
+class Bars:
+    """Bars of a melody that stay as they are, or that are written anew.
 
-    A note that is held into a locked bar is locked from its beginning.
+    A note that is held into a bar that stays is kept from its beginning.
 
-    Args:
-        text: file and bars, see `parse_bars`; a pickup is bar 0.
-        keep: whether these bars are kept, or written anew with all others kept.
-        wishes: as `agents.composing.request.wished` takes them; what they leave out is the file's.
-
-    Raises:
-        ValueError: a file that cannot be read or has several voices, bars outside the piece, a
-            metre or pickup other than the file's, or locked notes outside the range.
+    Attributes:
+        piece: the melody.
+        numbers: of the bars, from 1; a pickup is bar 0.
+        rewrite: True if these bars are written anew and all others stay.
+        source: name of the piece in messages.
     """
-    path, numbers = parse_bars(text)
-    piece = read_piece(path)
-    if piece.voices > 1:
-        raise ValueError(f"{path} has {piece.voices} voices; expected a melody of one")
-    changed = {name: wishes[name] for name in TAKEN if asked(wishes[name])}
-    if wishes["range"]:
-        changed["low"], changed["high"] = parse_range(wishes["range"])
-    task = replace(piece.task, **changed)
-    if (task.meter, task.pickup) != (piece.task.meter, piece.task.pickup):
-        raise ValueError(
-            f"{path} is in {piece.meter} with a pickup of {piece.pickup} cells; its bars cannot be "
-            "kept in another metre, so leave --meter and --pickup out"
-        )
-    lines = [*task.bar_lines, task.cells]
-    if asked(wishes["grid"]) and wishes["grid"] != task.grid:
-        raise ValueError(
-            f"{path} has {task.grid} cells per quarter note; its bars cannot be kept on a grid of "
-            f"{wishes['grid']}, so leave --grid out"
-        )
-    named = [number + (not task.pickup) for number in range(len(lines) - 1)]
-    there = [name for name, line in zip(named, lines, strict=False) if line < piece.task.cells]
-    if numbers - set(there):
-        raise ValueError(f"{quoted(text)}: the piece has bars {there[0]} to {there[-1]}")
-    chosen = [number in numbers if keep else number not in numbers for number in named]
-    locked = np.repeat(chosen, np.diff(lines))
-    locked[piece.task.cells :] = False  # bars that the file does not have
-    if locked.all():
-        raise ValueError(f"{quoted(text)}: every bar stays, nothing is left to write")
-    return replace(task, given=(tuple(_given(piece.score, task, locked)),))
+
+    piece: Piece
+    numbers: frozenset[int]
+    rewrite: bool = False
+    source: str = "the piece"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "numbers", frozenset(self.numbers))
+        if self.piece.voices > 1:
+            raise ValueError(
+                f"{self.source} has {self.piece.voices} voices; expected a melody of one"
+            )
+
+    @classmethod
+    def read(cls, text: str, rewrite: bool = False) -> Bars:
+        """Read a file and the numbers of bars, such as "theme.abc:1-2,5".
+
+        Raises:
+            ValueError: no numbers, or a file that cannot be read or has several voices.
+        """
+        path, numbers = parse_bars(text)
+        return cls(read_piece(path), frozenset(numbers), rewrite, str(path))
+
+    def task_with(self, changes: Mapping[str, Any]) -> Task:
+        """Return the piece's task with these bars given, and with changed fields.
+
+        Raises:
+            ValueError: bars outside the piece, a metre, pickup or grid other than the piece's, or
+                kept notes outside the range.
+        """
+        piece, name = self.piece.task, self.source
+        if changes.get("grid", piece.grid) != piece.grid:
+            raise ValueError(
+                f"{name} has {piece.grid} cells per quarter note; its bars cannot be kept on a "
+                f"grid of {changes['grid']}, so leave grid out"
+            )
+        task = replace(piece, **changes)
+        if (task.meter, task.pickup) != (piece.meter, piece.pickup):
+            raise ValueError(
+                f"{name} is in {piece.meter} with a pickup of {piece.pickup} cells; its bars "
+                "cannot be kept in another metre, so leave meter and pickup out"
+            )
+        lines = [*task.bar_lines, task.cells]
+        named = [number + (not task.pickup) for number in range(len(lines) - 1)]
+        there = [name for name, line in zip(named, lines, strict=False) if line < piece.cells]
+        if self.numbers - set(there):
+            wrong = ", ".join(map(str, sorted(self.numbers - set(there))))
+            raise ValueError(f"bar {wrong} of {name}: the piece has bars {there[0]} to {there[-1]}")
+        chosen = [(number in self.numbers) != self.rewrite for number in named]
+        locked = np.repeat(chosen, np.diff(lines))
+        locked[piece.cells :] = False  # bars that the file does not have
+        if locked.all():
+            raise ValueError(f"{name}: every bar stays, nothing is left to write")
+        return replace(task, given=(tuple(_given(self.piece.score, task, locked)),))
 
 
-def _given(score: Any, task: Task, locked: np.ndarray) -> list[int]:
+def _given(score: Score, task: Task, locked: np.ndarray) -> list[int]:
     """A token for each cell, UNWRITTEN where the composer is free."""
     page = np.full(task.cells, HOLD, np.int64)
     known = min(task.cells, score.task.cells)

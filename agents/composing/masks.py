@@ -2,52 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import Any
 
+from rewards.build import find, make_term
+from rewards.masks import require_cellwise
+from rewards.rule import as_rule
 from rewards.spec import parse_term
+from rewards.sum import RewardSum
+from rewards.term import Term
 
-if TYPE_CHECKING:
-    from rewards.sum import RewardSum
-    from rewards.term import Term
-
+Words = Sequence[str | Callable[..., Any]]
 # Of the reward's terms those that are masked unless others are named: what they count against a
 # piece shows at the token itself, and there is always a token without it.
 MASKS = ("key", "in_key", "penalize_repeating", "leap_recovery")
 
 
-def read_masks(words: Sequence[str], reward: RewardSum) -> RewardSum:
-    """Terms that are to be hard masks, from their names.
+def read_masks(words: Words, reward: RewardSum) -> RewardSum:
+    """Return the terms that are to be hard masks.
 
     Args:
-        words: name, or name=weight,parameter=value,... as a reward is written. Without a weight
-            it is the reward's own term, and any other counts against a piece where it is above 0.
+        words: functions, or names written as in a reward: name, or name=weight,parameter=value,...
+            Without a weight a name stands for the reward's own term, and any other counts against
+            a piece where it is above 0.
         reward: the terms of MASKS that it has, if there are no words.
 
     Raises:
         ValueError: an unknown term, one that is not cell-wise, one named twice, or no words and
             none of MASKS.
     """
-    from rewards.build import find, make_term
-    from rewards.masks import require_cellwise
-    from rewards.sum import RewardSum
-
     words = words or [name for name in MASKS if name in reward.terms]
     if not words:
         raise ValueError(
             f"the reward has none of {', '.join(MASKS)}; say what to mask, such as --mask in_key"
         )
-    terms = []
-    for word in words:
-        name, setting = parse_term(word)
-        if "=" in word.split(",")[0]:
-            terms.append(make_term(name, setting))
-        elif name in reward.terms and not isinstance(setting, dict):
-            terms.append(reward.terms[name])
-        else:
-            weight = 1.0 if find(name).violation else -1.0
-            parameters = setting if isinstance(setting, dict) else {}
-            terms.append(make_term(name, {**parameters, "weight": weight}))
+    terms = [_mask(word, reward) for word in words]
     for term in terms:
         require_cellwise(term.rule)
         if not term.weight:
@@ -58,8 +47,25 @@ def read_masks(words: Sequence[str], reward: RewardSum) -> RewardSum:
     return RewardSum(terms)
 
 
-def read_demands(words: Sequence[str], reward: RewardSum) -> dict[str, Term]:
-    """The rules of --must, by name.
+def _mask(word: str | Callable[..., Any], reward: RewardSum) -> Term:
+    if not isinstance(word, str):
+        return make_term(word, _sign(word))
+    name, setting = parse_term(word)
+    if "=" in word.split(",")[0]:
+        return make_term(name, setting)
+    if name in reward.terms and not isinstance(setting, dict):
+        return reward.terms[name]
+    parameters = setting if isinstance(setting, dict) else {}
+    return make_term(name, {**parameters, "weight": _sign(find(name))})
+
+
+def _sign(fn: Callable[..., Any]) -> float:
+    """Return the weight with which a function counts against a piece where it is above 0."""
+    return 1.0 if as_rule(fn).violation else -1.0
+
+
+def read_demands(words: Words, reward: RewardSum) -> dict[str, Term]:
+    """Return the rules of --must, by name.
 
     Raises:
         ValueError: as `read_masks`, or a term that pays and so cannot be broken.

@@ -1,42 +1,165 @@
-"""What a composer asks for in words, as a task."""
+"""Requests to a composer: a task, cells that stay, rules that are kept, wishes that count."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields, replace
+from inspect import signature
 from typing import Any
 
+import numpy as np
+
+from agents.composing.locked_bars import Bars
+from envs.errors import did_you_mean, quoted
 from envs.music.chords import chord_bars
 from envs.music.pitch import parse_range
+from envs.music.score import Score
+from envs.music.task import Task
+from rewards.spec import parse_term
 
-MELODY = "composition/Melody-v0"  # the environment that takes wishes
-PRIOR = "melody"  # checkpoint that knows of modes, phrases and ends
-AGENT = "composer"  # checkpoint of the agent that ships, trained by --preset melody
-# What a melody that is asked for in words is ranked by. Likelihood only decides between those that
-# keep the rules equally well: the likeliest melody is a dull one.
-STYLE = ("common_practice=1", "prior=0.02")
-RANGE = {"low": "C4", "high": "A5"}  # of a melody, if nothing is said
-WISHES = ("key", "meter", "bars", "grid", "range", "pickup", "chords", "phrases")
+MOST = 10_000  # melodies
+Rules = Sequence[str | Callable[..., Any]]
+Given = Score | Bars | Sequence[Sequence[int]]
 
 
-def asked(value: object) -> bool:
-    """Whether a wish was spoken: words that are not empty, or any number."""
-    return value not in ("", None)
-
-
-def wished(wishes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return wishes as fields of a task; as many bars as there are of chords if unsaid.
+class Request:
+    """A request to a composer.
 
     Args:
-        wishes: those named in WISHES, among other settings; empty or None where nothing is asked
-            for.
+        task: the page to fill; the composer's own, with `changes`, if None.
+        given: cells that stay: a score of one piece, a row of tokens for each voice with -1 where
+            the composer is free, or `Bars` of a piece. With a score or bars the task is theirs.
+        must: rules that every melody keeps, by name as in a reward, or as functions.
+        wishes: terms that count beside the composer's reward: names or functions, alone or with
+            their weights.
+        n: number of melodies.
+        seed: of the draw; the same seed gives the same melodies. A beam draws nothing.
+        method: one of `agents.composing.METHODS`.
+        temperature: of the draw; 1 draws as trained, lower is more cautious.
+        primer: notes to begin with, such as "C4 E4:2 G4:2".
+        candidates: melodies drawn for each one that is chosen (sample, prior).
+        best_of: draws for each melody (best-of-n).
+        width: beginnings that are kept (beam, guided-beam, best-known).
+        mask: rules to keep (masked), see `agents.composing.masks.read_masks`.
+        changes: fields of Task, such as key="D minor"; range="D4-G5" stands for low and high.
 
     Raises:
-        ValueError: a range that is none.
+        ValueError: a value out of its range, or two arguments that contradict each other.
+        TypeError: an unknown keyword, or a value of a wrong type.
     """
-    found = {name: wishes[name] for name in ("key", "meter", "chords", "phrases")}
-    if wishes["range"]:
-        found["low"], found["high"] = parse_range(wishes["range"])
-    found |= {name: wishes[name] for name in ("bars", "grid", "pickup")}
-    if found["chords"] and not asked(found["bars"]) and chord_bars(found["chords"]) > 1:
-        found["bars"] = chord_bars(found["chords"])  # one chord says nothing of the length
-    return {name: value for name, value in found.items() if asked(value)}
+
+    def __init__(
+        self,
+        task: Task | None = None,
+        *,
+        given: Given | None = None,
+        must: Rules = (),
+        wishes: Rules | Mapping[Any, Any] = (),
+        n: int = 1,
+        seed: int = 1,
+        method: str = "sample",
+        temperature: float = 1.0,
+        primer: str = "",
+        candidates: int = 8,
+        best_of: int = 64,
+        width: int = 1000,
+        mask: Rules = (),
+        **changes: Any,
+    ) -> None:
+        self.task = _kind("task", task, Task | None, "a Task")
+        self.given = _kind(
+            "given", given, Score | Bars | list | tuple | np.ndarray | None, "a score or rows"
+        )
+        self.primer = _kind("primer", primer, str, "notes in a line")
+        self.method = _kind("method", method, str, "a name")
+        self.must, self.mask = _rules("must", must), _rules("mask", mask)
+        words = _rules("wishes", wishes)
+        weighed = dict(parse_term(w) if isinstance(w, str) else (w, 1.0) for w in words)
+        self.wishes: Mapping[Any, Any] = wishes if isinstance(wishes, Mapping) else weighed
+        self.n, self.seed = _whole("n", n, 1, MOST), _whole("seed", seed, 0)
+        self.candidates = _whole("candidates", candidates, 1, MOST)
+        self.best_of, self.width = _whole("best_of", best_of, 1), _whole("width", width, 1)
+        self.temperature = _kind("temperature", temperature, int | float, "a number above 0")
+        if not temperature > 0:
+            raise ValueError(f"temperature={temperature}: expected a number above 0")
+        self.changes = _read_changes(changes)
+        if task is not None and (self.changes or isinstance(given, (Score, Bars))):
+            other = next(iter(self.changes), "given")
+            raise ValueError(f"task and {other} both say what to compose; leave one of them out")
+
+    def __repr__(self) -> str:
+        usual, own = vars(Request()), {**vars(self), **self.changes}
+        del own["changes"]
+        asked = [f"{k}={v!r}" for k, v in own.items() if repr(v) != repr(usual.get(k))]
+        return f"Request({', '.join(asked)})"
+
+    @property
+    def chooses(self) -> bool:
+        """True if something is asked for, so that the best of several candidates are wanted."""
+        asked = (self.changes, self.must, self.wishes)
+        return any(map(bool, asked)) or self.task is not None or self.given is not None
+
+    def task_on(self, base: Task) -> Task:
+        """Return the task to compose for, `base` being the composer's own.
+
+        Raises:
+            ValueError: fields that contradict each other, or nothing is left to write.
+        """
+        if isinstance(self.given, Bars):
+            return self.given.task_with(self.changes)
+        task, changes = self.task or base, dict(self.changes)
+        if isinstance(self.given, Score):
+            if self.given.batch != 1:
+                raise ValueError(f"given: {self.given.batch} pieces, expected one: score[0:1]")
+            task, changes["given"] = self.given.task, self.given.tokens[0].tolist()
+        elif self.given is not None:
+            changes["given"] = self.given
+        bars = chord_bars(changes.get("chords", ""))
+        if bars > 1:  # one chord says nothing about the length
+            changes.setdefault("bars", bars)
+        task = replace(task, **changes)
+        if self.given is not None and not task.free.any():
+            raise ValueError("given: every cell stays, nothing is left to write")
+        return task
+
+
+TASK_FIELDS = (*(field.name for field in fields(Task) if field.name != "given"), "range")
+ARGUMENTS = (*TASK_FIELDS, *list(signature(Request).parameters)[:-1])
+
+
+def _read_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields of a task from keywords; those that are None are not asked for."""
+    for name in changes:
+        if name not in TASK_FIELDS:
+            raise TypeError(
+                f"Request has no argument {name!r}.{did_you_mean(name, ARGUMENTS)} "
+                f"Known: {', '.join(ARGUMENTS)}"
+            )
+    asked = {name: value for name, value in changes.items() if value is not None}
+    if "range" in asked:
+        if {"low", "high"} & set(asked):
+            raise ValueError("range and low or high contradict each other; leave one of them out")
+        asked["low"], asked["high"] = parse_range(asked.pop("range"))
+    return asked
+
+
+def _kind(name: str, value: Any, kinds: Any, expected: str) -> Any:
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        raise TypeError(f"{name}={quoted(value)}: expected {expected}")
+    return value
+
+
+def _rules(name: str, rules: Any) -> tuple[str | Callable[..., Any], ...]:
+    if isinstance(rules, str) or not isinstance(rules, Iterable):
+        raise TypeError(f"{name}={quoted(rules)}: expected a list of rules, such as ['in_key']")
+    chosen = tuple(rules)
+    for rule in chosen:
+        if not callable(rule):
+            _kind(name, rule, str, "names of rules, or functions")
+    return chosen
+
+
+def _whole(name: str, value: Any, least: int, most: int = 2**63 - 1) -> int:
+    if not least <= _kind(name, value, int | np.integer, "a whole number") <= most:
+        raise ValueError(f"{name}={quoted(value)}: expected {least} to {most:,}")
+    return int(value)

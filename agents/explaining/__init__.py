@@ -1,1 +1,6 @@
-"""Why each note is there, or what is wrong with it."""
+"""Explaining: `explain(piece)` tells where a piece breaks which rules."""
+
+from agents.explaining.explainer import explain, speaking_rules
+from agents.explaining.explanation import Explanation
+
+__all__ = ["Explanation", "explain", "speaking_rules"]

@@ -1,76 +1,46 @@
-"""Files of an explanation: JSON, text, marked score, sound, page."""
+"""Files of an explanation: JSON, the marked score, sound and page."""
 
 from __future__ import annotations
 
-import json as json_format
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
+import json
+from dataclasses import replace
 
-from agents.settings import commands
+from agents.explaining.explanation import Explanation, as_dict
+from agents.explaining.page import by_note, html_page, marked_score, picture
+from envs.notation.writing.sound import wav_bytes
+from envs.notation.writing.writers import TEMPO, WRITERS
 
-if TYPE_CHECKING:
-    from agents.explaining.explanation import Explanation
-
-TEMPO = 80.0  # where a file names none
+LEFT_OUT = (".abc", ".roll.svg")  # formats that cannot show the marks; the page has the roll
 
 
-def files_of(found: Explanation, tempo: float, soundfont: str = "") -> dict[str, str | bytes]:
-    """Everything that is written about one piece, by file name.
+def files_of(found: Explanation, tempo: float = 0.0, soundfont: str = "") -> dict[str, str | bytes]:
+    """Return everything that is written about one piece, by file name.
 
     Args:
         found: the explanation.
-        tempo: beats per minute.
+        tempo: beats per minute; the piece's own, or 80, if 0.
         soundfont: path of one, '' for none.
 
     Raises:
         ValueError: the piece lasts too long, or the soundfont cannot be played.
     """
-    from agents.explaining.explanation import as_dict
-    from agents.explaining.page import MARKED, html_page, picture
-    from envs.notation.writing.midi import midi_bytes
-    from envs.notation.writing.musicxml import Marks, musicxml
-    from envs.notation.writing.sound import wav_bytes
-
-    words: dict[tuple[int, int], str] = {}
-    for message in found.messages:
-        at = (message.voice, message.start)
-        words[at] = f"{words[at]}; {message.text}" if at in words else message.text
-    marks = Marks(words, dict.fromkeys(words, MARKED), found.piece.numbers)
-    document = musicxml(found.score, 0, found.title, tempo, marks=marks)
-    return {
+    tempo = tempo or found.piece.tempo or TEMPO
+    notes = by_note(found).items()
+    words = {note: "; ".join(message.text for message in about) for note, about in notes}
+    files: dict[str, str | bytes] = {
         "explanation.json": as_json(as_dict(found)),
-        "score.musicxml": document,
+        "score.musicxml": marked_score(found, words, tempo, found.title),
         "score.svg": picture(found, tempo, found.title),
-        "score.mid": midi_bytes(found.score, 0, tempo),
         "score.wav": wav_bytes(found.score, 0, tempo, soundfont or None),
         "page.html": html_page(found, tempo, soundfont),
     }
+    piece = replace(found.piece, title=found.title, tempo=tempo)
+    for suffix, write in WRITERS.items():
+        if f"score{suffix}" not in files and suffix not in LEFT_OUT:
+            files[f"score{suffix}"] = write(piece)
+    return files
 
 
 def as_json(value: object) -> str:
-    """JSON for people to read as well."""
-    return json_format.dumps(value, indent=2, ensure_ascii=False) + "\n"
-
-
-def write(written: Mapping[str, Mapping[str, str | bytes]], out: Path) -> None:
-    """Files by name, in the folder itself or in folders by name."""
-    from envs.durable_files import write_atomic
-
-    folder = commands.new_directory(out)
-    for name, files in written.items():
-        (folder / name).mkdir(exist_ok=True)
-        for file, data in files.items():
-            write_atomic(folder / name / file, data)
-
-
-def _folder(name: str) -> str:
-    """The folder of what is written about a sample.
-
-    Raises:
-        ValueError: its name is that of a folder that is there already, such as the one above.
-    """
-    stem = Path(name).stem
-    if not stem.strip("."):
-        raise ValueError(f"{name!r}: nothing can be written under this name; rename the sample")
-    return stem
+    """Return JSON that people can read as well."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

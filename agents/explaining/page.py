@@ -13,97 +13,26 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from html import escape
-from itertools import groupby
-from typing import TYPE_CHECKING
+from itertools import chain, groupby
+from pathlib import Path
+from string import Template
 
 import numpy as np
 
-from agents.explaining.explanation import Explanation, Message, facts
-from envs.music.piece import notes_of
+from agents.explaining.explainer import note_start
+from agents.explaining.explanation import Explanation, Message, RuleLine
 from envs.notation.writing.engrave import svg
 from envs.notation.writing.musicxml import Marks, musicxml, symbol_id
 from envs.notation.writing.roll import note_id, piano_roll, strips, x_of
 from envs.notation.writing.sound import RATE, cell_seconds, wav_bytes
 from envs.notation.writing.symbols import bars_of
 
-if TYPE_CHECKING:
-    from envs.music.score import Score
-
 MARKED = "#c2185b"  # colour of a note that breaks a rule
 PAGE_RATE = RATE // 2  # of the sound: half the bytes, and no difference that is heard
-STYLE = """
-:root { --ink: #222; --faint: #666; --line: #ddd; --mark: #c2185b; --lit: #ffe082; }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1.5rem 1.2rem 4rem; max-width: 62rem; color: var(--ink);
-  background: #fff; font: 16px/1.5 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; }
-h1 { font-size: 1.5rem; margin: 0; overflow-wrap: anywhere; }
-h2 { font-size: 1.05rem; margin: 2rem 0 .5rem; }
-p { margin: .2rem 0; color: var(--faint); overflow-wrap: anywhere; }
-audio { width: 100%; margin: 1rem 0 0; }
-.score { overflow-x: auto; } .score > svg { width: 100%; height: auto; }
-.scroll { overflow-x: auto; border: 1px solid var(--line); padding: .4rem 0; }
-.pair { display: flex; width: max-content; }
-.pair svg { display: block; flex: none; }
-.names { position: sticky; left: 0; background: #fff; z-index: 1; }
-.time { position: relative; }
-#head { position: absolute; top: 0; bottom: 0; width: 2px; background: #2e7d32; display: none; }
-ol { list-style: none; margin: 0; padding: 0; }
-li { display: flex; gap: .7rem; padding: .35rem .5rem; border-bottom: 1px solid var(--line);
-  cursor: pointer; }
-li:focus-visible { outline: 2px solid #1565c0; outline-offset: -2px; }
-li b { color: var(--mark); min-width: 1.8rem; text-align: right; }
-li small { color: var(--faint); display: block; }
-li.lit { background: #fff6d8; }
-[data-note] { cursor: pointer; }
-.lit[data-note] { fill: #e65100; color: #e65100; stroke: #e65100; }
-.score .lit[data-note] * { fill: #e65100; stroke: #e65100; }
-table { border-collapse: collapse; } td, th { padding: .2rem .9rem .2rem 0; text-align: left;
-  border-bottom: 1px solid var(--line); font-weight: normal; }
-th { color: var(--faint); } .number { text-align: right; font-variant-numeric: tabular-nums; }
-"""
-SCRIPT = """
-const all = selector => [...document.querySelectorAll(selector)];
-const sound = document.querySelector('audio'), head = document.getElementById('head');
-const scroll = document.querySelector('.scroll'), second = Number(scroll.dataset.second);
-function light(note, on) {
-  for (const each of all('[data-note="' + note + '"]')) each.classList.toggle('lit', on);
-}
-function show(element) {
-  const note = element.dataset.note;
-  sound.currentTime = Number(scroll.dataset.cell) * Number(note.split('-')[1]);
-  const inRoll = document.querySelector('.time [data-note="' + note + '"]');
-  if (inRoll) {
-    const x = Number(inRoll.getAttribute('x'));
-    scroll.scrollTo({left: x - scroll.clientWidth / 2, behavior: 'smooth'});
-  }
-  const here = element.tagName === 'LI' ? '.score ' : 'li';
-  const there = document.querySelector(here + '[data-note="' + note + '"]');
-  if (there) there.scrollIntoView({block: 'nearest', behavior: 'smooth'});
-  sound.play().catch(() => {});
-}
-for (const element of all('[data-note]')) {
-  element.addEventListener('mouseenter', () => light(element.dataset.note, true));
-  element.addEventListener('mouseleave', () => light(element.dataset.note, false));
-  element.addEventListener('focus', () => light(element.dataset.note, true));
-  element.addEventListener('blur', () => light(element.dataset.note, false));
-  element.addEventListener('click', () => show(element));
-  element.addEventListener('keydown', event => {
-    if (event.key === 'Enter' || event.key === ' ') { event.preventDefault(); show(element); }
-  });
-}
-function follow() {
-  const x = sound.currentTime * second;
-  head.style.display = 'block';
-  head.style.left = x + 'px';
-  if (!sound.paused) {
-    const seen = x - scroll.scrollLeft;
-    if (seen < 0 || seen > scroll.clientWidth - 200) scroll.scrollLeft = x - 60;
-    requestAnimationFrame(follow);
-  }
-}
-sound.addEventListener('play', follow);
-sound.addEventListener('seeked', follow);
-"""
+HERE = Path(__file__)
+TEMPLATE = Template(HERE.with_suffix(".html").read_text("utf-8"))
+STYLE = HERE.with_suffix(".css").read_text("utf-8")
+SCRIPT = HERE.with_suffix(".js").read_text("utf-8")
 
 
 def html_page(found: Explanation, tempo: float = 80.0, soundfont: str = "") -> str:
@@ -115,33 +44,20 @@ def html_page(found: Explanation, tempo: float = 80.0, soundfont: str = "") -> s
         soundfont: path of a soundfont for the sound, '' for none.
     """
     sound = wav_bytes(found.score, 0, tempo, soundfont or None, PAGE_RATE)
-    notices = "".join(f"<p>{escape(notice)}</p>" for notice in found.notices)
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{_policy()}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(found.title)}</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<h1>{escape(found.title)}</h1>
-<p>{escape(_about(found, tempo))}</p>
-{notices}
-<audio controls src="data:audio/wav;base64,{base64.b64encode(sound).decode()}"></audio>
-<h2>Score</h2>
-<div class="score">{picture(found, tempo)}</div>
-<h2>Along time</h2>
-{_along_time(found, tempo)}
-<h2>{_heading(found)}</h2>
-<ol>{"".join(_item(message) for message in found.messages)}</ol>
-<h2>Rules</h2>
-{_table(found)}
-<script>{SCRIPT}</script>
-</body>
-</html>
-"""
+    return TEMPLATE.substitute(
+        policy=_policy(),
+        title=escape(found.title),
+        style=STYLE,
+        about=escape(f"{found.facts}, {tempo:g} beats a minute"),
+        notices="".join(f"<p>{escape(notice)}</p>" for notice in found.notices),
+        sound=base64.b64encode(sound).decode(),
+        score=picture(found, tempo),
+        time=_along_time(found, tempo),
+        heading=_heading(found),
+        items="".join(map(_item, found.messages)),
+        table=_table(found),
+        script=SCRIPT,
+    )
 
 
 def _policy() -> str:
@@ -153,10 +69,6 @@ def _policy() -> str:
     )
 
 
-def _about(found: Explanation, tempo: float) -> str:
-    return f"{facts(found).removeprefix(f'{found.title}: ')}, {tempo:g} beats a minute"
-
-
 def _heading(found: Explanation) -> str:
     count = len(found.messages)
     if not count:
@@ -164,37 +76,42 @@ def _heading(found: Explanation) -> str:
     return "One remark" if count == 1 else f"{count} remarks"
 
 
-def numbered(found: Explanation) -> dict[tuple[int, int], str]:
-    """Return the numbers of the messages at each note (voice, start), such as '4, 6-8'."""
+def by_note(found: Explanation) -> dict[tuple[int, int], list[Message]]:
+    """Return the messages at each note (voice, start)."""
     at = defaultdict(list)
     for message in found.messages:
-        at[message.voice, message.start].append(message.number)
-    return {note: ", ".join(_runs(numbers)) for note, numbers in at.items()}
+        at[message.voice, message.start].append(message)
+    return at
 
 
-def _runs(numbers: Iterable[int]) -> Iterable[str]:
-    for _, group in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
-        run = [number for _, number in group]
+def numbered(found: Explanation) -> dict[tuple[int, int], str]:
+    """Return the numbers of the messages at each note (voice, start), such as '4, 6-8'."""
+    return {note: ", ".join(_runs(messages)) for note, messages in by_note(found).items()}
+
+
+def _runs(messages: Iterable[Message]) -> Iterable[str]:
+    for _, group in groupby(enumerate(messages), key=lambda pair: pair[1].number - pair[0]):
+        run = [message.number for _, message in group]
         yield str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}"
+
+
+def marked_score(
+    found: Explanation, words: dict[tuple[int, int], str], tempo: float, title: str = ""
+) -> str:
+    """Return the score as MusicXML, its notes (voice, start) marked with words and a colour."""
+    marks = Marks(words, dict.fromkeys(words, MARKED), found.piece.numbers)
+    return musicxml(found.score, 0, title, tempo, marks=marks)
 
 
 def picture(found: Explanation, tempo: float, title: str = "") -> str:
     """Return the engraved score as SVG; marked notes have a colour and their messages' numbers."""
-    words = numbered(found)
-    marks = Marks(words, dict.fromkeys(words, MARKED), found.piece.numbers)
-    drawn = svg(musicxml(found.score, 0, title, tempo, marks=marks))
-    return _name_notes(drawn, found.score)
-
-
-def _name_notes(drawn: str, score: Score) -> str:
-    """Add the attribute data-note to each coloured symbol of an SVG, for the page's script."""
-    names: dict[str, str] = {}
-    for voice in range(score.task.voices):
-        notes = [note for note in notes_of(score, 0) if note.voice == voice]
-        for symbol in (symbol for bar in bars_of(score, 0, voice) for symbol in bar):
-            starts = [n.start for n in notes if n.start <= symbol.start < n.start + n.duration]
-            name = note_id(voice, starts[0] if starts else symbol.start)
-            names[symbol_id(voice, symbol.start)] = name
+    drawn = svg(marked_score(found, numbered(found), tempo, title))
+    names: dict[str, str] = {}  # of coloured symbols, for the page's script
+    for voice in range(found.score.task.voices):
+        for symbol in chain.from_iterable(bars_of(found.score, 0, voice)):
+            is_rest = symbol.pitch is None
+            start = symbol.start if is_rest else note_start(found.score, voice, symbol.start)
+            names[symbol_id(voice, symbol.start)] = note_id(voice, start)
 
     def add(match: re.Match[str]) -> str:
         return f'{match[0]} data-note="{names[match[1]]}"' if match[1] in names else match[0]
@@ -207,7 +124,7 @@ def _along_time(found: Explanation, tempo: float) -> str:
     cell = cell_seconds(score, tempo)
     marked = [(message.voice, message.start) for message in found.messages]
     drawings = [piano_roll(score, 0, marked, found.piece.numbers, MARKED)]
-    costs = {line.term: np.zeros(score.task.cells) for line in found.table if line.times}
+    costs = {line.term: np.zeros(score.task.cells) for line in found.totals[:-1]}
     for message in found.messages:
         costs[message.term][message.cell] += message.cost
     if costs:
@@ -234,20 +151,17 @@ def _item(message: Message) -> str:
     )
 
 
-def _table(found: Explanation) -> str:
-    rows = "".join(
+def _row(line: RuleLine) -> str:
+    return (
         f'<tr><td>{escape(line.term)}</td><td class="number">{line.times}</td>'
         f'<td class="number">{line.cost:.3g}</td></tr>'
-        for line in found.table
-        if line.times
     )
-    kept = [line.term for line in found.table if not line.times]
+
+
+def _table(found: Explanation) -> str:
     head = '<tr><th>rule</th><th class="number">times broken</th><th class="number">cost</th></tr>'
-    total = (
-        f'<tr><td>together</td><td class="number">{len(found.messages)}</td>'
-        f'<td class="number">{found.cost:.3g}</td></tr>'
-    )
-    table = f"<table>{head}{rows}{total}</table>" if rows else ""
+    rows = "".join(map(_row, found.totals))
+    table = f"<table>{head}{rows}</table>" if rows else ""
+    good = f"<p>Kept: {escape(found.kept)}</p>" if found.kept else ""
     paid = "".join(f"<p>{escape(name)} paid {value:.4g}</p>" for name, value in found.paid.items())
-    good = f"<p>Kept: {escape(', '.join(kept))}</p>" if kept else ""
     return table + good + paid

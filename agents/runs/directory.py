@@ -58,6 +58,15 @@ class Run:
     Attributes:
         path: the directory.
         config_file: its settings.
+        provenance_file: versions and hashes that it began with.
+        metrics_file: table with a row for each update.
+        evaluations_file: table with a row for each evaluation.
+        policy_file: the policy, which loads as a prior; see `saved_policy`.
+        best_file: policy of the best evaluation, which loads as a prior too.
+        state_file: state from which it is resumed.
+        reward_file: weights of reward terms that learn.
+        warnings_file: signs of a hacked reward.
+        samples: folder of melodies.
 
     Raises:
         ValueError: it is no run directory.
@@ -66,6 +75,15 @@ class Run:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.config_file = self.path / CONFIG
+        self.provenance_file = self.path / "provenance.json"
+        self.metrics_file = self.path / "metrics.csv"
+        self.evaluations_file = self.path / "evaluations.csv"
+        self.policy_file = self.path / "policy.safetensors"
+        self.best_file = self.path / "best.safetensors"
+        self.state_file = self.path / "state.zip"
+        self.reward_file = self.path / "reward.safetensors"
+        self.warnings_file = self.path / "warnings.txt"
+        self.samples = self.path / "samples"
         if self.path.suffix == ".safetensors":
             raise ValueError(
                 f"{self.path} is a policy and no run directory; where a run is asked for, write "
@@ -140,16 +158,6 @@ class Run:
         """Return the settings of the run; for `trust` see `agents.settings.config.from_mapping`."""
         return read_toml(self.config_file, trust)
 
-    @property
-    def policy_file(self) -> Path:
-        """Path of the policy, which loads as a prior."""
-        return self.path / "policy.safetensors"
-
-    @property
-    def reward_file(self) -> Path:
-        """Path of the weights of reward terms that learn."""
-        return self.path / "reward.safetensors"
-
     def restore_reward(self, reward: RewardSum) -> None:
         """Load the saved weights of a reward that learns.
 
@@ -184,9 +192,11 @@ class Run:
             return -1
 
     @property
-    def samples(self) -> Path:
-        """Path of the folder of melodies."""
-        return self.path / "samples"
+    def saved(self) -> int:
+        """Steps of the policy that was saved last, -1 if there is none."""
+        from pretrained.checkpoint import notes
+
+        return int(notes(self.policy_file)["steps"]) if self.policy_file.is_file() else -1
 
     def check_samples(self) -> None:
         """Raise OSError if the folder of melodies is a symbolic link."""
@@ -196,11 +206,6 @@ class Run:
             raise not_written(self.samples, error) from error
 
     # -- provenance ------------------------------------------------------------------------------
-
-    @property
-    def provenance_file(self) -> Path:
-        """Path of the versions and hashes that the run began with."""
-        return self.path / "provenance.json"
 
     def write_provenance(self, prior_file: Path, reward: RewardSum) -> None:
         """Write the versions and hashes that the run begins with."""
@@ -215,29 +220,13 @@ class Run:
 
     def check_provenance(self, prior_file: Path, reward: RewardSum) -> None:
         """Raise ValueError if the prior or a user's reward has changed since the run began."""
-        changed = self.changed(prior_file, reward)
-        if changed:
+        if changed := self.changed(prior_file, reward):
             raise ValueError(
                 f"{self.path}: {changed[0]} is not what the run began with; start a new run, "
                 f"from its policy with --prior {self.path} if you like"
             )
 
     # -- metrics ---------------------------------------------------------------------------------
-
-    @property
-    def metrics_file(self) -> Path:
-        """Path of the table with a row for each update."""
-        return self.path / "metrics.csv"
-
-    @property
-    def evaluations_file(self) -> Path:
-        """Path of the table with a row for each evaluation."""
-        return self.path / "evaluations.csv"
-
-    @property
-    def best_file(self) -> Path:
-        """Path of the policy of the best evaluation, which loads as a prior."""
-        return self.path / "best.safetensors"
 
     def append_metrics(self, row: Mapping[str, float], file: Path | None = None) -> None:
         """Append a row to metrics.csv or another table, see `csv_tables.add_row`."""
@@ -255,8 +244,8 @@ class Run:
         Raises:
             ValueError: metrics.csv has no such columns, or impossible numbers in them.
         """
-        columns = self.read_metrics(needed=("c", "kl"))
-        pairs = list(zip(columns.get("c", ()), columns.get("kl", ()), strict=True))
+        columns = self.read_metrics(needed=("c", "kl")) or {"c": [], "kl": []}
+        pairs = list(zip(columns["c"], columns["kl"], strict=True))
         for c, kl in pairs:
             if not (0 < c < math.inf and math.isfinite(kl)):
                 raise ValueError(
@@ -274,15 +263,15 @@ class Run:
     @property
     def warnings(self) -> list[str]:
         """Signs of a hacked reward, one a line."""
-        file = self.path / "warnings.txt"
+        file = self.warnings_file
         return read_text(file).splitlines() if file.is_file() else []
 
     def write_warnings(self, lines: list[str]) -> None:
         """Write the signs of a hacked reward; remove the file if there are none."""
         if lines:
-            write_atomic(self.path / "warnings.txt", "\n".join(lines) + "\n")
+            write_atomic(self.warnings_file, "\n".join(lines) + "\n")
         else:
-            (self.path / "warnings.txt").unlink(missing_ok=True)
+            self.warnings_file.unlink(missing_ok=True)
 
     # -- state -----------------------------------------------------------------------------------
 
@@ -324,11 +313,6 @@ class Run:
         policy: Any = model.policy
         files = {self.policy_file: policy.packed({"steps": model.num_timesteps})}
         return files | ({self.reward_file: to_bytes(dict(learned))} if learned else {})
-
-    @property
-    def state_file(self) -> Path:
-        """Path of the state from which a run is resumed."""
-        return self.path / "state.zip"
 
     def restore(self, model: BaseAlgorithm, reward: RewardSum | None = None) -> Generators | None:
         """Put the saved state into a model and its reward, and remove what was written after it.

@@ -14,8 +14,6 @@ from envs.errors import did_you_mean, quoted
 if TYPE_CHECKING:
     from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-    from agents.settings.config import TrainConfig
-
 
 def bounded(default: Any, low: float, high: float, or_else: float | None = None) -> Any:
     """Return a dataclass field whose value lies from `low` to `high`, or is `or_else`."""
@@ -71,7 +69,7 @@ class Algorithm:
         kl_budget: whether c of its objective may be turned while it learns.
         mask: whether it can act behind masks.
         tasks: whether it can learn on several tasks.
-        check: raises ValueError for settings of a run that it cannot follow.
+        check: raises ValueError for a TrainConfig that it cannot follow.
     """
 
     name: str
@@ -82,7 +80,7 @@ class Algorithm:
     kl_budget: bool = False
     mask: bool = False
     tasks: bool = False
-    check: Callable[[TrainConfig], None] = lambda config: None
+    check: Callable[[Any], None] = lambda config: None
 
 
 ALGORITHMS: dict[str, Algorithm] = {}

@@ -1,4 +1,4 @@
-"""What a training run is: one dataclass, read from TOML and the command line, written back."""
+"""The settings of a training run: one dataclass, read from TOML and written back."""
 
 from __future__ import annotations
 
@@ -92,10 +92,18 @@ class TrainConfig:
     # RL Tuner's rules. With its own weights one motif, repeated, pays more than any melody can; an
     # echo that is paid for up to 11 cells, and entropy that grows, let many motifs come back.
     reward: tuple[str, ...] = (
-        *("rl_tuner=0.22", "penalize_autocorrelation=-0.4", "motif=0.5"),
-        *("preferred_intervals=0.5", "key=-4", "tonic=2.3", "repeated_motif=0.4"),
-        *("leap_up_back=2.3", "high_low_unique=3.5", "bar_echo=1.4,full=4,longest=11"),
-        *("whole_autocorrelation=-8", "prior=0.33"),
+        "rl_tuner=0.22",
+        "penalize_autocorrelation=-0.4",
+        "motif=0.5",
+        "preferred_intervals=0.5",
+        "key=-4",
+        "tonic=2.3",
+        "repeated_motif=0.4",
+        "leap_up_back=2.3",
+        "high_low_unique=3.5",
+        "bar_echo=1.4,full=4,longest=11",
+        "whole_autocorrelation=-8",
+        "prior=0.33",
     )
     c: float = bounded(1.0, 1e-6, 1e6)
     kl_budget: float = bounded(0.0, 0.0, 1e3)

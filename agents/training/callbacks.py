@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-from types import FrameType
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor
-from tqdm import tqdm
 
 from agents.learning.rollout import Rollout, Steering, buffer_of
 from agents.runs.csv_tables import logged
 from agents.runs.directory import Run
 from agents.runs.state import Generators
+from agents.training.listener import Listener
 from agents.training.monitor import Diagnostics
 from agents.training.reward_lessons import Lessons
 from pretrained.prior import Scorer
@@ -24,8 +19,6 @@ from rewards.learned import tensors
 from rewards.measures.statistics import distinct
 from rewards.spec import short_names
 from rewards.sum import RewardSum
-
-FEW = 4  # terms that a progress bar names
 
 
 class DivergedError(ValueError):
@@ -123,49 +116,26 @@ def _explained(values: np.ndarray, returns: np.ndarray) -> float:
     return 1 - float((returns - values).var()) / spread if spread else 0.0
 
 
-class ProgressBar(BaseCallback):
-    """A tqdm bar with the return, its parts and the KL.
-
-    The parts are the terms if they are few, else all rules together and the prior.
+class Relay(BaseCallback):
+    """Tells a listener how far the run is, and ends it where the listener says so.
 
     Args:
-        metrics: where the numbers come from.
-        total: steps at the end of the run.
-        show: whether to draw it.
+        metrics: whose rows are told; comes before this callback.
+        listener: is told.
     """
 
-    def __init__(self, metrics: PieceMetrics, total: int, show: bool) -> None:
+    def __init__(self, metrics: PieceMetrics, listener: Listener) -> None:
         super().__init__()
-        self.metrics, self.total, self.show = metrics, total, show
-        self.bar: Any = None
+        self.metrics, self.listener = metrics, listener
 
     def _on_training_start(self) -> None:
-        self.bar = tqdm(
-            total=self.total,
-            initial=self.model.num_timesteps,
-            disable=not self.show,
-            unit=" steps",
-            unit_scale=True,
-            mininterval=0.5 if sys.stderr.isatty() else 10,
-            dynamic_ncols=True,
-        )
+        self.listener.stepped(self.model.num_timesteps)
 
     def _on_step(self) -> bool:
-        self.bar.update(self.training_env.num_envs)
-        return True
+        return self.listener.stepped(self.num_timesteps)
 
     def _on_rollout_end(self) -> None:
-        row = self.metrics.row
-        paid = {n.removeprefix("reward/"): row[n] for n in row if n.startswith("reward/")}
-        if len(paid) > FEW:
-            paid = {"rules": row["rules"], "prior": row["prior"]}
-        short = short_names(paid)
-        parts = " + ".join(f"{short[name]} {value:.1f}" for name, value in paid.items())
-        told = f"return {row['return']:.1f} = {parts}, KL {row['kl']:.3f}"
-        self.bar.set_postfix_str(told, refresh=False)
-
-    def _on_training_end(self) -> None:
-        self.bar.close()
+        self.listener.updated(self.metrics.row)
 
 
 class Saver(BaseCallback):
@@ -271,29 +241,3 @@ class Anneal(BaseCallback):
         done = min(1.0, self.num_timesteps / (self.share * self.steps))
         entropy = self.first + done * (self.last - self.first)
         self.steering.objective = self.steering.objective.with_entropy(entropy)
-
-
-class Interrupt(BaseCallback):
-    """Ctrl-C or SIGTERM ends the run between two steps, so that it can be saved; again, at once."""
-
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked = 0  # number of the signal
-        self._before: dict[int, Any] = {}
-
-    def _on_training_start(self) -> None:
-        self._before = {number: signal.signal(number, self._note) for number in self.SIGNALS}
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.asked = number
-        self.release()
-
-    def _on_step(self) -> bool:
-        return not self.asked
-
-    def release(self) -> None:
-        """Have the signals do what they did before."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)

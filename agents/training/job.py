@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import ExitStack
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agents.settings.config import TrainConfig, as_flags, for_budget, to_toml
+from agents.training.listener import Listener
 
 if TYPE_CHECKING:
     from stable_baselines3.common.callbacks import BaseCallback
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from envs.music.task import Task
     from pretrained.prior import Trainable
     from rewards.sum import RewardSum
+
+
+NO_MEMORY = "out of memory|allocate memory|not enough memory"  # in torch's errors
 
 
 class Job(NamedTuple):
@@ -32,7 +37,7 @@ class Job(NamedTuple):
     model: OnPolicyAlgorithm
 
 
-def prepare(config: TrainConfig) -> Job:
+def prepare(config: TrainConfig, listener: Listener) -> Job:
     """Load, check and build what the settings name.
 
     Raises:
@@ -48,11 +53,14 @@ def prepare(config: TrainConfig) -> Job:
     from rewards.build import build
 
     algorithms.check_settings(config)
-    if config.device.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(f"--device {config.device}: torch finds no GPU here; use cpu or auto")
+    number, found = config.device.partition("cuda:")[2] or 0, torch.cuda.device_count()
+    if config.device.startswith("cuda") and int(number) >= found:
+        raise ValueError(
+            f"--device {config.device}: torch finds {found or 'no'} GPU here, numbered from 0; "
+            "use cpu or auto"
+        )
     if config.device == "mps" and not torch.backends.mps.is_available():
         raise ValueError("--device mps: torch finds no such GPU here; use cpu or auto")
-    torch.set_num_threads(config.threads)
     reward = build(config.reward_spec)
     mask = read_masks(config.mask, reward) if config.mask else None
     env = CompositionVecEnv(make_env(config.env, config.task, config.n_envs), mask)
@@ -70,20 +78,18 @@ def prepare(config: TrainConfig) -> Job:
         learn_on(model, tasks)
     longest = max(each.env.task.steps for each in tasks or [env])
     if told := algorithms.small_batch(config, longest):
-        print(f"note: {told}", file=sys.stderr)
+        listener.noted(f"note: {told}")
     return Job(config, task, prior, reward, mask, model)
 
 
-def learn(run: Run, job: Job, generators: Generators | None = None) -> int:
-    """Train to the end, or until Ctrl-C or SIGTERM; save either way.
+def learn(run: Run, job: Job, generators: Generators | None, listener: Listener) -> None:
+    """Train to the end, or until the listener stops it; save either way.
 
     Args:
         run: where to.
         job: what takes part.
         generators: of a run that is resumed.
-
-    Returns:
-        the exit status: 0 at the end, 128 and the signal's number if it was stopped before.
+        listener: is told.
 
     Raises:
         OSError: the run cannot be written any more; its last save stays.
@@ -93,32 +99,24 @@ def learn(run: Run, job: Job, generators: Generators | None = None) -> int:
 
     from agents.learning.rollout import buffer_of
     from agents.runs.curve import PARTS
-    from agents.training.callbacks import (
-        Anneal,
-        DivergedError,
-        Interrupt,
-        PieceMetrics,
-        ProgressBar,
-        Saver,
-    )
+    from agents.training.callbacks import Anneal, DivergedError, PieceMetrics, Relay, Saver
     from agents.training.kl import KLController
     from agents.training.monitor import Diagnostics, Evaluator, find_judge
     from agents.training.reward_lessons import Lessons
 
     config, model, task, reward = job.config, job.model, job.task, job.reward
     model.set_logger(configure(str(run.path), ["tensorboard"] if config.tensorboard else []))
-    watch = Diagnostics(task, reward, find_judge(task)) if config.judge else None
-    if watch is not None:
+    watch = None
+    if config.judge:
+        watch = Diagnostics(task, reward, find_judge(task, listener.noted), listener.noted)
         watch.remember(run.read_metrics(needed=PARTS), run.warnings)  # of a run that is resumed
         run.write_warnings(watch.warnings)
     lessons = Lessons(reward, config.seed)
     lessons.prepare(task)
     metrics = PieceMetrics(run, job.prior, config.prior, watch, lessons)
     steering = buffer_of(model).steering
-    interrupt = Interrupt()
-    bar = ProgressBar(metrics, config.n_timesteps, config.progress)
     saver = Saver(run, config.save_freq, generators, reward)
-    beside: list[BaseCallback] = [interrupt, metrics, bar]
+    beside: list[BaseCallback] = [metrics, Relay(metrics, listener)]
     if steering is not None and config.last_entropy != config.entropy:
         beside.append(Anneal(steering, config.entropy, config.last_entropy, config.n_timesteps))
     if config.eval_freq > 0:
@@ -137,8 +135,7 @@ def learn(run: Run, job: Job, generators: Generators | None = None) -> int:
         saver.save()
         raise
     finally:
-        interrupt.release()
-    return 0 if model.num_timesteps >= config.n_timesteps else 128 + interrupt.asked
+        listener.learned()
 
 
 def report(run: Run, job: Job) -> None:
@@ -155,11 +152,9 @@ def report(run: Run, job: Job) -> None:
     drawn = config.eval_pieces, config.seed + 1
     columns = compare(agent, prior, task, *drawn, mask=mask, reward=reward)
     text = table(columns, config.eval_pieces, task, reward)
-    print("\n" + text)
     facts: dict[str, Any] = {"pieces": config.eval_pieces, "steps": model.num_timesteps}
     missed = verdict(columns["agent"][KL], config.kl_budget) if config.kl_budget else ""
     if missed:
-        print(f"\nwarning: {missed}")
         facts["kl_budget"] = missed
     write_atomic(run.path / "report.txt", text + "\n")
     curve.draw(run.read_metrics(needed=curve.PARTS), run.path / "learning_curve.png")
@@ -169,8 +164,6 @@ def report(run: Run, job: Job) -> None:
         score = sample_many(agent, task, config.samples, config.seed, mask=mask)
         write_pieces(score, run.samples, reward)
     write_atomic(run.path / "report.json", as_json(facts, columns))  # says that the run is done
-    many = "1 melody" if config.samples == 1 else f"{config.samples} melodies"
-    print(f"\n{run.path}: policy, learning curve and {many}")
 
 
 def check_resumable(run: Run, config: TrainConfig) -> None:
@@ -184,28 +177,72 @@ def check_resumable(run: Run, config: TrainConfig) -> None:
             )
 
 
-def train(config: TrainConfig, resume: Path | None = None) -> int:
-    """The main job. Returns the exit status: 130 or 143 if it was stopped before the end."""
+@contextmanager
+def _globals_kept(threads: int) -> Iterator[None]:
+    """Use some threads of torch; put back the threads and random generators that others use."""
+    import random
+
+    import numpy as np
+    import torch
+
+    before, python, arrays = torch.get_num_threads(), random.getstate(), np.random.get_state()
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.random.fork_rng(devices):
+        torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+            random.setstate(python)
+            np.random.set_state(arrays)
+
+
+def train(
+    config: TrainConfig, resume: str | Path | None = None, listener: Listener | None = None
+) -> Run:
+    """Train an agent; return its run, whose directory holds policy, metrics and report.
+
+    Prints nothing, and may run in any thread.
+
+    Args:
+        config: settings.
+        resume: directory of a run to go on with, whose settings `config` may prolong.
+        listener: hears of the training, and may stop it.
+
+    Raises:
+        ValueError, TypeError, OSError, RewardError: settings that cannot be followed, a run that
+            cannot be written, too little memory, or learning that has diverged.
+    """
     from agents.runs.directory import Run
     from agents.runs.run_lock import only_one
 
-    config = for_budget(config)
-    with ExitStack() as held:
-        if resume is None:
-            Run.check_free(config)  # before the work
-            job = prepare(config)
-            run = Run.create(job.config, held)
-        else:
-            run = Run(resume)
-            held.enter_context(only_one(run.path))
-            check_resumable(run, config)
-            job = prepare(config)
-        return _carry_out(run, job)
+    config, listener = for_budget(config), listener or Listener()
+    with _globals_kept(config.threads), ExitStack() as held:
+        try:
+            if resume is None:
+                Run.check_free(config)  # before the work
+                job = prepare(config, listener)
+                run = Run.create(job.config, held)
+                listener.begun(run, job.config)
+            else:
+                run = Run(resume)
+                held.enter_context(only_one(run.path))
+                check_resumable(run, config)
+                job = prepare(config, listener)
+            _carry_out(run, job, listener, resume is not None)
+        except (MemoryError, RuntimeError) as error:
+            if not isinstance(error, MemoryError) and not re.search(NO_MEMORY, str(error)):
+                raise
+            fewer = max(2, config.n_envs // 4)
+            raise ValueError(
+                f"n_envs={config.n_envs}: there is not enough memory for so many pieces at once "
+                f"({' '.join(str(error).split()):.200}); give fewer, such as --n-envs {fewer}"
+            ) from error
+    return run
 
 
-def _carry_out(run: Run, job: Job) -> int:
+def _carry_out(run: Run, job: Job, listener: Listener, resumed: bool) -> None:
     """Begin or go on, learn, report."""
-    from agents.settings.trust import code_of
     from envs.durable_files import write_atomic
     from pretrained.checkpoint import locate
 
@@ -220,13 +257,9 @@ def _carry_out(run: Run, job: Job) -> int:
         write_atomic(run.config_file, to_toml(config))  # it may run longer now
     if not run.provenance_file.is_file():
         run.write_provenance(locate(config.prior), job.reward)
-    print(f"{run.path}: {config.algo} on {config.env}, {config.n_timesteps:,} steps", flush=True)
-    if model.num_timesteps < config.n_timesteps and (status := learn(run, job, generators)):
-        trust = " --trust" if code_of(config) else ""
-        print(
-            f"\nstopped at {model.num_timesteps:,} of {config.n_timesteps:,} steps, all saved; "
-            f"go on with: python -m agents.train --resume {run.path}{trust}"
-        )
-        return status
-    report(run, job)
-    return 0
+    if resumed:
+        listener.begun(run, config)
+    if model.num_timesteps < config.n_timesteps:
+        learn(run, job, generators, listener)
+    if model.num_timesteps >= config.n_timesteps:
+        report(run, job)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from stable_baselines3.common.callbacks import BaseCallback
-from tqdm import tqdm
 
 from pretrained.checkpoint import notes
 from pretrained.ngrams.judge import Judge, load_judge
@@ -23,17 +21,22 @@ if TYPE_CHECKING:
     from envs.music.task import Task
     from rewards.sum import RewardSum
 
+Note = Callable[[str], None]
 PIECES = 64  # pieces of a rollout that are measured
 PAIRS = 500  # pairs of them whose edit distance is computed
 WATCHED = ("judge", "distinct", "vendi", "edit_distance", "interval_entropy", "rhythm_entropy")
 
 
-def find_judge(task: Task) -> Judge | None:
-    """Return the held-out judge of a task; None, with a message, if there is none."""
+def no_note(text: str) -> None:
+    """Say nothing."""
+
+
+def find_judge(task: Task, note: Note = no_note) -> Judge | None:
+    """Return the held-out judge of a task; None, and a note, if there is none."""
     try:
         return load_judge(task.codec)
     except (ValueError, FileNotFoundError) as error:
-        print(f"no held-out judge: {error}", file=sys.stderr)
+        note(f"no held-out judge: {error}")
         return None
 
 
@@ -48,10 +51,13 @@ class Diagnostics:
         task: task of the pieces.
         reward: the reward of the training.
         judge: the held-out judge, or None.
+        note: called with each warning.
     """
 
-    def __init__(self, task: Task, reward: RewardSum, judge: Judge | None) -> None:
-        self.judge = judge
+    def __init__(
+        self, task: Task, reward: RewardSum, judge: Judge | None, note: Note = no_note
+    ) -> None:
+        self.judge, self.note = judge, note
         self.rules = held_out_rules(reward)
         self.monitor = HackingMonitor()
         self.warnings: list[str] = []
@@ -86,11 +92,11 @@ class Diagnostics:
                 self.warnings.append(warning)
 
     def watch(self, steps: int, row: Mapping[str, float]) -> None:
-        """Check a row of the log; a warning is printed and added to `warnings`."""
+        """Check a row of the log; a warning is noted and added to `warnings`."""
         warning = self._update(steps, row)
         if warning:
             self.warnings.append(warning)
-            tqdm.write(f"warning: {warning}", file=sys.stderr)
+            self.note(f"warning: {warning}")
 
     def _update(self, steps: int, row: Mapping[str, float]) -> str:
         watched = {name: row[name] for name in WATCHED if name in row}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TuneConfig:
-    """What to search.
+    """Settings of a search.
 
     Attributes:
         algo: algorithm whose settings are searched.
@@ -104,12 +104,37 @@ def as_table(study: optuna.Study) -> str:
     return text.getvalue()
 
 
-def _journal(config: TuneConfig) -> optuna.storages.BaseStorage:
-    """Where the trials are kept as they end."""
+def _open_study(config: TuneConfig, drawn: Iterable[str], fixed: Iterable[str]) -> optuna.Study:
+    """Return the study of a journal; a new one begins with the algorithm's own settings.
+
+    Raises:
+        ValueError: it holds trials of another search.
+    """
+    import optuna
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    return JournalStorage(JournalFileBackend(str(config.out / f"{config.algo}.journal")))
+    file = config.out / f"{config.algo}.journal"
+    study = optuna.create_study(
+        storage=JournalStorage(JournalFileBackend(str(file))),
+        study_name=config.algo,
+        direction="maximize",
+        load_if_exists=True,
+    )
+    # A search that goes on must not draw what it drew before.
+    study.sampler = optuna.samplers.TPESampler(seed=len(study.trials), n_startup_trials=6)
+    defaults = as_flags(from_mapping({"algo": config.algo}, "defaults"))
+    asked = {name: getattr(config, name) for name in ("n_timesteps", "seeds", "pieces", "prior")}
+    asked["settings"] = {k: str(v) for k, v in defaults.items() if k not in (*drawn, *fixed)}
+    if study.user_attrs.get("asked", asked) != asked:
+        raise ValueError(
+            f"{file} holds trials of another search, whose objective is no measure for this one; "
+            "name another --out"
+        )
+    study.set_user_attr("asked", asked)
+    if not any(trial.state.is_finished() for trial in study.trials):
+        study.enqueue_trial({name: defaults[name] for name in drawn}, skip_if_exists=True)
+    return study
 
 
 def draw(trial: optuna.Trial, space: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,14 +149,14 @@ def draw(trial: optuna.Trial, space: Mapping[str, Any]) -> dict[str, Any]:
     return drawn
 
 
-class Found(NamedTuple):
+class Best(NamedTuple):
     """The best trial's objective, and the file of its settings."""
 
-    best: float
+    objective: float
     preset: Path
 
 
-def tune(config: TuneConfig) -> Found:
+def tune(config: TuneConfig) -> Best:
     """Make the missing trials; write the table, and the preset of the best.
 
     Raises:
@@ -166,25 +191,7 @@ def tune(config: TuneConfig) -> Found:
         trial.set_user_attr("settings", drawn)
         return sum(values) / len(values)
 
-    study = optuna.create_study(
-        storage=_journal(config),
-        study_name=config.algo,
-        direction="maximize",
-        load_if_exists=True,
-    )
-    # A search that goes on must not draw what it drew before.
-    study.sampler = optuna.samplers.TPESampler(seed=len(study.trials), n_startup_trials=6)
-    defaults = as_flags(from_mapping({"algo": config.algo}, "defaults"))
-    asked = {name: getattr(config, name) for name in ("n_timesteps", "seeds", "pieces", "prior")}
-    asked["settings"] = {k: str(v) for k, v in defaults.items() if k not in (*space, *fixed)}
-    if study.user_attrs.get("asked", asked) != asked:
-        raise ValueError(
-            f"{config.out}/{config.algo}.journal holds trials of another search, whose objective "
-            "is no measure for this one; name another --out"
-        )
-    study.set_user_attr("asked", asked)
-    if not any(trial.state.is_finished() for trial in study.trials):
-        study.enqueue_trial({name: defaults[name] for name in space}, skip_if_exists=True)
+    study = _open_study(config, space, fixed)
     done = sum(trial.state.is_finished() for trial in study.trials)
     study.optimize(trial_value, n_trials=max(0, config.trials - done))
     write_atomic(config.out / f"{config.algo}.csv", as_table(study))
@@ -192,4 +199,4 @@ def tune(config: TuneConfig) -> Found:
     values.pop("algo", None)
     target = Path(config.preset) if config.preset else config.out / f"{config.algo}.toml"
     write_atomic(target, as_preset(config.algo, values, study, config))
-    return Found(study.best_value, target)
+    return Best(study.best_value, target)

@@ -11,7 +11,6 @@ from stable_baselines3.common.utils import obs_as_tensor
 
 from agents.learning.policy import PriorPolicy
 from agents.learning.vec_env import CompositionVecEnv
-from agents.runs.directory import Run
 from agents.settings.algorithm import find_algorithm
 from agents.settings.config import TrainConfig
 from agents.training import job as training
@@ -111,8 +110,9 @@ def tiny(checkpoint_file, runs, **changes):
 
 
 def trained(config, resume=None):
-    assert training.train(config, resume) == 0
-    return Run(resume or config.runs / config.name)
+    run = training.train(config, resume)
+    assert run.reported >= config.n_timesteps
+    return run
 
 
 def strict(path):

@@ -8,11 +8,11 @@ import torch
 
 from agents import compose, evaluate
 from agents.compose import ComposeConfig
+from agents.composing.composer import Composer, read_primer
+from agents.composing.decoding import METHODS
 from agents.composing.masks import MASKS, read_masks
-from agents.composing.methods import METHODS, OF_A_RUN
 from agents.evaluate import EvaluateConfig
 from agents.evaluating import sampling
-from agents.settings.config import TrainConfig
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.readers import read_piece
@@ -22,6 +22,8 @@ from pretrained.prior import sample
 from rewards.build import build
 from rewards.rule import REGISTRY
 from tests.agents.helpers import strict
+
+OPPONENTS = [name for name, method in METHODS.items() if method.network != "policy"]
 
 
 def folder(path):
@@ -58,13 +60,10 @@ def test_compose_begins_with_the_primer(run, tmp_path):
 
 
 def test_a_primer_keeps_its_last_rest():
-    page = compose.read_primer("C4:2 r:4", Task())
-    assert page.n_written == 6
-    assert page.tokens[0, 0, :8].tolist() == [14, 1, 0, 1, 1, 1, -1, -1]
-    two = compose.read_primer("C4 E4 ; G4", Task(voices=2))
-    assert two.tokens[0, :, :9].tolist() == [
-        [14, 1, 1, 1, 18, 1, 1, 1, -1],
-        [21] + [1] * 3 + [0] + [1] * 3 + [-1],
+    assert read_primer("C4:2 r:4", Task()).tolist() == [[14, 1, 0, 1, 1, 1]]
+    assert read_primer("C4 E4 ; G4", Task(voices=2)).tolist() == [
+        [14, 1, 1, 1, 18, 1, 1, 1],
+        [21] + [1] * 3 + [0] + [1] * 3,
     ]
 
 
@@ -79,7 +78,7 @@ def test_compose_refuses_a_folder_with_something_in_it(run, tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(ValueError, match="not empty; nothing is overwritten"):
         compose.compose(ComposeConfig(str(run.path), n=1, out=tmp_path))
-    with pytest.raises(ValueError, match="not empty; nothing is overwritten"):
+    with pytest.raises(ValueError, match="no folder"):
         compose.compose(ComposeConfig(str(run.path), n=1, out=tmp_path / "mine.txt"))
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
     (tmp_path / "empty").mkdir()
@@ -117,7 +116,9 @@ def test_every_method_composes_for_a_run(run, tmp_path, capsys, method):
         assert line.startswith("C4 E4:")
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS if name not in OF_A_RUN])
+@pytest.mark.parametrize(
+    "method", [name for name, method in METHODS.items() if method.network != "policy"]
+)
 def test_opponents_need_no_run(tiny_checkpoint, tmp_path, monkeypatch, method):
     monkeypatch.chdir(tmp_path)
     given = {"task": ("bars=1", "key=G major"), "reward": ("rl_tuner=1",)}
@@ -154,13 +155,13 @@ def test_each_method_is_what_it_says(run, tiny_checkpoint, tmp_path):
 
 
 def test_what_is_given_changes_the_settings_of_a_run(run):
-    own = run.config
-    assert ComposeConfig(str(run.path)).settings == own
-    changed = ComposeConfig(str(run.path), task=("bars=1",), reward=("key=-1",)).settings
-    assert (changed.task, changed.reward) == (Task(bars=1), ("key=-1",))
-    assert (changed.env, changed.prior) == (own.env, own.prior)
-    assert ComposeConfig(env="composition/Melody-v0").settings.env == "composition/Melody-v0"
-    assert ComposeConfig().settings.reward == TrainConfig().reward
+    own = Composer.load(run.path)
+    assert (own.task, own.prior) == (Task(), run.config.prior)
+    assert list(own.objective.reward.terms) == ["tonic", "prior", "leap_recovery"]
+    changed = Composer.load(run.path, task=("bars=1",), reward=("key=-1",))
+    assert (changed.task, list(changed.objective.reward.terms)) == (Task(bars=1), ["key"])
+    assert changed.prior == own.prior
+    assert changed.policy.path == own.policy.path == run.path
 
 
 def test_masks_by_name():
@@ -186,11 +187,11 @@ def test_masks_by_name():
 
 WRONG = {
     "method": ({"method": "bam"}, "unknown method 'bam'. Did you mean 'beam'.*Known: sample, "),
-    "no run": ({}, "--method sample needs a policy: name a run directory; or ask in words"),
+    "no run": ({}, "method sample needs a policy: name a run directory.*or ask in words"),
     "no bars": ({"bars": 0}, "bars=0: expected 1..64"),
-    "no guide": ({"method": "guided-beam"}, "--method guided-beam needs a policy"),
+    "no guide": ({"method": "guided-beam"}, "method guided-beam needs a policy"),
     "width": ({"method": "beam", "n": 5, "width": 4}, "width=4: expected at least n=5"),
-    "draws": ({"method": "best-of-n", "best_of": 0}, "best_of=0: expected at least 1 draw"),
+    "draws": ({"method": "best-of-n", "best_of": 0}, "best_of=0: expected"),
     "temperature": ({"method": "prior", "temperature": 0.0}, "expected a number above 0"),
     "mask": ({"method": "masked", "reward": ("tonic=1",)}, "the reward has none of"),
     "whole piece": ({"method": "masked", "mask": ("mine.py:f",)}, "'f' cannot be a mask"),

@@ -73,7 +73,7 @@ def test_an_old_name_is_the_same_object():
         ("from envs import codec; codec.Codec", "from envs.music"),
         ("from rewards.melody import leap_recovery", "from rewards.rules.melody"),
         ("from rewards.rule import explain", "from rewards.remarks"),  # a module that still exists
-        ("from agents.algorithms import ALGORITHMS", "from agents.algorithms"),  # now a package
+        ("from agents.algorithms import ALGORITHMS", "from agents.settings"),  # a package now
         ("from envs.contract import per_piece", "from rewards"),  # further up
     ],
 )

@@ -48,10 +48,10 @@ MOST_KILLS = 3
 
 def carry_out(config, resume):
     """In a process of its own: begin or go on, saying nothing."""
-    from agents.training.job import train
+    from agents.train import show
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    sys.exit(train(config, resume))
+    sys.exit(show(config, resume))
 
 
 class Starter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 
 def svg(document: str, width: int = 800) -> str:
@@ -15,7 +16,9 @@ def svg(document: str, width: int = 800) -> str:
 
     scale = 40  # per cent; a staff is then about as high as three lines of text
     verovio.enableLog(verovio.LOG_OFF)
-    toolkit = verovio.toolkit()
+    toolkit = verovio.toolkit(False)
+    fonts = Path(verovio.__file__).parent / "data"  # verovio knows them in its first thread only
+    toolkit.setResourcePath(str(fonts))
     options = {
         "scale": scale,
         "pageWidth": round(width * 100 / scale),

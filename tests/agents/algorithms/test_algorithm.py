@@ -123,7 +123,7 @@ def test_it_is_tuned(toy, tmp_path, monkeypatch):
     found = tuning.tune(tuning.TuneConfig("toy", trials=8, out=tmp_path))
     best = tomllib.loads(found.preset.read_text())
     assert set(best) == {"algo", "shyness", "mood"}
-    assert found.best == pytest.approx(-abs(best["shyness"] - 0.3))
+    assert found.objective == pytest.approx(-abs(best["shyness"] - 0.3))
 
 
 # -- those that ship -------------------------------------------------------------------------------

@@ -10,16 +10,16 @@ import pytest
 from agents import compose
 from agents.compose import ComposeConfig
 from agents.composing import demands as must
-from agents.composing import masks
 from agents.composing.demands import breaks, keep
+from agents.composing.masks import read_demands
 from agents.composing.ranking import rank
-from agents.composing.request import wished
+from agents.composing.request import Request
 from agents.composing.search import masked_nats
-from envs.composition import primed
 from envs.music.codec import Codec
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.readers import read_piece
+from envs.primer import primed
 from pretrained.networks.recurrent import RecurrentPrior
 from rewards.build import build
 from rewards.functions import per_piece
@@ -122,10 +122,10 @@ def test_what_pays_cannot_be_demanded(tiny_checkpoint, tmp_path):
 
 def test_what_judges_whole_pieces_cannot_be_demanded(tiny_prior):
     ends_low = build({per_piece(lambda notes: float(len(notes) > 3)): -1.0})
-    with pytest.raises(ValueError, match="cannot be demanded: expected a function marked cellwise"):
+    with pytest.raises(ValueError, match="cellwise"):
         keep(tiny_prior, page_of(NARROW), ends_low.terms, 1)
     with pytest.raises(ValueError, match="in_key pays and cannot be broken"):
-        masks.read_demands(["in_key=-1"], IN_KEY)
+        read_demands(["in_key=-1"], IN_KEY)
 
 
 def test_a_run_with_a_mask_keeps_demands_too(tiny_checkpoint, tmp_path):
@@ -182,27 +182,23 @@ def test_only_free_cells_and_what_sounds_in_them_set_candidates_apart():
 # -- wishes in words -------------------------------------------------------------------------------
 
 
-def test_wishes_become_fields_of_a_task():
-    asked = {
-        "key": "F# dorian",
-        "meter": "6/8",
-        "bars": 8,
-        "grid": None,
-        "range": "D4-G5",
-        "pickup": None,
-    }
-    words = wished(asked | {"chords": "i VII", "phrases": ""})
-    assert words == {
-        "key": "F# dorian", "meter": "6/8", "chords": "i VII", "low": 62, "high": 79, "bars": 8,
-    }  # fmt: skip
+def test_wishes_take_the_place_of_the_fields_of_the_task():
+    base = Task(bars=4, low="C4", high="A5")
+    asked = {"key": "F# dorian", "meter": "6/8", "bars": 8, "grid": None, "range": "D4-G5"}
+    task = Request(**asked, chords="i VII").task_on(base)
+    assert task == Task(
+        key="F# dorian", meter="6/8", bars=8, low=62, high=79, chords="i VII", grid=4
+    )
+    assert Request(bars=8).task_on(base) == replace(base, bars=8)
+    assert Request().task_on(base) == base
     with pytest.raises(ValueError, match="expected lowest-highest"):
-        wished(asked | {"chords": "", "phrases": "", "range": "D4"})
-    harmony = {"phrases": "", "bars": None}
-    assert wished(asked | harmony | {"chords": "C | F G7 | C"})["bars"] == 3
-    assert wished(asked | harmony | {"chords": "C | F G7 | C", "bars": 8})["bars"] == 8
-    assert "bars" not in wished(asked | harmony | {"chords": "C"})
-    spoken = wished(asked | {"chords": "", "phrases": "", "bars": 0, "pickup": 0})
-    assert (spoken["bars"], spoken["pickup"]) == (0, 0)  # a wrong number is refused later
+        Request(range="D4")
+    assert Request(chords="C | F G7 | C").task_on(base).bars == 3
+    assert Request(chords="C | F G7 | C", bars=8).task_on(base).bars == 8
+    assert Request(chords="C").task_on(base).bars == 4
+    for wrong in ({"bars": 0}, {"pickup": -1}):  # a wrong number is told of, not passed over
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            Request(**wrong).task_on(base)
 
 
 def small(out, **more):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from agents import train as train_verb
 from agents.algorithms import registry as algorithms
 from agents.learning.vec_env import CompositionVecEnv, make_env
 from agents.runs.directory import Run
@@ -161,8 +162,7 @@ def test_a_second_ctrl_c_stops_at_once_and_saves_too(tiny_checkpoint, tmp_path, 
 
     monkeypatch.setattr(Run, "append_metrics", interrupted)
     handler = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        training.train(tiny(tiny_checkpoint, tmp_path))
+    assert train_verb.show(tiny(tiny_checkpoint, tmp_path)) == 130
     assert signal.getsignal(signal.SIGINT) is handler
     assert {"policy.safetensors", "state.zip"} <= {p.name for p in (tmp_path / "tiny").iterdir()}
 
@@ -174,7 +174,7 @@ def test_ctrl_c_works_as_before_after_an_error(tiny_checkpoint, tmp_path, monkey
     monkeypatch.setattr(Run, "append_metrics", full)
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(OSError, match="no space left"):
-        training.train(tiny(tiny_checkpoint, tmp_path))
+        train_verb.show(tiny(tiny_checkpoint, tmp_path))
     assert signal.getsignal(signal.SIGINT) is handler
 
 
@@ -188,8 +188,8 @@ def test_ctrl_c_in_the_last_update_still_finishes(tiny_checkpoint, tmp_path, mon
 
     monkeypatch.setattr(Run, "append_metrics", interrupted)
     handler = signal.getsignal(signal.SIGINT)
-    run = trained(config)
-    assert (run.path / "report.json").exists()
+    assert train_verb.show(config) == 0
+    assert (tmp_path / "tiny" / "report.json").exists()
     assert signal.getsignal(signal.SIGINT) is handler
 
 

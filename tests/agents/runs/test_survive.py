@@ -61,11 +61,11 @@ def test_a_run_that_was_stopped_equals_one_that_was_not(
     other = replace(alone.config, runs=tmp_path / "stopped")
     with monkeypatch.context() as patch:
         stop_behind(patch, 3)
-        assert training.train(other) == 130
+        assert train_verb.show(other) == 130
     path = tmp_path / "stopped" / "tiny"
     assert 0 < Saved(path / "state.zip").steps < Saved(alone.state_file).steps
     np.random.seed(99)
-    assert training.train(*parse_arguments(["--resume", str(path)])) == 0
+    trained(*parse_arguments(["--resume", str(path)]))
     for name in COMPARED:
         assert same(path / name, alone.path / name), name
 
@@ -140,14 +140,14 @@ def test_a_folder_with_something_in_it_is_no_new_run(tiny_checkpoint, tmp_path):
 def test_sigterm_saves_as_ctrl_c_does(tiny_checkpoint, tmp_path, monkeypatch, capsys):
     handler = signal.getsignal(signal.SIGTERM)
     stop_behind(monkeypatch, 1, signal.SIGTERM)
-    assert training.train(tiny(tiny_checkpoint, tmp_path)) == 143
+    assert train_verb.show(tiny(tiny_checkpoint, tmp_path)) == 143
     assert signal.getsignal(signal.SIGTERM) is handler
     assert Saved(tmp_path / "tiny" / "state.zip").steps == UPDATE
     assert f"stopped at {UPDATE:,} of" in capsys.readouterr().out
 
 
 def test_a_name_that_is_taken_is_refused_before_any_work(run, monkeypatch):
-    def work(config):
+    def work(config, listener):
         pytest.fail("the prior was loaded and the agent made")
 
     monkeypatch.setattr(training, "prepare", work)
@@ -241,9 +241,9 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
 
 def test_a_batch_below_a_piece_is_rounded_and_told(tiny_checkpoint, tmp_path, capsys):
     config = tiny(tiny_checkpoint, tmp_path, n_timesteps=1, samples=0)
-    trained(config)
+    assert train_verb.show(config) == 0
     assert "note" not in capsys.readouterr().err
-    trained(config.changed(name="small", batch_size=31))
+    assert train_verb.show(config.changed(name="small", batch_size=31)) == 0
     told = "note: --batch-size 31 is less than a piece; a minibatch is one whole piece, 32 cells\n"
     assert told in capsys.readouterr().err
 

@@ -16,15 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 import tyro
 
+from agents.composing.composer import PRIOR, STYLE
 from agents.composing.demands import best_kept
-from agents.composing.request import STYLE
 from envs.music.key import Key
 from envs.music.score import Score
 from envs.music.task import Task
 from pretrained import load
 from rewards.build import build
 from rewards.measures.novelty import novelty
-from rewards.spec import parse_term
 from rewards.sum import RewardSum
 
 MUST = ("in_key", "leap_size", "leap_recovery", "repeated_notes", "cadence", "final_tonic")
@@ -80,7 +79,7 @@ def main() -> None:
     config = tyro.cli(Requests, description=__doc__)
     rng = np.random.default_rng(config.seed)
     network = load(config.prior)
-    reward = build(dict(parse_term(text) for text in STYLE))
+    reward = build(STYLE | {"prior": {"weight": STYLE["prior"], "checkpoint": PRIOR}})
     demands = build(dict.fromkeys(MUST, 1.0))
     met = good = copies = 0
     unmet: Counter[str] = Counter()

@@ -131,30 +131,24 @@ def read_config(data: bytes) -> None:
 
 def read_explained(data: bytes) -> None:
     """A tune as `agents.explain` reads and explains it, in words and in files."""
-    from agents.explain import ExplainConfig, make_reward, read
-    from agents.explaining.explanation import as_dict, as_text, explain
-    from envs.notation.writing.abc import abc
-    from envs.notation.writing.midi import midi_bytes
-    from envs.notation.writing.musicxml import musicxml
+    from agents.explaining import explain
+    from agents.explaining.explanation import as_dict, as_text
+    from envs.notation.reading.readers import read_piece
+    from envs.notation.writing.writers import WRITERS
 
-    config = ExplainConfig(as_file(".abc", data))
-    for name, piece, score in read(config):
-        found = explain(piece, make_reward(config), None, name, score, True)
-        as_text(found), as_dict(found)
-        for write in (musicxml, abc):
-            write(score, 0, found.title)
-        midi_bytes(score)
+    found = explain(read_piece(as_file(".abc", data)), prior=None)
+    as_text(found), as_dict(found)
+    for suffix in (".musicxml", ".abc", ".mid"):
+        WRITERS[suffix](found.piece)
 
 
 def read_locked(data: bytes) -> None:
     """A tune, bars of which are locked; the bars stand before the first end of line."""
-    from agents.composing.locked_bars import as_words, with_locks
-    from agents.composing.request import WISHES
+    from agents.composing.locked_bars import Bars
 
     bars, _, tune = data.partition(b"\n")
     path = as_file(".abc", tune)
-    wishes = dict.fromkeys(WISHES, "")
-    as_words(with_locks(f"{path}:{text_of(bars)}", bool(crc32(data) % 2), wishes))
+    Bars.read(f"{path}:{text_of(bars)}", rewrite=bool(crc32(data) % 2)).task_with({})
 
 
 # -- lines of text ---------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import bisect
 import json
 import math
 import re
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,12 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from agents.algorithms.q_policy import KINDS
-from agents.benchmarking.results import write_arrays
-from agents.composing.compute import Compute, Meter
+from agents.benchmarking.results import folder_of, write_arrays
+from agents.composing.compute import Compute, ComputeMeter
 from agents.composing.masks import read_masks
 from agents.composing.search import beam, masked, masked_nats
 from agents.evaluating.sampling import BATCH, sample_many
-from agents.runs.directory import Run
 from agents.settings.algorithm import ALGORITHMS, names_with
 from agents.settings.config import TrainConfig, for_budget, from_mapping
 from envs.durable_files import write_atomic
@@ -38,31 +36,15 @@ WIDTH, STARTS = 256, 8  # of a beam; beams in a cell
 POOL, ROUNDS = 2**17, 128  # pieces of a pool: ROUNDS for each piece wanted, at most POOL
 FEWEST = 8  # times n that a pool must hold for a best of n
 FIRST_SEED = 1000  # cell seeds number from 0; what they draw does not, so no seed is also trained
-# What all trainings share; the rest is as the algorithm's preset has it.
-SHARED = (
-    "n_timesteps",
-    "reward",
-    "c",
-    "entropy",
-    "entropy_end",
-    "env",
-    "task",
-    "prior",
-    "device",
-    "threads",
-    "eval_freq",
-    "save_freq",
-    "samples",
-    "progress",
-    "tensorboard",
-)
+# What a training has of its algorithm's preset; the rest is that of the benchmark.
+OF_PRESET = ("algo", "settings", "mask", "n_envs", "learning_rate", "gamma", "max_grad_norm")
 
 
 # -- methods ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Method:
+class BenchMethod:
     """A way to pieces, by the name that --methods knows."""
 
     name: str
@@ -84,7 +66,7 @@ def default_methods() -> list[str]:
     return [*search, *ALGORITHMS, *held]
 
 
-def find_method(name: str) -> Method:
+def find_method(name: str) -> BenchMethod:
     """The method of a name: one of `default_methods`, or best-of-32, rloo@kl=0.3 and the like.
 
     Raises:
@@ -94,15 +76,15 @@ def find_method(name: str) -> Method:
     if re.fullmatch(r"\d*\.?\d+", budget) and 0 < float(budget) <= 100:
         nats = float(budget)
         if stem == "best-of-n":
-            return Method(f"{stem}@kl={nats:g}", "best-of", budget=nats)
+            return BenchMethod(f"{stem}@kl={nats:g}", "best-of", budget=nats)
         if stem in names_with("kl_budget"):
-            return Method(f"{stem}@kl={nats:g}", "train", algo=stem, budget=nats)
+            return BenchMethod(f"{stem}@kl={nats:g}", "train", algo=stem, budget=nats)
     if not at and name in ("prior", "masked", "beam", "guided-beam"):
-        return Method(name, name)
+        return BenchMethod(name, name)
     if not at and name in ALGORITHMS:
-        return Method(name, "train", algo=name)
+        return BenchMethod(name, "train", algo=name)
     if match := re.fullmatch(r"best-of-([1-9]\d{0,8})", name):
-        return Method(name, "best-of", n=int(match[1]))
+        return BenchMethod(name, "best-of", n=int(match[1]))
     known, held = default_methods(), ", ".join(names_with("kl_budget"))
     raise ValueError(
         f"unknown method {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}; "
@@ -130,7 +112,7 @@ def pool_size(pieces: int) -> int:
     return max(pieces, min(ROUNDS * pieces, POOL))
 
 
-def training(base: TrainConfig, method: Method, seed: int, folder: Path) -> TrainConfig:
+def training(base: TrainConfig, method: BenchMethod, seed: int, folder: Path) -> TrainConfig:
     """Return what a cell trains: the algorithm's preset with the benchmark's objective and steps.
 
     The prior has weight 1 where the policy stands beside it by construction (g), and under a KL
@@ -140,10 +122,10 @@ def training(base: TrainConfig, method: Method, seed: int, folder: Path) -> Trai
     if method.algo in KINDS and KINDS[method.algo].beside_prior:
         setting = spec.get(PRIOR, {"checkpoint": base.prior})
         spec[PRIOR] = {**(setting if isinstance(setting, Mapping) else {}), "weight": 1.0}
-    config = from_mapping({"algo": method.algo, "reward": spec}, f"preset {method.algo}")
-    shared = {name: getattr(base, name) for name in SHARED if name != "reward"}
-    own = {"kl_budget": method.budget, "eval_pieces": 2, "runs": folder, "name": "run"}
-    return for_budget(replace(config, **{**shared, **own}, seed=seed))
+    preset = from_mapping({"algo": method.algo, "reward": spec}, f"preset {method.algo}")
+    own = {name: getattr(preset, name) for name in (*OF_PRESET, "reward")}
+    own |= {"kl_budget": method.budget, "eval_pieces": 2, "runs": folder, "name": "run"}
+    return for_budget(replace(base, **own, seed=seed))
 
 
 # -- drawing ---------------------------------------------------------------------------------------
@@ -178,10 +160,10 @@ class Bench:
         self.objective = Objective(self.reward)
 
     def folder(self, method: str, seed: int) -> Path:
-        """Where a cell is kept."""
-        return self.out / "cells" / method / str(seed)
+        """Return the folder of a cell."""
+        return folder_of(self.out, method, seed)
 
-    def draws(self, method: Method) -> int:
+    def draws(self, method: BenchMethod) -> int:
         """Draws of which a best-of-n keeps the best."""
         return method.n or draws_for(method.budget * int(self.task.free.sum()))
 
@@ -202,7 +184,7 @@ class Bench:
 
     def sampled(self, network: Prior, seed: int) -> Drawn:
         """Pieces drawn from a network."""
-        meter = Meter()
+        meter = ComputeMeter()
         score = sample_many(network, self.task, self.pieces, FIRST_SEED + seed)
         meter.tokens = score.batch * self.task.steps
         cost = meter.read()
@@ -233,11 +215,11 @@ class Bench:
 
     def pool(self, seed: int) -> Drawn:
         """Pieces of the prior; many more of them, with their rewards, go to pool.npz."""
-        folder, meter = self.folder("prior", seed), Meter()
+        folder, meter = self.folder("prior", seed), ComputeMeter()
         size = pool_size(self.pieces)
         pool = sample_many(self.prior, self.task, size, FIRST_SEED + seed)
         meter.tokens = size * self.task.steps
-        drawn, meter = meter.read(), Meter()
+        drawn, meter = meter.read(), ComputeMeter()
         parts, rules = self.paid(pool)
         returns = sum(parts.values(), np.zeros(size))
         both = drawn + meter.read()
@@ -248,7 +230,7 @@ class Bench:
         cost = Compute(self.pieces * self.task.steps, 0, wall, cpu)
         return Drawn(pool[: self.pieces], 0.0, cost, self.pieces)
 
-    def best_of(self, method: Method, seed: int) -> Drawn:
+    def best_of(self, method: BenchMethod, seed: int) -> Drawn:
         """Picks from the pool; by the whole reward, or by the rules alone where KL is budgeted.
 
         A KL budget already keeps a policy near the prior, and so does a bounded n.
@@ -265,16 +247,14 @@ class Bench:
         kl = best_of_n_kl(n) / int(self.task.free.sum())
         return Drawn(score, kl, cost, min(self.pieces, len(scores) // n), n)
 
-    def trained(self, method: Method, seed: int) -> tuple[Drawn, dict[str, float]]:
+    def trained(self, method: BenchMethod, seed: int) -> tuple[Drawn, dict[str, float]]:
         """Pieces of an agent, and the seconds its training took, its diagnostics included."""
         from agents.training.job import train
 
         config = training(self.base, method, seed, self.folder(method.name, seed))
-        began = time.perf_counter(), time.process_time()
-        if train(config):
-            raise KeyboardInterrupt
-        wall, cpu = time.perf_counter() - began[0], time.process_time() - began[1]
-        run = Run(config.runs / config.name)
+        meter = ComputeMeter()
+        run = train(config)
+        cost = meter.read()
         for name in ("state.zip", "learning_curve.png", "report.json", "report.txt"):
             (run.path / name).unlink(missing_ok=True)
         policy = load(run.policy_file, self.task)
@@ -282,9 +262,9 @@ class Bench:
             drawn = self.masked(policy, read_masks(config.mask, self.reward), seed)
         else:
             drawn = self.sampled(policy, seed)
-        return drawn, {"train_wall": wall, "train_cpu": cpu}
+        return drawn, {"train_wall": cost.wall_seconds, "train_cpu": cost.cpu_seconds}
 
-    def draw(self, method: Method, seed: int) -> tuple[Drawn, dict[str, float]]:
+    def draw(self, method: BenchMethod, seed: int) -> tuple[Drawn, dict[str, float]]:
         """Pieces of a method, and what its training took."""
         if method.kind == "train":
             return self.trained(method, seed)

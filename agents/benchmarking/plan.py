@@ -1,0 +1,112 @@
+"""The plan of a benchmark: its methods, and the folder that they go on in."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Sequence
+
+from agents.benchmarking.benchmark_methods import (
+    FEWEST,
+    Bench,
+    BenchMethod,
+    default_methods,
+    find_method,
+    pool_size,
+    training,
+)
+from agents.benchmarking.cells import check_unchanged
+from agents.benchmarking.results import FINISHED, folder_of
+from agents.composing.masks import read_masks
+from agents.runs.directory import Run
+from agents.runs.run_lock import only_begun
+from agents.settings.commands import new_directory
+from agents.settings.config import TrainConfig, as_flags, read_toml
+from pretrained.checkpoint import locate
+
+
+def choose(names: Sequence[str], bench: Bench) -> tuple[list[BenchMethod], list[str]]:
+    """Return the methods asked for; or all that this objective allows, and why others are left out.
+
+    Raises:
+        ValueError: a method that is unknown, asked for twice or impossible, or without the one
+            whose cells it needs.
+    """
+    methods, left_out = [], []
+    for name in names or default_methods():
+        method = find_method(name)
+        reason = obstacle(method, bench)
+        if reason and names:
+            raise ValueError(f"{method.name}: {reason}")
+        if reason:
+            left_out.append(f"{method.name}: {reason}")
+        else:
+            methods.append(method)
+    known = [method.name for method in methods]
+    for method in methods:
+        if known.count(method.name) > 1:
+            raise ValueError(f"method {method.name!r} is given twice; expected it once")
+        if method.needs and method.needs not in known:
+            raise ValueError(
+                f"{method.name} needs the cells of {method.needs}; name it in --methods as well"
+            )
+    return methods, left_out
+
+
+def obstacle(method: BenchMethod, bench: Bench) -> str:
+    """Return why a method cannot have this objective and number of pieces; '' if it can."""
+    if method.kind == "masked":
+        try:
+            read_masks((), bench.reward)
+        except ValueError as error:
+            return str(error)
+    if method.kind == "best-of":
+        n, pool = bench.draws(method), pool_size(bench.pieces)
+        if n * FEWEST > pool:
+            return f"n={n:,}: expected at most {pool // FEWEST:,}, an {FEWEST}th of the pool drawn"
+    return ""
+
+
+def difference(before: TrainConfig, now: TrainConfig) -> str:
+    """Return 'name 1, not 2' of the first setting that differs, the folder aside; '' if none."""
+    then = as_flags(before)
+    for name, value in as_flags(now).items():
+        if name not in ("runs", "name") and then[name] != value:
+            pair = (" ".join(v) if isinstance(v, tuple) else str(v) for v in (then[name], value))
+            old, new = (words or "empty" for words in pair)
+            return f"{'pieces' if name == 'eval_pieces' else name} {old}, not {new}"
+    return ""
+
+
+def open_folder(bench: Bench, methods: Sequence[BenchMethod], seeds: int) -> None:
+    """Begin a folder, or see that one was begun with the same settings.
+
+    Raises:
+        ValueError: it was begun with others, the prior, a reward or a preset has changed since, or
+            it is no benchmark and not empty.
+    """
+    out, settings = bench.out, bench.out / "settings"
+    if not (settings / "config.toml").is_file():
+        if only_begun(settings):
+            shutil.rmtree(settings)  # stopped before the first file
+        new_directory(out)
+        Run.create(bench.base)
+    run = Run(settings)
+    if other := difference(run.config, bench.base):
+        raise ValueError(
+            f"{out} is a benchmark begun with {other}; give what it was begun with, or name "
+            "another folder"
+        )
+    if not (settings / "provenance.json").is_file():
+        run.write_provenance(locate(bench.base.prior), bench.reward)
+    check_unchanged(bench)
+    for method, seed in itertools.product(methods, range(seeds)):
+        cell = folder_of(out, method.name, seed)
+        trained = cell / "run" / "config.toml"
+        if (cell / FINISHED).is_file() and trained.is_file():
+            now = training(bench.base, method, seed, cell)
+            if other := difference(read_toml(trained), now):
+                raise ValueError(
+                    f"{cell} was trained with {other}; the preset has changed, remove that cell "
+                    "or name another folder"
+                )

@@ -1,0 +1,210 @@
+"""The library behind `python -m agents.compose`: networks and a reward that compose on request."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from agents.composing.decoding import METHODS, Search, method_of
+from agents.composing.melody import Melody, melodies_of
+from agents.composing.request import Request
+from agents.runs.directory import Run
+from agents.settings.config import TrainConfig
+from agents.settings.tasks import arguments_of
+from agents.settings.trust import require_trust
+from envs.contract import RewardSpec
+from envs.music.score import Score
+from envs.music.task import Task
+from envs.notation.text_line import parse_voices
+from envs.notation.writing.writers import TEMPO
+from envs.primer import primed
+from pretrained.checkpoint import load_once, locate
+from pretrained.networks.regrid import on_grid
+from rewards.build import build
+from rewards.objective import Objective
+from rewards.sum import RewardSum
+
+if TYPE_CHECKING:
+    from pretrained.prior import Prior
+
+    Network = Prior | Run | str | os.PathLike[str]
+
+MELODY = "composition/Melody-v0"  # the environment of melodies that are asked for in words
+AGENT = "composer"  # checkpoint of the agent that ships, trained by --preset melody
+# The reward by which it is ranked, and the prior that knows of modes, phrases and ends. Likelihood
+# only decides between melodies that keep the rules equally well: the likeliest one is dull.
+STYLE = {"common_practice": 1.0, "prior": 0.02}
+PRIOR = "melody"
+RANGE = {"low": "C4", "high": "A5"}  # of a melody, if nothing is said
+
+
+class Composer:
+    """Networks and a reward that compose what a request asks for; safe to share among threads.
+
+    Args:
+        prior: from which melodies are drawn; a checkpoint's name or path is loaded when needed.
+        objective: what is sought; or a reward, as `rewards.build.build` takes it.
+        policy: a trained network, likewise, or the run that has it; None if there is none.
+        task: where a request leaves it open; four bars of C major if None.
+        mask: rules that the policy learned behind, by name.
+        chooses: draw several candidates even where a request asks for nothing, and keep the best.
+
+    Attributes:
+        notes: what has changed since the run began that the networks come from.
+
+    Raises:
+        ValueError, TypeError: a reward that cannot be built.
+    """
+
+    def __init__(
+        self,
+        prior: Network,
+        objective: Objective | RewardSpec | RewardSum,
+        *,
+        policy: Network | None = None,
+        task: Task | None = None,
+        mask: Sequence[str] = (),
+        chooses: bool = True,
+    ) -> None:
+        self.prior, self.policy = prior, policy
+        if not isinstance(objective, Objective):
+            objective = Objective(build(objective))
+        self.objective: Objective = objective
+        self.task = task or Task(bars=4)
+        self.mask, self.chooses = tuple(mask), chooses
+        self.notes: tuple[str, ...] = ()
+
+    @classmethod
+    def load(
+        cls, name: str | os.PathLike[str] | Run = AGENT, *, trust: bool = False, **changes: Any
+    ) -> Composer:
+        """Load the composer of a run directory, or of a checkpoint: a file or one that ships.
+
+        Args:
+            name: of them.
+            trust: run the code that a run's settings name, such as rewards of its author's own.
+            changes: fields of `agents.settings.TrainConfig` in place of the run's, such as task,
+                reward and prior.
+
+        Raises:
+            FileNotFoundError: there is no such checkpoint.
+            ValueError: it is no run directory, or names code and is not trusted; or as TrainConfig.
+        """
+        if not isinstance(name, Run) and not Path(name).is_dir():
+            locate(name)
+            return cls._shipped(name, changes)
+        run = name if isinstance(name, Run) else Run(name)
+        own = require_trust(run.read_config(trust), run.config_file, trust, changes)
+        settings = own.changed(**changes)
+        composer = cls.of(settings, run, chooses=changes.get("env") == MELODY)
+        if settings.reward == own.reward:
+            run.restore_reward(composer.objective.reward)
+            composer.notes = tuple(run.changed(locate(settings.prior), composer.objective.reward))
+        turns = run.turns() if settings.kl_budget else []
+        if turns:
+            composer.objective = composer.objective.with_c(turns[-1][0])
+        return composer
+
+    @classmethod
+    def _shipped(cls, policy: Network, changes: Mapping[str, Any]) -> Composer:
+        """Return the composer of a checkpoint, with the style and range of the shipped agent."""
+        task = changes.get("task", ())
+        if not isinstance(task, Task):
+            task = RANGE | dict(task if isinstance(task, Mapping) else arguments_of(task))
+        settings = TrainConfig(**{"env": MELODY, "prior": PRIOR, **changes, "task": task})
+        style = STYLE | {"prior": {"weight": STYLE["prior"], "checkpoint": settings.prior}}
+        reward = settings.reward_spec if "reward" in changes else style
+        return cls(settings.prior, reward, policy=policy, task=settings.task)
+
+    @classmethod
+    def of(
+        cls, settings: TrainConfig, policy: Network | None = None, chooses: bool = False
+    ) -> Composer:
+        """Return the composer of a training's settings, with or without a trained policy."""
+        return cls(
+            settings.prior,
+            Objective(build(settings.reward_spec), settings.c),
+            policy=policy,
+            task=settings.task,
+            mask=settings.mask,
+            chooses=chooses,
+        )
+
+    def compose(
+        self, request: Request | None = None, *, tempo: float = TEMPO, **keywords: Any
+    ) -> list[Melody]:
+        """Return the melodies of a request, as many as it asks for; best first where ranked.
+
+        Args:
+            request: what is asked for.
+            tempo: of the melodies, in beats per minute.
+            keywords: those of `Request`, in its place.
+
+        Raises:
+            ValueError, TypeError: the request cannot be kept; says why.
+            RewardError: a term of the reward fails or looks ahead.
+        """
+        if request is not None and keywords:
+            raise TypeError(f"expected a request or keywords, got both: {', '.join(keywords)}")
+        request = request or Request(**keywords)
+        method, task, objective = method_of(request), request.task_on(self.task), self.objective
+        if request.wishes:  # a wish takes the place of a term of its name
+            terms = {**objective.reward.terms, **build(request.wishes).terms}
+            objective = replace(objective, reward=RewardSum(list(terms.values())))
+        page = Score.page(task, request.n)
+        if request.primer:
+            page = primed(page, read_primer(request.primer, task))
+        search = Search(
+            request=request,
+            page=page,
+            reward=objective.scaled,
+            network=on_grid(self._network(request.method), task) if method.network else None,
+            mask=self.mask if method.network == "policy" else (),
+            chooses=self.chooses or request.chooses,
+        )
+        objective.reward.prepare(task)
+        result = method.fill(search)
+        return melodies_of(result.score, objective.reward, tempo, result.returns, result.compute)
+
+    def _network(self, method: str) -> Prior:
+        """Return the network that a method uses."""
+        network = self.policy if METHODS[method].network == "policy" else self.prior
+        if network is None:
+            others = ", ".join(other for other in METHODS if METHODS[other].network != "policy")
+            raise ValueError(
+                f"method {method} needs a policy: name a run directory; or ask in words, by key, "
+                "meter or bars, for a melody of the agent that ships; or use another method: "
+                f"{others}"
+            )
+        if isinstance(network, Run):
+            network = network.saved_policy
+        return load_once(network) if isinstance(network, (str, os.PathLike)) else network
+
+    def __repr__(self) -> str:
+        terms = ", ".join(self.objective.reward.terms)
+        return f"<Composer of {self.policy or self.prior} for {self.task}; reward: {terms}>"
+
+
+def read_primer(line: str, task: Task) -> np.ndarray:
+    """Return the tokens (V, L) with which a piece begins, from a line of notes.
+
+    Raises:
+        ValueError: no notes, notes outside the range, another number of voices, or no cell left
+            to write.
+    """
+    voices, end = parse_voices(line, task.beat_cells)
+    if len(voices) != task.voices:
+        raise ValueError(
+            f"primer has {len(voices)} voices and the piece {task.voices}; part them by ';'"
+        )
+    if not 0 < end < task.cells:
+        raise ValueError(
+            f"primer has {end} cells and the piece {task.cells}; expected notes shorter than the "
+            "piece"
+        )
+    return np.stack([task.codec.encode(notes, end) for notes in voices])

@@ -1,0 +1,154 @@
+"""A composed melody, what it was paid and why, and its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from agents.composing.compute import Compute
+from envs.music.piece import Piece
+from envs.music.score import Score
+from envs.notation.text_line import text
+from envs.notation.writing.abc import abc
+from envs.notation.writing.sound import wav_bytes
+from envs.notation.writing.writers import TEMPO, written
+from rewards.measures.novelty import Novelty, novelty
+from rewards.remarks import remarks
+from rewards.sum import RewardSum
+
+MOST_REMARKS = 12  # beneath one tune
+
+
+@dataclass(frozen=True)
+class Report:
+    """Payments of a reward for a melody, and the search that found it.
+
+    Attributes:
+        score: the melody, a score of one piece.
+        reward: of which it tells.
+        searched: what the search paid for it in all: the objective, whose terms may be divided.
+        compute: of the search, for all melodies of the request together.
+    """
+
+    score: Score
+    reward: RewardSum
+    searched: float = float("nan")
+    compute: Compute = field(default_factory=Compute)
+
+    @cached_property
+    def paid(self) -> dict[str, float]:
+        """The sum of what each term paid, weights included."""
+        parts = self.reward.breakdown(self.score)
+        return {name: float(values.sum()) for name, values in parts.items()}
+
+    @property
+    def total(self) -> float:
+        """The sum of what all terms paid."""
+        return sum(self.paid.values())
+
+    @cached_property
+    def remarks(self) -> tuple[str, ...]:
+        """The costliest remarks of the terms that can speak, in order of time."""
+        found = [
+            (remark.cell, abs(term.factor * remark.value), f"{remark} ({name})")
+            for name, term in self.reward.terms.items()
+            if term.rule.says
+            for remark in remarks(term.rule, self.score, name, sign=term.factor)
+        ]
+        worst = sorted(found, key=lambda entry: -entry[1])[:MOST_REMARKS]
+        lines = [text for _, _, text in sorted(worst)]
+        if len(found) > len(worst):
+            lines.append(f"and {len(found) - len(worst)} smaller remarks")
+        return tuple(lines)
+
+    @cached_property
+    def likeness(self) -> Novelty:
+        """How much of the melody stands in a tune that the prior learned from."""
+        return novelty(self.score)[0]
+
+    def __str__(self) -> str:
+        paid = [f"{name} {value:.1f}" for name, value in self.paid.items() if abs(value) >= 0.05]
+        return f"return {self.total:.1f}" + (f" = {', '.join(paid)}" if paid else "")
+
+
+@dataclass(frozen=True)
+class Melody:
+    """A composed melody.
+
+    Attributes:
+        score: a score of one piece.
+        report: what it was paid and how it was found.
+        number: of the melody among those of its request, from 1.
+        tempo: beats per minute, dotted beats in compound metres.
+    """
+
+    score: Score
+    report: Report
+    number: int = 1
+    tempo: float = TEMPO
+
+    @cached_property
+    def piece(self) -> Piece:
+        """The melody as a piece with a title."""
+        return Piece.of(self.score, 0, f"Melody {self.number}", self.tempo)
+
+    def written(self, suffix: str, soundfont: str = "", likeness: bool = True) -> bytes:
+        """Return the content of a file.
+
+        Args:
+            suffix: the format, one of `envs.notation.WRITERS`.
+            soundfont: path of an .sf2 file for sound; a small synthesiser if empty.
+            likeness: add to ABC how much of the melody stands in a known tune.
+
+        Raises:
+            ValueError: no such format, or it cannot hold the melody.
+        """
+        if suffix == ".wav" and soundfont:
+            return wav_bytes(self.score, 0, self.tempo, soundfont)
+        if suffix == ".abc":
+            lines = [str(self.report), *self.report.remarks]
+            lines += [self.report.likeness.message] * likeness
+            title = self.piece.title
+            return abc(self.score, 0, title, self.number, self.tempo, lines).encode()
+        return written(self.piece, suffix)
+
+    def midi(self) -> bytes:
+        """Return a MIDI file."""
+        return self.written(".mid")
+
+    def musicxml(self) -> str:
+        """Return a MusicXML document."""
+        return self.written(".musicxml").decode()
+
+    def abc(self) -> str:
+        """Return a tune in ABC, with the report beneath it as comments."""
+        return self.written(".abc").decode()
+
+    def svg(self) -> str:
+        """Return a picture of the score."""
+        return self.written(".svg").decode()
+
+    def wav(self, soundfont: str = "") -> bytes:
+        """Return a WAV file; by FluidSynth if a soundfont is named."""
+        return self.written(".wav", soundfont)
+
+    def __str__(self) -> str:
+        return text(self.score)
+
+
+def melodies_of(
+    score: Score,
+    reward: RewardSum,
+    tempo: float = TEMPO,
+    returns: np.ndarray | None = None,
+    compute: Compute | None = None,
+) -> list[Melody]:
+    """Return each piece of a score as a melody, with what a reward pays for it."""
+    paid = np.full(score.batch, np.nan) if returns is None else returns
+    pieces = [score[row : row + 1] for row in range(score.batch)]
+    return [
+        Melody(piece, Report(piece, reward, float(value), compute or Compute()), number, tempo)
+        for number, (piece, value) in enumerate(zip(pieces, paid, strict=True), 1)
+    ]
