@@ -21,14 +21,14 @@ RewardSpec = str | RewardFunction | Mapping[str, Any]
 
 
 class StepReward(Protocol):
-    """What an environment asks of its reward; `rewards.sum.RewardSum` is one."""
+    """A reward as an environment needs it; `rewards.sum.RewardSum` is one."""
 
     def prepare(self, task: Task) -> None:
         """Raise early what could not be paid on this task."""
         ...
 
     def newest(self, score: Score) -> dict[str, npt.NDArray[np.float32]]:
-        """Weighted value (B,) of each term at the last written cell."""
+        """Return the weighted value (B,) of each term at the last written cell."""
         ...
 
 

@@ -27,22 +27,6 @@ SCALES: dict[str, tuple[int, ...]] = {
     "blues": (0, 3, 5, 6, 7, 10),
 }
 RAISED = (9, 11)  # raised sixth and seventh degree of minor: they are not in its scale
-MODE_NAMES = {  # other names of these modes
-    "ionian": "major",
-    "aeolian": "natural minor",
-    "M": "major",
-    "m": "minor",
-    "maj": "major",
-    "min": "minor",
-    "dor": "dorian",
-    "phr": "phrygian",
-    "lyd": "lydian",
-    "mix": "mixolydian",
-    "loc": "locrian",
-    "pentatonic": "major pentatonic",
-    "pentatonic major": "major pentatonic",
-    "pentatonic minor": "minor pentatonic",
-}
 # Place of a mode's tonic on the line of fifths, relative to the major key of its signature.
 MODE_FIFTHS = {
     "lydian": -1,
@@ -53,6 +37,18 @@ MODE_FIFTHS = {
     "phrygian": 4,
     "locrian": 5,
 }
+MODE_NAMES = (
+    {  # other names of these modes
+        "ionian": "major",
+        "aeolian": "natural minor",
+        "M": "major",
+        "m": "minor",
+        "pentatonic": "major pentatonic",
+        "pentatonic major": "major pentatonic",
+        "pentatonic minor": "minor pentatonic",
+    }
+    | {mode[:3]: mode for mode in MODE_FIFTHS}
+)
 
 # A letter, its signs in any spelling, and the mode after a blank, a hyphen or nothing.
 SIGNS = {"#": "#", "♯": "#", "b": "b", "♭": "b", "sharp": "#", "flat": "b"}

@@ -20,7 +20,7 @@ ROOM = 24
 
 
 def roomy_range(pitches: Sequence[int]) -> tuple[int, int]:
-    """Lowest and highest MIDI pitch of a task for some notes, at least ROOM semitones apart."""
+    """Return lowest and highest MIDI pitch of a task for notes, at least ROOM semitones apart."""
     low, high = min(pitches), max(pitches)
     low = max(0, low - max(0, ROOM - high + low) // 2)
     return low, min(127, max(high, low + ROOM))

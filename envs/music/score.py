@@ -120,11 +120,11 @@ class Score(Facts):
         return mask
 
     def grammar(self) -> npt.NDArray[np.bool_]:
-        """Tokens (B, vocab) that grammar and range allow in the next cell, if it were not given."""
+        """Return the mask (B, vocab) of grammar and range in the next cell, given or not."""
         return self.task.codec.legal(self.next_started, self.task.low, self.task.high)
 
     def written_since(self, cell: int) -> Array:
-        """Tokens (B, n) of the cells from number `cell` to the newest, in writing order."""
+        """Return the tokens (B, n) of the cells from `cell` to the newest, in writing order."""
         return freeze(self._store.tokens[cell : self.n_written].T)
 
     def _require_unfinished(self) -> None:

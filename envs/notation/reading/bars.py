@@ -61,7 +61,7 @@ class Layout:
     skipped: tuple[int, ...] = ()
 
     def moved(self, start: Fraction, end: Fraction) -> tuple[Fraction, Fraction] | None:
-        """New start and end of a note; None if it is in a bar that is left out."""
+        """Return the new start and end of a note; None if it is in a bar that is left out."""
         if not self.measures:
             return start, end
         first = self._measure(start)
