@@ -12,8 +12,8 @@ with the policy, metrics, a learning curve and melodies.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from agents.runs.directory import Run
 from agents.settings import commands
 from agents.settings.arguments import parse_arguments
 from agents.settings.config import TrainConfig
@@ -21,6 +21,9 @@ from agents.settings.trust import code_of
 from agents.training.job import train
 from agents.training.terminal import Terminal
 from envs.durable_files import read_facts
+
+if TYPE_CHECKING:
+    from agents.runs.directory import Run
 
 
 def summary(run: Run, config: TrainConfig) -> str:
