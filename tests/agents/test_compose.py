@@ -9,8 +9,8 @@ import torch
 from agents import compose, evaluate
 from agents.compose import ComposeConfig
 from agents.composing.composer import Composer, read_primer
+from agents.composing.decoding import METHODS
 from agents.composing.masks import MASKS, read_masks
-from agents.composing.methods import METHODS
 from agents.evaluate import EvaluateConfig
 from agents.evaluating import sampling
 from envs.music.score import Score

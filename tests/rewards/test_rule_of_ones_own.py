@@ -10,7 +10,7 @@ import pytest
 from agents.composing.demands import best_kept
 from agents.composing.masks import read_demands, read_masks
 from agents.composing.search import masked
-from agents.explaining.explanation import explain, speaking_rules
+from agents.explaining.explainer import explain, speaking_rules
 from envs.music.piece import Piece
 from envs.music.score import Score
 from envs.music.task import Task

@@ -122,7 +122,7 @@ def test_what_pays_cannot_be_demanded(tiny_checkpoint, tmp_path):
 
 def test_what_judges_whole_pieces_cannot_be_demanded(tiny_prior):
     ends_low = build({per_piece(lambda notes: float(len(notes) > 3)): -1.0})
-    with pytest.raises(ValueError, match="cannot be demanded: expected a function marked cellwise"):
+    with pytest.raises(ValueError, match="cellwise"):
         keep(tiny_prior, page_of(NARROW), ends_low.terms, 1)
     with pytest.raises(ValueError, match="in_key pays and cannot be broken"):
         read_demands(["in_key=-1"], IN_KEY)

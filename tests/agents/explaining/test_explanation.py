@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from agents.explaining.explanation import explain, speaking_rules, surprises
-from agents.explaining.explanation_text import as_dict, as_text
+from agents.explaining.explainer import explain, speaking_rules, surprises
+from agents.explaining.explanation import as_dict, as_text
 from agents.explaining.page import html_page
 from envs.errors import RewardError
 from envs.music.key import Key

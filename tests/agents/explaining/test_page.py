@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from agents.explaining.explanation import explain
+from agents.explaining.explainer import explain
 from agents.explaining.explanation_files import files_of
 from agents.explaining.page import html_page, numbered
 from envs.notation.reading.readers import read_piece

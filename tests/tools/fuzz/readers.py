@@ -132,7 +132,7 @@ def read_config(data: bytes) -> None:
 def read_explained(data: bytes) -> None:
     """A tune as `agents.explain` reads and explains it, in words and in files."""
     from agents.explaining import explain
-    from agents.explaining.explanation_text import as_dict, as_text
+    from agents.explaining.explanation import as_dict, as_text
     from envs.notation.reading.readers import read_piece
     from envs.notation.writing.writers import WRITERS
 
