@@ -53,15 +53,6 @@ MODE_FIFTHS = {
     "phrygian": 4,
     "locrian": 5,
 }
-# The mode whose signature is written for one that has no signature.
-WRITTEN_MODE = {
-    "natural minor": "minor",
-    "harmonic minor": "minor",
-    "melodic minor": "minor",
-    "major pentatonic": "major",
-    "minor pentatonic": "minor",
-    "blues": "minor",
-}
 
 # A letter, its signs in any spelling, and the mode after a blank, a hyphen or nothing.
 SIGNS = {"#": "#", "♯": "#", "b": "b", "♭": "b", "sharp": "#", "flat": "b"}
@@ -143,8 +134,6 @@ class Key:
         """The church mode (one of seven) whose key signature is written."""
         if self.mode in MODE_FIFTHS:
             return self.mode
-        if self.mode in WRITTEN_MODE:
-            return WRITTEN_MODE[self.mode]
         return "minor" if 3 in self.steps and 4 not in self.steps else "major"
 
     @cached_property
@@ -211,10 +200,5 @@ def spelled(key: Key, pitch: int) -> tuple[str, int, int]:
 
 def signature(key: Key) -> dict[str, int]:
     """Return the alteration (-1, 0, 1) of each of the seven letters in a key signature."""
-    altered = dict.fromkeys(LETTERS, 0)
-    for count in range(abs(key.fifths)):
-        if key.fifths > 0:
-            altered[FIFTHS[count]] = 1
-        else:
-            altered[FIFTHS[-1 - count]] = -1
-    return altered
+    # On the line of fifths the letters come again after seven places, a sign higher.
+    return {letter: (key.fifths - place + 6) // 7 for place, letter in enumerate(FIFTHS)}

@@ -64,10 +64,7 @@ class Score(Facts):
         """
         if n < 1:
             raise ValueError(f"{n} pieces asked for, expected at least 1")
-        given = np.full((task.voices, task.cells), UNWRITTEN, np.int16)
-        if task.given:
-            given[:] = task.given
-        return cls(np.repeat(given[None], n, axis=0), task, written=0)
+        return cls(np.repeat(task.page[None], n, axis=0), task, written=0)
 
     # -- writing ---------------------------------------------------------------------------------
 

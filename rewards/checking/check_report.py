@@ -17,7 +17,7 @@ from envs.music.pitch import LETTERS
 from envs.music.score import Score
 from envs.music.tape import Array
 from envs.music.task import Task
-from envs.notation.text import text
+from envs.notation.text_line import text
 from rewards.build import build
 from rewards.checking.cost import Cost, measure
 from rewards.checking.panel import MOST, Panel, rank, share_below

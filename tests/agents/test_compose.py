@@ -16,7 +16,7 @@ from agents.evaluating import comparison, sampling
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.readers import read_piece
-from envs.notation.text import text
+from envs.notation.text_line import text
 from pretrained.checkpoint import load
 from pretrained.prior import sample
 from rewards.build import build

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from envs.music.chords import SYMBOL, chord_symbol
 from envs.music.key import spelled, written_key
 from envs.music.meter import beat_quarters
-from envs.music.piece import notes_of
+from envs.music.piece import spans_of
 from envs.notation.writing.symbols import (
     BARS_PER_LINE,
     Symbol,
@@ -166,11 +166,10 @@ def _time_signature(meter: Meter) -> Any:
 def _colours(score: Score, row: int, voice: int, marks: Marks) -> dict[int, str]:
     """Colour of each cell of the notes that are marked in a voice, and of marked silence."""
     found = {cell: colour for (v, cell), colour in marks.colours.items() if v == voice}
-    for note in notes_of(score, row):
-        if note.voice == voice:
-            inside = range(note.start, note.start + note.duration)
-            marked = [found[cell] for cell in inside if cell in found]
-            found.update(dict.fromkeys(inside, marked[0]) if marked else {})
+    for start, end, pitch in spans_of(score, row, voice):
+        marked = [found[cell] for cell in range(start, end) if cell in found]
+        if marked and pitch is not None:
+            found.update(dict.fromkeys(range(start, end), marked[0]))
     return found
 
 

@@ -86,6 +86,10 @@ def synthesise(score: Score, row: int, tempo: float, rate: int = RATE) -> Sample
         tone = _tone(note.pitch, round(note.duration * cell * rate), rate)
         end = min(start + len(tone), len(samples))
         samples[start:end] += tone[: end - start]
+    return _scaled(samples)
+
+
+def _scaled(samples: Samples) -> Samples:
     loudest = float(np.abs(samples).max(initial=0.0))
     return samples * np.float32(PEAK / loudest) if loudest > 0 else samples
 
@@ -160,7 +164,10 @@ def _by_fluidsynth(midi: bytes, soundfont: Path, rate: int) -> Samples:
         if done.returncode or not target.is_file():
             told = " ".join(done.stderr.split())[:200] or f"status {done.returncode}"
             raise ValueError(f"FluidSynth did not play {str(soundfont)!r}: {told}")
-        return _scaled(_read_wav(target))
+        samples = _read_wav(target)
+    if not samples.any():
+        raise ValueError("FluidSynth played silence; is it a soundfont with a piano?")
+    return _scaled(samples)
 
 
 def _read_wav(path: Path) -> Samples:
@@ -172,10 +179,3 @@ def _read_wav(path: Path) -> Samples:
         raise ValueError(f"FluidSynth wrote {8 * width} bit and {len(data)} bytes; expected 16 bit")
     mono: npt.NDArray[np.floating] = np.frombuffer(data, "<i2").reshape(-1, channels).mean(axis=1)
     return mono.astype(np.float32)
-
-
-def _scaled(samples: Samples) -> Samples:
-    loudest = float(np.abs(samples).max(initial=0.0))
-    if not loudest:
-        raise ValueError("FluidSynth played silence; is it a soundfont with a piano?")
-    return samples * np.float32(PEAK / loudest)

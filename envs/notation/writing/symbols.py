@@ -14,7 +14,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from envs.music.meter import OFF_BEAT, beat_quarters, parts_of
-from envs.music.piece import notes_of
+from envs.music.piece import spans_of
 from envs.music.score import Score
 from envs.music.task import Task
 
@@ -48,7 +48,7 @@ class Symbol:
 
 def low_voice(score: Score, row: int, voice: int) -> bool:
     """True if a voice is low enough for the bass clef."""
-    pitches = [note.pitch for note in notes_of(score, row) if note.voice == voice]
+    pitches = [pitch for _, _, pitch in spans_of(score, row, voice) if pitch is not None]
     middle = sum(pitches) / len(pitches) if pitches else (score.task.low + score.task.high) / 2
     return middle < 57
 
@@ -60,7 +60,7 @@ def bars_of(score: Score, row: int, voice: int) -> list[list[Symbol]]:
     lines = task.bar_lines
     bars: list[list[tuple[int, int, int | None]]] = [[] for _ in lines]
     tied: set[int] = set()  # cells at which a symbol goes on that began earlier
-    for start, stop, pitch in _with_rests(task, score, row, voice):
+    for start, stop, pitch in spans_of(score, row, voice):
         edges = [start, *(line for line in lines if start < line < stop), stop]
         for begin, end in pairwise(edges):
             bars[bisect_right(lines, begin) - 1].append((begin, end, pitch))
@@ -91,22 +91,6 @@ def _with_ties(symbol: Symbol, tied: set[int]) -> Symbol:
         return symbol
     after = symbol.start + symbol.cells
     return replace(symbol, tied=after in tied, continues=symbol.start in tied)
-
-
-def _with_rests(
-    task: Task, score: Score, row: int, voice: int
-) -> Iterator[tuple[int, int, int | None]]:
-    """(start, stop, pitch) of notes and of the silences between them."""
-    end = 0
-    for note in notes_of(score, row):
-        if note.voice != voice:
-            continue
-        if note.start > end:
-            yield end, note.start, None
-        end = note.start + note.duration
-        yield note.start, end, note.pitch
-    if end < task.cells:
-        yield end, task.cells, None
 
 
 def _plain_length(length: Fraction) -> bool:
@@ -149,7 +133,8 @@ class _BarCutter:
             if end - begin == self.task.bar_cells or _plain_length(length):
                 yield Symbol(begin, end - begin, None, length)
                 return
-        borders = {start - bar for start, _, _ in segments}
+        # Ends too: with an upbeat, the last bar stops before its bar line.
+        borders = {edge - bar for start, stop, _ in segments for edge in (start, stop)}
         tuplets = list(self._tuplets(0, self.task.bar_cells, self.factors, borders))
         edges = {edge for start, size, _ in tuplets for edge in (start, start + size)}
         for begin, end, pitch in segments:
