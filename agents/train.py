@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from agents.runs.directory import Run
 from agents.settings import commands
 from agents.settings.arguments import parse_arguments
 from agents.settings.config import TrainConfig
@@ -22,6 +22,9 @@ from agents.settings.trust import code_of
 from agents.training.job import train
 from agents.training.terminal import Stopped, Terminal
 from envs.durable_files import read_facts
+
+if TYPE_CHECKING:
+    from agents.runs.directory import Run
 
 
 def summary(run: Run, config: TrainConfig) -> str:

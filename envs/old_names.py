@@ -111,6 +111,7 @@ RENAMED = {
     "agents.explanation.Line": "agents.explaining.explanation.RuleLine",
     "agents.explanation.place": "rewards.remarks.place",
     "agents.matrix.Method": "agents.benchmarking.benchmark_methods.BenchMethod",
+    "envs.check.Report": "rewards.checking.check_report.CheckReport",
     "envs.contract.RewardTerm": "rewards.term.Term",
     "envs.render.piano_roll": "envs.render.roll_image",
     "envs.tape.stood_before": "envs.music.tape.occurred_before",

@@ -88,7 +88,7 @@ def front(results: Results) -> Figure:
         at[method], place = (kl, reward), (kl.mean, reward.mean)
         kind = method.partition(HELD)[0] if HELD in method else ""
         lines.setdefault((family(method), kind), []).append(place)
-        bars = {"xerr": reach(kl), "yerr": reach(reward)}
+        bars: dict[str, Any] = {"xerr": reach(kl), "yerr": reach(reward)}
         axis.errorbar(*place, **bars, color=colour, linewidth=1, capsize=2, zorder=2)
         look: dict[str, Any] = {"marker": marker, "edgecolors": colour, **DOT}
         dots = axis.scatter(*place, c=share.mean, zorder=3, **look)

@@ -24,11 +24,16 @@ import os
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from safetensors.torch import save as to_bytes
+from stable_baselines3.common.base_class import BaseAlgorithm
+from torch import Tensor
 
 from agents.runs import csv_tables as tables
 from agents.runs.provenance import changes, made_with
 from agents.runs.run_lock import CONFIG, LOCK, BusyError, only_begun, only_one
+from agents.runs.state import Generators, Saved, pack
 from agents.settings.config import TrainConfig, read_toml, to_toml
 from envs.durable_files import (
     clear_parts,
@@ -40,13 +45,9 @@ from envs.durable_files import (
     write_together,
 )
 from envs.errors import quoted
-
-if TYPE_CHECKING:
-    from stable_baselines3.common.base_class import BaseAlgorithm
-    from torch import Tensor
-
-    from agents.runs.state import Generators
-    from rewards.sum import RewardSum
+from pretrained.checkpoint import notes
+from rewards import learned as learning
+from rewards.sum import RewardSum
 
 
 class Run:
@@ -164,8 +165,6 @@ class Run:
         Raises:
             ValueError: the file is damaged or of another reward.
         """
-        from rewards import learned as learning
-
         if self.reward_file.is_file():
             learning.load(reward, self.reward_file)
 
@@ -194,8 +193,6 @@ class Run:
     @property
     def saved(self) -> int:
         """Steps of the policy that was saved last, -1 if there is none."""
-        from pretrained.checkpoint import notes
-
         return int(notes(self.policy_file)["steps"]) if self.policy_file.is_file() else -1
 
     def check_samples(self) -> None:
@@ -294,8 +291,6 @@ class Run:
             ValueError: weights that are not finite; the old files stay.
             OSError: the disk is full or cannot be written; the old files stay.
         """
-        from agents.runs.state import pack
-
         if not all(weight.isfinite().all() for weight in model.policy.state_dict().values()):
             raise ValueError(
                 f"the weights are not finite after {model.num_timesteps:,} steps; what "
@@ -308,8 +303,6 @@ class Run:
         self, model: BaseAlgorithm, learned: Mapping[str, Tensor]
     ) -> dict[Path, str | bytes]:
         """Return the content of the files that other commands read: policy and reward."""
-        from safetensors.torch import save as to_bytes
-
         policy: Any = model.policy
         files = {self.policy_file: policy.packed({"steps": model.num_timesteps})}
         return files | ({self.reward_file: to_bytes(dict(learned))} if learned else {})
@@ -326,9 +319,6 @@ class Run:
         Raises:
             ValueError: the state is missing or damaged.
         """
-        from agents.runs.state import Saved
-        from rewards import learned as learning
-
         generators, files = None, dict[Path, str | bytes]()
         self.check_samples()
         if self.state_file.is_file():

@@ -10,12 +10,10 @@ import sys
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from envs.plugins import FILE_MODULE
-
-if TYPE_CHECKING:
-    from rewards.sum import RewardSum
+from rewards.sum import RewardSum
 
 PACKAGES = (
     "composition-gym",

@@ -19,20 +19,16 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
+from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor
 
 from envs.errors import quoted
-
-if TYPE_CHECKING:
-    from stable_baselines3.common.base_class import BaseAlgorithm
-
-    from agents.learning.vec_env import CompositionVecEnv
 
 FORMAT = 1
 FACTS, TENSORS = "state.json", "tensors.safetensors"
@@ -99,7 +95,7 @@ class Generators:
         if self.cuda is not None and model.device.type == "cuda":
             torch.cuda.set_rng_state(torch.tensor(self.cuda, dtype=torch.uint8), model.device)
 
-    def _put(self, python: Any, numpy: Any, cpu: torch.Generator, envs: list[Any]) -> None:
+    def _put(self, python: Any, numpy: Any, cpu: Any, envs: list[Any]) -> None:
         version, words, gauss = self.python
         python.setstate((version, tuple(words), gauss))
         numpy.set_state(self.numpy)
@@ -110,7 +106,8 @@ class Generators:
 
 def _environments(model: BaseAlgorithm) -> list[Any]:
     """Return the environments that a model plays in: one, or one for each task."""
-    return [each.env for each in cast("CompositionVecEnv", model.env).alternatives]
+    venv: Any = model.env  # a CompositionVecEnv
+    return [each.env for each in venv.alternatives]
 
 
 # -- the archive -----------------------------------------------------------------------------------

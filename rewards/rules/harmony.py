@@ -86,7 +86,7 @@ def _strong_to_come(task: Task, strong: int) -> Array:
     """True (cells,) where a strong place comes later in the phrase."""
     strong_places = np.flatnonzero(levels_at(task, np.arange(task.cells)) <= strong)
     to_come, start = np.zeros(task.cells, bool), 0
-    for end in np.flatnonzero(task.phrase_ends) + 1:
+    for end in (np.flatnonzero(task.phrase_ends) + 1).tolist():
         last = strong_places[strong_places < end].max(initial=start)
         to_come[start:last] = True
         start = end
