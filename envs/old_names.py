@@ -125,6 +125,7 @@ RENAMED = {
     "agents.compute.Meter": "agents.composing.compute.ComputeMeter",
     "agents.explanation.Line": "agents.explaining.explanation.RuleLine",
     "agents.explanation.place": "rewards.remarks.place",
+    "agents.search.Found": "agents.composing.search.SearchResult",
     "envs.contract.RewardTerm": "rewards.term.Term",
     "envs.render.piano_roll": "envs.render.roll_image",
     "envs.tape.stood_before": "envs.music.tape.occurred_before",
