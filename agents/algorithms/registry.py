@@ -65,7 +65,7 @@ def _either(ability: str) -> str:
 
 
 def small_batch(config: TrainConfig, steps: int) -> str:
-    """Return a note where a minibatch, which is whole pieces, is rounded up to one; else ''.
+    """Return a note where a minibatch, of whole pieces, is rounded up to one piece; else ''.
 
     Args:
         config: settings.
@@ -92,7 +92,7 @@ def check_budget(config: TrainConfig, reward: RewardSum) -> None:
 def make(
     config: TrainConfig, env: CompositionVecEnv, prior: Trainable, reward: RewardSum
 ) -> OnPolicyAlgorithm:
-    """An SB3 algorithm whose policy is the prior, learning from whole pieces.
+    """Return an SB3 algorithm whose policy is the prior, learning from whole pieces.
 
     Args:
         config: settings.

@@ -17,12 +17,12 @@ from agents.runs.directory import Run
 from agents.settings.config import TrainConfig
 from agents.settings.tasks import arguments_of
 from agents.settings.trust import require_trust
-from envs.composition import primed
 from envs.contract import RewardSpec
 from envs.music.score import Score
 from envs.music.task import Task
-from envs.notation.text import parse_voices
+from envs.notation.text_line import parse_voices
 from envs.notation.writing.writers import TEMPO
+from envs.primer import primed
 from pretrained.checkpoint import load_once, locate
 from pretrained.networks.regrid import on_grid
 from rewards.build import build

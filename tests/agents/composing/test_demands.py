@@ -15,11 +15,11 @@ from agents.composing.masks import read_demands
 from agents.composing.ranking import rank
 from agents.composing.request import Request
 from agents.composing.search import masked_nats
-from envs.composition import primed
 from envs.music.codec import Codec
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.readers import read_piece
+from envs.primer import primed
 from pretrained.networks.recurrent import RecurrentPrior
 from rewards.build import build
 from rewards.functions import cellwise, per_piece
