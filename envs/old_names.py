@@ -111,6 +111,7 @@ RENAMED = {
     "agents.explanation.Line": "agents.explaining.explanation.RuleLine",
     "agents.explanation.place": "rewards.remarks.place",
     "agents.matrix.Method": "agents.benchmarking.benchmark_methods.BenchMethod",
+    "agents.search.Found": "agents.composing.search.SearchResult",
     "envs.check.Report": "rewards.checking.check_report.CheckReport",
     "envs.contract.RewardTerm": "rewards.term.Term",
     "envs.render.piano_roll": "envs.render.roll_image",

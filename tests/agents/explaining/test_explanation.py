@@ -180,6 +180,8 @@ def test_what_cannot_be_explained_is_refused():
         explain(page.tokens)
     with pytest.raises(ValueError, match="row 3"):
         explain(score_from_text("C4"), row=3, prior=None)
+    with pytest.raises(TypeError, match="prior=3"):
+        explain(score_from_text("C4"), prior=3)
     with pytest.raises(FileNotFoundError, match="no checkpoint 'volk'"):
         explain(score_from_text("C4"), prior="volk")
     with pytest.raises(ValueError, match="Did you mean 'in_key'"):
