@@ -154,15 +154,18 @@ def load(name_or_path: str | os.PathLike[str] = "folk", task: Task | None = None
         weights = {k.removeprefix(_NET): v for k, v in tensors.items() if k.startswith(_NET)}
         if theirs.high - theirs.low < 11:
             raise ValueError(f"codec {theirs.fingerprint!r} has less than an octave")
-        with torch.device("meta"):  # takes no memory
-            _check_sizes(kind.build(header["shape"], theirs).net.state_dict(), weights)
+        with torch.device("meta"):  # takes no memory where the sizes are not those of the weights
+            kind.build(header["shape"], theirs).net.load_state_dict(weights, assign=True)
+        other = [name for name, t in weights.items() if t.dtype != torch.float32]
+        if other:
+            raise ValueError(f"{other[0]} is {weights[other[0]].dtype}, expected torch.float32")
         prior = kind.build(header["shape"], theirs)
         prior.net.load_state_dict(weights)
-        bad = [name for name, t in weights.items() if not torch.isfinite(t).all()]
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         words = " ".join(str(error).split())[:300]
         detail = "".join(c if c.isprintable() else "?" for c in words)
         raise ValueError(f"checkpoint '{path}' does not describe its network: {detail}") from error
+    bad = [name for name, t in weights.items() if not torch.isfinite(t).all()]
     if bad:
         raise ValueError(f"checkpoint '{path}' holds numbers that are not finite in {bad[0]!r}")
     if task is not None:
@@ -177,7 +180,7 @@ def load_once(name_or_path: str | os.PathLike[str]) -> Trainable:
     """Return a loaded prior, one object for all callers; loaded again once its file has changed.
 
     Raises:
-        FileNotFoundError, ValueError: as `load`.
+        FileNotFoundError, ValueError: see `load`.
     """
     path = locate(name_or_path)
     facts = path.stat()
@@ -187,21 +190,6 @@ def load_once(name_or_path: str | os.PathLike[str]) -> Trainable:
 @lru_cache(maxsize=8)
 def _loaded(path: Path, changed: int, size: int) -> Trainable:
     return load(path)
-
-
-def _check_sizes(expected: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
-    """Raise ValueError unless the weights are those of a network, in name, shape and type."""
-    if expected.keys() != weights.keys():
-        name = min(expected.keys() ^ weights.keys())
-        raise ValueError(
-            f"weights {quoted(name)} are {'missing' if name in expected else 'too many'}"
-        )
-    for name, tensor in weights.items():
-        if tensor.shape != expected[name].shape or tensor.dtype != torch.float32:
-            raise ValueError(
-                f"{name} is {tensor.dtype} of shape {tuple(tensor.shape)}, expected torch.float32 "
-                f"of shape {tuple(expected[name].shape)}"
-            )
 
 
 def notes(name_or_path: str | os.PathLike[str]) -> dict[str, Any]:

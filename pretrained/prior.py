@@ -1,7 +1,19 @@
-"""Priors: which music is likely, as log-probabilities of tokens given those written before them."""
+"""Priors: which music is likely, as log-probabilities of tokens given those written before them.
+
+A new architecture is a file of its own and a line in `pretrained.networks.architectures`. It is a
+`Trainable`. The shortest way to one is a subclass of `NetworkPrior`, see
+`pretrained.networks.network_prior`: it adds `format`, `build`, `forward`, `begin`, `advance` and
+`pick` to a network with a linear read-out. `pretrained.conformance.check_prior` tells whether it
+keeps what is promised here.
+
+Shapes: B pieces of V voices and T cells. Tokens are int64 from 0 up to, without it, the vocabulary
+of the task, see `envs.music.codec.Codec`. Writing order is time by time and, at a time, voice by
+voice: cell number n is voice n % V at time n // V. Logits and features are float32.
+"""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
@@ -19,26 +31,46 @@ ILLEGAL = -1e9  # log-probability of what the grammar forbids; finite, so 0 * it
 
 @runtime_checkable
 class Scorer(Protocol):
-    """A model that tells how likely finished pieces are."""
+    """A model that tells how likely finished pieces are; judges and the likelihood term ask it.
+
+    Attributes:
+        codec: the range and the grid of its own tokens; it may read tasks of other ranges too.
+    """
 
     codec: Codec
 
     def require(self, task: Task) -> None:
-        """Raise ValueError unless the model can read pieces of this task."""
-        ...
+        """Raise ValueError unless the model can read pieces of this task.
+
+        Called once for each task, before any piece of it: by the loader of a checkpoint, by a
+        training and by a composer.
+        """
 
     def log_prob(self, score: Score) -> npt.NDArray[np.float32]:
-        """Return nats (B, V, T) of each token given the cells written before it."""
-        ...
+        """Return nats (B, V, T) of each token given the cells written before it.
+
+        Called with finished pieces: by rewards, metrics and explanations.
+
+        Raises:
+            ValueError: pieces that are not finished, or of a task that `require` refuses.
+        """
 
 
 @runtime_checkable
 class Prior(Scorer, Protocol):
-    """A model that writes: it hears every cell written so far, of all voices, in writing order."""
+    """A model that writes: it hears every cell written so far, of all voices, in writing order.
+
+    `sample` and every search of `agents.composing` call `start` once for a batch, then `step`
+    once for each cell, and `take` where they drop, copy or reorder pieces. A state belongs to the
+    prior alone; nobody else looks into it.
+    """
 
     def start(self, task: Task, batch: int) -> Any:
-        """Return the state before the first cell of `batch` pieces of a task."""
-        ...
+        """Return the state before the first cell of `batch` pieces of a task.
+
+        Raises:
+            ValueError: a task that `require` refuses.
+        """
 
     def step(self, state: Any, score: Score) -> tuple[Tensor, Any]:
         """Return logits (B, vocab of the task) of the next cell of a score, and the next state.
@@ -50,19 +82,25 @@ class Prior(Scorer, Protocol):
         Raises:
             ValueError: the score has fewer cells than the state has read, or none to write.
         """
-        ...
 
     def take(self, state: Any, rows: Tensor) -> Any:
-        """Return the state of some pieces; `rows` (N,) are their numbers and may repeat."""
-        ...
+        """Return the state of some pieces; `rows` (N,) int64 are their numbers and may repeat."""
 
 
 @runtime_checkable
 class Trainable(Prior, Protocol):
     """An architecture: a prior whose network can be trained, saved, and act as a policy.
 
-    `pretrained.networks.network_prior.NetworkPrior` gives the methods of a Prior in terms of
-    `forward`, `begin`, `advance` and `pick`.
+    Who calls what: `pretrained.checkpoint` writes `format`, `shape`, the codec and `net`'s weights,
+    and loads them with `build`. `agents.learning.policy.PriorPolicy` acts with `begin` and
+    `advance`, learns with `forward` and reads single observations with `forward_at`; its value is
+    a linear read-out of the features. `NetworkPrior` makes the methods of a `Prior` of them, with
+    `pick` for `take`. So a network must give equal logits in both ways: of whole pieces at once,
+    and cell by cell.
+
+    Tokens are those of the task, whose range and key are others than the network's:
+    `pretrained.networks.lens.Lens` reads them as the network's own, moves the logits back, and
+    tells each cell's place in the bar and the plan.
 
     Attributes:
         format: its name in checkpoints, such as 'recurrent/1'.
@@ -71,74 +109,83 @@ class Trainable(Prior, Protocol):
     """
 
     format: ClassVar[str]
+    net: nn.Module
 
     @property
-    def net(self) -> nn.Module:
-        """The network."""
-        ...
-
-    @property
+    @abstractmethod
     def n_features(self) -> int:
         """Number of features at a cell, from which a policy reads its value."""
-        ...
 
     @property
+    @abstractmethod
     def shape(self) -> Mapping[str, Any]:
         """The sizes that `build` needs, in types that JSON has."""
-        ...
 
     @classmethod
+    @abstractmethod
     def build(cls, shape: Mapping[str, Any], codec: Codec) -> Self:
-        """Return a prior with random weights.
+        """Return a prior with random weights, on the CPU.
+
+        Args:
+            shape: the property `shape` of the prior that was saved, read from a file and not yet
+                checked.
+            codec: of the network's tokens.
 
         Raises:
             TypeError, ValueError: a shape that is none of this architecture's.
         """
-        ...
 
-    def log_probs(self, score: Score) -> Tensor:
-        """Return nats (B, V * T, vocab) of every token along finished pieces, in writing order."""
-        ...
-
+    @abstractmethod
     def forward(self, pieces: Tensor, context: Tensor, bf16: bool = False) -> tuple[Tensor, Tensor]:
         """Return logits (B, V * T, vocab) and features (B, V * T, n_features) along whole pieces.
 
-        In writing order, each cell given those before it; logits are not masked.
+        In writing order, each cell given those before it; logits are not masked. Gradients flow.
 
         Args:
             pieces: (B, V, T) int64 tokens of the tasks.
-            context: (B, len(CONTEXT)) of any cell, see `envs.music.task.CONTEXT`.
+            context: (B, len(CONTEXT)) float32 of any cell, see `envs.music.task.CONTEXT`; pieces of
+                one batch may differ in key, range and plan.
             bf16: compute in bfloat16 where that is faster.
         """
-        ...
 
-    def forward_at(self, pages: Tensor, context: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits (B, vocab) and features (B, n_features) at one cell of each page.
+    @abstractmethod
+    def begin(self, context: Tensor, voices: int, cells: int) -> Any:
+        """Return the state before the first cell of pieces of `cells` cells in each voice.
 
         Args:
-            pages: (B, V, T) int64; any token stands where nothing is written.
-            context: as in `forward`.
-            cell: (B,) number of the cell in writing order.
+            context: (B, len(CONTEXT)) of the first cell.
+            voices: V.
+            cells: T.
         """
-        ...
 
-    def begin(self, context: Tensor, voices: int, cells: int) -> Any:
-        """Return the state before the first cell of pieces of `cells` cells in each voice."""
-        ...
-
+    @abstractmethod
     def advance(self, state: Any, tokens: Tensor) -> tuple[Tensor, Tensor, Any]:
-        """Read `tokens` (B, n) of the next n cells in writing order.
+        """Read `tokens` (B, n) of the next n cells in writing order; the state stays as it was.
 
         n is at least 1, but for the first call, which may read none.
 
         Returns:
             logits (B, vocab) and features (B, n_features) of the cell after them, and the state.
         """
-        ...
 
+    @abstractmethod
     def pick(self, state: Any, rows: Tensor) -> Any:
-        """Return a state of `begin` or `advance` for some pieces (N,)."""
-        ...
+        """Return a state of `begin` or `advance` for some pieces (N,) int64."""
+
+    def forward_at(self, pages: Tensor, context: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits (B, vocab) and features (B, n_features) at one cell of each page.
+
+        Args:
+            pages: (B, V, T) int64; any token stands where nothing is written.
+            context: (B, len(CONTEXT)) as in `forward`.
+            cell: (B,) number of the cell in writing order.
+        """
+        row, times = torch.arange(len(pages), device=pages.device), int(cell.max()) + 1
+        logits, features = self.forward(pages[..., : -(-times // pages.shape[1])], context)
+        return logits[row, cell], features[row, cell]
+
+    def log_probs(self, score: Score) -> Tensor:
+        """Return nats (B, V * T, vocab) of every token along finished pieces, in writing order."""
 
 
 def sample(

@@ -18,17 +18,8 @@ from typing import Any
 from envs.music.codec import Codec
 from envs.music.pitch import parse_range
 from pretrained.corpora.folk import load_corpus
-from pretrained.training.fit import (
-    ELSEWHERE,
-    N_GRAM_ORDERS,
-    Epoch,
-    PriorConfig,
-    baseline,
-    fit,
-    fits,
-    held_out,
-    report,
-)
+from pretrained.training import fit as fitting
+from pretrained.training.fit import PriorConfig
 
 
 def train_prior(config: PriorConfig) -> dict[str, Any]:
@@ -45,7 +36,7 @@ def train_prior(config: PriorConfig) -> dict[str, Any]:
     codec = Codec(*parse_range(config.range))
     corpus = load_corpus()
     train, valid, test = (
-        [tune for tune in corpus.select(name) if fits(tune, codec)]
+        [tune for tune in corpus.select(name) if fitting.fits(tune, codec)]
         for name in ("train", "valid", "test")
     )
     if not (train and valid and test):
@@ -53,22 +44,22 @@ def train_prior(config: PriorConfig) -> dict[str, Any]:
     began = time.monotonic()
     with tqdm(total=config.epochs, desc="epochs", disable=None, mininterval=1) as bar:
 
-        def tell(epoch: Epoch) -> None:
+        def tell(epoch: fitting.Epoch) -> None:
             bar.write(str(epoch))
             sys.stdout.flush()
             bar.update()
 
-        net = fit(config, train, valid, codec, after_epoch=tell)
+        net = fitting.fit(config, train, valid, codec, after_epoch=tell)
     seconds = time.monotonic() - began
-    rows = {f"{n}-gram": baseline(n, train, test, codec) for n in N_GRAM_ORDERS}
-    rows["LSTM"] = held_out(net, test, codec)
+    rows = {f"{n}-gram": fitting.baseline(n, train, test, codec) for n in fitting.N_GRAM_ORDERS}
+    rows["LSTM"] = fitting.held_out(net, test, codec)
     tokens = sum(len(tune.tokens) for tune in test)
-    print("\n" + report(rows, tokens))
+    print("\n" + fitting.report(rows, tokens))
     notes = {
         "held_out": {name: asdict(row) for name, row in rows.items()},
         "held_out_tokens": tokens,
         "tunes": {"train": len(train), "valid": len(valid), "test": len(test)},
-        "config": {k: v for k, v in asdict(config).items() if k not in ELSEWHERE},
+        "config": {k: v for k, v in asdict(config).items() if k not in fitting.ELSEWHERE},
         "training_minutes": round(seconds / 60, 1),
     }
     save(config.out, RecurrentPrior(net, codec), notes=notes)

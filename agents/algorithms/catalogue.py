@@ -1,4 +1,4 @@
-"""The algorithms that ship: the settings of each, how it is built, what is searched.
+"""The algorithms that ship: how each is built, and what is searched.
 
 One that is added here, or registered by other code, is known to the verbs and to settings files.
 Nothing heavy is imported before an algorithm is built.
@@ -6,123 +6,23 @@ Nothing heavy is imported before an algorithm is built.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from agents.settings.algorithm import Algorithm, Settings, bounded, one_of, register
+from agents.algorithms.own_settings import (
+    Critic,
+    Groups,
+    Imitation,
+    Memory,
+    Proximal,
+    Quantiles,
+)
+from agents.settings.algorithm import Algorithm, register
 
 if TYPE_CHECKING:
     from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
     from agents.settings.config import TrainConfig
-
-
-# -- settings --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Critic(Settings):
-    """Settings of a value beside the policy.
-
-    Attributes:
-        gae_lambda: of generalised advantage estimation.
-        vf_coef: weight of the value's error.
-        value_gradient: whether the value's error also trains the recurrent network.
-    """
-
-    gae_lambda: float = bounded(0.95, 0.0, 1.0)
-    vf_coef: float = bounded(0.5, 0.0, 1e6)
-    value_gradient: bool = True
-
-
-@dataclass(frozen=True)
-class Minibatches(Settings):
-    """Settings of passes over what was collected.
-
-    Attributes:
-        n_epochs: passes over each rollout, or over what is imitated of several (rwr).
-        batch_size: cells in a minibatch of whole pieces.
-    """
-
-    n_epochs: int = bounded(4, 1, 10**6)
-    batch_size: int = bounded(4096, 2, 10**9)
-
-
-@dataclass(frozen=True)
-class Clipped(Minibatches):
-    """Settings of a probability ratio that is clipped.
-
-    Attributes:
-        clip_range: of the probability ratio.
-    """
-
-    clip_range: float = bounded(0.2, 1e-6, 10.0)
-
-
-@dataclass(frozen=True)
-class Proximal(Critic, Clipped):
-    """Settings of PPO."""
-
-
-@dataclass(frozen=True)
-class Groups(Clipped):
-    """Settings of returns that are compared within groups.
-
-    Attributes:
-        group_size: pieces whose returns are each other's baseline.
-    """
-
-    group_size: int = bounded(32, 2, 2**20)
-
-
-@dataclass(frozen=True)
-class Imitation(Minibatches):
-    """Settings of imitating the best pieces.
-
-    Attributes:
-        rollouts: drawn from one policy before it is fitted to the best of their pieces.
-    """
-
-    rollouts: int = bounded(32, 1, 10**6)
-
-
-@dataclass(frozen=True)
-class Memory(Settings):
-    """Settings of learning from a memory.
-
-    Attributes:
-        batch_size: cells in a minibatch of whole pieces.
-        buffer_size: cells remembered.
-        replay_ratio: cells replayed for each new one.
-        tau: share of the online network that moves into the target network at each update.
-        temperature: of the policy drawn from the Q-values.
-        exploration: boltzmann draws from that policy, egreedy plays the best or anything.
-        exploration_fraction: share of the run over which epsilon falls (egreedy).
-        exploration_initial_eps: epsilon at the start.
-        exploration_final_eps: epsilon after that.
-    """
-
-    batch_size: int = bounded(4096, 2, 10**9)
-    buffer_size: int = bounded(100_000, 1, 10**10)
-    replay_ratio: float = bounded(6.4, 1e-3, 1e3)
-    tau: float = bounded(0.01, 0.0, 1.0)
-    temperature: float = bounded(1.0, 1e-3, 1e3)
-    exploration: str = one_of("boltzmann", "egreedy")
-    exploration_fraction: float = bounded(0.3, 0.0, 1.0)
-    exploration_initial_eps: float = bounded(1.0, 0.0, 1.0)
-    exploration_final_eps: float = bounded(0.05, 0.0, 1.0)
-
-
-@dataclass(frozen=True)
-class Quantiles(Memory):
-    """Settings of QR-DQN.
-
-    Attributes:
-        n_quantiles: of each action's return.
-    """
-
-    n_quantiles: int = bounded(25, 1, 10**4)
 
 
 # -- how each is made ------------------------------------------------------------------------------
@@ -190,7 +90,7 @@ def _q_learning(settings: Memory, common: dict[str, Any], kind: str) -> OnPolicy
     # The entropy is in the policy that is drawn from the values, not in what they learn.
     buffer = common["rollout_buffer_kwargs"]
     buffer |= {"objective": buffer["objective"].with_entropy(0.0), "normalize_values": False}
-    return QLearning(policy=QPolicy, kind=kind, **vars(settings) | common)
+    return QLearning(QPolicy, kind=kind, settings=settings, **common)
 
 
 def _whole_pieces(config: TrainConfig) -> None:
@@ -239,41 +139,25 @@ _MEMORY = {
     "gamma": [0.5, 0.9, 0.97, 1.0],
     "temperature": [0.5, 0.7, 1.0, 1.5],
 }
+_QUANTILES = {**_MEMORY, "n_quantiles": [5, 10, 25]}
+_BUDGET: dict[str, Any] = {"kl_budget": True}
+_FREE = _BUDGET | {"tasks": True}
+_PIECES = _FREE | {"check": _whole_pieces}
+_RLOO, _GRPO = (partial(_piece_gradient, divide=divide) for divide in (False, True))
+_DQN, _QRDQN, _Q, _PSI, _G = (
+    partial(_q_learning, kind=kind) for kind in ("dqn", "qrdqn", "q", "psi", "g")
+)
 for _algorithm in (
+    Algorithm("ppo", "proximal policy optimisation", _ppo, Proximal, _PROXIMAL, **_FREE),
+    Algorithm("a2c", "advantage actor-critic", _a2c, Critic, _ADVANTAGE, **_FREE),
     Algorithm(
-        "ppo", "proximal policy optimisation", _ppo, Proximal, _PROXIMAL, kl_budget=True, tasks=True
+        "maskable_ppo", "PPO behind masks", _maskable_ppo, Proximal, _PROXIMAL, mask=True, **_BUDGET
     ),
     Algorithm(
-        "a2c", "advantage actor-critic", _a2c, Critic, _ADVANTAGE, kl_budget=True, tasks=True
+        "rloo", "each piece beside the others of its group", _RLOO, Groups, _GROUPS, **_PIECES
     ),
     Algorithm(
-        "maskable_ppo",
-        "PPO behind masks",
-        _maskable_ppo,
-        Proximal,
-        _PROXIMAL,
-        kl_budget=True,
-        mask=True,
-    ),
-    Algorithm(
-        "rloo",
-        "each piece beside the others of its group",
-        partial(_piece_gradient, divide=False),
-        Groups,
-        _GROUPS,
-        kl_budget=True,
-        tasks=True,
-        check=_whole_pieces,
-    ),
-    Algorithm(
-        "grpo",
-        "rloo, in standard deviations of the group",
-        partial(_piece_gradient, divide=True),
-        Groups,
-        _GROUPS,
-        kl_budget=True,
-        tasks=True,
-        check=_whole_pieces,
+        "grpo", "rloo, in standard deviations of the group", _GRPO, Groups, _GROUPS, **_PIECES
     ),
     Algorithm(
         "rwr",
@@ -284,24 +168,10 @@ for _algorithm in (
         tasks=True,
         check=_whole_pieces,
     ),
-    Algorithm("dqn", "deep Q-learning", partial(_q_learning, kind="dqn"), Memory, _MEMORY),
-    Algorithm(
-        "qrdqn",
-        "deep Q-learning of quantiles",
-        partial(_q_learning, kind="qrdqn"),
-        Quantiles,
-        {**_MEMORY, "n_quantiles": [5, 10, 25]},
-    ),
-    Algorithm("q", "Q-learning of RL Tuner", partial(_q_learning, kind="q"), Memory),
-    Algorithm(
-        "psi",
-        "Psi-learning of RL Tuner",
-        partial(_q_learning, kind="psi"),
-        Memory,
-        check=_soft_values,
-    ),
-    Algorithm(
-        "g", "G-learning of RL Tuner", partial(_q_learning, kind="g"), Memory, check=_soft_values
-    ),
+    Algorithm("dqn", "deep Q-learning", _DQN, Memory, _MEMORY),
+    Algorithm("qrdqn", "deep Q-learning of quantiles", _QRDQN, Quantiles, _QUANTILES),
+    Algorithm("q", "Q-learning of RL Tuner", _Q, Memory),
+    Algorithm("psi", "Psi-learning of RL Tuner", _PSI, Memory, check=_soft_values),
+    Algorithm("g", "G-learning of RL Tuner", _G, Memory, check=_soft_values),
 ):
     register(_algorithm)

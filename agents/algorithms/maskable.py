@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from sb3_contrib.common.maskable.buffers import MaskableDictRolloutBuffer
+from sb3_contrib.common.maskable.buffers import (
+    MaskableDictRolloutBuffer,
+    MaskableRolloutBufferSamples,
+)
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from torch import Tensor
 
@@ -55,18 +58,6 @@ class MaskablePriorPolicy(PriorPolicy):
         return {**obs, "action_mask": mask * other}
 
 
-class MaskedSamples(NamedTuple):
-    """A minibatch of whole pieces with the field names of MaskablePPO."""
-
-    observations: Any
-    actions: Tensor
-    old_values: Tensor
-    old_log_prob: Tensor
-    advantages: Tensor
-    returns: Tensor
-    action_masks: Tensor
-
-
 class MaskableEpisodeBuffer(EpisodeBuffer):
     """EpisodeBuffer that stores the masks that actions were chosen under."""
 
@@ -81,7 +72,7 @@ class MaskableEpisodeBuffer(EpisodeBuffer):
         """Yield minibatches of whole pieces, with their masks."""
         for samples in super().get(batch_size):
             masks: Tensor = samples.observations["action_mask"]  # type: ignore[index]
-            yield MaskedSamples(*samples, masks.flatten(0, 1))
+            yield MaskableRolloutBufferSamples(*samples, masks.flatten(0, 1))
 
 
 # MaskablePPO checks isinstance of its own classes; these have the same interface, not the code.

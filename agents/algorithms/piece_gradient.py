@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from stable_baselines3.common.utils import FloatSchedule
 
+from agents.algorithms.piece_learner import PieceLearner
 from agents.learning.rollout import EpisodeBuffer
 from envs.music.tape import Array
 
@@ -67,15 +65,13 @@ class PieceBuffer(EpisodeBuffer):
             RewardError: a reward term failed.
         """
         self.pay()
-        returns = self.rewards.reshape(self.episodes, self.steps, self.n_envs).sum(axis=1)
-        advantages = group_advantages(returns.reshape(-1), self.group_size, self.divide)
-        by_piece = advantages.reshape(self.episodes, 1, self.n_envs)
-        every = np.broadcast_to(by_piece, (self.episodes, self.steps, self.n_envs))
-        self.advantages = every.reshape(self.buffer_size, self.n_envs).copy()
+        advantages = group_advantages(self.piece_returns(), self.group_size, self.divide)
+        by_episode = advantages.reshape(self.episodes, self.n_envs)
+        self.advantages = np.repeat(by_episode, self.steps, axis=0)
         self.returns = self.values + self.advantages
 
 
-class PieceGradient(OnPolicyAlgorithm):
+class PieceGradient(PieceLearner):
     """REINFORCE on finished pieces, with PPO's clipped ratio for further passes over a rollout.
 
     With `n_epochs=1` and one minibatch the gradient is mean(A(piece) * grad log pi(token)). A is
@@ -98,15 +94,9 @@ class PieceGradient(OnPolicyAlgorithm):
         clip_range: float = 0.2,
         **settings: Any,
     ) -> None:
-        settings = {"use_sde": False, "sde_sample_freq": -1, "ent_coef": 0.0} | settings
         super().__init__(*arguments, **settings)
         self.batch_size, self.n_epochs = batch_size, n_epochs
         self.clip_range = FloatSchedule(clip_range)
-        self._n_updates = 0
-
-    def _minibatches(self) -> Iterator[RolloutBufferSamples]:
-        for _ in range(self.n_epochs):
-            yield from self.rollout_buffer.get(self.batch_size)
 
     def train(self) -> None:
         """Update the policy on the rollout just collected."""
@@ -115,19 +105,14 @@ class PieceGradient(OnPolicyAlgorithm):
         clip = self.clip_range(self._current_progress_remaining)
         scale = float(self.rollout_buffer.advantages.std()) + 1e-8
         losses = []
-        for data in self._minibatches():
-            _, log_prob, _ = self.policy.evaluate_actions(
-                data.observations, data.actions.long().flatten()
-            )
-            ratio = torch.exp(log_prob - data.old_log_prob)
-            advantages = data.advantages / scale
-            clipped = torch.clamp(ratio, 1 - clip, 1 + clip)
-            loss = -torch.min(advantages * ratio, advantages * clipped).mean()
-            self.policy.optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
-            self.policy.optimizer.step()
-            losses.append(loss.item())
-        self._n_updates += self.n_epochs
-        self.logger.record("train/policy_gradient_loss", float(np.mean(losses)))
-        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        for _ in range(self.n_epochs):
+            for data in self.rollout_buffer.get(self.batch_size):
+                _, log_prob, _ = self.policy.evaluate_actions(
+                    data.observations, data.actions.flatten()
+                )
+                ratio = torch.exp(log_prob - data.old_log_prob)
+                advantages = data.advantages / scale
+                clipped = torch.clamp(ratio, 1 - clip, 1 + clip)
+                loss = -torch.min(advantages * ratio, advantages * clipped).mean()
+                losses.append(self.descend(loss, self.policy.optimizer))
+        self.record(self.n_epochs, policy_gradient_loss=float(np.mean(losses)))

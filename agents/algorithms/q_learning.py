@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.common.utils import polyak_update
 from torch import Tensor
 from torch.nn import functional
 
+from agents.algorithms.own_settings import Memory, Quantiles
+from agents.algorithms.piece_learner import PieceLearner
 from agents.algorithms.q_losses import (
     bootstrapped,
     clip_each,
@@ -19,36 +19,23 @@ from agents.algorithms.q_losses import (
     of_actions,
     quantile_huber_loss,
 )
-from agents.algorithms.q_policy import QPolicy, find_kind, state_values
+from agents.algorithms.q_policy import Kind, QPolicy, state_values
 from agents.algorithms.replay import PieceMemory, Pieces
 from agents.learning.rollout import EpisodeBuffer
-from envs.errors import did_you_mean
 from envs.music.tape import Array
 from envs.music.task import CONTEXT
 from pretrained.prior import ILLEGAL, Trainable
 
-EXPLORATIONS = ("boltzmann", "egreedy")
-# Lowest and highest value of a setting; None means above 0.
-BOUNDS: dict[str, tuple[float | None, float]] = {
-    "gamma": (0.0, 1.0),
-    "tau": (None, 1.0),
-    "replay_ratio": (None, math.inf),
-    "batch_size": (1, math.inf),
-    "max_grad_norm": (None, math.inf),
-    "exploration_fraction": (0.0, 1.0),
-    "exploration_initial_eps": (0.0, 1.0),
-    "exploration_final_eps": (0.0, 1.0),
-}
 
-
-class QLearning(OnPolicyAlgorithm):
+class QLearning(PieceLearner):
     """Q-learning with the prior's network as Q-network, on whole pieces.
 
     Pieces are collected like in SB3's on-policy algorithms, scored when they are finished, and
     stored in a replay memory. The online and the target network each read a minibatch of whole
     pieces in one pass, so recurrent states are those of the present weights. Every cell is one
     experience: its action is the token, the last cell of a piece has no next state, and the prior
-    is fixed. The defaults of the hyperparameters are those of RL Tuner's training script.
+    is fixed. The defaults here are those of RL
+    Tuner's training script.
 
     The loss is the mean of (Q(s, a) - y)^2 with y = r / c + gamma V(s'), see `state_values`. The
     rewards of q, psi, dqn and qrdqn are rules / c + log p; those of g are rules / c, as log p is
@@ -62,31 +49,20 @@ class QLearning(OnPolicyAlgorithm):
         env: a composition environment, in the form of SB3.
         learning_rate: of Adam, or a function of the remaining progress.
         kind: a name of `agents.algorithms.q_policy.KINDS`.
+        settings: of the memory, the exploration and the policy; of qrdqn they are Quantiles.
         n_steps: cells per environment in a rollout, a multiple of the piece's.
         gamma: discount.
-        buffer_size: cells in the replay memory.
-        batch_size: cells in a minibatch of whole pieces.
-        replay_ratio: cells replayed for each new one.
-        tau: target <- target + tau (online - target) after each gradient step.
         max_grad_norm: the gradient of each weight is clipped to this L2 norm.
-        n_quantiles: quantiles of each action's return (qrdqn).
-        temperature: divides Q in the policy.
-        exploration: 'boltzmann' draws from the policy, 'egreedy' takes the best or any token.
-        exploration_fraction: share of the run in which epsilon falls linearly (egreedy).
-        exploration_initial_eps: epsilon at the start; it is constant in a rollout.
-        exploration_final_eps: epsilon at the end.
-        rollout_buffer_class: an EpisodeBuffer.
-        rollout_buffer_kwargs: its `objective` and `task`.
         policy_kwargs: the policy's `prior`, `bf16` and optimiser.
-        **settings: see SB3's OnPolicyAlgorithm: seed, device, verbose, ...
+        **common: see SB3's OnPolicyAlgorithm: seed, device, verbose, ...; the `objective` and the
+            `task` of an EpisodeBuffer in `rollout_buffer_kwargs`.
 
     Raises:
-        ValueError: a setting out of its range, an unknown kind or exploration, a buffer without an
-            objective, or a memory smaller than a minibatch.
+        ValueError: an unknown kind, a buffer without an objective, or a memory smaller than a
+            minibatch.
     """
 
     policy: QPolicy  # type: ignore[assignment]
-    rollout_buffer: EpisodeBuffer
 
     def __init__(
         self,
@@ -95,58 +71,32 @@ class QLearning(OnPolicyAlgorithm):
         learning_rate: Any = 1e-3,
         *,
         kind: str = "q",
+        settings: Memory | None = None,
         n_steps: int = 32,
         gamma: float = 0.5,
-        buffer_size: int = 100_000,
-        batch_size: int = 2048,
-        replay_ratio: float = 6.4,
-        tau: float = 0.01,
         max_grad_norm: float = 5.0,
-        n_quantiles: int = 25,
-        temperature: float = 1.0,
-        exploration: str = "boltzmann",
-        exploration_fraction: float = 0.3,
-        exploration_initial_eps: float = 1.0,
-        exploration_final_eps: float = 0.05,
-        rollout_buffer_class: type[EpisodeBuffer] = EpisodeBuffer,
-        rollout_buffer_kwargs: dict[str, Any] | None = None,
         policy_kwargs: dict[str, Any] | None = None,
-        **settings: Any,
+        **common: Any,
     ) -> None:
-        self.kind = find_kind(kind)
-        self.buffer_size, self.batch_size, self.replay_ratio = buffer_size, batch_size, replay_ratio
-        self.tau = tau
-        self.exploration = exploration
-        self.exploration_fraction = exploration_fraction
-        self.exploration_initial_eps = exploration_initial_eps
-        self.exploration_final_eps = exploration_final_eps
-        self.gamma, self.max_grad_norm = gamma, max_grad_norm
-        self._check_settings()
-        of_policy = {"kind": kind, "n_quantiles": n_quantiles, "temperature": temperature}
+        self.settings = settings or Memory()
+        of_policy = {"kind": kind, "temperature": self.settings.temperature}
+        if isinstance(self.settings, Quantiles):
+            of_policy["n_quantiles"] = self.settings.n_quantiles
         super().__init__(
-            policy,  # type: ignore[arg-type]  # SB3 names ActorCriticPolicy, uses its methods
+            policy,
             env,
             learning_rate,
             n_steps=n_steps,
             gamma=gamma,
             max_grad_norm=max_grad_norm,
-            rollout_buffer_class=rollout_buffer_class,
-            rollout_buffer_kwargs=rollout_buffer_kwargs,
             policy_kwargs={**(policy_kwargs or {}), **of_policy},
-            **{**_UNUSED, **settings},
+            **{"rollout_buffer_class": EpisodeBuffer, **common},
         )
 
-    def _check_settings(self) -> None:
-        for name, (low, high) in BOUNDS.items():
-            value = getattr(self, name)
-            if not (value > 0 if low is None else value >= low) or not value <= high:
-                words = "above 0" if low is None else f"from {low:g}"
-                raise ValueError(f"{name}={value}: expected a number {words} to {high:g}")
-        if self.exploration not in EXPLORATIONS:
-            raise ValueError(
-                f"unknown exploration {self.exploration!r}."
-                f"{did_you_mean(self.exploration, EXPLORATIONS)} Known: {', '.join(EXPLORATIONS)}"
-            )
+    @property
+    def kind(self) -> Kind:
+        """The kind of Q-learning."""
+        return self.policy.kind
 
     def _setup_model(self) -> None:
         super()._setup_model()
@@ -163,21 +113,20 @@ class QLearning(OnPolicyAlgorithm):
                 f"got prior={prior.weight:g}. Leave prior at 1 and turn c instead"
             )
         self.memory = PieceMemory(
-            self.buffer_size,
+            self.settings.buffer_size,
             buffer.voices,
             buffer.cells,
             int(self.action_space.n),  # type: ignore[attr-defined]
             len(CONTEXT),
             with_prior=self.kind.beside_prior,
         )
-        self.batch_pieces = max(1, self.batch_size // buffer.steps)
+        self.batch_pieces = max(1, self.settings.batch_size // buffer.steps)
         if self.batch_pieces > self.memory.pieces:
             raise ValueError(
-                f"batch_size={self.batch_size}: expected at most the {self.buffer_size} cells "
-                "remembered (buffer_size)"
+                f"batch_size={self.settings.batch_size}: expected at most the "
+                f"{self.settings.buffer_size} cells remembered (buffer_size)"
             )
         self._owed = 0.0  # cells still to be replayed for those collected
-        self._n_updates = 0
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "memory"]
@@ -199,25 +148,26 @@ class QLearning(OnPolicyAlgorithm):
     @property
     def epsilon(self) -> float | None:
         """Present share of random tokens; None for 'boltzmann' exploration."""
-        if self.exploration != "egreedy":
+        settings = self.settings
+        if settings.exploration != "egreedy":
             return None
-        done = 1.0 - self._current_progress_remaining
-        fraction = self.exploration_fraction
+        done, fraction = 1.0 - self._current_progress_remaining, settings.exploration_fraction
         share = min(1.0, done / fraction) if fraction else 1.0
-        first, last = self.exploration_initial_eps, self.exploration_final_eps
+        first, last = settings.exploration_initial_eps, settings.exploration_final_eps
         return first + share * (last - first)
 
     def _remember(self) -> None:
         """Store the finished pieces of the rollout in the memory."""
         buffer, rollout = self.rollout_buffer, self.rollout_buffer.rollout()
         score, (rules, likely) = rollout.score, rollout.objective.split(rollout.parts)
+        beside = {"log_p": self._prior_log_probs()} if self.kind.beside_prior else {}
         self.memory.add(
             tokens=score.tokens,
             context=buffer.context.reshape(score.batch, -1),
             masks=buffer.by_piece(buffer.masks),
             rules=in_writing_order(rules),
             prior=in_writing_order(likely),
-            log_p=self._prior_log_probs() if self.kind.beside_prior else None,
+            **beside,
         )
 
     def _prior_log_probs(self) -> Array:
@@ -243,11 +193,8 @@ class QLearning(OnPolicyAlgorithm):
         for _ in range(steps):
             pieces = self.memory.sample(self.batch_pieces, self.rollout_buffer.device)
             losses.append(self.learn_from(pieces))
-        self._n_updates += steps
-        if losses:
-            self.logger.record("train/loss", float(torch.stack(losses).mean()))
-        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
-        self.logger.record("train/pieces_remembered", len(self.memory))
+        figures = {"loss": float(torch.stack(losses).mean())} if losses else {}
+        self.record(steps, **figures, pieces_remembered=len(self.memory))
         if self.policy.epsilon is not None:
             self.logger.record("rollout/exploration_rate", self.policy.epsilon)
 
@@ -256,7 +203,7 @@ class QLearning(OnPolicyAlgorithm):
         if len(self.memory) < self.batch_pieces:
             return 0
         batch = self.batch_pieces * self.memory.steps
-        self._owed += new * self.replay_ratio
+        self._owed += new * self.settings.replay_ratio
         steps = int(self._owed // batch)
         self._owed -= steps * batch
         return steps
@@ -269,7 +216,7 @@ class QLearning(OnPolicyAlgorithm):
         loss.backward()
         clip_each(policy.net.parameters(), self.max_grad_norm)
         policy.optimizer.step()
-        polyak_update(policy.net.parameters(), policy.target.parameters(), self.tau)
+        polyak_update(policy.net.parameters(), policy.target.parameters(), self.settings.tau)
         return loss.detach()
 
     def loss(self, pieces: Pieces) -> Tensor:
@@ -298,17 +245,6 @@ class QLearning(OnPolicyAlgorithm):
         return bootstrapped(rewards[..., None], values, self.gamma)
 
     def _read(self, model: Trainable, pieces: Pieces) -> Tensor:
-        """A network's outputs (B, steps, ...) along whole pieces, in writing order."""
+        """Return a network's outputs (B, steps, ...) along whole pieces, in writing order."""
         bf16 = self.policy.bf16 and self.policy.training
         return model.forward(pieces.tokens, pieces.context, bf16)[0]
-
-
-# Arguments that SB3's on-policy base class needs and Q-learning does not use. With gae_lambda 1 the
-# buffer's returns, which only the metrics use, are those of the pieces.
-_UNUSED: dict[str, Any] = {
-    "gae_lambda": 1.0,
-    "ent_coef": 0.0,
-    "vf_coef": 0.0,
-    "use_sde": False,
-    "sde_sample_freq": -1,
-}

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
-from agents.learning.policy import Observation, PriorPolicy, loaded, mask_logits
+from agents.learning.policy import Observation, PriorPolicy, Reader, loaded, mask_logits
 from envs.errors import did_you_mean
 from pretrained import checkpoint
 from pretrained.networks.architectures import plus
@@ -22,7 +22,7 @@ from pretrained.prior import ILLEGAL, Trainable, draw
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of Q-learning, by how it differs from the others.
+    """The choices in which the kinds of Q-learning differ.
 
     Attributes:
         soft: the value of a state is logsumexp_a, not max_a, of its action values.
@@ -49,20 +49,6 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-def find_kind(name: str) -> Kind:
-    """Return the kind of that name.
-
-    Raises:
-        ValueError: there is none.
-    """
-    if name not in KINDS:
-        raise ValueError(
-            f"unknown kind of Q-learning {name!r}.{did_you_mean(name, KINDS)} "
-            f"Known: {', '.join(KINDS)}"
-        )
-    return KINDS[name]
-
-
 class QPolicy(PriorPolicy):
     """A policy softmax(Q / temperature) whose Q-network is the prior's network.
 
@@ -79,14 +65,14 @@ class QPolicy(PriorPolicy):
         kind: a name of KINDS.
         n_quantiles: of each action's return (qrdqn).
         temperature: divides Q in the policy. Q starts multiplied by it.
-        bf16: read whole pieces in bfloat16 while learning.
-        optimizer_class: the optimiser, Adam by default.
-        optimizer_kwargs: its further arguments.
+        **settings: see PriorPolicy: bf16, optimizer_class, optimizer_kwargs.
 
     Raises:
         FileNotFoundError, ValueError: the prior cannot be loaded or does not fit the spaces; an
             unknown kind, a temperature that is not above 0, or no quantile.
     """
+
+    adam: ClassVar[dict[str, Any]] = {"fused": True}
 
     def __init__(
         self,
@@ -99,17 +85,17 @@ class QPolicy(PriorPolicy):
         kind: str = "q",
         n_quantiles: int = 25,
         temperature: float = 1.0,
-        bf16: bool = False,
-        optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
-        optimizer_kwargs: dict[str, Any] | None = None,
+        **settings: Any,
     ) -> None:
-        how = find_kind(kind)
+        if kind not in KINDS:
+            raise ValueError(
+                f"unknown kind of Q-learning {kind!r}.{did_you_mean(kind, KINDS)} "
+                f"Known: {', '.join(KINDS)}"
+            )
         if not 0 < temperature < float("inf"):
             raise ValueError(f"temperature={temperature}: expected a number above 0")
         if n_quantiles < 1:
             raise ValueError(f"n_quantiles={n_quantiles}: expected at least 1")
-        if optimizer_kwargs is None and optimizer_class is torch.optim.Adam:
-            optimizer_kwargs = {"fused": True}
         prior = loaded(prior)
         if not isinstance(getattr(prior.net, "head", None), nn.Linear):
             raise ValueError(
@@ -117,42 +103,32 @@ class QPolicy(PriorPolicy):
                 f"{prior.format!r} has none; use another algorithm, such as ppo, or another prior"
             )
         common = (observation_space, action_space, lr_schedule, use_sde)
-        optimizer = {"optimizer_class": optimizer_class, "optimizer_kwargs": optimizer_kwargs}
-        super().__init__(*common, prior=prior, bf16=bf16, **optimizer)  # type: ignore[arg-type]
+        super().__init__(*common, prior=prior, **settings)
         del self.value
-        self.kind_name, self.kind = kind, how
+        self.kind_name, self.kind = kind, KINDS[kind]
         self.temperature = temperature
-        self.n_quantiles = n_quantiles if how.quantiles else 1
+        self.n_quantiles = n_quantiles if self.kind.quantiles else 1
         self.epsilon: float | None = None  # share of random tokens in acting; None: draw from Q
         self.reference: PriorPolicy | None = None  # the fixed prior, where Q stands beside it
-        if how.beside_prior:
-            self.reference = PriorPolicy(*common, prior=prior, bf16=bf16).requires_grad_(False)
-        _widen(self.net, self.n_quantiles, 0.0 if how.beside_prior else temperature)
+        if self.kind.beside_prior:
+            self.reference = PriorPolicy(*common, prior=prior, bf16=self.bf16).requires_grad_(False)
+        _widen(self.net, self.n_quantiles, 0.0 if self.kind.beside_prior else temperature)
         self.target_model = copy.deepcopy(self.model)
         self.target = self.target_model.net.requires_grad_(False)
-        settings = {"lr": lr_schedule(1), **self.optimizer_kwargs}
-        self.optimizer = self.optimizer_class(self.net.parameters(), **settings)
+        of_optimizer = {"lr": lr_schedule(1), **self.optimizer_kwargs}
+        self.optimizer = self.optimizer_class(self.net.parameters(), **of_optimizer)
 
     # -- values ----------------------------------------------------------------------------------
 
     def mean(self, outputs: Tensor) -> Tensor:
-        """Q-values (..., vocab) of a network's outputs (..., vocab * n_quantiles)."""
+        """Return the Q-values (..., vocab) of a network's outputs (..., vocab * n_quantiles)."""
         return outputs if self.n_quantiles == 1 else self.quantiles(outputs).mean(dim=-1)
 
     def quantiles(self, outputs: Tensor) -> Tensor:
-        """Quantiles (..., vocab, n_quantiles) of a network's outputs."""
+        """Return the quantiles (..., vocab, n_quantiles) of a network's outputs."""
         return outputs.unflatten(-1, (-1, self.n_quantiles))
 
-    def _judge(
-        self, obs: Observation, mask: Tensor, read: Callable[..., tuple[Tensor, Tensor]]
-    ) -> tuple[Tensor, Tensor]:
-        """The policy's log-probabilities (N, vocab), and values (N, 1) of the states.
-
-        Args:
-            obs: observations.
-            mask: (N, vocab), 0 for what is forbidden.
-            read: how a policy's network reads them: the method of a PriorPolicy.
-        """
+    def _judge(self, obs: Observation, mask: Tensor, read: Reader) -> tuple[Tensor, Tensor]:
         q = self.mean(read(self, obs)[0])
         logits, log_p = q / self.temperature, None
         if self.reference is not None:
@@ -161,46 +137,16 @@ class QPolicy(PriorPolicy):
         values = state_values(self.kind, q, mask, log_p)
         return mask_logits(logits, mask), values[:, None]
 
-    # -- acting ----------------------------------------------------------------------------------
-
-    def forward(
-        self, obs: Observation, deterministic: bool = False
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Actions (B,), values (B, 1) and log-probabilities (B,) for the next cell.
-
-        With `epsilon` set an action is the best one, or with that probability any that is
-        allowed, evenly; else it is drawn from the policy.
-        """
-        log_probs, values = self._judge(obs, obs["action_mask"], PriorPolicy._act)
-        if deterministic:
-            actions = log_probs.argmax(dim=1)
-        elif self.epsilon is None:
-            actions = draw(log_probs)
-        else:
-            anything = draw(mask_logits(torch.zeros_like(log_probs), obs["action_mask"]))
-            explore = torch.rand(len(anything), device=anything.device) < self.epsilon
-            actions = torch.where(explore, anything, log_probs.argmax(dim=1))
-        return actions, values, log_probs.gather(1, actions[:, None])[:, 0]
-
-    def _predict(self, observation: Any, deterministic: bool = False) -> Tensor:
-        log_probs, _ = self._judge(observation, observation["action_mask"], PriorPolicy._act)
-        return log_probs.argmax(dim=1) if deterministic else draw(log_probs)
-
-    def predict_values(self, obs: Observation) -> Tensor:
-        """Values (B, 1) of the next cells."""
-        return self._judge(obs, obs["action_mask"], PriorPolicy._encode)[1]
-
-    def evaluate_actions(self, obs: Observation, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Values, log-probabilities and entropies of actions taken, as PriorPolicy."""
-        whole = "pieces" in obs
-        mask = obs["action_mask"].flatten(0, 1) if whole else obs["action_mask"]
-        log_probs, values = self._judge(obs, mask, _read_whole if whole else PriorPolicy._encode)
-        chosen = log_probs.gather(1, actions.long().reshape(-1, 1))[:, 0]
-        entropy = -(log_probs.exp() * log_probs).sum(dim=1)
-        return values[:, 0], chosen, entropy
+    def _choose(self, log_probs: Tensor, mask: Tensor, deterministic: bool) -> Tensor:
+        """Return actions (B,); with `epsilon` the best ones, or in that share any allowed one."""
+        if deterministic or self.epsilon is None:
+            return super()._choose(log_probs, mask, deterministic)
+        anything = draw(mask_logits(torch.zeros_like(log_probs), mask))
+        explore = torch.rand(len(anything), device=anything.device) < self.epsilon
+        return torch.where(explore, anything, log_probs.argmax(dim=1))
 
     def load_state_dict(self, *arguments: Any, **options: Any) -> Any:
-        """Load weights, and forget what acting remembers, in the fixed prior too."""
+        """Load weights, see PriorPolicy; the fixed prior forgets what it read too."""
         if self.reference is not None:
             self.reference.set_training_mode(True)  # forgets
             self.reference.set_training_mode(self.training)
@@ -235,12 +181,8 @@ class QPolicy(PriorPolicy):
         return {**data, "prior": fixed, "temperature": self.temperature, **own}
 
 
-def _read_whole(policy: PriorPolicy, obs: Observation) -> tuple[Tensor, Tensor]:
-    return policy._read_pieces(obs["pieces"], obs["context"])
-
-
 def state_values(kind: Kind, q: Tensor, mask: Tensor, log_p: Tensor | None = None) -> Tensor:
-    """Values (...) of states from their action values.
+    """Return values (...) of states from their action values.
 
     q: max_a Q. psi: logsumexp_a Q. g: logsumexp_a (Q + log p). Only over what is allowed.
     Source: Jaques et al. (2017), equations 5, 7 and 8.

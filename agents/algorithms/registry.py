@@ -66,7 +66,7 @@ def _check_gpu(device: str) -> None:
     number, found = device.partition("cuda:")[2] or 0, torch.cuda.device_count()
     if device.startswith("cuda") and int(number) >= found:
         raise ValueError(
-            f"--device {device}: torch finds {found or 'no'} GPUs here, numbered from 0; "
+            f"--device {device}: torch finds {found or 'no'} GPU here, numbered from 0; "
             "use cpu or auto"
         )
     if device == "mps" and not torch.backends.mps.is_available():
@@ -80,7 +80,7 @@ def _either(ability: str) -> str:
 
 
 def small_batch(config: TrainConfig, steps: int) -> str:
-    """Return a note where a minibatch, which is whole pieces, is rounded up to one; else ''.
+    """Return a note where a minibatch, of whole pieces, is rounded up to one piece; else ''.
 
     Args:
         config: settings.
@@ -107,7 +107,7 @@ def check_budget(config: TrainConfig, reward: RewardSum) -> None:
 def make(
     config: TrainConfig, env: CompositionVecEnv, prior: Trainable, reward: RewardSum
 ) -> OnPolicyAlgorithm:
-    """An SB3 algorithm whose policy is the prior, learning from whole pieces.
+    """Return an SB3 algorithm whose policy is the prior, learning from whole pieces.
 
     Args:
         config: settings.

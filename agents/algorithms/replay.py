@@ -76,29 +76,20 @@ class PieceMemory:
         """Return the number of pieces in the memory."""
         return self._length
 
-    def add(
-        self,
-        tokens: Array,
-        context: Array,
-        masks: Array,
-        rules: Array,
-        prior: Array,
-        log_p: Array | None = None,
-    ) -> None:
+    def add(self, masks: Array, **parts: Array) -> None:
         """Store finished pieces.
 
-        The shapes are those of Pieces; masks are numbers of any type, 0 for a forbidden token.
+        Args:
+            masks: (B, steps, vocab) numbers of any type, 0 for a forbidden token.
+            **parts: tokens, context, rules, prior, and log_p if `with_prior`, see Pieces.
 
         Raises:
-            ValueError: a wrong shape, or `log_p` missing or given without `with_prior`.
+            ValueError: a wrong shape, or a part that is missing or not expected.
         """
-        parts = {"tokens": tokens, "context": context, "rules": rules, "prior": prior}
         parts["masks"] = np.packbits(np.asarray(masks) != 0, axis=-1)
-        if log_p is not None:
-            parts["log_p"] = log_p
         if parts.keys() != self._columns.keys():
-            raise ValueError(f"log_p: expected {'log_p' in self._columns}, got {log_p is not None}")
-        new = len(tokens)
+            raise ValueError(f"expected {sorted(self._columns)}, got {sorted(parts)}")
+        new = len(masks)
         rows = (self._next + np.arange(new)) % self.pieces
         newest = slice(max(0, new - self.pieces), None)  # if not all fit, the last ones stay
         for name, part in parts.items():

@@ -16,15 +16,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from agents.learning.rollout import EpisodeBuffer
+from agents.algorithms.piece_learner import PieceLearner
 from envs.music.tape import Array
 
 ELITE = 0.06  # least share of effective pieces
@@ -74,17 +72,13 @@ def drawn_again(shares: Array, n: int, rng: np.random.Generator) -> Array:
     return np.asarray(rows.clip(max=len(shares) - 1))
 
 
-@dataclass
-class _Lessons:
-    """The resampled pieces of a rollout, which are imitated."""
-
-    pieces: torch.Tensor  # (N, V, T) int64
-    masks: torch.Tensor  # (N, steps, vocab)
-    context: torch.Tensor  # (N, len(CONTEXT))
-    actions: torch.Tensor  # (N, steps)
+# The resampled pieces of a rollout: pieces (N, V, T) int64, masks (N, steps, vocab), context
+# (N, len(CONTEXT)) and actions (N, steps).
+Lessons = dict[str, torch.Tensor]
+LESSONS = ("pieces", "masks", "context", "actions")
 
 
-class RewardWeighted(OnPolicyAlgorithm):
+class RewardWeighted(PieceLearner):
     """Reward-weighted regression: the policy is fitted each time after several rollouts.
 
     Args:
@@ -103,72 +97,52 @@ class RewardWeighted(OnPolicyAlgorithm):
         n_epochs: int = 3,
         **settings: Any,
     ) -> None:
-        settings = {"use_sde": False, "sde_sample_freq": -1, "ent_coef": 0.0} | settings
         super().__init__(*arguments, **settings)
         self.rollouts, self.batch_size, self.n_epochs = rollouts, batch_size, n_epochs
-        self.lessons: list[_Lessons] = []
-        self._n_updates = 0
+        self.lessons: list[Lessons] = []
 
     def learn(self, *arguments: Any, **settings: Any) -> Any:
         """Train, see SB3; at the end the policy is fitted to the remaining pieces too."""
         super().learn(*arguments, **settings)
         if self.lessons and self.num_timesteps >= self._total_timesteps:
             self._fit()
-            self.lessons = []
         return self
 
     def train(self) -> None:
         """Resample the rollout just collected; fit the policy after every `rollouts` of them."""
-        buffer = cast(EpisodeBuffer, self.rollout_buffer)
-        temper, lessons = self._worth_imitating(buffer)
-        self.lessons.append(lessons)
+        buffer = self.rollout_buffer
+        temper, shares = tempering(buffer.piece_returns())
+        rng = np.random.default_rng(np.random.randint(2**31))  # SB3 seeds numpy's generator
+        rows = drawn_again(shares, max(1, int(COPIES / (shares**2).sum())), rng)
+        columns = buffer.columns()
+        self.lessons.append({name: buffer.to_torch(columns[name][rows]) for name in LESSONS})
         self.logger.record("train/temper", temper)
         if len(self.lessons) >= self.rollouts:
             self._fit()
-            self.lessons = []
 
     def notebook(self) -> dict[str, torch.Tensor]:
         """Return the resampled pieces as tensors by name, to be saved with the run's state."""
         return {
             f"{number}.{name}": value
             for number, lessons in enumerate(self.lessons)
-            for name, value in vars(lessons).items()
+            for name, value in lessons.items()
         }
 
     def take_up(self, notebook: Mapping[str, torch.Tensor]) -> None:
         """Set the resampled pieces to the `notebook` of another model."""
         count = len({name.partition(".")[0] for name in notebook})
-        self.lessons = [
-            _Lessons(**{field.name: notebook[f"{n}.{field.name}"] for field in fields(_Lessons)})
-            for n in range(count)
-        ]
+        self.lessons = [{name: notebook[f"{n}.{name}"] for name in LESSONS} for n in range(count)]
 
-    def _worth_imitating(self, buffer: EpisodeBuffer) -> tuple[float, _Lessons]:
-        returns = buffer.rewards.reshape(buffer.episodes, buffer.steps, -1).sum(axis=1).reshape(-1)
-        temper, shares = tempering(returns)
-        rng = np.random.default_rng(np.random.randint(2**31))  # SB3 seeds numpy's generator
-        rows = drawn_again(shares, max(1, int(COPIES / (shares**2).sum())), rng)
-        tokens = buffer.tokens.reshape(-1, buffer.voices, buffer.cells)[rows].astype(np.int64)
-        context = buffer.context.reshape(len(returns), -1)[rows]
-        masks, actions = buffer.by_piece(buffer.masks)[rows], buffer.by_piece(buffer.actions)[rows]
-        return temper, _Lessons(*map(buffer.to_torch, (tokens, masks, context, actions)))
-
-    def _minibatches(self) -> Iterator[_Lessons]:
+    def _minibatches(self) -> Iterator[Lessons]:
         """Yield minibatches in random order; each has whole pieces of a single rollout."""
         parts = []
         for number, lessons in enumerate(self.lessons):
-            count = max(1, self.batch_size // lessons.actions.shape[1])
-            order = torch.from_numpy(np.random.permutation(len(lessons.actions)))
-            parts += [(number, rows) for rows in order.split(count)]
+            pieces, steps = lessons["actions"].shape
+            order = torch.from_numpy(np.random.permutation(pieces))
+            parts += [(number, rows) for rows in order.split(max(1, self.batch_size // steps))]
         for index in np.random.permutation(len(parts)):
             number, rows = parts[index]
-            lessons = self.lessons[number]
-            yield _Lessons(
-                lessons.pieces[rows],
-                lessons.masks[rows],
-                lessons.context[rows],
-                lessons.actions[rows],
-            )
+            yield {name: values[rows] for name, values in self.lessons[number].items()}
 
     def _fit(self) -> None:
         """Fit the policy by maximum likelihood; set it to the running average of its weights."""
@@ -178,13 +152,11 @@ class RewardWeighted(OnPolicyAlgorithm):
         averaged = [weight.detach().clone() for weight in weights]
         update = get_ema_multi_avg_fn(AVERAGE)
         optimizer = torch.optim.Adam(weights, peak)
-        total = self.n_epochs * sum(
-            math.ceil(len(part.actions) / max(1, self.batch_size // part.actions.shape[1]))
-            for part in self.lessons
-        )
         losses: list[float] = []
         for _ in range(self.n_epochs):
-            for part in self._minibatches():
+            parts = list(self._minibatches())
+            total = self.n_epochs * len(parts)
+            for part in parts:
                 rate = peak * 0.5 * (1 + math.cos(math.pi * len(losses) / total))
                 optimizer.param_groups[0]["lr"] = rate
                 losses.append(self._step(part, optimizer))
@@ -194,20 +166,14 @@ class RewardWeighted(OnPolicyAlgorithm):
             for weight, mean in zip(weights, averaged, strict=True):
                 weight.copy_(mean)
         self.policy.set_training_mode(False)
-        self._n_updates += self.n_epochs
-        self.logger.record("train/negative_log_likelihood", float(np.mean(losses)))
-        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        self.record(self.n_epochs, negative_log_likelihood=float(np.mean(losses)))
+        self.lessons = []
 
-    def _step(self, part: _Lessons, optimizer: torch.optim.Optimizer) -> float:
+    def _step(self, part: Lessons, optimizer: torch.optim.Optimizer) -> float:
         observations = {
-            "pieces": part.pieces,
-            "action_mask": part.masks,
-            "context": part.context,
+            "pieces": part["pieces"],
+            "action_mask": part["masks"],
+            "context": part["context"],
         }
-        _, nats, _ = self.policy.evaluate_actions(observations, part.actions.flatten())
-        loss = -nats.mean()
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
-        optimizer.step()
-        return float(loss.item())
+        _, nats, _ = self.policy.evaluate_actions(observations, part["actions"].flatten())
+        return self.descend(-nats.mean(), optimizer)

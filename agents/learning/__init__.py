@@ -1,1 +1,1 @@
-"""What every algorithm learns with: policy, rollout buffer, vector environment."""
+"""The parts that all algorithms learn with: policy, rollout buffer, vector environment."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from gymnasium import spaces
@@ -26,16 +25,19 @@ PLAN = [n for n, name in enumerate(CONTEXT) if name not in ("cell", "cell_in_bar
 Observation = Mapping[str, Tensor]
 
 
-@dataclass
-class _Memory:
-    """The page that acting has read, and the architecture's answer at its next cell."""
+class _Memory(NamedTuple):
+    """The tokens that acting has read, and the architecture's answer at the next cell."""
 
-    step: int  # cells written, all voices
     plan: Tensor  # what of the context is the same in all cells of a piece
-    tokens: Tensor  # (B, V, T) the page then
+    read: Tensor  # (B, n) the tokens of the first n cells, in writing order
     state: Any  # the architecture's
-    features: Tensor  # (B, n_features) at the cell to come
-    logits: Tensor  # (B, vocab) there
+    logits: Tensor  # (B, vocab)
+    features: Tensor  # (B, n_features)
+
+    def begins(self, plan: Tensor, read: Tensor) -> bool:
+        """True if pieces of a plan that have read tokens (B, steps) begin with what is here."""
+        known = read[:, : self.read.shape[1]]
+        return torch.equal(plan, self.plan) and torch.equal(known, self.read)
 
 
 class PriorPolicy(BasePolicy):
@@ -63,6 +65,9 @@ class PriorPolicy(BasePolicy):
         TypeError: a prior without a network that can be trained.
     """
 
+    # fused: one kernel for each weight, a tenth of the update's time otherwise
+    adam: ClassVar[dict[str, Any]] = {"eps": 1e-5, "fused": True}
+
     def __init__(
         self,
         observation_space: spaces.Space[Any],
@@ -79,8 +84,7 @@ class PriorPolicy(BasePolicy):
         if "context" not in getattr(observation_space, "spaces", {}):
             raise ValueError("PriorPolicy needs the Dict observations of a composition environment")
         if optimizer_kwargs is None and optimizer_class is torch.optim.Adam:
-            # fused: one kernel for each weight, a tenth of the update's time otherwise
-            optimizer_kwargs = {"eps": 1e-5, "fused": True}
+            optimizer_kwargs = self.adam
         super().__init__(
             observation_space,
             action_space,
@@ -103,59 +107,66 @@ class PriorPolicy(BasePolicy):
     def forward(
         self, obs: Observation, deterministic: bool = False
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Actions (B,), values (B, 1) and log-probabilities (B,) for the next cell."""
-        logits, features = self._act(obs)
-        log_probs = mask_logits(logits, obs["action_mask"])
-        actions = log_probs.argmax(dim=1) if deterministic else draw(log_probs)
-        return actions, self._value(features), log_probs.gather(1, actions[:, None])[:, 0]
+        """Return actions (B,), values (B, 1) and log-probabilities (B,) for the next cell."""
+        log_probs, values = self._judge(obs, obs["action_mask"], PriorPolicy._act)
+        actions = self._choose(log_probs, obs["action_mask"], deterministic)
+        return actions, values, log_probs.gather(1, actions[:, None])[:, 0]
 
     def _predict(self, observation: Any, deterministic: bool = False) -> Tensor:
-        return self(observation, deterministic)[0]
+        log_probs, _ = self._judge(observation, observation["action_mask"], PriorPolicy._act)
+        return PriorPolicy._choose(self, log_probs, observation["action_mask"], deterministic)
+
+    def _choose(self, log_probs: Tensor, mask: Tensor, deterministic: bool) -> Tensor:
+        """Return actions (B,): the likeliest ones, or drawn ones."""
+        return log_probs.argmax(dim=1) if deterministic else draw(log_probs)
+
+    def _judge(self, obs: Observation, mask: Tensor, read: Reader) -> tuple[Tensor, Tensor]:
+        """Return the policy's log-probabilities (N, vocab), and values (N, 1) of the states.
+
+        Args:
+            obs: observations.
+            mask: (N, vocab), 0 for what is forbidden.
+            read: method of a PriorPolicy by which its network reads them.
+        """
+        logits, features = read(self, obs)
+        return mask_logits(logits, mask), self._value(features)
 
     def set_training_mode(self, mode: bool) -> None:
-        """Training changes the weights, so what acting remembers is forgotten."""
+        """Switch training on or off, see SB3; training changes the weights that acting has read."""
         if mode:
             self._memory = None
         super().set_training_mode(mode)
 
     def load_state_dict(self, *arguments: Any, **options: Any) -> Any:
-        """Load weights, and forget what acting remembers of the old ones."""
+        """Load weights, see `torch.nn.Module`, and forget what acting read with the old ones."""
         self._memory = None
         return super().load_state_dict(*arguments, **options)
 
     def _act(self, obs: Observation) -> tuple[Tensor, Tensor]:
-        """Logits and features at the next cell of each piece, reading one cell if possible."""
+        """Return logits and features (B, ...) at the next cells; read only what is new, if it can.
+
+        Pieces at different cells, or of different plans, are read anew.
+        """
         context, tokens = _of_a_composition(obs)
-        batch, voices, cells = tokens.shape
-        if (context != context[0]).any():  # pieces at different cells: read each one anew
+        if (context != context[0]).any():
             self._memory = None
             return self._encode(obs)
+        voices, cells = tokens.shape[1:]
         step = int(context[0, CELL]) * voices + int(context[0, VOICE])
-        memory, plan = self._memory, context[0, PLAN]
-        if memory is not None and not torch.equal(plan, memory.plan):
-            memory = None  # another task
-        if memory is not None and step == memory.step and torch.equal(tokens, memory.tokens):
-            return memory.logits, memory.features
-        if memory is None or not self._follows(memory, tokens, step):
-            read, state = 0, self.model.begin(context, voices, cells)
+        plan, read = context[0, PLAN], tokens.transpose(1, 2).flatten(1)[:, :step]
+        memory = self._memory
+        if memory is not None and memory.begins(plan, read):
+            known, state = memory.read.shape[1], memory.state
+            if known == step:
+                return memory.logits, memory.features
         else:
-            read, state = memory.step, memory.state
-        new = tokens.transpose(1, 2).reshape(batch, -1)[:, read:step]
-        logits, features, state = self.model.advance(state, new)
-        self._memory = _Memory(step, plan.clone(), tokens.clone(), state, features, logits)
+            known, state = 0, self.model.begin(context, voices, cells)
+        logits, features, state = self.model.advance(state, read[:, known:])
+        self._memory = _Memory(plan.clone(), read.clone(), state, logits, features)
         return logits, features
 
-    def _follows(self, memory: _Memory, tokens: Tensor, step: int) -> bool:
-        """True if the page is the remembered one with one more cell written."""
-        if tokens.shape != memory.tokens.shape or step != memory.step + 1:
-            return False
-        time, voice = divmod(memory.step, tokens.shape[1])
-        same = tokens == memory.tokens
-        same[:, voice, time] = True
-        return bool(same.all())
-
     def _encode(self, obs: Observation) -> tuple[Tensor, Tensor]:
-        """Logits and features of pieces at any cells, by reading each page up to its cell."""
+        """Return logits and features (B, ...) at any cells, by reading each page up to its cell."""
         context, tokens = _of_a_composition(obs)
         cell = (context[:, CELL] * context[:, VOICES] + context[:, VOICE]).long()
         return self.model.forward_at(tokens.clamp(min=0), context, cell)
@@ -163,32 +174,30 @@ class PriorPolicy(BasePolicy):
     # -- learning --------------------------------------------------------------------------------
 
     def evaluate_actions(self, obs: Observation, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Values, log-probabilities and entropies of actions taken, (N,) each.
+        """Return values, log-probabilities and entropies of actions taken, (N,) each.
 
         Args:
             obs: observations (N, ...) of single cells; or whole pieces as EpisodeBuffer gives
                 them, "pieces" (B, V, T) and "action_mask" (B, steps, vocab), with N = B * steps.
             actions: (N,) in writing order, piece after piece.
         """
+        mask, read = obs["action_mask"], PriorPolicy._encode
         if "pieces" in obs:
-            logits, features = self._read_pieces(obs["pieces"], obs["context"])
-            mask = obs["action_mask"].flatten(0, 1)
-        else:
-            logits, features = self._encode(obs)
-            mask = obs["action_mask"]
-        log_probs = mask_logits(logits, mask)
+            mask, read = mask.flatten(0, 1), PriorPolicy._read_pieces
+        log_probs, values = self._judge(obs, mask, read)
         chosen = log_probs.gather(1, actions.long().reshape(-1, 1))[:, 0]
         entropy = -(log_probs.exp() * log_probs).sum(dim=1)
-        return self._value(features)[:, 0], chosen, entropy
+        return values[:, 0], chosen, entropy
 
-    def _read_pieces(self, pieces: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits and features of every cell in writing order, in one teacher-forced pass."""
-        logits, features = self.model.forward(pieces, context, self.bf16 and self.training)
+    def _read_pieces(self, obs: Observation) -> tuple[Tensor, Tensor]:
+        """Return logits and features of every cell in writing order, in one teacher-forced pass."""
+        bf16 = self.bf16 and self.training
+        logits, features = self.model.forward(obs["pieces"], obs["context"], bf16)
         return logits.flatten(0, 1), features.flatten(0, 1)
 
     def predict_values(self, obs: Observation) -> Tensor:
-        """Values (B, 1) of the next cells."""
-        return self._value(self._encode(obs)[1])
+        """Return values (B, 1) of the next cells."""
+        return self._judge(obs, obs["action_mask"], PriorPolicy._encode)[1]
 
     def _value(self, features: Tensor) -> Tensor:
         values: Tensor = self.value(features if self.value_gradient else features.detach())
@@ -226,8 +235,11 @@ class PriorPolicy(BasePolicy):
         return data
 
 
+Reader = Callable[[PriorPolicy, Observation], tuple[Tensor, Tensor]]
+
+
 def _no_rate(remaining: float) -> float:
-    """The learning rate of a policy loaded by itself; a function with a name can be pickled."""
+    """Return the learning rate of a policy that is loaded alone; with a name it can be pickled."""
     return 0.0
 
 
@@ -253,7 +265,7 @@ def loaded(prior: str | os.PathLike[str] | Trainable) -> Trainable:
 
 
 def _of_a_composition(obs: Observation) -> tuple[Tensor, Tensor]:
-    """Context (B, len(CONTEXT)) and tokens (B, V, T) int64 of observations.
+    """Return context (B, len(CONTEXT)) and tokens (B, V, T) int64 of observations.
 
     Raises:
         ValueError: they are not those of a composition environment any more.

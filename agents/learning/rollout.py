@@ -47,7 +47,7 @@ class Rollout:
 
 
 class EpisodeBuffer(RolloutBuffer):
-    """Holds whole pieces; minibatches are whole pieces too.
+    """A buffer of whole pieces; minibatches are whole pieces too.
 
     A recurrent network reads a piece once, teacher-forced, instead of once a cell; and the
     reward, a function of the Score, values all cells at once.
@@ -107,11 +107,11 @@ class EpisodeBuffer(RolloutBuffer):
 
     @property
     def episodes(self) -> int:
-        """Pieces per environment."""
+        """Number of pieces in an environment."""
         return self.buffer_size // self.steps
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Forget all pieces."""
         space = self.observation_space
         shape, width = (self.buffer_size, self.n_envs), self.action_space.n  # type: ignore[attr-defined]
         pieces = (self.episodes, self.n_envs)
@@ -119,8 +119,7 @@ class EpisodeBuffer(RolloutBuffer):
         self.context = np.zeros((*pieces, *space["context"].shape), np.float32)  # type: ignore[index]
         self.masks = np.zeros((*shape, width), np.int8)
         self.actions = np.zeros(shape, np.int64)
-        names = ("rewards", "values", "log_probs", "advantages", "returns", "episode_starts")
-        for name in names:
+        for name in ("rewards", "values", "log_probs", "advantages", "returns", "episode_starts"):
             setattr(self, name, np.zeros(shape, np.float32))
         self.generator_ready = False
         BaseBuffer.reset(self)
@@ -134,7 +133,7 @@ class EpisodeBuffer(RolloutBuffer):
         value: torch.Tensor,
         log_prob: torch.Tensor,
     ) -> None:
-        """One cell of every environment; arguments as SB3's RolloutBuffer.
+        """Add a cell of every environment; the arguments are those of SB3's RolloutBuffer.
 
         Raises:
             ValueError: a piece starts where the one before has not ended, or the other way round.
@@ -183,7 +182,7 @@ class EpisodeBuffer(RolloutBuffer):
         return Rollout(self.score(), self.objective, self.parts, nats, self.values, self.returns)
 
     def compute_returns_and_advantage(self, last_values: torch.Tensor, dones: Array) -> None:
-        """Score the pieces if there is a reward, then SB3's advantages and returns.
+        """Score the pieces if there is a reward, then set SB3's advantages and returns.
 
         Raises:
             RewardError: a reward term failed.
@@ -211,7 +210,7 @@ class EpisodeBuffer(RolloutBuffer):
             self.rewards = paid - objective.entropy * self.log_probs
 
     def _return_statistics(self) -> tuple[Array, float]:
-        """Mean discounted return of the other pieces from each step on, and one spread for all.
+        """Return the other pieces' mean return from each step on, and one spread for all.
 
         A piece's own return is left out of its mean, so that the baseline does not follow it.
 
@@ -231,39 +230,50 @@ class EpisodeBuffer(RolloutBuffer):
         return by_step.astype(np.float32), spread
 
     def _as_steps(self, values: Array) -> Array:
-        """(pieces, V, T) to (buffer_size, n_envs)."""
+        """Return values (pieces, V, T) of cells as (buffer_size, n_envs)."""
         by_time = values.reshape(self.episodes, self.n_envs, self.voices, self.cells)
         return by_time.transpose(0, 3, 2, 1).reshape(self.buffer_size, self.n_envs)
 
     def by_piece(self, steps: Array) -> Array:
-        """(buffer_size, n_envs, ...) to (pieces, steps, ...)."""
+        """Return values (buffer_size, n_envs, ...) as (pieces, steps, ...)."""
         shape = (self.episodes, self.steps, self.n_envs, *steps.shape[2:])
         pieces = steps.reshape(shape).swapaxes(1, 2)
         return pieces.reshape(-1, self.steps, *steps.shape[2:])
 
     def get(self, batch_size: int | None = None) -> Iterator[RolloutBufferSamples]:  # type: ignore[override]
-        """Minibatches of whole pieces in random order, about `batch_size` cells each."""
+        """Yield minibatches of whole pieces in random order, of about `batch_size` cells."""
         if not self.full:
             raise ValueError("the buffer is not full yet; collect a whole rollout first")
-        names = ("values", "log_probs", "advantages", "returns")
-        flat = {name: self.by_piece(getattr(self, name)) for name in names}
-        actions, masks = self.by_piece(self.actions), self.by_piece(self.masks)
-        tokens = self.tokens.reshape(-1, self.voices, self.cells).astype(np.int64)
-        context = self.context.reshape(len(tokens), -1)
-        count = len(tokens) if batch_size is None else max(1, batch_size // self.steps)
-        order = np.random.permutation(len(tokens))  # SB3 seeds numpy's global generator
-        for start in range(0, len(order), count):
+        columns = self.columns()
+        pieces = self.episodes * self.n_envs
+        count = pieces if batch_size is None else max(1, batch_size // self.steps)
+        order = np.random.permutation(pieces)  # SB3 seeds numpy's global generator
+        for start in range(0, pieces, count):
             rows = order[start : start + count]
+            part = {name: self.to_torch(column[rows]) for name, column in columns.items()}
             observations = {
-                "pieces": self.to_torch(tokens[rows]),
-                "action_mask": self.to_torch(masks[rows]),
-                "context": self.to_torch(context[rows]),
+                "pieces": part["pieces"],
+                "action_mask": part["masks"],
+                "context": part["context"],
             }
+            names = ("values", "log_probs", "advantages", "returns")
             yield RolloutBufferSamples(
                 observations,  # type: ignore[arg-type]
-                self.to_torch(actions[rows].reshape(-1, 1)),
-                *(self.to_torch(flat[name][rows].reshape(-1)) for name in names),
+                part["actions"].reshape(-1, 1),
+                *(part[name].flatten() for name in names),
             )
+
+    def columns(self) -> dict[str, Array]:
+        """Return what is stored of each piece by name: `pieces`, `context`, and of each step."""
+        names = ("actions", "masks", "values", "log_probs", "advantages", "returns")
+        columns = {name: self.by_piece(getattr(self, name)) for name in names}
+        columns["pieces"] = self.tokens.reshape(-1, self.voices, self.cells).astype(np.int64)
+        return columns | {"context": self.context.reshape(len(columns["pieces"]), -1)}
+
+    def piece_returns(self) -> Array:
+        """Return the sum (pieces,) of the rewards of each piece."""
+        rewards = self.rewards.reshape(self.episodes, self.steps, self.n_envs)
+        return np.asarray(rewards.sum(axis=1).reshape(-1))
 
 
 def buffer_of(model: BaseAlgorithm) -> EpisodeBuffer:

@@ -30,10 +30,10 @@ class Deferred:
     """A step reward of nothing: the pieces are scored whole by an EpisodeBuffer."""
 
     def prepare(self, task: Task) -> None:
-        """Nothing to check."""
+        """Do nothing: it suits every task."""
 
     def newest(self, score: Score) -> dict[str, npt.NDArray[np.float32]]:
-        """Zeros (B,)."""
+        """Return zeros (B,)."""
         return {"deferred": np.zeros(score.batch, np.float32)}
 
 
@@ -98,7 +98,7 @@ class CompositionVecEnv(VecEnv):
         self._length = 0
 
     def reset(self) -> dict[str, Array]:
-        """First observations, seeds and options as set before."""
+        """Return the first observations, with the seeds and options set before."""
         observation, _ = self.env.reset(seed=self._seeds[0], options=self._options[0] or None)
         self._reset_seeds()
         self._reset_options()
@@ -111,7 +111,7 @@ class CompositionVecEnv(VecEnv):
         self._actions = actions
 
     def step_wait(self) -> tuple[dict[str, Array], Array, Array, list[dict[str, Any]]]:
-        """Observations, rewards (B,), dones (B,) and an info for each piece."""
+        """Return observations, rewards (B,), dones (B,) and an info for each piece."""
         observation, rewards, terminated, _, info = self.env.step(self._actions)
         self._returns += rewards
         self._length += 1
@@ -127,20 +127,16 @@ class CompositionVecEnv(VecEnv):
         return observation, rewards.astype(np.float32), terminated, infos
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
-        """(B, vocab): what the grammar and the rules of `mask` allow in the next cell."""
+        """Return what (B, vocab) grammar and the rules of `mask` allow in the next cell."""
         return permits(self.masks, self.env.score)
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Close the environment."""
         self.env.close()
 
-    def _indices(self, indices: Indices) -> list[int]:
-        return list(self._get_indices(indices))
-
     def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
-        """The attribute, once for each piece asked for."""
-        value = getattr(self.env, attr_name)
-        return [value for _ in self._indices(indices)]
+        """Return the attribute, once for each piece asked for."""
+        return [getattr(self.env, attr_name) for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
         """Set an attribute of the whole batch."""
@@ -149,15 +145,15 @@ class CompositionVecEnv(VecEnv):
     def env_method(
         self, method_name: str, *args: Any, indices: Indices = None, **kwargs: Any
     ) -> list[Any]:
-        """Call a method of the batch; its result's rows for the pieces asked for."""
+        """Call a method of the batch; return its result's rows for the pieces asked for."""
         owner = self if method_name == "action_masks" else self.env
         result = getattr(owner, method_name)(*args, **kwargs)
-        return [None if result is None else result[row] for row in self._indices(indices)]
+        return [None if result is None else result[row] for row in self._get_indices(indices)]
 
     def env_is_wrapped(self, wrapper_class: Any, indices: Indices = None) -> list[bool]:
-        """No: the batch has no wrappers."""
-        return [False for _ in self._indices(indices)]
+        """Return False for each piece: the batch has no wrappers."""
+        return [False for _ in self._get_indices(indices)]
 
     def get_images(self) -> Sequence[npt.NDArray[np.uint8] | None]:
-        """A piano roll of each piece."""
+        """Return a piano roll of each piece."""
         return self.env.render() or []

@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+import random
 import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
+import torch
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+from agents.algorithms import registry as algorithms
+from agents.composing.masks import read_masks
+from agents.composing.melody_files import write_pieces
+from agents.evaluating.comparison import KL, as_json, compare, table
+from agents.evaluating.sampling import sample_many
+from agents.learning.rollout import buffer_of
+from agents.runs import curve, session
+from agents.runs.directory import Run
+from agents.runs.state import Generators
 from agents.settings.config import TrainConfig, for_budget
+from agents.training.callbacks import Anneal, DivergedError, PieceMetrics, Saver
+from agents.training.kl import KLController, verdict
 from agents.training.listener import Listener
-
-if TYPE_CHECKING:
-    from stable_baselines3.common.callbacks import BaseCallback
-    from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-
-    from agents.runs.directory import Run
-    from agents.runs.state import Generators
-    from agents.training.callbacks import Saver
-    from envs.music.task import Task
-    from pretrained.prior import Trainable
-    from rewards.sum import RewardSum
-
+from agents.training.monitor import Diagnostics, Evaluator, find_judge
+from agents.training.reward_lessons import Lessons
+from agents.training.varied_tasks import learn_on, make_envs
+from envs.durable_files import write_atomic
+from envs.music.task import Task
+from pretrained.checkpoint import load, locate
+from pretrained.prior import Trainable
+from rewards.build import build
+from rewards.sum import RewardSum
 
 NO_MEMORY = "out of memory|allocate memory|not enough memory"  # in torch's errors
 _one_at_a_time = threading.RLock()
@@ -47,12 +62,6 @@ def prepare(config: TrainConfig, listener: Listener) -> Job:
     Raises:
         ValueError, TypeError, OSError, RewardError: something cannot be had, or does not fit.
     """
-    from agents.algorithms import registry as algorithms
-    from agents.composing.masks import read_masks
-    from agents.training.varied_tasks import learn_on, make_envs
-    from pretrained.checkpoint import load, locate
-    from rewards.build import build
-
     reward = build(config.reward_spec)
     mask = read_masks(config.mask, reward) if config.mask else None
     env, varied = make_envs(config, mask)
@@ -82,12 +91,6 @@ def watchers(
         generators: of a run that is resumed.
         listener: is told.
     """
-    from agents.learning.rollout import buffer_of
-    from agents.training.callbacks import Anneal, PieceMetrics, Saver
-    from agents.training.kl import KLController
-    from agents.training.monitor import Diagnostics, Evaluator, find_judge
-    from agents.training.reward_lessons import Lessons
-
     config, task, reward = job.config, job.task, job.reward
     steering = buffer_of(job.model).steering
     lessons = Lessons(reward, config.seed)
@@ -115,10 +118,6 @@ def learn(run: Run, job: Job, generators: Generators | None, listener: Listener)
         OSError: the run cannot be written any more; its last save stays.
         ValueError: learning has diverged; the last save stays.
     """
-    from stable_baselines3.common.logger import configure
-
-    from agents.training.callbacks import DivergedError
-
     config, model = job.config, job.model
     model.set_logger(configure(str(run.path), ["tensorboard"] if config.tensorboard else []))
     beside, saver = watchers(run, job, generators, listener)
@@ -139,13 +138,6 @@ def learn(run: Run, job: Job, generators: Generators | None, listener: Listener)
 
 def report(run: Run, job: Job) -> None:
     """Write the table, the melodies and the learning curve."""
-    from agents.composing.melody_files import write_pieces
-    from agents.evaluating.comparison import KL, as_json, compare, table
-    from agents.evaluating.sampling import sample_many
-    from agents.runs import curve
-    from agents.training.kl import verdict
-    from envs.durable_files import write_atomic
-
     config, task, prior, _, reward, mask, model = job
     agent = model.policy.as_prior()  # type: ignore[operator]
     n, seed = config.eval_pieces, config.seed
@@ -168,11 +160,6 @@ def report(run: Run, job: Job) -> None:
 @contextmanager
 def _globals_kept(threads: int) -> Iterator[None]:
     """Use some threads of torch; put back the threads and random generators that others use."""
-    import random
-
-    import numpy as np
-    import torch
-
     before, python, arrays = torch.get_num_threads(), random.getstate(), np.random.get_state()
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
     with torch.random.fork_rng(devices):
@@ -197,9 +184,10 @@ def _memory_named(n_envs: int) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and not re.search(NO_MEMORY, str(error)):
             raise
+        fewer = max(2, n_envs // 4)
         raise ValueError(
             f"n_envs={n_envs}: there is not enough memory for so many pieces at once "
-            f"({' '.join(str(error).split()):.200}); give fewer, such as --n-envs 512"
+            f"({' '.join(str(error).split()):.200}); give fewer, such as --n-envs {fewer}"
         ) from error
 
 
@@ -221,8 +209,6 @@ def train(
         ValueError, TypeError, OSError, RewardError: settings that cannot be followed, a run that
             cannot be written, too little memory, or learning that has diverged.
     """
-    from agents.runs import session
-
     listener = listener or Listener()
     with _one_at_a_time, _globals_kept(config.threads), _memory_named(config.n_envs):
         config = for_budget(config)

@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.music.meter import Meter
 from pretrained.corpora import split as splitting
 from pretrained.corpora.abc_text import TuneError, fields
 from pretrained.corpora.tunes import GridTune, read_tune
@@ -78,41 +77,18 @@ Report = dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True, eq=False)
-class Tune:
-    """A tune with one voice in C major, A minor or another mode without sharps and flats.
+class Tune(GridTune):
+    """A tune of the corpus.
 
-    tokens: int16 (T,), a cell is a 16th; 0 is a rest, 1 a hold, t >= 2 the onset of MIDI pitch
-        t + 46.
-    position: int16 (T,), 16ths since the printed bar line.
-    meter: numerator and denominator.
-    tonic: pitch class 0..11 (C major 0, A minor 9, D dorian 2).
-    split: "train", "valid" or "test".
-    cluster: number of its cluster of near-duplicates, which all have the same split.
+    Attributes:
+        collection: a name of COLLECTIONS.
+        split: "train", "valid" or "test".
+        cluster: number of its cluster of near-duplicates, which all have the same split.
     """
 
-    tokens: NDArray[np.int16]
-    position: NDArray[np.int16]
-    meter: tuple[int, int]
-    tonic: int
-    title: str
     collection: str
     split: str
     cluster: int
-
-    @property
-    def bar_cells(self) -> int:
-        """Number of 16ths in a bar."""
-        return Meter(*self.meter).bar_cells(GRID)
-
-    @property
-    def beat_cells(self) -> int:
-        """Number of 16ths in a beat, which is dotted in 6/8, 9/8 and 12/8."""
-        return Meter(*self.meter).beat_cells(GRID)
-
-    @property
-    def offset(self) -> int:
-        """Position of the first cell in its bar; 0 unless the tune begins with a pickup."""
-        return int(self.position[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,8 +111,7 @@ class Corpus:
 
     def save(self, path: str | Path) -> None:
         """Write the corpus as a compressed npz without pickled objects."""
-        tunes = self.tunes
-        names = list(COLLECTIONS)
+        tunes, names = self.tunes, list(COLLECTIONS)
         text = {
             "format": FORMAT,
             "collections": names,
@@ -144,6 +119,8 @@ class Corpus:
             "report": self.report,
             "credits": self.credits,
         }
+        splits = [splitting.SPLITS.index(tune.split) for tune in tunes]
+        collections = [names.index(tune.collection) for tune in tunes]
         np.savez_compressed(
             path,
             tokens=np.concatenate([tune.tokens for tune in tunes]).astype(np.uint8),
@@ -151,8 +128,8 @@ class Corpus:
             length=np.array([len(tune.tokens) for tune in tunes], dtype=np.int32),
             meter=np.array([tune.meter for tune in tunes], dtype=np.int8),
             tonic=np.array([tune.tonic for tune in tunes], dtype=np.int8),
-            collection=np.array([names.index(t.collection) for t in tunes], dtype=np.int8),
-            split=np.array([splitting.SPLITS.index(t.split) for t in tunes], dtype=np.int8),
+            collection=np.array(collections, dtype=np.int8),
+            split=np.array(splits, dtype=np.int8),
             cluster=np.array([tune.cluster for tune in tunes], dtype=np.int32),
             text=np.frombuffer(json.dumps(text, ensure_ascii=False).encode(), dtype=np.uint8),
         )
@@ -175,20 +152,14 @@ def load_corpus(path: str | Path = CACHE) -> Corpus:
             "rebuild it with: python -m pretrained.corpora.folk"
         )
     ends = np.cumsum(data["length"])[:-1]
-    tokens = np.split(_frozen(data["tokens"]), ends)
-    position = np.split(_frozen(data["position"]), ends)
+    lines = (np.split(_frozen(data[name]), ends) for name in ("tokens", "position"))
+    numbers = (data[name].tolist() for name in ("meter", "tonic", "collection", "split", "cluster"))
+    books, parts = text["collections"], splitting.SPLITS
     tunes = [
-        Tune(
-            tokens=tokens[i],
-            position=position[i],
-            meter=(int(data["meter"][i, 0]), int(data["meter"][i, 1])),
-            tonic=int(data["tonic"][i]),
-            title=title,
-            collection=text["collections"][data["collection"][i]],
-            split=splitting.SPLITS[data["split"][i]],
-            cluster=int(data["cluster"][i]),
+        Tune(tokens, position, tuple(meter), tonic, title, books[book], parts[part], cluster)
+        for title, tokens, position, meter, tonic, book, part, cluster in zip(
+            text["titles"], *lines, *numbers, strict=True
         )
-        for i, title in enumerate(text["titles"])
     ]
     return Corpus(tunes, text["report"], text["credits"])
 
@@ -246,8 +217,7 @@ def parse_corpus(progress: bool = True) -> Corpus:
     credit: Credits = {}
     for collection in COLLECTIONS:
         counts: Counter[str] = Counter()
-        transcribers: Counter[str] = Counter()
-        books: Counter[str] = Counter()
+        names: dict[str, Counter[str]] = {"transcribers": Counter(), "books": Counter()}
         texts = [t for p in collection_files(collection) for t in split_tunes(p.read_text("utf-8"))]
         for text in tqdm(texts, desc=collection, disable=not progress):
             counts["tunes"] += 1
@@ -259,19 +229,16 @@ def parse_corpus(progress: bool = True) -> Corpus:
             counts["kept"] += 1
             counts["out of key"] += tune.out_of_key
             read.append((collection, tune))
-            transcribers.update(_credited(text, "Z", TRANSCRIBERS))
-            books.update(_credited(text, "SB", BOOKS))
+            names["transcribers"].update(_credited(text, "Z", TRANSCRIBERS))
+            names["books"].update(_credited(text, "SB", BOOKS))
         report[collection] = dict(counts)
-        credit[collection] = {
-            "transcribers": dict(transcribers.most_common()),
-            "books": dict(books.most_common()),
-        }
+        credit[collection] = {kind: dict(count.most_common()) for kind, count in names.items()}
     cluster = splitting.clusters([tune.tokens for _, tune in read])
     split = splitting.split_clusters(
         cluster, [f"{collection}/{tune.title}" for collection, tune in read], SPLIT_SEED
     )
     tunes = [
-        Tune(tune.tokens, tune.position, tune.meter, tune.tonic, tune.title, name, part, number)
+        Tune(**vars(tune), collection=name, split=part, cluster=number)
         for (name, tune), part, number in zip(read, split, cluster, strict=True)
     ]
     return Corpus(tunes, report, credit)

@@ -26,18 +26,15 @@ WHITE_KEYS = {
 }
 
 
-def scores(tunes: Iterable[Tune | GridTune]) -> list[Score]:
+def scores(tunes: Iterable[GridTune]) -> list[Score]:
     """Return the tunes that are whole pieces, a score for each task, in order of appearance.
 
     A piece has at least FEWEST_BARS bars, all of the same length; a pickup completes the last bar.
     Other tunes are left out.
     """
     pages: dict[Task, list[NDArray[np.int16]]] = defaultdict(list)
-    for tune in tunes:
-        whole = piece(tune)
-        if whole is not None:
-            task, tokens = whole
-            pages[task].append(tokens)
+    for task, tokens in filter(None, map(piece, tunes)):
+        pages[task].append(tokens)
     return [Score(np.stack(rows)[:, None], task) for task, rows in pages.items()]
 
 
@@ -88,10 +85,9 @@ def _moved(tune: Tune, task: Task) -> NDArray[np.int16] | None:
     return np.where(tokens > HOLD, tokens + shift, tokens).astype(np.int16)
 
 
-def piece(tune: Tune | GridTune) -> tuple[Task, NDArray[np.int16]] | None:
+def piece(tune: GridTune) -> tuple[Task, NDArray[np.int16]] | None:
     """Return the task and the tokens (T,) of a tune, None if it is no whole piece."""
-    meter = Meter.parse(f"{tune.meter[0]}/{tune.meter[1]}")
-    size, offset = meter.bar_cells(Codec.grid), int(tune.position[0])
+    meter, size, offset = Meter(*tune.meter), tune.bar_cells, tune.offset
     count = (offset + np.arange(len(tune.tokens))) % size
     if (tune.position != count).any():
         return None

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.music.codec import FIRST_PITCH, HOLD, REST, Codec
-from envs.music.key import SCALES
+from envs.music.key import MODE_FIFTHS, SCALES
+from envs.music.meter import Meter
 from pretrained.corpora.abc_text import TuneError, clean_tune, fields, read_meter
 
 CENTRE_MIDI = 66
@@ -26,28 +27,22 @@ MIN_NOTES = 8
 MAX_TEXT = 20_000  # characters of a tune; those of the corpus have 2,500 at most
 MAX_CELLS = 20_000  # of a tune
 # Pitch class of each mode's tonic in the key without sharps and flats.
-MODE_TONIC = {
-    "major": 0,
-    "ionian": 0,
-    "dorian": 2,
-    "phrygian": 4,
-    "lydian": 5,
-    "mixolydian": 7,
-    "minor": 9,
-    "aeolian": 9,
-}
+MODE_TONIC = {mode: 7 * fifths % 12 for mode, fifths in MODE_FIFTHS.items()}
+MODE_TONIC |= {"ionian": MODE_TONIC["major"], "aeolian": MODE_TONIC["minor"]}
 WHITE_KEYS = SCALES["major"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GridTune:
-    """A tune on the grid, transposed to the key without sharps and flats.
+    """A tune of one voice in C major, A minor or another mode without sharps and flats.
 
-    tokens: int16 (T,); 0 is a rest, 1 a hold, t >= 2 the onset of MIDI pitch t + 46.
-    position: int16 (T,); cells since the start of the bar, 0 <= position < cells in a bar.
-    meter: numerator and denominator.
-    tonic: pitch class 0..11 of the transposed tonic.
-    out_of_key: True if more than a fifth of the notes are outside the key signature.
+    Attributes:
+        tokens: int16 (T,), a cell is a 16th; 0 is a rest, 1 a hold, t >= 2 the onset of MIDI pitch
+            t + 46.
+        position: int16 (T,), 16ths since the printed bar line.
+        meter: numerator and denominator.
+        tonic: pitch class 0..11 (C major 0, A minor 9, D dorian 2).
+        title: of its T: field.
     """
 
     tokens: NDArray[np.int16]
@@ -55,7 +50,27 @@ class GridTune:
     meter: tuple[int, int]
     tonic: int
     title: str
-    out_of_key: bool
+
+    @property
+    def bar_cells(self) -> int:
+        """Number of 16ths in a bar."""
+        return Meter(*self.meter).bar_cells(Codec.grid)
+
+    @property
+    def beat_cells(self) -> int:
+        """Number of 16ths in a beat, which is dotted in 6/8, 9/8 and 12/8."""
+        return Meter(*self.meter).beat_cells(Codec.grid)
+
+    @property
+    def offset(self) -> int:
+        """Position of the first cell in its bar; 0 unless the tune begins with a pickup."""
+        return int(self.position[0])
+
+    @property
+    def out_of_key(self) -> bool:
+        """True if more than a fifth of the notes are outside the key signature."""
+        notes = self.tokens[self.tokens >= FIRST_PITCH] - FIRST_PITCH
+        return bool((~np.isin(notes % 12, WHITE_KEYS)).mean() > MAX_OUT_OF_KEY)
 
 
 @dataclass
@@ -303,12 +318,5 @@ def read_tune(text: str) -> GridTune:
     grid, position = lay_out(bars, bar_cells)
     pitches = [cell for cell in grid if cell is not None and cell >= 0]
     tokens = to_tokens(grid, choose_shift(pitches, sharps))
-    outside = ~np.isin((tokens[tokens >= FIRST_PITCH] - FIRST_PITCH) % 12, WHITE_KEYS)
-    return GridTune(
-        tokens=tokens,
-        position=np.array(position, dtype=np.int16),
-        meter=meter,
-        tonic=tonic,
-        title=(fields(text, "T") or [""])[0],
-        out_of_key=bool(outside.mean() > MAX_OUT_OF_KEY),
-    )
+    title = (fields(text, "T") or [""])[0]
+    return GridTune(tokens, np.array(position, dtype=np.int16), meter, tonic, title)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -116,12 +115,6 @@ def phrase_ends(bits: Tensor) -> Tensor:
     return at.flip(1).cummin(dim=1).values.flip(1)
 
 
-def legal_tokens(task: Task, started: Tensor) -> Tensor:
-    """Return (..., vocab) bool, what grammar and range allow where a note has or has not begun."""
-    both = task.codec.legal(np.array([False, True]), task.low, task.high)
-    return torch.from_numpy(both).to(started.device)[started.long()]
-
-
 @lru_cache(maxsize=256)
 def own_tokens(codec: Codec, home: int, low: int, high: int, grid: int = 0) -> Tensor:
     """Return a codec's token for each of a task's, (vocab of the task,) int64.
@@ -142,8 +135,8 @@ def own_tokens(codec: Codec, home: int, low: int, high: int, grid: int = 0) -> T
 
 
 def has_started(tokens: Tensor) -> Tensor:
-    """Return (N, T) bool, True where a note began before a cell of tokens (N, T)."""
+    """Return (..., T) bool, True where a note began before a cell of the lines tokens (..., T)."""
     onset = tokens > HOLD
     before = torch.zeros_like(onset)
-    before[:, 1:] = onset.cummax(dim=1).values[:, :-1]
+    before[..., 1:] = onset.cummax(dim=-1).values[..., :-1]
     return before

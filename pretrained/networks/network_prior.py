@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +14,8 @@ from torch import Tensor, nn
 from envs.music.codec import Codec
 from envs.music.score import Score
 from envs.music.task import Task
-from pretrained.networks.lens import context_of, has_started, legal_tokens, own_tokens
-from pretrained.prior import ILLEGAL
+from pretrained.networks.lens import context_of, has_started, own_tokens
+from pretrained.prior import ILLEGAL, Trainable
 
 CHUNK = 512  # lines in one teacher-forced pass: bounds memory, loses no speed
 
@@ -61,7 +60,7 @@ class Network(nn.Module):
     head: nn.Linear
 
 
-class NetworkPrior(ABC):
+class NetworkPrior(Trainable):
     """A network that speaks a codec and its grammar; most of a `pretrained.prior.Trainable`.
 
     The network learned with the key signature of C. Pieces in other keys are moved there before
@@ -78,7 +77,7 @@ class NetworkPrior(ABC):
         ValueError: the network's vocabulary has another size than the codec's.
     """
 
-    format: ClassVar[str]
+    net: Network
 
     def __init__(self, net: Network, codec: Codec) -> None:
         vocab = net.head.out_features
@@ -86,7 +85,7 @@ class NetworkPrior(ABC):
             raise ValueError(
                 f"the network has {vocab} tokens, codec {codec.fingerprint!r} has {codec.vocab}"
             )
-        self.net: Network = net.eval().requires_grad_(False)
+        self.net = net.eval().requires_grad_(False)
         self.codec = codec
 
     @property
@@ -99,40 +98,9 @@ class NetworkPrior(ABC):
         """Sizes of the network, in types that JSON has."""
         return asdict(self.net.shape)
 
-    # -- what an architecture adds, see `pretrained.prior.Trainable` -------------------------------
-
-    @classmethod
-    @abstractmethod
-    def build(cls, shape: Mapping[str, Any], codec: Codec) -> Self:
-        """Return a prior with random weights."""
-
-    @abstractmethod
-    def forward(self, pieces: Tensor, context: Tensor, bf16: bool = False) -> tuple[Tensor, Tensor]:
-        """Return logits and features (B, V * T, ...) along whole pieces, in writing order."""
-
-    @abstractmethod
-    def begin(self, context: Tensor, voices: int, cells: int) -> Any:
-        """Return the state before the first cell."""
-
-    @abstractmethod
-    def advance(self, state: Any, tokens: Tensor) -> tuple[Tensor, Tensor, Any]:
-        """Read tokens (B, n); return logits and features (B, ...) of the cell after them."""
-
-    @abstractmethod
-    def pick(self, state: Any, rows: Tensor) -> Any:
-        """Return the state of `begin` and `advance` for some pieces (N,)."""
-
     def logits_along(self, pieces: Tensor, context: Tensor) -> Tensor:
         """Return the logits of `forward` alone."""
         return self.forward(pieces, context)[0]
-
-    def forward_at(self, pages: Tensor, context: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits and features (B, ...) at one cell (B,) of each page."""
-        row, times = torch.arange(len(pages), device=pages.device), int(cell.max()) + 1
-        logits, features = self.forward(pages[..., : -(-times // pages.shape[1])], context)
-        return logits[row, cell], features[row, cell]
-
-    # -- what it gives: a Prior --------------------------------------------------------------------
 
     def require(self, task: Task) -> None:
         """Raise ValueError unless the task's grid is the prior's."""
@@ -178,10 +146,11 @@ class NetworkPrior(ABC):
         if not score.finished:
             raise ValueError("log_prob needs finished pieces; step the prior for a piece so far")
         self.require(score.task)
-        device, voices = next(self.net.parameters()).device, score.task.voices
+        task, device = score.task, next(self.net.parameters()).device
+        by_start = task.codec.legal(np.array([False, True]), task.low, task.high)
+        legal = torch.from_numpy(by_start).to(device)
         tokens = torch.from_numpy(score.tokens.astype(np.int64)).to(device)
-        for pieces in tokens.split(max(1, CHUNK // voices)):
-            logits = self.logits_along(pieces, context_of(score.task, len(pieces)).to(device))
-            started = has_started(pieces.flatten(0, 1)).reshape(pieces.shape)
-            legal = legal_tokens(score.task, started.transpose(1, 2).flatten(1))
-            yield pieces, logits.masked_fill(~legal, ILLEGAL).log_softmax(dim=-1)
+        for pieces in tokens.split(max(1, CHUNK // task.voices)):
+            logits = self.logits_along(pieces, context_of(task, len(pieces)).to(device))
+            started = has_started(pieces).transpose(1, 2).flatten(1).long()
+            yield pieces, logits.masked_fill(~legal[started], ILLEGAL).log_softmax(dim=-1)

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from envs.music.codec import Codec
 from pretrained.networks.lens import Lens
 from pretrained.networks.network_prior import Network, NetworkPrior
 
@@ -66,9 +65,6 @@ class PerVoice(NetworkPrior):
 
     net: LineNetwork
 
-    def __init__(self, net: LineNetwork, codec: Codec) -> None:
-        super().__init__(net, codec)
-
     def forward(self, pieces: Tensor, context: Tensor, bf16: bool = False) -> tuple[Tensor, Tensor]:
         """Return logits and features (B, V * T, ...) along whole pieces, in writing order."""
         logits, features = self._lines(pieces, context, bf16)
@@ -79,7 +75,7 @@ class PerVoice(NetworkPrior):
         return in_writing_order(self._lines(pieces, context, bf16=False)[0], pieces)
 
     def _lines(self, pieces: Tensor, context: Tensor, bf16: bool) -> tuple[Tensor, Tensor]:
-        """Logits and features (B * V, T, ...) of all lines."""
+        """Return logits and features (B * V, T, ...) of all lines."""
         voices, cells = pieces.shape[1:]
         lens = Lens.of(self.codec, context, cells).repeated(voices)
         logits, features = self.net(lens.read(pieces.reshape(-1, cells)), lens.places, bf16=bf16)

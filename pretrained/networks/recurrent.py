@@ -43,7 +43,7 @@ class Hidden(NamedTuple):
 
 @dataclass(frozen=True)
 class NetShape:
-    """Everything needed to build the network again.
+    """The sizes of the network.
 
     Attributes:
         vocab: number of tokens; one more input stands for "nothing yet".
@@ -103,7 +103,7 @@ class RecurrentNet(LineNetwork):
         return self.shape.vocab + 1 + LONGEST_RUN + 1
 
     def embed(self, token: Tensor, place: Tensor, back: Tensor) -> Tensor:
-        """Input vectors (..., embed) of previous tokens (...) and places (..., 6), all int64.
+        """Return input vectors (..., embed) of previous tokens (...) and places (..., 6), int64.
 
         Places may have fewer rows than tokens and are broadcast. `back` (..., 2 * lookback) are
         rows of the table of what is seen in looking back.
@@ -117,7 +117,7 @@ class RecurrentNet(LineNetwork):
         return x
 
     def _back_rows(self, tokens: list[Tensor], runs: list[Tensor]) -> Tensor:
-        """Rows (..., 2 * lookback) of `back` for tokens and runs at 1, 2, ... bars."""
+        """Return rows (..., 2 * lookback) of `back` for tokens and runs at 1, 2, ... bars."""
         rows = []
         for bars, (token, run) in enumerate(zip(tokens, runs, strict=True)):
             first = bars * self._rows
@@ -125,7 +125,7 @@ class RecurrentNet(LineNetwork):
         return torch.stack(rows, dim=-1) if rows else torch.empty(0)
 
     def _look_back(self, tokens: Tensor, place: Tensor) -> Tensor:
-        """`back` rows (B, T, 2 * lookback) at every cell of whole pieces."""
+        """Return rows (B, T, 2 * lookback) of `back` at every cell of whole pieces."""
         cell = torch.arange(tokens.shape[1], device=tokens.device)
         seen, runs = [], []
         for bars in range(1, self.shape.lookback + 1):
@@ -162,7 +162,7 @@ class RecurrentNet(LineNetwork):
         return self.head(self.dropout(features)), features
 
     def start(self, batch: int) -> Hidden:
-        """The state before the first cell: zeros, and nothing to look back to."""
+        """Return the state before the first cell: zeros, and nothing to look back to."""
         size = (self.shape.layers, batch, self.shape.hidden)
         weight, bars = self.head.weight, self.shape.lookback
         past = weight.new_full((batch, bars * LONGEST_BAR + 1), self.start_token, dtype=torch.int64)
@@ -170,11 +170,11 @@ class RecurrentNet(LineNetwork):
         return Hidden(weight.new_zeros(size), weight.new_zeros(size), past, run)
 
     def take(self, state: Hidden, rows: Tensor) -> Hidden:
-        """The states of some pieces; `rows` are their indices and may repeat."""
+        """Return the states of some pieces; `rows` are their indices and may repeat."""
         return Hidden(state.h[:, rows], state.c[:, rows], state.past[rows], state.run[rows])
 
     def _step_back(self, token: Tensor, place: Tensor, state: Hidden) -> tuple[Tensor, Hidden]:
-        """`back` rows (B, 2 * lookback) of the cell to come, and the state that read `token`."""
+        """Return rows (B, 2 * lookback) of `back` for the next cell, and the next state."""
         past = torch.cat([state.past[:, 1:], token[:, None]], dim=1)
         bar = place[:, 1].expand(len(token))
         known = (bar > 0) & (bar <= LONGEST_BAR)
@@ -190,7 +190,7 @@ class RecurrentNet(LineNetwork):
         return self._back_rows(seen, runs), state._replace(past=past, run=torch.stack(runs, dim=1))
 
     def step(self, token: Tensor, place: Tensor, state: Hidden) -> tuple[Tensor, Tensor, Hidden]:
-        """One cell: logits (B, vocab), features (B, hidden) and the next state.
+        """Read a cell; return logits (B, vocab), features (B, hidden) and the next state.
 
         Written out as plain cells: `torch.nn.LSTM` over a sequence of one is slower.
 
@@ -251,13 +251,11 @@ def merge(a: RecurrentNet, b: RecurrentNet) -> RecurrentNet:
             "expected the same but for hidden and embed"
         )
     net = RecurrentNet(shape)
-    left, right = dict(a.named_modules()), dict(b.named_modules())
     with torch.no_grad():
-        for name, module in net.named_modules():
-            own = dict(module.named_parameters(recurse=False))
-            one, two = (dict(side[name].named_parameters(recurse=False)) for side in (left, right))
-            for key, weight in own.items():
-                weight.copy_(_side_by_side(module, key, one[key], two[key]))
+        for name, weight in net.named_parameters():
+            layer, _, key = name.rpartition(".")
+            pair = a.get_parameter(name), b.get_parameter(name)
+            weight.copy_(_side_by_side(net.get_submodule(layer), key, *pair))
     return net
 
 

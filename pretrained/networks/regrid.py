@@ -33,6 +33,9 @@ AT_THIRD = 4269 / 26422
 AT_TWO_THIRDS = 328 / 22337
 AROUND_NOTHING = 3749 / 3796
 LEAST = 1e-12  # probability below which all are alike
+# What is known of a quarter: an event at 1/4 and none later; it is halved; it is in thirds.
+HURRIED, HALVED, THIRDS = 1, 2, 3
+AFTER = {3: HURRIED, 4: THIRDS, 6: HALVED, 8: THIRDS, 9: HALVED}  # an event at these cells of it
 
 
 Model = TypeVar("Model", bound=Scorer)
@@ -57,10 +60,9 @@ class GridLine:
         inner: the prior's, after it was asked about the next cell of `page`.
         page: what the prior has read, in 16ths.
         chance: (B, vocab) what it answered.
-        cell: of the task, next to be written.
+        cell: next to be written, in cells of the task from the start of `page` on.
         read: (B,) token of that cell of the prior, as far as it is written.
-        division: (B,) what is known of the quarter: 0 nothing, 2 that it is halved, 3 in thirds.
-        hurried: (B,) True where its events so far are at 0 and 1/4 only.
+        quarter: (B,) what is known of the quarter: 0 nothing, else HURRIED, HALVED or THIRDS.
         started: (B,) True where a note has begun.
     """
 
@@ -69,16 +71,27 @@ class GridLine:
     chance: Tensor
     cell: int
     read: Tensor
-    division: Tensor
-    hurried: Tensor
+    quarter: Tensor
     started: Tensor
+
+    @property
+    def nothing(self) -> Tensor:
+        """(B,) the token that stands where nothing happens."""
+        return torch.where(self.started, HOLD, REST)
+
+    @property
+    def place(self) -> int:
+        """Cells of a grid of triplets since the quarter began, counted from the bar line."""
+        task = self.page.task
+        return (self.cell - task.pickup * 3) % (task.bar_cells * 3) % TRIPLETS
 
     def take(self, prior: Prior, rows: Tensor) -> GridLine:
         """Return the state of some pieces (N,)."""
-        parts = ("chance", "read", "division", "hurried", "started")
-        chosen: dict[str, Any] = {name: getattr(self, name)[rows] for name in parts}
-        page = self.page.take(rows.numpy())
-        return replace(self, inner=prior.take(self.inner, rows), page=page, **chosen)
+        inner, page = prior.take(self.inner, rows), self.page.take(rows.numpy())
+        by_piece = (self.read, self.quarter, self.started)
+        return GridLine(
+            inner, page, self.chance[rows], self.cell, *(values[rows] for values in by_piece)
+        )
 
 
 class OnGrid:
@@ -120,10 +133,9 @@ class OnGrid:
         page = Score.page(in_16ths, batch)
         logits, inner = self.prior.step(self.prior.start(in_16ths, batch), page)
         zeros = torch.zeros(batch, dtype=torch.int64)
-        none = torch.zeros(batch, dtype=torch.bool)
-        first = GridLine(inner, page, logits.softmax(1), 0, zeros + REST, zeros, none, none)
-        lines = (self._ask(first, task.pickup),) * task.voices
-        return Reading(lines, -1, torch.empty(batch, 0))
+        silent = pickup * self.grid // 4 - task.pickup
+        first = GridLine(inner, page, logits.softmax(1), silent, zeros + REST, zeros, zeros > 0)
+        return Reading((self._ask(first),) * task.voices, -1, torch.empty(batch, 0))
 
     def step(self, state: Reading, score: Score) -> tuple[Tensor, Reading]:
         """Return logits (B, vocab) of the next cell of a score, and the state that read so far."""
@@ -156,89 +168,72 @@ class OnGrid:
                 line = self._after(token, line)
         return np.asarray(nats.numpy())
 
-    def _logits(self, line: GridLine) -> Tensor:
-        """Return logits (B, vocab) of the next token; what the grammar forbids has ILLEGAL."""
-        chance = self._shared_out(line) if self.grid == TRIPLETS else line.chance
-        return chance.clamp(min=LEAST).log().masked_fill(chance == 0, ILLEGAL)
-
     # -- how cells correspond --------------------------------------------------------------------
 
-    def _place(self, state: GridLine) -> int:
-        """Cells since the quarter began, counted from the bar line."""
-        task, upbeat = state.page.task, state.page.task.pickup * 3
-        bar = task.bar_cells * 3
-        return (state.cell - upbeat) % bar % TRIPLETS
-
-    def _ask(self, state: GridLine, upbeat: int) -> GridLine:
-        """Have the network read up to the cell that is to be written; `upbeat` of the task."""
-        task = state.page.task
+    def _ask(self, line: GridLine) -> GridLine:
+        """Have the network read up to the cell that is to be written."""
+        wanted = line.cell * 4 // self.grid
         if self.grid == TRIPLETS:
-            state = replace(state, cell=state.cell or task.pickup * 3 - upbeat)
-            wanted = state.cell // 3 + (self._place(state) == 8)
-        else:
-            wanted = state.cell * 4 // self.grid
-        nothing = torch.where(state.started, HOLD, REST)
-        inner, page, chance, read = state.inner, state.page, state.chance, state.read
-        while page.n_written < min(wanted, task.cells - 1):
+            wanted += line.place == 8  # the cell that 8 and 9 share out begins at 9
+        inner, page, chance, read = line.inner, line.page, line.chance, line.read
+        while page.n_written < min(wanted, page.task.cells - 1):
             page = page.write(read.numpy())
             logits, inner = self.prior.step(inner, page)
-            chance, read = logits.softmax(1), nothing
-        return replace(state, inner=inner, page=page, chance=chance, read=read)
+            chance, read = logits.softmax(1), line.nothing
+        return replace(line, inner=inner, page=page, chance=chance, read=read)
 
-    def _after(self, token: Tensor, state: GridLine) -> GridLine:
-        """The state when a token is written."""
-        event = token != torch.where(state.started, HOLD, REST)
-        read = torch.where(event, token, state.read)
-        division, hurried = state.division, state.hurried
+    def _after(self, token: Tensor, line: GridLine) -> GridLine:
+        """Return the state when a token is written."""
+        event = token != line.nothing
+        read, started = torch.where(event, token, line.read), line.started | (token > HOLD)
+        quarter = line.quarter
+        if line.place in AFTER:
+            quarter = torch.where(event & (quarter != THIRDS), AFTER[line.place], quarter)
+        after = replace(line, cell=line.cell + 1, read=read, quarter=quarter, started=started)
+        if after.place == 0:
+            after = replace(after, quarter=torch.zeros_like(quarter))
+        return self._ask(after)
+
+    def _logits(self, line: GridLine) -> Tensor:
+        """Return logits (B, vocab) of the next token; what the grammar forbids has ILLEGAL."""
+        chance = line.chance
         if self.grid == TRIPLETS:
-            place = self._place(state)
-            if place in (3, 6, 9):
-                division = torch.where(event & (division == 0), 2, division)
-                hurried = event if place == 3 else hurried & ~event
-            elif place in (4, 8):
-                division = torch.where(event, 3, division)
-            if self._place(replace(state, cell=state.cell + 1)) == 0:
-                division, hurried = torch.zeros_like(division), torch.zeros_like(hurried)
-        started = state.started | (token > HOLD)
-        cell = state.cell + 1
-        after = replace(
-            state, cell=cell, read=read, division=division, hurried=hurried, started=started
-        )
-        return self._ask(after, 0)
-
-    def _shared_out(self, state: GridLine) -> Tensor:
-        """(B, vocab) chance of each token in a cell of the triplet grid."""
-        place, division = self._place(state), state.division
-        nothing = torch.where(state.started, HOLD, REST)[:, None]
-        quiet = state.chance.gather(1, nothing)
-        if place in (1, 2, 5, 7, 10, 11):
-            scale = torch.zeros(len(quiet), 1)
-        elif place in (3, 4):
-            scale = _split(quiet, AT_THIRD, second=place == 4)
-            scale = torch.where((division == 2)[:, None], 0.0, scale) if place == 4 else scale
-        elif place in (8, 9):
-            scale = _split(quiet, 1 - AT_TWO_THIRDS, second=place == 9)
-            sure = (division == 3) if place == 8 else (division == 2)
-            scale = torch.where((division > 0)[:, None], sure[:, None].float(), scale)
-            if place == 9:
-                rare = (state.hurried & sure)[:, None]
-                scale = torch.where(rare, 1 - AROUND_NOTHING, scale)
-        else:
-            scale = torch.ones(len(quiet), 1)
-            if place == 6:
-                scale = torch.where((division == 3)[:, None], 0.0, scale)
-        chance = state.chance * scale
-        return chance.scatter(1, nothing, 1 - (1 - quiet) * scale)
+            nothing = line.nothing[:, None]
+            quiet = chance.gather(1, nothing)
+            share = _share(line, quiet)
+            chance = (chance * share).scatter(1, nothing, 1 - (1 - quiet) * share)
+        return chance.clamp(min=LEAST).log().masked_fill(chance == 0, ILLEGAL)
 
 
-def _split(quiet: Tensor, share: float, second: bool) -> Tensor:
-    """Factor of an event's chance at one of two places that share it out.
+def _share(line: GridLine, quiet: Tensor) -> Tensor:
+    """Return the factor (B, 1) of an event's chance in a cell of triplets.
+
+    Two cells that share out an event of the network's have one factor where nothing has come in
+    the first of them, and another one before.
 
     Args:
-        quiet: (B, 1) chance that there is no event at either.
-        share: of the events that come at the second place.
-        second: whether it is the second that is asked about, nothing having come at the first.
+        line: before the cell.
+        quiet: (B, 1) the network's chance that nothing happens.
     """
-    if not second:
-        return torch.full_like(quiet, 1 - share)
+    every, none = torch.ones_like(quiet), torch.zeros_like(quiet)
+    quarter, place = line.quarter[:, None], line.place
+    halved, thirds = (quarter == HURRIED) | (quarter == HALVED), quarter == THIRDS
+    if place == 3:
+        return every * (1 - AT_THIRD)
+    if place == 4:
+        return torch.where(halved, none, _left(AT_THIRD, quiet))
+    if place == 6:
+        return torch.where(thirds, none, every)
+    if place == 8:
+        return torch.where(halved, none, torch.where(thirds, every, AT_TWO_THIRDS))
+    if place == 9:
+        known = torch.where(
+            quarter == HURRIED, 1 - AROUND_NOTHING, torch.where(halved, every, none)
+        )
+        return torch.where(quarter == 0, _left(1 - AT_TWO_THIRDS, quiet), known)
+    return every if place == 0 else none
+
+
+def _left(share: float, quiet: Tensor) -> Tensor:
+    """Return the factor of the second of two cells, whose events are a `share` of those of both."""
     return share / (quiet + share * (1 - quiet)).clamp(min=LEAST)

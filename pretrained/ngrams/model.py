@@ -7,26 +7,12 @@ number of times its context was seen against the number of different continuatio
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-
-
-def witten_bell(count: Floats | Ints, total: Any, kinds: Any, shorter: Floats) -> Floats:
-    """Return the probability of a token after a context, element by element.
-
-    Args:
-        count: how often the token came after the context.
-        total: how often the context was seen.
-        kinds: how many different tokens came after it.
-        shorter: the token's probability after the context without its first token.
-    """
-    result: Floats = (count + kinds * shorter) / (total + kinds)
-    return result
 
 
 class NGram:
@@ -84,8 +70,8 @@ class NGram:
             total = _look_up(contexts, totals, gram // self.base)
             kind = _look_up(contexts, kinds, gram // self.base)
             count = _look_up(seen, counts, gram)
-            known = total > 0
-            chance[known] = witten_bell(count[known], total[known], kind[known], chance[known])
+            # (count + kinds * the shorter context's chance) / (total + kinds), where it was seen
+            np.divide(count + kind * chance, total + kind, out=chance, where=total > 0)
         return chance
 
     def log_prob(self, tokens: npt.NDArray[np.integer]) -> Floats:

@@ -33,7 +33,7 @@ LIMITS = {
 
 @dataclass(frozen=True)
 class PriorConfig:
-    """How to train the prior.
+    """Settings of a training of the prior.
 
     Attributes:
         out: the checkpoint to write; an existing file is replaced only with --overwrite.
@@ -94,7 +94,7 @@ class HeldOut:
     def of(
         nats: npt.NDArray[np.floating], right: npt.NDArray[np.bool_], onset: npt.NDArray[np.bool_]
     ) -> HeldOut:
-        """From nats, hits and onsets of every held-out token, each (N,)."""
+        """Return the figures of nats, hits and onsets of every held-out token, each (N,)."""
         total = float(nats.sum())
         return HeldOut(
             nats_per_token=total / len(nats),
@@ -129,7 +129,7 @@ class Epoch:
 
 
 def for_codec(tokens: npt.NDArray[np.integer], codec: Codec) -> npt.NDArray[np.int64]:
-    """Tokens of the shipped corpus in another vocabulary, pitches unchanged."""
+    """Return tokens of the shipped corpus in another vocabulary, pitches unchanged."""
     shift = Codec().low - codec.low
     tokens = tokens.astype(np.int64)
     return np.where(tokens >= FIRST_PITCH, tokens + shift, tokens)
@@ -142,25 +142,24 @@ def fits(tune: Tune, codec: Codec) -> bool:
 
 
 def collate(lessons: Sequence[Lesson], codec: Codec) -> tuple[Tensor, Tensor, Tensor]:
-    """Tokens (B, T), places (B, T, 6) and which are real (B, T), padded to one length."""
+    """Return tokens (B, T), places (B, T, 6) and which are real (B, T), padded to one length."""
     import torch
+    from torch.nn.utils.rnn import pad_sequence
 
-    length = max(len(lesson.tokens) for lesson in lessons)
-    tokens = torch.zeros(len(lessons), length, dtype=torch.int64)
-    place = torch.zeros(len(lessons), length, 6, dtype=torch.int64)
-    real = torch.zeros(len(lessons), length, dtype=torch.bool)
-    for row, shown in enumerate(lessons):
-        n = len(shown.tokens)
-        tokens[row, :n] = torch.from_numpy(for_codec(shown.tokens, codec))
-        place[row, :n] = torch.from_numpy(shown.place)
-        real[row, :n] = True
-    return tokens, place, real
+    tokens = [torch.from_numpy(for_codec(lesson.tokens, codec)) for lesson in lessons]
+    places = [torch.from_numpy(lesson.place) for lesson in lessons]
+    real = [torch.ones(len(lesson.tokens), dtype=torch.bool) for lesson in lessons]
+    return (
+        pad_sequence(tokens, batch_first=True),
+        pad_sequence(places, batch_first=True),
+        pad_sequence(real, batch_first=True),
+    )
 
 
 def batches(
     lessons: Sequence[Lesson], batch_tokens: int, rng: np.random.Generator
 ) -> Iterator[list[Lesson]]:
-    """Lessons of about one length together, batches in random order."""
+    """Yield lessons of about one length together, in random order."""
     jitter = rng.uniform(0.9, 1.1, len(lessons))  # so that the batches differ between epochs
     order = np.argsort([len(x.tokens) * j for x, j in zip(lessons, jitter, strict=True)])
     groups: list[list[Lesson]] = [[]]
@@ -175,7 +174,7 @@ def batches(
 
 
 def held_out(net: LineNetwork, tunes: Sequence[Tune], codec: Codec) -> HeldOut:
-    """Figures of a network on whole tunes, teacher-forced from the start, grammar applied."""
+    """Return the figures of a network on whole tunes, teacher-forced, with the grammar applied."""
     import torch
 
     from pretrained.networks.lens import has_started
@@ -211,7 +210,7 @@ def baseline(order: int, train: Sequence[Tune], test: Sequence[Tune], codec: Cod
 
 
 def warm_cosine(progress: float, warm: float = 0.05) -> float:
-    """Learning rate over its peak, for progress 0..1: a linear warm-up, then half a cosine."""
+    """Return the learning rate over its peak at progress 0..1: a linear warm-up, half a cosine."""
     if progress < warm:
         return (progress + 0.002) / (warm + 0.002)
     return float(0.5 * (1 + np.cos(np.pi * (progress - warm) / (1 - warm))))
@@ -282,7 +281,7 @@ def fit(
 
 
 def report(rows: dict[str, HeldOut], tokens: int) -> str:
-    """The held-out figures as a table."""
+    """Return the held-out figures as a table."""
     lines = [f"held out: {tokens:,} tokens of tunes in clusters never trained on", ""]
     heads = ("nats/token", "bits/note", "accuracy", "onsets")
     lines.append(f"{'model':<12}" + "".join(f"{head:>11}" for head in heads))

@@ -1,4 +1,4 @@
-"""Lessons: whole tunes, and parts of tunes that end as pieces do, with a plan of the form.
+"""Lessons: a tune, or parts of it that end as pieces do, shown to a network with a plan.
 
 A network that knows how many bars are left learns to come to an end only from tunes that do. Few
 tunes have four or eight bars, so strains stand in for them: the last bars of a tune, or those
@@ -33,7 +33,7 @@ class Lesson:
 
 
 def lesson(tune: Tune, rng: np.random.Generator | None = None) -> Lesson:
-    """A tune as it is shown once.
+    """Return a tune as it is shown once.
 
     Args:
         tune: of the corpus.
@@ -42,8 +42,7 @@ def lesson(tune: Tune, rng: np.random.Generator | None = None) -> Lesson:
     start, stop = 0, len(tune.tokens)
     if rng is not None and rng.random() >= WHOLE and _regular(tune):
         start, stop = _part(tune, rng)
-    tokens = tune.tokens[start:stop].astype(np.int64)
-    tokens[~np.maximum.accumulate(tokens >= FIRST_PITCH)] = REST  # nothing held that did not begin
+    tokens = _cut(tune, start, stop).astype(np.int64)
     phrase = 0
     bars = min(_bars(tune), -(-stop // tune.bar_cells)) - start // tune.bar_cells
     if rng is not None:
@@ -52,60 +51,62 @@ def lesson(tune: Tune, rng: np.random.Generator | None = None) -> Lesson:
     return Lesson(tokens, _places(tune, start, stop, bars, phrase))
 
 
+def _cut(tune: Tune, start: int, stop: int) -> npt.NDArray[np.int16]:
+    """Return tokens of a tune (stop - start,); nothing is held that has not begun there."""
+    tokens = tune.tokens[start:stop].copy()
+    tokens[~np.maximum.accumulate(tokens >= FIRST_PITCH)] = REST
+    return tokens
+
+
 def _bars(tune: Tune) -> int:
-    """Bars as `corpora.pieces` counts them: the last one may be written out beyond its end."""
+    """Return the number of bars, see `corpora.pieces`: the last may be written beyond its end."""
     bars, rest = divmod(len(tune.tokens), tune.bar_cells)
     return bars + bool(rest and (tune.tokens[-rest:] != HOLD).any())
 
 
 def _regular(tune: Tune) -> bool:
-    """True if its bars are all whole, so that the ends of strains can be counted out."""
-    offset, bar = int(tune.position[0]), tune.bar_cells
-    return bool((tune.position == (offset + np.arange(len(tune.tokens))) % bar).all())
+    """True if all bars are whole, so that the ends of strains can be counted."""
+    count = (tune.offset + np.arange(len(tune.tokens))) % tune.bar_cells
+    return bool((tune.position == count).all())
 
 
 def ends(tune: Tune) -> list[int]:
-    """Bars after which a part may end: the last, and each eighth at which the tonic has come."""
+    """Return bars after which a part may end: the last, and eighth ones that end on the tonic."""
     bars = _bars(tune)
     strains = range(STRAIN, bars, STRAIN)
     return [bars] + [end for end in strains if _at_home(tune, end * tune.bar_cells)]
 
 
 def part(tune: Tune, end: int, bars: int) -> npt.NDArray[np.int16] | None:
-    """The `bars` bars of a tune before bar `end`, as tokens of whole bars; None if it has none.
+    """Return the `bars` bars of a tune before bar `end`, as tokens; None if it has not as many.
 
     Nothing is held into it, and what the last bar lacks is held.
     """
     first, size = (end - bars) * tune.bar_cells, bars * tune.bar_cells
     if first < 0 or not _regular(tune):
         return None
-    tokens = tune.tokens[first : first + size].copy()
-    tokens[~np.maximum.accumulate(tokens >= FIRST_PITCH)] = REST
+    tokens = _cut(tune, first, first + size)
     return np.concatenate([tokens, np.full(size - len(tokens), HOLD, np.int16)])
 
 
 def _part(tune: Tune, rng: np.random.Generator) -> tuple[int, int]:
-    """First cell and end of a part; all of the tune if none can be had."""
-    cells, bar = len(tune.tokens), tune.bar_cells
-    end = int(rng.choice(ends(tune)))
+    """Return the first cell and the end of a part; all of the tune if it has no part."""
+    cells, end = len(tune.tokens), int(rng.choice(ends(tune)))
     lengths = [length for length in LENGTHS if length <= end]
     if not lengths:
         return 0, cells
-    length = int(rng.choice(lengths))
-    return (end - length) * bar, min(end * bar, cells)
+    first = end - int(rng.choice(lengths))
+    return first * tune.bar_cells, min(end * tune.bar_cells, cells)
 
 
 def _at_home(tune: Tune, cell: int) -> bool:
     """True if the last note before a cell is the tonic."""
-    onsets = np.flatnonzero(tune.tokens[:cell] >= FIRST_PITCH)
-    if not len(onsets):
-        return False
-    pitch = int(tune.tokens[onsets[-1]]) - FIRST_PITCH + Codec().low
-    return pitch % 12 == tune.tonic
+    notes = tune.tokens[:cell][tune.tokens[:cell] >= FIRST_PITCH]
+    return bool(((notes[-1:] - FIRST_PITCH + Codec.low) % 12 == tune.tonic).any())
 
 
 def _places(tune: Tune, start: int, stop: int, bars: int, phrase: int) -> Ints:
-    """(T, 6): as `pretrained.networks.lens.places` has them for a task of as many bars."""
+    """Return places (T, 6), those of `pretrained.networks.lens` for a task of as many bars."""
     bar, cell = tune.bar_cells, np.arange(stop - start)
     passed = cell // bar
     left = np.maximum(bars - 1 - passed, 0)

@@ -1,11 +1,13 @@
 """Small Q-learners for the algorithms' tests."""
 
 import copy
+from dataclasses import fields
 
 import numpy as np
 import pytest
 import torch
 
+from agents.algorithms.own_settings import Memory, Quantiles
 from agents.algorithms.q_learning import QLearning
 from agents.algorithms.q_policy import KINDS, QPolicy
 from agents.learning.vec_env import CompositionVecEnv, Deferred
@@ -32,14 +34,12 @@ def make(prior, kind="q", n=4, task=None, weight=1.0, c=1.0, policy_kwargs=None,
     reward = RewardSum(
         [Term("colour", colour), Term("prior", Likelihood(checkpoint=prior), weight)]
     )
-    settings = {
-        "batch_size": 32,
-        "n_quantiles": 3,
-        "seed": 0,
-        "n_steps": env.env.task.steps,
-    } | settings
+    own = {"batch_size": 32} | ({"n_quantiles": 3} if kind == "qrdqn" else {})
+    of_memory = Quantiles if kind == "qrdqn" else Memory
+    own |= {f.name: settings.pop(f.name) for f in fields(of_memory) if f.name in settings}
+    settings = {"seed": 0, "n_steps": env.env.task.steps} | settings
     return QLearning(
-        QPolicy, env, kind=kind, device="cpu",
+        QPolicy, env, kind=kind, settings=of_memory(**own), device="cpu",
         policy_kwargs={"prior": prior, **(policy_kwargs or {})},
         rollout_buffer_kwargs={"objective": Objective(reward, c, 0.0), "task": env.env.task},
         **settings,
@@ -48,7 +48,7 @@ def make(prior, kind="q", n=4, task=None, weight=1.0, c=1.0, policy_kwargs=None,
 
 def filled(prior, kind="q", **settings):
     """Return a learner with changed weights and a rollout in its memory, before any update."""
-    model = make(prior, kind, **({"replay_ratio": 1e-9} | settings)).learn(1)
+    model = make(prior, kind, **({"replay_ratio": 1e-3} | settings)).learn(1)
     for number, net in enumerate((model.policy.net, model.policy.target)):
         move(net, number)
         with torch.no_grad():

@@ -101,7 +101,7 @@ def test_what_does_not_fit_the_memory_is_named():
     memory = PieceMemory(40, 2, 2, 11, 10)
     with pytest.raises(ValueError, match="4 pieces asked for, 0 remembered"):
         memory.sample(4)
-    with pytest.raises(ValueError, match="log_p: expected False, got True"):
+    with pytest.raises(ValueError, match="got .*'log_p'"):
         memory.add(**batch([1], log_p=True))
     with pytest.raises(ValueError, match=r"rules has shape \(1, 3\), expected \(1, 4\)"):
         memory.add(**(batch([1]) | {"rules": np.zeros((1, 3))}))

@@ -318,7 +318,7 @@ def test_code_that_is_typed_is_meant(theirs):
         parse_arguments([*words[:2], "--mask", "theirs.py:smooth"])
     config = compose.ComposeConfig(run=str(theirs.path), reward=("tonic=1",))
     composer = compose.load_composer(config, compose.read_request(config))
-    assert list(composer.objective.reward.terms) == ["tonic"]
+    assert set(composer.objective.reward.terms) == {"tonic"}
 
 
 @pytest.mark.parametrize("value", ["reward", "mask", "env", "--reward", "reward=1"])
