@@ -36,8 +36,6 @@ def _starting_point(chosen: argparse.Namespace) -> tuple[TrainConfig, Path | Non
     given = [name for name in START if getattr(chosen, name)]
     if len(given) > 1:
         raise ValueError(f"--{given[0]} and --{given[1]} both say where to start; leave one out")
-    if chosen.config is not None and not chosen.config.is_file():
-        raise ValueError(f"--config: there is no file {str(chosen.config)!r}")
     if chosen.resume is not None and not (chosen.resume / "config.toml").is_file():
         raise ValueError(
             f"{chosen.resume} is no run directory: it has no config.toml; give the folder that "

@@ -29,13 +29,15 @@ def parse(kind: type[T], command: str, description: str | None) -> T:
 def run(action: Callable[[], int | None]) -> None:
     """Do it; errors a person can mend end the program with one line and status 2."""
     try:
-        status = action()
+        sys.exit(action() or 0)
     except EXPECTED as error:
         message = " ".join(in_words(error).split()) or type(error).__name__
-        sys.exit(_fail(message))
     except KeyboardInterrupt:
-        sys.exit(_fail("stopped"))
-    sys.exit(status or 0)
+        message = "stopped"
+    message = plain(message)
+    message = message if len(message) <= LONGEST else message[: LONGEST - 1] + "…"
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)
 
 
 def in_words(error: BaseException) -> str:
@@ -43,13 +45,6 @@ def in_words(error: BaseException) -> str:
     if not isinstance(error, OSError) or not error.strerror:
         return str(error)
     return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-
-
-def _fail(message: str) -> int:
-    message = plain(message)
-    message = message if len(message) <= LONGEST else message[: LONGEST - 1] + "…"
-    print(f"error: {message}", file=sys.stderr)
-    return 2
 
 
 def note(text: str) -> None:

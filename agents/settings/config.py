@@ -11,22 +11,13 @@ from typing import Annotated, Any, get_type_hints
 
 import tyro
 
+from agents.settings import tasks
 from agents.settings.algorithm import (
     Settings,
     algorithm_settings,
     bounded,
     check_field,
     find_algorithm,
-)
-from agents.settings.tasks import (
-    as_table,
-    as_words,
-    changed_fields,
-    default_task,
-    read_task,
-    starting_task,
-    unique,
-    varied_tasks,
 )
 from envs.errors import did_you_mean, quoted, unknown
 from envs.music.task import Task
@@ -138,7 +129,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         if not isinstance(self.task, Task):
-            task = read_task(self.task or (), default_task(self.env))
+            task = tasks.read_task(self.task or (), tasks.default_task(self.env))
             object.__setattr__(self, "task", task)
         object.__setattr__(self, "settings", self._read_settings(self.settings or {}))
         for setting in fields(self):
@@ -169,8 +160,8 @@ class TrainConfig:
         own = {name: value for name, value in values.items() if name not in names}
         env = values.get("env", self.env)
         if env != self.env and "task" not in values:
-            moved = changed_fields(self.task, starting_task(self.env))
-            common["task"] = read_task(moved, default_task(env))
+            moved = tasks.changed_fields(self.task, tasks.starting_task(self.env))
+            common["task"] = tasks.read_task(moved, tasks.default_task(env))
         config = replace(self, **common)
         return replace(config, settings={**vars(config.settings), **own})
 
@@ -182,7 +173,7 @@ class TrainConfig:
     @property
     def terms(self) -> dict[str, Any]:
         """The reward's terms and their settings, as they were given."""
-        return unique(map(parse_term, self.reward), "reward")
+        return tasks.unique(map(parse_term, self.reward), "reward")
 
     @property
     def reward_spec(self) -> dict[str, Any]:
@@ -201,7 +192,7 @@ class TrainConfig:
         Raises:
             ValueError, TypeError: as `agents.settings.tasks.varied_tasks`.
         """
-        return varied_tasks(self.vary, self.task)
+        return tasks.varied_tasks(self.vary, self.task)
 
 
 def for_budget(config: TrainConfig) -> TrainConfig:
@@ -227,7 +218,7 @@ def _flat(config: TrainConfig) -> dict[str, Any]:
 
 def as_flags(config: TrainConfig) -> dict[str, Any]:
     """Return all settings by name as the command line takes them, the task as words."""
-    return _flat(config) | {"task": as_words(config.task, config.env)}
+    return _flat(config) | {"task": tasks.as_words(config.task, config.env)}
 
 
 def to_toml(config: TrainConfig) -> str:
@@ -243,7 +234,7 @@ def to_toml(config: TrainConfig) -> str:
 
     flat = {**_flat(config), "runs": str(config.runs)}
     del flat["reward"]
-    tables = {"reward": config.terms, "task": as_table(config.task, config.env)}
+    tables = {"reward": config.terms, "task": tasks.as_table(config.task, config.env)}
     text = tomli_w.dumps(flat)
     for table, entries in tables.items():
         text += f"\n[{table}]\n" + "".join(line(*entry) for entry in entries.items())
@@ -266,6 +257,11 @@ def read_preset(name: str) -> dict[str, Any]:
     return tomllib.loads((PRESETS / f"{name}.toml").read_text("utf-8"))
 
 
+def preset_of(algo: Any) -> dict[str, Any]:
+    """Return the preset of an algorithm's name, {} if none ships."""
+    return read_preset(algo) if algo in preset_names() else {}
+
+
 def from_mapping(values: Mapping[str, Any], source: str, trust: bool = False) -> TrainConfig:
     """Return settings of a mapping as TOML gives it.
 
@@ -282,8 +278,7 @@ def from_mapping(values: Mapping[str, Any], source: str, trust: bool = False) ->
         ValueError: an unknown name or a value of a wrong type; the message names `source`.
         TypeError: a field of the task that is unknown or of a wrong type.
     """
-    if values.get("algo") in preset_names():
-        values = {**read_preset(values["algo"]), **values}
+    values = {**preset_of(values.get("algo")), **values}
     if not {"reward", "entropy", "entropy_end"} & set(values):
         values = {**values, **ANNEALED}
     shared = algorithm_settings()
@@ -299,8 +294,8 @@ def from_mapping(values: Mapping[str, Any], source: str, trust: bool = False) ->
         if name in shared:  # also those of other algorithms, which 0.4 wrote down
             check_field(shared[name].field, read[name])
     env = read.get("env", TrainConfig.env)
-    start = default_task(env) if trust else starting_task(env)
-    read["task"] = read_task(read.get("task", {}), start)
+    start = tasks.default_task(env) if trust else tasks.starting_task(env)
+    read["task"] = tasks.read_task(read.get("task", {}), start)
     own = {
         each.name for each in fields(find_algorithm(read.get("algo", TrainConfig.algo)).settings)
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -159,10 +160,10 @@ def report(run: Run, job: Job) -> None:
 
 @contextmanager
 def _globals_kept(threads: int) -> Iterator[None]:
-    """Use some threads of torch; put back the threads and random generators that others use."""
+    """Use some threads of torch; put back threads, random generators and filters of warnings."""
     before, python, arrays = torch.get_num_threads(), random.getstate(), np.random.get_state()
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
-    with torch.random.fork_rng(devices):
+    with torch.random.fork_rng(devices), warnings.catch_warnings():
         torch.set_num_threads(threads)
         try:
             yield
@@ -196,9 +197,9 @@ def train(
 ) -> Run:
     """Train an agent; return its run, whose directory holds policy, metrics and report.
 
-    Prints nothing, may run in any thread, and leaves torch's threads and the random generators of
-    Python, numpy and torch as they were. A process has one training at a time, as those are its
-    own: one that begins in another thread waits for it.
+    Prints nothing, may run in any thread, and leaves torch's threads, the random generators of
+    Python, numpy and torch, and the filters of warnings as they were. A process has one of each,
+    so it has one training at a time: one that begins in another thread waits for it.
 
     Args:
         config: settings.

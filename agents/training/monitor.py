@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from stable_baselines3.common.callbacks import BaseCallback
 
+from agents.runs.directory import Run
+from agents.settings.config import TrainConfig
+from envs.music.score import Score
+from envs.music.task import Task
 from pretrained.checkpoint import notes
 from pretrained.ngrams.judge import Judge, load_judge
 from rewards.learned import learners
 from rewards.measures.diversity import diversity
 from rewards.measures.hacking import HackingMonitor, held_out_rules, rule_means
 from rewards.spec import short_names
-
-if TYPE_CHECKING:
-    from agents.runs.directory import Run
-    from agents.settings.config import TrainConfig
-    from envs.music.score import Score
-    from envs.music.task import Task
-    from rewards.sum import RewardSum
+from rewards.sum import RewardSum
 
 Note = Callable[[str], object]
 PIECES = 64  # pieces of a rollout that are measured

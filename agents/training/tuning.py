@@ -14,7 +14,7 @@ import tomli_w
 import tyro
 
 from agents.settings.algorithm import ALGORITHMS, bounded, check_field, find_algorithm
-from agents.settings.config import TrainConfig, as_flags, from_mapping, preset_names, read_preset
+from agents.settings.config import TrainConfig, as_flags, from_mapping, preset_of
 
 if TYPE_CHECKING:
     import optuna
@@ -169,8 +169,7 @@ def tune(config: TuneConfig) -> Best:
 
     config.out.mkdir(parents=True, exist_ok=True)
     space = find_algorithm(config.algo).space
-    start = read_preset(config.algo) if config.algo in preset_names() else {}
-    kept = {name: value for name, value in start.items() if name not in space}
+    kept = {name: value for name, value in preset_of(config.algo).items() if name not in space}
     fixed = {"n_timesteps": config.n_timesteps, "prior": config.prior, "eval_freq": -1}
     fixed |= {"judge": False, "save_freq": -1, "eval_pieces": 1, "samples": 0, "progress": False}
 

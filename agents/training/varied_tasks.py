@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from agents.learning.rollout import EpisodeBuffer, buffer_of
 from agents.learning.vec_env import CompositionVecEnv, make_env
-
-if TYPE_CHECKING:
-    from agents.settings.config import TrainConfig
-    from rewards.sum import RewardSum
+from agents.settings.config import TrainConfig
+from rewards.sum import RewardSum
 
 
 def make_envs(
