@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from agents.settings import commands
+from agents.settings.algorithm import bounded, check_field
 from agents.settings.config import TrainConfig, from_mapping
-
-LIMITS = {"seeds": (1, 1000), "pieces": (2, 100_000), "jobs": (1, 1024), "n_timesteps": (1, 10**12)}
 
 
 @dataclass(frozen=True)
@@ -45,20 +45,18 @@ class BenchmarkConfig:
 
     out: tyro.conf.Positional[Path] = Path("benchmark")
     methods: tuple[str, ...] = ()
-    seeds: int = 5
-    n_timesteps: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 300_000
-    pieces: int = 1000
+    seeds: int = bounded(5, 1, 1000)
+    n_timesteps: Annotated[int, tyro.conf.arg(aliases=["-n"])] = bounded(300_000, 1, 10**12)
+    pieces: int = bounded(1000, 2, 100_000)
     reward: tuple[str, ...] = ()
     task: tuple[str, ...] = ()
     env: str = ""
     prior: str = ""
-    jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
+    jobs: int = bounded(os.cpu_count() or 1, 1, 1024)
 
     def __post_init__(self) -> None:
-        for name, (low, high) in LIMITS.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"{name}={value}: expected {low} to {high:,}")
+        for setting in fields(self):
+            check_field(setting, getattr(self, setting.name))
 
     @property
     def settings(self) -> TrainConfig:
@@ -82,18 +80,17 @@ class BenchmarkConfig:
         )
 
 
-def show(line: str) -> None:
-    """Print a line at once."""
-    print(line, flush=True)
-
-
 def benchmark(config: BenchmarkConfig) -> int:
-    """Make what is missing, write the report. Returns 1 if a cell failed, 130 if stopped."""
+    """Make the cells that are missing, and write the report.
+
+    Returns:
+        1 if a cell failed, 130 if the benchmark was stopped, else 0.
+    """
     import torch
 
-    from agents.benchmarking import benchmark_report as report
+    from agents.benchmarking import benchmark_report
+    from agents.benchmarking.benchmark_methods import Bench, default_methods
     from agents.benchmarking.cells import run_cells
-    from agents.benchmarking.methods import Bench, default_methods
     from agents.benchmarking.plan import choose, open_folder
     from agents.benchmarking.processes import OneProcessEach
     from agents.runs.run_lock import only_one
@@ -109,11 +106,12 @@ def benchmark(config: BenchmarkConfig) -> int:
     with only_one(config.out / "settings", "benchmark"):
         try:
             with OneProcessEach(config.jobs) as executor:
-                failed = run_cells(config.out, methods, config.seeds, executor, show)
+                note = partial(print, flush=True)
+                failed = run_cells(config.out, methods, config.seeds, executor, note)
         except KeyboardInterrupt:
             print("\nstopped; finished cells stay, the same command goes on", file=sys.stderr)
             return 130
-        report.write(config.out, default_methods(), failed, left_out)
+        benchmark_report.write(config.out, default_methods(), failed, left_out)
     print(f"{config.out / 'report.md'}: {len(failed)} cells failed")
     return 1 if failed else 0
 

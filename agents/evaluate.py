@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import tyro
 
-from agents.evaluating.comparison import as_json, compare, table
 from agents.settings import commands
 from envs.errors import quoted
 
@@ -49,6 +48,7 @@ def evaluate(config: EvaluateConfig) -> None:
     import torch
 
     from agents.composing.masks import read_masks
+    from agents.evaluating.comparison import as_json, compare, table
     from agents.runs.directory import Run
     from agents.settings.tasks import as_table, read_task
     from agents.settings.trust import require_trust

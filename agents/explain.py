@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -77,30 +77,25 @@ def explanations(config: ExplainConfig) -> list[Explanation]:
         ValueError: a file that cannot be read, or a run whose code is not trusted.
         RewardError: a term that was named failed.
     """
-    from agents.explaining.explanation import explain
+    from agents.explaining.explainer import explain
     from agents.explaining.sources import read_with_plan, rules_of, samples_of
     from agents.runs.directory import Run
     from agents.settings.config import TrainConfig
     from agents.settings.trust import require_trust
     from rewards.build import build
 
-    known: dict[str, Any] = {
-        "grid": config.grid or None,
-        "key": config.key or None,
-        "meter": config.meter or None,
-        "pickup": None if config.pickup < 0 else config.pickup,
-        "part": config.part or None,
-    }
+    given = {name: getattr(config, name) for name in ("grid", "key", "meter", "part")}
+    known = {name: value for name, value in given.items() if value}
+    if config.pickup >= 0:
+        known["pickup"] = config.pickup
     plan = {"chords": config.chords, "phrases": config.phrases}
     reward = build(TrainConfig(reward=config.reward).terms) if config.reward else None
     lenient, prior = reward is None, config.prior or "melody"
     if config.piece.is_dir():
-        run = Run(config.piece)
+        run, trust = Run(config.piece), config.trust
         besides = ("mask",) if reward is None else ("mask", "reward")
-        settings = require_trust(
-            run.read_config(config.trust), run.config_file, config.trust, besides
-        )
-        pieces = list(samples_of(run, settings, known, plan))
+        settings = require_trust(run.read_config(trust), run.config_file, trust, besides)
+        pieces = list(samples_of(run, settings.task, known, plan))
         reward = rules_of(run, settings) if reward is None else reward
         prior = config.prior or settings.prior
     else:
@@ -116,8 +111,8 @@ def explain_all(config: ExplainConfig) -> None:
     """Explain, print and write."""
     import torch
 
+    from agents.explaining.explanation import as_dict
     from agents.explaining.explanation_files import as_json, files_of
-    from agents.explaining.explanation_text import as_dict, as_text
     from envs.durable_files import write_atomic
 
     torch.set_num_threads(1)
@@ -130,19 +125,18 @@ def explain_all(config: ExplainConfig) -> None:
         for each in found:
             folder = config.out / folder_of(each.name) if is_run else config.out
             written[folder] = files_of(each, config.tempo, config.soundfont)
-    if config.json:
-        values = [as_dict(each) for each in found]
-        print(as_json(values if is_run else values[0]), end="")
-    else:
-        print("\n".join(as_text(each) for each in found), end="")
-    if config.out is not None:
         commands.new_directory(config.out)
         for folder, files in written.items():
             folder.mkdir(exist_ok=True)
             for name, data in files.items():
                 write_atomic(folder / name, data)
-        if not config.json:
-            print(f"\nwrote {next(iter(written)) / 'page.html'} and what belongs to it")
+    if config.json:
+        values = [as_dict(each) for each in found]
+        print(as_json(values if is_run else values[0]), end="")
+        return
+    print("\n".join(map(str, found)), end="")
+    if written:
+        print(f"\nwrote {next(iter(written)) / 'page.html'} and what belongs to it")
 
 
 def folder_of(name: str) -> str:

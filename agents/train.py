@@ -11,16 +11,20 @@ with the policy, metrics, a learning curve and melodies.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from agents.runs.directory import Run
 from agents.settings import commands
 from agents.settings.arguments import parse_arguments
 from agents.settings.config import TrainConfig
 from agents.settings.trust import code_of
 from agents.training.job import train
-from agents.training.terminal import Terminal
+from agents.training.terminal import Stopped, Terminal
 from envs.durable_files import read_facts
+
+if TYPE_CHECKING:
+    from agents.runs.directory import Run
 
 
 def summary(run: Run, config: TrainConfig) -> str:
@@ -34,12 +38,8 @@ def summary(run: Run, config: TrainConfig) -> str:
 
 def show(config: TrainConfig, resume: Path | None = None) -> int:
     """Train and print what comes of it. Returns 0, or 130 or 143 if a signal stopped it."""
-    with Terminal() as terminal:
-        try:
-            train(config, resume, terminal)
-        except KeyboardInterrupt:
-            if not terminal.signal:
-                raise
+    with Terminal() as terminal, suppress(Stopped):
+        train(config, resume, terminal)
     run = terminal.run
     if run is not None and run.reported >= config.n_timesteps:
         print(summary(run, config))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, overload
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,17 +17,9 @@ from rewards.rule import Rule, as_rule
 OfNotes = Callable[..., float]
 
 
-class Decorator(Protocol):
-    """Makes a Rule of a function; written with or without parentheses."""
+def _decorator(make: Callable[[Callable[..., Any]], Rule]) -> Callable[..., Rule]:
+    """Return a decorator that may be written with parentheses too."""
 
-    @overload
-    def __call__(self, fn: Callable[..., Any], /) -> Rule: ...
-
-    @overload
-    def __call__(self) -> Decorator: ...
-
-
-def _decorator(make: Callable[[Callable[..., Any]], Rule]) -> Decorator:
     @functools.wraps(make)
     def decorate(fn: Callable[..., Any] | None = None) -> Any:
         return decorate if fn is None else make(fn)

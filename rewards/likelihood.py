@@ -33,9 +33,9 @@ class Likelihood:
         self.floor = floor
         self.name = checkpoint if isinstance(checkpoint, str) else ""
         if isinstance(checkpoint, str):
-            from pretrained.checkpoint import load
+            from pretrained.checkpoint import load_once
 
-            self.prior: Prior = load(checkpoint)
+            self.prior: Prior = load_once(checkpoint)
         else:
             self.prior = checkpoint
 

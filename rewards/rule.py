@@ -89,7 +89,7 @@ class Rule:
         except (AttributeError, KeyError):
             pass
         if self.base is not None and isinstance(self.fn, functools.partial):
-            return _bound, (self.base, self.fn.keywords)
+            return Rule.bind, (self.base, self.fn.keywords)
         return Rule, tuple(getattr(self, each.name) for each in fields(self))
 
     @property
@@ -134,10 +134,6 @@ REGISTRY: dict[str, Rule] = {}
 def _module_of(fn: Any) -> str:
     """Return the module whose code a callable runs, which `functools.wraps` does not hide."""
     return str(fn.__globals__["__name__"] if inspect.isfunction(fn) else type(fn).__module__)
-
-
-def _bound(base: Rule, parameters: Mapping[str, Any]) -> Rule:
-    return base.bind(parameters)
 
 
 def as_rule(fn: Callable[..., Any]) -> Rule:

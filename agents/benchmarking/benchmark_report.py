@@ -26,6 +26,11 @@ from envs.music.task import Task
 from rewards.measures.hacking import SHARE
 from rewards.measures.statistics import PUBLISHED, PUBLISHED_MODELS
 
+TEMPLATE = Path(__file__).with_name("report_template.md")
+STARRED = (
+    "Above, in italics: Jaques et al. (2017), table 1. Bold: the whole interval is better than all "
+    "four of them. Per cent, but for autocorrelations.\n\n"
+)
 LOWER = ("notes excessively repeated", "notes not in key")  # rows where less is better
 WATCHED = (
     "judge per note",
@@ -35,7 +40,6 @@ WATCHED = (
     "diversity/rhythm_entropy",
 )
 COLUMNS = {  # of the second table: head, number
-    "cells": "",
     "pieces in a cell": "pieces",
     "reward of the rules": "reward",
     "reward with log p": "reward with log p",
@@ -59,14 +63,15 @@ COLUMNS = {  # of the second table: head, number
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def entry(value: Stat) -> str:
+def entry(value: Stat, bold: bool = False) -> str:
     """Return a number with its interval below, as a cell of a table."""
-    if value.count < FEWEST or (value.high - value.low) <= 1e-9 * abs(value.mean):
-        return plain(value.mean)
-    return f"{plain(value.mean)}<br><sub>{plain(value.low)} to {plain(value.high)}</sub>"
+    text = plain(value.mean)
+    if value.count >= FEWEST and value.high - value.low > 1e-9 * abs(value.mean):
+        text += f"<br><sub>{plain(value.low)} to {plain(value.high)}</sub>"
+    return f"**{text}**" if bold else text
 
 
 def cost(row: str, value: float) -> float:
@@ -78,13 +83,9 @@ def cost(row: str, value: float) -> float:
 
 def beats_all(row: str, value: Stat) -> bool:
     """True if a whole interval is better than all published numbers, or cannot be better."""
-    if value.count < FEWEST:
-        return False
-    worst, best = (
-        max(cost(row, v) for v in (value.low, value.high)),
-        min(cost(row, v) for v in PUBLISHED[row]),
-    )
-    return worst < best or worst == best == 0
+    worst = max(cost(row, v) for v in (value.low, value.high))
+    best = min(cost(row, v) for v in PUBLISHED[row])
+    return value.count >= FEWEST and (worst < best or worst == best == 0)
 
 
 def published_table(results: Results, beside: bool) -> str:
@@ -94,44 +95,37 @@ def published_table(results: Results, beside: bool) -> str:
         results: the benchmark.
         beside: True to put the published lines above, and better results in bold.
     """
-    lines = []
-    for place, model in enumerate(PUBLISHED_MODELS if beside else ()):
-        lines.append([f"*{model}*", *(plain(PUBLISHED[row][place]) for row in PUBLISHED)])
+    models = enumerate(PUBLISHED_MODELS if beside else ())
+    lines = [
+        [f"*{model}*", *(plain(values[place]) for values in PUBLISHED.values())]
+        for place, model in models
+    ]
     for method in results.rows:
-        line = [method]
-        for row in PUBLISHED:
-            value = results.stat(method, row)
-            text = entry(value)
-            line.append(f"**{text}**" if beside and beats_all(row, value) else text)
-        lines.append(line)
-    return markdown(["", *PUBLISHED], lines)
+        values = {row: results.stat(method, row) for row in PUBLISHED}
+        texts = [entry(value, beside and beats_all(row, value)) for row, value in values.items()]
+        lines.append([method, *texts])
+    return (STARRED if beside else "") + markdown(["", *PUBLISHED], lines)
 
 
 def second_table(results: Results) -> str:
     """Return the table of reward, KL, diversity, judge and compute of each method."""
-    lines = []
-    for method, rows in results.rows.items():
-        values = [entry(results.stat(method, number)) for number in COLUMNS.values() if number]
-        lines.append([method, str(len(rows)), *values])
-    return markdown(["", *COLUMNS], lines)
+    lines = [
+        [method, str(len(rows)), *(entry(results.stat(method, n)) for n in COLUMNS.values())]
+        for method, rows in results.rows.items()
+    ]
+    return markdown(["", "cells", *COLUMNS], lines)
 
 
 def spread_table(results: Results) -> str:
     """Return the table of the standard deviations of the reward over seeds."""
-    lines = []
-    for method in results.rows:
-        line = [method]
-        for number in ("reward", "reward with log p"):
+    heads, lines = [""], {method: [method] for method in results.rows}
+    for name, number in (("reward of the rules", "reward"), ("reward with log p",) * 2):
+        heads += [name, f"{name}, std over seeds", f"{name}, std / mean"]
+        for method, line in lines.items():
             value = results.stat(method, number)
             share = value.std / abs(value.mean) if value.mean else math.nan
             line += [plain(value.mean), plain(value.std), plain(share)]
-        lines.append(line)
-    heads = [
-        f"{name}{column}"
-        for name in ("reward of the rules", "reward with log p")
-        for column in ("", ", std over seeds", ", std / mean")
-    ]
-    return markdown(["", *heads], lines)
+    return markdown(heads, lines.values())
 
 
 # -- sections --------------------------------------------------------------------------------------
@@ -182,9 +176,12 @@ def count(verdicts: Sequence[str], other: str) -> str:
 
 def equal_kl(results: Results) -> str:
     """Return the section that compares RL with best-of-n and masks at equal KL to the prior."""
-    equal: list[str] = []
-    unequal: list[str] = []
-    first: list[str] = []
+    outcomes: dict[str, list[str]] = {
+        "with best-of-n at equal KL": [],
+        "with best-of-n where a KL budget was missed": [],
+        "with masked decoding, which cannot choose its KL,": [],
+    }
+    equal, missed, masks = outcomes.values()
     blocks: list[str] = []
     held = [m for m in results.rows if HELD in m and not m.startswith("best-of")]
     for method in held:
@@ -198,26 +195,23 @@ def equal_kl(results: Results) -> str:
         if abs(spent.mean - budget) <= TOLERANCE * budget:
             equal += verdicts
         else:
-            unequal += verdicts
+            missed += verdicts
             side = "RL" if spent.mean > budget else "best-of-n"
             text += f". That is not its budget: {side} was allowed more, this is not at equal KL"
         blocks.append("\n".join([f"{text}:\n", *lines, paid_off(results, method, other)]))
-    if equal:
-        first.append(count(equal, "with best-of-n at equal KL"))
-    if unequal:
-        first.append(count(unequal, "with best-of-n where a KL budget was missed"))
     if held and "masked" in results.rows:
         kl = results.stat("masked", "kl")
         near = min(held, key=lambda m: abs(results.stat(m, "kl").mean - kl.mean))
         verdicts, lines = compare(results, near, "masked", "masked decoding")
+        masks += verdicts
         spent = results.stat(near, "kl")
-        first.append(count(verdicts, "with masked decoding, which cannot choose its KL,"))
         text = f"**Masked decoding** spent {kl}; of RL {near} is nearest and spent {spent}:"
         blocks.append("\n".join([text + "\n", *lines]))
     if not blocks:
-        return "No methods with a KL budget are there to be compared.\n"
+        return "No methods with a KL budget are there to be compared."
+    counts = [count(verdicts, other) for other, verdicts in outcomes.items() if verdicts]
     picture = "![Whole-piece goals at equal KL](goals.svg)"
-    return "\n\n".join([" ".join(first), picture, *blocks]) + "\n"
+    return "\n\n".join([" ".join(counts), picture, *blocks])
 
 
 def paid_off(results: Results, method: str, other: str) -> str:
@@ -237,22 +231,23 @@ def paid_off(results: Results, method: str, other: str) -> str:
 def hacking(results: Results) -> str:
     """Return the section on hacked rewards: warnings, and what is lost against the prior."""
     names = [*WATCHED, *(name for name in results.names if name.startswith("held out/"))]
+    before: dict[str, Stat] = {}
     lines, quotes = [], []
+    if "prior" in results.rows:
+        before = {name: results.stat("prior", name) for name in names}
+        lines.append(["prior", "", *map(entry, before.values())])
     for method, warnings in results.warnings.items():
         flagged = [seed for seed in warnings if warnings[seed]]
         line = [method, f"{len(flagged)} of {len(warnings)}"]
         for name in names:
-            value = results.stat(method, name)
-            before = results.stat("prior", name).mean if "prior" in results.rows else math.nan
-            lost = name in WATCHED and before - value.mean > SHARE * abs(before) > 0
-            line.append(f"**{entry(value)}**" if lost else entry(value))
+            value, was = results.stat(method, name), before[name].mean if before else math.nan
+            lost = name in WATCHED and was - value.mean > SHARE * abs(was) > 0
+            line.append(entry(value, bold=lost))
         lines.append(line)
         quotes += [f"- {method}, seed {seed}: {warnings[seed][0]}" for seed in flagged[:1]]
     heads = [name.removeprefix("diversity/").replace("_", " ") for name in names]
-    if "prior" in results.rows:
-        lines.insert(0, ["prior", "", *(entry(results.stat("prior", name)) for name in names)])
     table = markdown(["", "runs warned of", *heads], lines)
-    return "\n".join([table, *quotes]) + "\n"
+    return "\n".join([table, "", *quotes]).rstrip("\n")
 
 
 def introduction(results: Results) -> str:
@@ -261,44 +256,13 @@ def introduction(results: Results) -> str:
     cells = sorted({len(rows) for rows in results.rows.values()})
     seeds = " to ".join(str(number) for number in sorted({*cells[:1], *cells[-1:]})) or "no"
     moving = f" moving to {s.last_entropy:g}" if s.last_entropy != s.entropy else ""
-    machines = "\n".join(f"- machine: {line}" for line in sorted(results.machines))
+    machines = "".join(f"\n- machine: {line}" for line in sorted(results.machines))
     task = " ".join(as_words(s.task, s.env)) or "as it is"
     return f"""- environment: {s.env}, task: {task}; prior: {s.prior}
 - reward: {" ".join(s.reward)}
 - objective: reward / c + entropy, c {s.c:g}, weight of the entropy {s.entropy:g}{moving}
 - {s.n_timesteps:,} environment steps for each training, {s.eval_pieces:,} pieces measured in each \
-cell (fewer of a beam), {seeds} seeds; one thread, on a processor
-{machines}
-"""
-
-
-NOTES = f"""Every method has the same task, reward and prior, and is trained for the same number of
-steps, to the end of its last rollout; an algorithm's other settings are those of its preset, and
-its last policy is measured, not its best. Numbers are means over seeds, below them is the
-{CONFIDENCE}% percentile-bootstrap interval over seeds. It is narrow for few seeds: for normal
-values it covers the mean in 75% of cases with three, 84% with five and 90% with ten.
-
-- KL is the mean of log q - log p over the pieces written, q being the policy or, for masked
-  decoding, the prior over the permitted tokens. For best-of-n it is the bound
-  log n - (n - 1) / n of a piece (Stiennon et al. 2020; Beirami et al. 2024), not measured: the
-  truth may be less, which favours RL in a comparison at equal KL. A beam has none.
-- Best-of-n: for each seed, all n choose from the same pool of the prior's pieces. The pool is
-  shuffled and cut into sets of n, and the best of each set is chosen; then it is shuffled again.
-  So every set is a random n-subset and all means are unbiased. Diversity is measured on the choices
-  of the first shuffle only, which have no draws in common. Plain best-of-n chooses by the whole
-  reward, with a KL budget by the rules alone, like RL with a budget.
-- Methods with a KL budget have prior=1 and entropy 1 in their objective, so that it is
-  rules / c + log p - log pi; g has prior=1 as well, as its policy is softmax(Q + log p).
-- Diversity is the mean over groups of 64 pieces, as it depends on their number; the distinct share
-  is that of all pieces without common draws. For a beam both are of the few pieces it returns.
-- The judge is an n-gram model of other tunes than the prior's, which no method uses.
-- Network tokens of best-of-n are those of drawing and of computing the reward's log p; cells are
-  those that rules scored.
-- Training seconds include its log, with judge and diversity; those of the guided beam are its
-  guide's. Seconds of best-of-n are those of drawing and scoring n pieces for each one chosen.
-- Cells with the same seed use the same random numbers; intervals of differences take them as
-  independent.
-"""
+cell (fewer of a beam), {seeds} seeds; one thread, on a processor{machines}"""
 
 
 def write(
@@ -317,34 +281,22 @@ def write(
     results = read(out, order)
     write_csv(out, results)
     parts = ["# Benchmark", introduction(results)]
-    parts += [f"Left out: {line}\n" for line in left_out]
+    parts += [f"Left out: {line}" for line in left_out]
     if failed:
-        parts.append("## Failed cells\n\nThey are not in the numbers.")
-        parts.append("\n".join(f"- {m}, seed {s}: {text}" for (m, s), text in failed.items()))
+        lines = [f"- {method}, seed {seed}: {text}" for (method, seed), text in failed.items()]
+        parts += ["## Failed cells\n\nThey are not in the numbers.", "\n".join(lines)]
     if results.rows:
         figures.draw(results, out)
-        beside = results.settings.task == Task()
-        starred = "Above, in italics: Jaques et al. (2017), table 1. Bold: the whole interval is "
-        starred += "better than all four of them. Per cent, but for autocorrelations."
-        parts += [
-            "## The published table",
-            *([starred] if beside else []),
-            published_table(results, beside),
-            "## Reward, distance from the prior, diversity, cost",
-            "![Reward against KL](front.svg)",
-            second_table(results),
-            "## At equal KL",
-            equal_kl(results),
-            "## Learning",
-            "![Learning curves](curves.svg)" if results.curves else "Nothing was trained.",
-            "## Is the reward hacked?",
-            "Warnings of the trainings, and measures at their end that are not rewarded: high is "
-            "good, except for held-out rules. Bold: below the prior's by more than "
-            f"{SHARE:.0%} of its size.",
-            hacking(results),
-            "## Spread over seeds",
-            spread_table(results),
-            "## How it was measured",
-            NOTES,
-        ]
-    write_atomic(out / "report.md", "\n\n".join(part.strip("\n") for part in parts) + "\n")
+        curves = "![Learning curves](curves.svg)" if results.curves else "Nothing was trained."
+        text = TEMPLATE.read_text().format(
+            published=published_table(results, beside=results.settings.task == Task()),
+            second=second_table(results),
+            equal_kl=equal_kl(results),
+            curves=curves,
+            hacking=hacking(results),
+            spread=spread_table(results),
+            share=SHARE,
+            confidence=CONFIDENCE,
+        )
+        parts.append(text.rstrip("\n"))
+    write_atomic(out / "report.md", "\n\n".join(parts) + "\n")

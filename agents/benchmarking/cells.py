@@ -15,22 +15,23 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch
+
+from agents.benchmarking.benchmark_methods import Bench, BenchMethod, find_method
+from agents.benchmarking.measuring import measure
+from agents.benchmarking.results import FINISHED, folder_of, write_arrays
+from agents.runs.directory import Run
+from agents.settings.commands import EXPECTED
 from envs.durable_files import write_atomic
-
-if TYPE_CHECKING:
-    from agents.benchmarking.methods import Bench, BenchMethod
+from pretrained.checkpoint import locate
 
 Cell = tuple[str, int]  # name of the method, seed
-FINISHED = "result.json"  # written last
 
 
 def check_unchanged(bench: Bench) -> None:
     """Raise ValueError if the prior or a reward of one's own is not what the folder began with."""
-    from agents.runs.directory import Run
-    from pretrained.checkpoint import locate
-
     try:
         Run(bench.out / "settings").check_provenance(locate(bench.base.prior), bench.reward)
     except ValueError as error:
@@ -55,38 +56,32 @@ def run_cells(
             `try_cell`, where it sees the folder.
         note: called with a line on each cell.
     """
-    cells = [(method, seed) for seed in range(seeds) for method in methods]
-    needs = {(m.name, s): (m.needs, s) for m, s in cells if m.needs}
-    every = [(method.name, seed) for method, seed in cells]
-    waiting = [cell for cell in every if not (_folder(out, cell) / FINISHED).is_file()]
+    needs = {(m.name, seed): (m.needs, seed) for seed in range(seeds) for m in methods}
+    waiting = [cell for cell in needs if not (folder_of(out, *cell) / FINISHED).is_file()]
     failed: dict[Cell, str] = {}
     running: dict[Future[str], Cell] = {}
     total, began = len(waiting), time.perf_counter()
-    if total < len(every):
-        note(f"{len(every) - total} of {len(every)} cells are finished already")
+    if total < len(needs):
+        note(f"{len(needs) - total} of {len(needs)} cells are finished already")
     if waiting:
         note(f"{total} cells to make")
     while waiting or running:
         coming = {*waiting, *running.values()}
-        for cell in [cell for cell in waiting if needs.get(cell) not in coming]:
+        for cell in [cell for cell in waiting if needs[cell] not in coming]:
             waiting.remove(cell)
-            if needs.get(cell) in failed:
+            if needs[cell] in failed:
                 failed[cell] = f"its {needs[cell][0]} cell failed"
             else:
                 running[executor.submit(try_cell, out, *cell)] = cell
         for future in wait(running, return_when=FIRST_COMPLETED).done:
             cell = running.pop(future)
-            message = "" if (_folder(out, cell) / FINISHED).is_file() else _message(future)
+            message = "" if (folder_of(out, *cell) / FINISHED).is_file() else _message(future)
             if message:
                 failed[cell] = message
             done, passed = total - len(waiting) - len(running), time.perf_counter() - began
             what = f"{cell[0]}, seed {cell[1]}: {message or 'done'}"
             note(f"[{done} of {total}, {passed / 60:.0f} min] {what}")
     return failed
-
-
-def _folder(out: Path, cell: Cell) -> Path:
-    return out / "cells" / cell[0] / str(cell[1])
 
 
 def _message(future: Future[str]) -> str:
@@ -96,20 +91,18 @@ def _message(future: Future[str]) -> str:
 
 def try_cell(out: Path, name: str, seed: int) -> str:
     """Make one cell; return what went wrong, '' if nothing did."""
-    from agents.settings.commands import EXPECTED
-
     try:
         make_cell(out, name, seed)
     except Exception as error:
         with contextlib.suppress(OSError):  # the disk may be full
-            write_atomic(_folder(out, (name, seed)) / "error.txt", traceback.format_exc())
+            write_atomic(folder_of(out, name, seed) / "error.txt", traceback.format_exc())
         kind = "" if isinstance(error, EXPECTED) and str(error) else f"{type(error).__name__}: "
         return kind + " ".join(str(error).split())
     return ""
 
 
 def machine() -> str:
-    """Processor, cores and versions in a line."""
+    """Return processor, cores and versions in a line."""
     cpu, info = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
     if info.is_file() and (match := re.search(r"model name\s*: (.+)", info.read_text())):
         cpu = match[1]
@@ -119,18 +112,11 @@ def machine() -> str:
 
 
 def make_cell(out: Path, name: str, seed: int) -> None:
-    """Draw, measure and write one cell; result.json comes last and says that it is finished.
+    """Draw, measure and write one cell; result.json comes last and shows that it is finished.
 
     Raises:
         ValueError, RewardError, OSError: it cannot be made.
     """
-    import torch
-
-    from agents.benchmarking.measuring import measure
-    from agents.benchmarking.methods import Bench, find_method
-    from agents.benchmarking.results import write_arrays
-    from agents.runs.directory import Run
-
     torch.set_num_threads(1)
     bench, method = Bench(Run(out / "settings").config, out), find_method(name)
     check_unchanged(bench)
@@ -140,9 +126,9 @@ def make_cell(out: Path, name: str, seed: int) -> None:
     folder.mkdir(parents=True)
     drawn, timing = bench.draw(method, seed)
     numbers = measure(bench, drawn)
-    told = folder / "run" / "warnings.txt"
+    run = folder / "run"
     facts: dict[str, Any] = {"method": name, "seed": seed}
-    facts["warnings"] = told.read_text().splitlines() if told.is_file() else []
+    facts["warnings"] = Run(run).warnings if run.is_dir() else []
     facts["numbers"] = {k: None if math.isnan(v) else v for k, v in numbers.items()}
     thousand = 1000 / drawn.score.batch
     timing["draw_wall"] = drawn.cost.wall_seconds * thousand

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +11,8 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from agents.benchmarking.results import GOALS, HELD, Results, Stat
-from envs.durable_files import write_atomic
+from agents.benchmarking.results import GOALS, HELD, Array, Results, Stat
+from agents.runs.curve import save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,6 +29,9 @@ FAMILIES = {  # name: marker, colour
     "prior": ("X", "black"),
 }
 LINES = ("-", "--", ":")
+BAND = {"alpha": 0.12, "linewidth": 0}
+DOT = {"s": 70, "cmap": "viridis", "vmin": 0, "vmax": 1, "linewidths": 1.2, "clip_on": False}
+LEADER = {"arrowstyle": "-", "color": GREY, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 4}
 TICKS = (0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.4)
 
 
@@ -41,28 +43,23 @@ def family(method: str) -> str:
     return named.get(method, "RL with a KL budget" if HELD in method else "RL")
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as SVG, without its date, so that bytes repeat."""
-    data = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "composition-gym"}):
-        figure.savefig(data, format="svg", metadata={"Date": None})
-    write_atomic(path, data.getvalue())
-
-
 def draw(results: Results, out: Path) -> None:
     """Write front.svg, and curves.svg and goals.svg if there is something to show in them."""
-    save(front(results), out / "front.svg")
+    drawn = {"front.svg": front(results)}
     if results.curves:
-        save(curves(results), out / "curves.svg")
+        drawn["curves.svg"] = curves(results)
     if any(HELD in method for method in results.rows):
-        save(goals(results), out / "goals.svg")
+        drawn["goals.svg"] = goals(results)
+    with matplotlib.rc_context({"svg.hashsalt": "composition-gym"}):
+        for name, figure in drawn.items():
+            save(figure, out / name, metadata={"Date": None})  # without it bytes repeat
 
 
-def reach(value: Stat) -> tuple[list[float], list[float]]:
-    """Return the lengths of an interval below and above its mean, in the form of error bars."""
+def reach(value: Stat) -> Array:
+    """Return the lengths (2, 1) of an interval below and above its mean, as error bars."""
     if value.count < 2:
-        return [math.nan], [math.nan]
-    return [max(0.0, value.mean - value.low)], [max(0.0, value.high - value.mean)]
+        return np.full((2, 1), math.nan)
+    return np.fmax([[value.mean - value.low], [value.high - value.mean]], 0.0)
 
 
 def tidy(axis: Axes, x: str, y: str) -> None:
@@ -91,21 +88,10 @@ def front(results: Results) -> Figure:
         at[method], place = (kl, reward), (kl.mean, reward.mean)
         kind = method.partition(HELD)[0] if HELD in method else ""
         lines.setdefault((family(method), kind), []).append(place)
-        bars: dict[str, Any] = {"xerr": np.array(reach(kl)), "yerr": np.array(reach(reward))}
+        bars: dict[str, Any] = {"xerr": reach(kl), "yerr": reach(reward)}
         axis.errorbar(*place, **bars, color=colour, linewidth=1, capsize=2, zorder=2)
-        dots = axis.scatter(
-            *place,
-            s=70,
-            marker=marker,
-            c=share.mean,
-            cmap="viridis",
-            vmin=0,
-            vmax=1,
-            edgecolors=colour,
-            linewidths=1.2,
-            zorder=3,
-            clip_on=False,
-        )
+        look: dict[str, Any] = {"marker": marker, "edgecolors": colour, **DOT}
+        dots = axis.scatter(*place, c=share.mean, zorder=3, **look)
     for (name, _), places in lines.items():
         if "of n" in name or "budget" in name:
             axis.plot(*zip(*sorted(places), strict=True), color=FAMILIES[name][1], lw=1, zorder=1)
@@ -132,15 +118,8 @@ def line_across(axis: Axes, method: str, reward: Stat) -> None:
     axis.axhline(reward.mean, color=GREY, linewidth=1, linestyle=":", zorder=1)
     if reward.count > 1:
         axis.axhspan(reward.low, reward.high, color=GREY, alpha=0.15, linewidth=0)
-    axis.annotate(
-        f"{method}, no KL",
-        (1, reward.mean),
-        (0, 2),
-        axis.get_yaxis_transform(),
-        "offset points",
-        ha="right",
-        fontsize=8,
-    )
+    ways = axis.get_yaxis_transform(), "offset points"
+    axis.annotate(f"{method}, no KL", (1, reward.mean), (0, 2), *ways, ha="right", fontsize=8)
 
 
 def label(figure: Figure, axis: Axes, at: dict[str, tuple[Stat, Stat]]) -> None:
@@ -155,10 +134,9 @@ def label(figure: Figure, axis: Axes, at: dict[str, tuple[Stat, Stat]]) -> None:
     scale, frame = figure.dpi / 72, axis.get_window_extent()
     taken = []
     for x, y in at.values():
-        corners = [(x.mean, y.mean)]
-        corners += [(x.low, y.mean), (x.high, y.mean)] if x.count > 1 else []
-        corners += [(x.mean, y.low), (x.mean, y.high)] if y.count > 1 else []
-        pixels = axis.transData.transform(corners)
+        left, right = (x.low, x.high) if x.count > 1 else (x.mean, x.mean)
+        low, high = (y.low, y.high) if y.count > 1 else (y.mean, y.mean)
+        pixels = axis.transData.transform([(left, low), (right, high)])
         taken.append((*(pixels.min(axis=0) - 6), *(pixels.max(axis=0) + 6)))
     near = [(9, 0), (-9, 0), (0, 13), (0, -13)]
     far = [(x, y) for up in range(9, 90, 9) for x in (9, 30, 60) for y in (up, -up)]
@@ -173,17 +151,11 @@ def label(figure: Figure, axis: Axes, at: dict[str, tuple[Stat, Stat]]) -> None:
             if inside and not any(_meet(box, other) for other in taken):
                 break
         taken.append(box)
-        line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 4}
+        look: dict[str, Any] = {"arrowprops": LEADER if (right, up) not in near else None}
+        look["ha"] = "left" if right > 0 else "right" if right < 0 else "center"
+        at_point = (kl.mean, reward.mean), (right, up)
         axis.annotate(
-            name,
-            (kl.mean, reward.mean),
-            (right, up),
-            textcoords="offset points",
-            fontsize=8,
-            ha="left" if right > 0 else "right" if right < 0 else "center",
-            va="center",
-            arrowprops=line if (right, up) not in near else None,
-            zorder=4,
+            name, *at_point, textcoords="offset points", fontsize=8, va="center", zorder=4, **look
         )
 
 
@@ -208,7 +180,7 @@ def curves(results: Results) -> Figure:
             values = np.array([columns[name][:long] for columns in seeds])
             axis.plot(steps, values.mean(axis=0), label=method, linewidth=1.4, **look)
             band = values.min(axis=0), values.max(axis=0)
-            axis.fill_between(steps, *band, color=look["color"], alpha=0.12, linewidth=0)
+            axis.fill_between(steps, *band, color=look["color"], **BAND)
     tidy(axes[0], "environment steps", "reward of the rules")
     tidy(axes[1], "environment steps", "KL to the prior, nats per token")
     for axis in axes:
@@ -240,13 +212,9 @@ def goals(results: Results) -> Figure:
         places.append(("masked", "masked", float(len(budgets))))
         for method, kind, x in places:
             if method in results.rows:
-                value = results.stat(method, goal)
-                bars: dict[str, Any] = {
-                    "yerr": np.array(reach(value)),
-                    "capsize": 2,
-                    "error_kw": {"linewidth": 1},
-                }
-                axis.bar(x, value.mean, width * 0.92, color=palette.get(kind, GREY), **bars)
+                value, colour = results.stat(method, goal), palette.get(kind, GREY)
+                bars: dict[str, Any] = {"yerr": reach(value), "capsize": 2}
+                axis.bar(x, value.mean, width * 0.92, color=colour, error_kw={"lw": 1}, **bars)
         if "prior" in results.rows:
             axis.axhline(results.stat("prior", goal).mean, color="black", linestyle="--", lw=1)
         tidy(axis, "KL, nats per token", "")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Sequence
 
-from agents.benchmarking.cells import FINISHED, check_unchanged
-from agents.benchmarking.methods import (
+from agents.benchmarking.benchmark_methods import (
     FEWEST,
     Bench,
     BenchMethod,
@@ -15,6 +15,8 @@ from agents.benchmarking.methods import (
     pool_size,
     training,
 )
+from agents.benchmarking.cells import check_unchanged
+from agents.benchmarking.results import FINISHED, folder_of
 from agents.composing.masks import read_masks
 from agents.runs.directory import Run
 from agents.runs.run_lock import only_begun
@@ -70,10 +72,9 @@ def difference(before: TrainConfig, now: TrainConfig) -> str:
     then = as_flags(before)
     for name, value in as_flags(now).items():
         if name not in ("runs", "name") and then[name] != value:
-            pair = (then[name], value)
-            words = [" ".join(v) if isinstance(v, tuple) else str(v) for v in pair]
-            shown = "pieces" if name == "eval_pieces" else name
-            return f"{shown} {words[0] or 'empty'}, not {words[1] or 'empty'}"
+            pair = (" ".join(v) if isinstance(v, tuple) else str(v) for v in (then[name], value))
+            old, new = (words or "empty" for words in pair)
+            return f"{'pieces' if name == 'eval_pieces' else name} {old}, not {new}"
     return ""
 
 
@@ -99,13 +100,13 @@ def open_folder(bench: Bench, methods: Sequence[BenchMethod], seeds: int) -> Non
     if not (settings / "provenance.json").is_file():
         run.write_provenance(locate(bench.base.prior), bench.reward)
     check_unchanged(bench)
-    for method in methods:
-        for seed in range(seeds):
-            trained = bench.folder(method.name, seed) / "run" / "config.toml"
-            if (trained.parents[1] / FINISHED).is_file() and trained.is_file():
-                now = training(bench.base, method, seed, trained.parents[1])
-                if other := difference(read_toml(trained), now):
-                    raise ValueError(
-                        f"{trained.parents[1]} was trained with {other}; the preset has changed, "
-                        "remove that cell or name another folder"
-                    )
+    for method, seed in itertools.product(methods, range(seeds)):
+        cell = folder_of(out, method.name, seed)
+        trained = cell / "run" / "config.toml"
+        if (cell / FINISHED).is_file() and trained.is_file():
+            now = training(bench.base, method, seed, cell)
+            if other := difference(read_toml(trained), now):
+                raise ValueError(
+                    f"{cell} was trained with {other}; the preset has changed, remove that cell "
+                    "or name another folder"
+                )

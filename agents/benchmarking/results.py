@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from agents.runs.directory import Run
 from agents.settings.config import TrainConfig
-from envs.durable_files import write_atomic
+from envs.durable_files import read_facts, write_atomic
 
 Row = dict[str, float]
 Array = npt.NDArray[np.float64]
 GOALS = ("unique highest note", "unique lowest note", "tonic frame", "repeated motif")
 HELD = "@kl="  # in the name of a method with a KL budget
 RESAMPLES, CONFIDENCE = 10_000, 95  # of a bootstrap; per cent
+FINISHED = "result.json"  # of a cell, written last
 FEWEST = 3  # values for an interval: a bootstrap of two gives only these two
 
 
@@ -29,11 +30,11 @@ FEWEST = 3  # values for an interval: a bootstrap of two gives only these two
 class Stat:
     """Mean, 95% interval and standard deviation of a number over seeds; NaN if undefined."""
 
-    mean: float
-    low: float
-    high: float
-    std: float
-    count: int
+    mean: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    std: float = math.nan
+    count: int = 0
 
     def __str__(self) -> str:
         if self.count < FEWEST:
@@ -41,14 +42,20 @@ class Stat:
         return f"{plain(self.mean)} ({plain(self.low)} to {plain(self.high)})"
 
 
-def bootstrap(values: Sequence[float], seed: int = 0, resamples: int = RESAMPLES) -> Array:
-    """Return the means (resamples,) of samples that are drawn with replacement.
+def folder_of(out: Path, method: str, seed: int) -> Path:
+    """Return the folder of a cell in the folder of its benchmark."""
+    return out / "cells" / method / str(seed)
+
+
+def bootstrap(values: Sequence[float], seed: int = 0) -> Array:
+    """Return the means (RESAMPLES,) of samples that are drawn with replacement.
 
     Efron (1979), "Bootstrap methods: another look at the jackknife"; the percentiles of these
-    means are an interval of the mean. It is too narrow for few values, see NOTES of the report.
+    means are an interval of the mean. It is too narrow for few values, see the end
+    of report_template.md.
     """
     rng, sample = np.random.default_rng(seed), np.asarray(values, np.float64)
-    means: Array = sample[rng.integers(len(sample), size=(resamples, len(sample)))].mean(axis=1)
+    means: Array = sample[rng.integers(len(sample), size=(RESAMPLES, len(sample)))].mean(axis=1)
     return means
 
 
@@ -56,8 +63,8 @@ def stat(values: Iterable[float]) -> Stat:
     """Return the statistics of one value a seed; NaN values are ignored."""
     defined = [value for value in values if not math.isnan(value)]
     if not defined:
-        return Stat(math.nan, math.nan, math.nan, math.nan, 0)
-    low, high = _interval(bootstrap(defined)) if len(defined) >= FEWEST else (math.nan, math.nan)
+        return Stat()
+    low, high = _interval(bootstrap(defined), len(defined))
     std = float(np.std(defined, ddof=1)) if len(defined) > 1 else math.nan
     return Stat(float(np.mean(defined)), low, high, std, len(defined))
 
@@ -65,16 +72,17 @@ def stat(values: Iterable[float]) -> Stat:
 def contrast(first: Iterable[float], second: Iterable[float]) -> Stat:
     """Return the mean of `first` minus that of `second`, as independent samples; NaN is ignored."""
     a, b = ([v for v in values if not math.isnan(v)] for values in (first, second))
+    if not a or not b:
+        return Stat()
     count = min(len(a), len(b))
-    if not count:
-        return Stat(math.nan, math.nan, math.nan, math.nan, 0)
-    low, high = math.nan, math.nan
-    if count >= FEWEST:
-        low, high = _interval(bootstrap(a) - bootstrap(b, seed=1))
-    return Stat(float(np.mean(a) - np.mean(b)), low, high, math.nan, count)
+    low, high = _interval(bootstrap(a) - bootstrap(b, seed=1), count)
+    return Stat(float(np.mean(a) - np.mean(b)), low, high, count=count)
 
 
-def _interval(means: Array) -> tuple[float, float]:
+def _interval(means: Array, count: int) -> tuple[float, float]:
+    """Return the interval of bootstrapped means; NaN for fewer than FEWEST values."""
+    if count < FEWEST:
+        return math.nan, math.nan
     tail = (100 - CONFIDENCE) / 2
     low, high = np.percentile(means, (tail, 100 - tail))
     return float(low), float(high)
@@ -134,27 +142,24 @@ def read(out: Path, order: Sequence[str]) -> Results:
         order: methods in the order of the report; others follow, sorted by name.
     """
     results = Results(Run(out / "settings").config)
-    seeds: dict[str, list[int]] = {}
-    for file in (out / "cells").glob("*/*/result.json"):
-        seeds.setdefault(file.parents[1].name, []).append(int(file.parent.name))
-    for method in sorted(seeds, key=lambda m: (order.index(m) if m in order else len(order), m)):
-        for seed in sorted(seeds[method]):
-            folder = out / "cells" / method / str(seed)
-            facts = json.loads((folder / "result.json").read_text())
-            clocks = json.loads((folder / "timing.json").read_text())
-            numbers = {k: math.nan if v is None else v for k, v in facts["numbers"].items()}
-            curve = (
-                Run(folder / "run").read_metrics(needed=("steps",))
-                if (folder / "run").is_dir()
-                else {}
-            )
+
+    def place(file: Path) -> tuple[int, str, int]:
+        method = file.parents[1].name
+        number = order.index(method) if method in order else len(order)
+        return number, method, int(file.parent.name)
+
+    for file in sorted((out / "cells").glob(f"*/*/{FINISHED}"), key=place):
+        folder, (_, method, seed) = file.parent, place(file)
+        facts, clocks = read_facts(file), read_facts(folder / "timing.json")
+        numbers = {k: math.nan if v is None else v for k, v in facts["numbers"].items()}
+        if (folder / "run").is_dir():
+            curve = Run(folder / "run").read_metrics(needed=("steps",))
             if curve:
                 numbers["steps"] = curve["steps"][-1]
-            results.rows.setdefault(method, {})[seed] = numbers | clocks["seconds"]
-            results.machines.add(clocks["machine"])
-            if (folder / "run").is_dir():
-                results.warnings.setdefault(method, {})[seed] = facts["warnings"]
-                results.curves.setdefault(method, []).append(curve)
+            results.warnings.setdefault(method, {})[seed] = facts["warnings"]
+            results.curves.setdefault(method, []).append(curve)
+        results.rows.setdefault(method, {})[seed] = numbers | clocks["seconds"]
+        results.machines.add(clocks["machine"])
     return results
 
 
@@ -163,27 +168,26 @@ def write_csv(out: Path, results: Results) -> None:
 
     Missing numbers are empty.
     """
-
-    def file(name: str, lines: Iterable[Sequence[object]]) -> None:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(lines)
-        write_atomic(out / name, text.getvalue())
-
-    def shown(value: float) -> object:
-        return "" if math.isnan(value) else value
-
     names = results.names
     cells = [
-        [method, seed, *(shown(row.get(name, math.nan)) for name in names)]
+        {"method": method, "seed": seed, **row}
         for method, rows in results.rows.items()
         for seed, row in rows.items()
     ]
-    file("cells.csv", [["method", "seed", *names], *cells])
+    _write_rows(out / "cells.csv", ["method", "seed", *names], cells)
     stats = [(m, name, results.stat(m, name)) for m in results.rows for name in names]
-    lines = [
-        [m, name, s.count, *map(shown, (s.mean, s.low, s.high, s.std))] for m, name, s in stats
-    ]
-    file("summary.csv", [["method", "number", "seeds", "mean", "low", "high", "std"], *lines])
+    lines = [{"method": m, "number": n, "seeds": s.count, **vars(s)} for m, n, s in stats]
+    heads = ["method", "number", "seeds", "mean", "low", "high", "std"]
+    _write_rows(out / "summary.csv", heads, lines)
+
+
+def _write_rows(path: Path, heads: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, heads, "", "ignore", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:  # NaN is the only value that differs from itself
+        writer.writerow({name: value for name, value in row.items() if value == value})
+    write_atomic(path, text.getvalue())
 
 
 def write_arrays(path: Path, **arrays: Array) -> None:

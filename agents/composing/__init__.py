@@ -1,9 +1,9 @@
 """Composing: `Composer.load("composer").compose(Request(key="D minor", bars=8))`."""
 
 from agents.composing.composer import Composer
+from agents.composing.decoding import METHODS
 from agents.composing.locked_bars import Bars
 from agents.composing.melody import Melody
-from agents.composing.methods import METHODS, Method
 from agents.composing.request import Request
 
-__all__ = ["METHODS", "Bars", "Composer", "Melody", "Method", "Request"]
+__all__ = ["METHODS", "Bars", "Composer", "Melody", "Request"]

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from agents.composing.decoding import METHODS, Search, method_of
 from agents.composing.melody import Melody, melodies_of
-from agents.composing.methods import METHODS, Method, Search, method_of
 from agents.composing.request import Request
 from agents.runs.directory import Run
 from agents.settings.config import TrainConfig
 from agents.settings.tasks import arguments_of
 from agents.settings.trust import require_trust
-from envs.composition import primed
 from envs.contract import RewardSpec
 from envs.music.score import Score
 from envs.music.task import Task
-from envs.notation.text import parse_voices
+from envs.notation.text_line import parse_voices
 from envs.notation.writing.writers import TEMPO
+from envs.primer import primed
 from pretrained.checkpoint import load_once, locate
 from pretrained.networks.regrid import on_grid
 from rewards.build import build
@@ -152,8 +152,10 @@ class Composer:
         if request is not None and keywords:
             raise TypeError(f"expected a request or keywords, got both: {', '.join(keywords)}")
         request = request or Request(**keywords)
-        method, task = method_of(request), request.task_on(self.task)
-        objective = _with_wishes(self.objective, request.wishes)
+        method, task, objective = method_of(request), request.task_on(self.task), self.objective
+        if request.wishes:  # a wish takes the place of a term of its name
+            terms = {**objective.reward.terms, **build(request.wishes).terms}
+            objective = replace(objective, reward=RewardSum(list(terms.values())))
         page = Score.page(task, request.n)
         if request.primer:
             page = primed(page, read_primer(request.primer, task))
@@ -161,39 +163,31 @@ class Composer:
             request=request,
             page=page,
             reward=objective.scaled,
-            network=self._network(method, task),
+            network=on_grid(self._network(request.method), task) if method.network else None,
             mask=self.mask if method.network == "policy" else (),
             chooses=self.chooses or request.chooses,
         )
         objective.reward.prepare(task)
-        found = method.fill(search)
-        return melodies_of(found.score, objective.reward, tempo, found.returns, found.compute)
+        result = method.fill(search)
+        return melodies_of(result.score, objective.reward, tempo, result.returns, result.compute)
 
-    def _network(self, method: Method, task: Task) -> Any:
-        """Return the network that a method uses, on the task's grid; None if it uses none."""
-        if not method.network:
-            return None
-        network = self.policy if method.network == "policy" else self.prior
+    def _network(self, method: str) -> Prior:
+        """Return the network that a method uses."""
+        network = self.policy if METHODS[method].network == "policy" else self.prior
         if network is None:
-            others = ", ".join(m.name for m in METHODS.values() if m.network != "policy")
+            others = ", ".join(other for other in METHODS if METHODS[other].network != "policy")
             raise ValueError(
-                f"method {method.name} needs a policy: name a run directory; or ask in words, by "
-                "key, meter or bars, for a melody of the agent that ships; or use another method: "
+                f"method {method} needs a policy: name a run directory; or ask in words, by key, "
+                "meter or bars, for a melody of the agent that ships; or use another method: "
                 f"{others}"
             )
         if isinstance(network, Run):
             network = network.saved_policy
-        if isinstance(network, (str, os.PathLike)):
-            network = load_once(network)
-        return on_grid(network, task)
+        return load_once(network) if isinstance(network, (str, os.PathLike)) else network
 
-
-def _with_wishes(objective: Objective, wishes: Mapping[Any, Any]) -> Objective:
-    """Return an objective with further terms; a wish takes the place of a term of its name."""
-    if not wishes:
-        return objective
-    terms = {**objective.reward.terms, **build(wishes).terms}
-    return replace(objective, reward=RewardSum(list(terms.values())))
+    def __repr__(self) -> str:
+        terms = ", ".join(self.objective.reward.terms)
+        return f"<Composer of {self.policy or self.prior} for {self.task}; reward: {terms}>"
 
 
 def read_primer(line: str, task: Task) -> np.ndarray:

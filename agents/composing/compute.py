@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import torch
@@ -33,12 +33,7 @@ class Compute:
     cpu_seconds: float = 0.0
 
     def __add__(self, other: Compute) -> Compute:
-        return Compute(
-            self.tokens + other.tokens,
-            self.cells + other.cells,
-            self.wall_seconds + other.wall_seconds,
-            self.cpu_seconds + other.cpu_seconds,
-        )
+        return Compute(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
     def __str__(self) -> str:
         return (
@@ -48,20 +43,19 @@ class Compute:
 
 
 class ComputeMeter:
-    """Counts what a search does; the clocks run from its making on."""
+    """Counts the work of a search; the clocks run from its making on."""
 
     def __init__(self) -> None:
         self.tokens = self.cells = 0
-        self._began = time.perf_counter(), time.process_time()
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
 
     def read(self) -> Compute:
         """Return the compute used so far."""
-        wall, cpu = self._began
-        passed = time.perf_counter() - wall, time.process_time() - cpu
-        return Compute(self.tokens, self.cells, *passed)
+        wall, cpu = time.perf_counter() - self._wall, time.process_time() - self._cpu
+        return Compute(self.tokens, self.cells, wall, cpu)
 
     def returns(self, reward: RewardSum, score: Score) -> Array:
-        """Return what a reward pays for finished pieces, (B,) float64."""
+        """Return the sum that a reward pays for each finished piece, (B,) float64."""
         cells = score.batch * score.task.steps
         self.cells += cells
         self.tokens += cells * (Objective(reward).prior is not None)
@@ -72,7 +66,7 @@ class Reader:
     """A prior that reads along with a batch in the making, and a meter of its tokens.
 
     Args:
-        prior: reads; what is written on a page already is read at the first question.
+        prior: reads; cells that are written on the page already are read at the first question.
         page: the batch.
         meter: counts the tokens.
 
@@ -93,8 +87,7 @@ class Reader:
 
     def nats(self, score: Score) -> Array:
         """Return log p (B, vocab) in place of the logits."""
-        nats: Array = self.logits(score).log_softmax(dim=-1).numpy()
-        return nats
+        return self.logits(score).log_softmax(dim=-1).numpy()
 
     def take(self, rows: Array) -> None:
         """Go on with the pieces `rows` (N,), which may repeat."""

@@ -23,11 +23,11 @@ import torch
 
 from agents.composing.compute import Compute, ComputeMeter, Reader
 from agents.composing.ranking import rank
-from agents.composing.search import Found
+from agents.composing.search import SearchResult
 from envs.music.score import Score
 from envs.music.tape import Array
 from pretrained.prior import Prior, draw
-from rewards.masks import MARK, children, refused
+from rewards.masks import children, refused, require_cellwise
 from rewards.measures.novelty import novelty
 from rewards.objective import find_prior
 from rewards.sum import RewardSum
@@ -57,7 +57,7 @@ class Kept:
         compute: compute used.
     """
 
-    pieces: Score | None
+    pieces: Score | None = None
     begun: int = 0
     at_given: int = 0
     broken: Counter[str] = field(default_factory=Counter)
@@ -65,7 +65,7 @@ class Kept:
 
     @property
     def count(self) -> int:
-        """Number of pieces found."""
+        """Number of pieces that meet all demands."""
         return 0 if self.pieces is None else self.pieces.batch
 
     def __str__(self) -> str:
@@ -110,82 +110,76 @@ def keep(
     if n < 1 or budget < 1 or not temperature > 0 or page.finished or page.batch != 1:
         raise ValueError("expected n and budget from 1, a temperature above 0, a page to write on")
     for name, term in demands.items():
-        if not term.cellwise:
-            raise ValueError(
-                f"{name} cannot be demanded: expected a function marked cellwise. {MARK}"
-            )
-        if page.n_written and np.broadcast_to(breaks(term, page), page.tokens.shape).any():
+        require_cellwise(term.rule)
+        if page.n_written and breaks(term, page).any():
             raise ValueError(f"the primer breaks {name} already; change it, or leave {name} out")
-    rng, meter = torch.Generator().manual_seed(seed), ComputeMeter()
-    found, kept, weights = Kept(None), list[Array](), list[Array]()
+    rng, meter, found = torch.Generator().manual_seed(seed), ComputeMeter(), Kept()
+    kept, weights = page.tokens[:0], np.empty(0)
     most = max(1, MOST_CELLS // page.task.steps)
-    while (have := sum(map(len, kept))) < n * SPARE and found.begun < budget:
-        rate = max(have, 1) / found.begun if found.begun else 1.0
-        wanted = int(1.2 * (n * SPARE - have) / rate) + FEWEST
+    while len(kept) < n * SPARE and found.begun < budget:
+        rate = max(len(kept), 1) / found.begun if found.begun else 1.0
+        wanted = int(1.2 * (n * SPARE - len(kept)) / rate) + FEWEST
         size = min(wanted, most, budget - found.begun)
-        draw = _Draw(network, page.take(np.zeros(size, int)), demands, rng, temperature, found)
-        draw.finish(meter)
+        pieces = page.take(np.zeros(size, int))
+        tokens, weight = _Draw(network, pieces, demands, rng, temperature, found, meter).finish()
         found.begun += size
-        if len(draw.weight):
-            tokens, weight = _judged(draw, demands, found)
-            kept.append(tokens)
-            weights.append(weight)
-        if not any(map(len, kept)) and (found.at_given > ENOUGH or found.begun >= HOPELESS):
+        kept, weights = np.concatenate([kept, tokens]), np.concatenate([weights, weight])
+        if not len(kept) and (found.at_given > ENOUGH or found.begun >= HOPELESS):
             break  # the given cells break a demand, or nothing meets the demands
-    if any(map(len, kept)):
-        best = _heaviest(np.concatenate(weights), n, rng)
-        found.pieces = Score(np.concatenate(kept)[best], page.task)
+    if len(kept):
+        found.pieces = Score(kept[_heaviest(weights, n, rng)], page.task)
     found.compute = meter.read()
     return found
 
 
+@dataclass
 class _Draw:
     """Pieces that are written together, cell by cell.
 
     Attributes:
+        network, demands, temperature: as `keep` has them.
         score: the pieces that are not abandoned.
-        weight: (B,) log weights; empty if all pieces were abandoned.
+        rng: draws.
+        found: counts the pieces that are abandoned.
+        meter: counts the cells that demands look at.
         shared: True if pieces were resampled, so that some have a common beginning.
     """
 
-    def __init__(
-        self,
-        network: Prior,
-        score: Score,
-        demands: Demands,
-        rng: torch.Generator,
-        temperature: float,
-        found: Kept,
-    ) -> None:
-        self.network, self.score, self.demands = network, score, demands
-        self.rng, self.temperature, self.found = rng, temperature, found
-        self.size, self.weight, self.shared = score.batch, np.zeros(score.batch), False
+    network: Prior
+    score: Score
+    demands: Demands
+    rng: torch.Generator
+    temperature: float
+    found: Kept
+    meter: ComputeMeter
+    shared: bool = False
 
-    def finish(self, meter: ComputeMeter) -> None:
-        """Write until all cells are written, or no piece is left."""
-        reader = Reader(self.network, self.score, meter)
+    def __post_init__(self) -> None:
+        self.reader = Reader(self.network, self.score, self.meter)
+        self.size, self.weight = self.score.batch, np.zeros(self.score.batch)  # log weights
+
+    def finish(self) -> tuple[Array, Array]:
+        """Write all cells; return tokens and log weights of the pieces that meet every demand."""
         while not self.score.finished:
-            tokens, weight = self._next(reader.logits(self.score) / self.temperature, meter)
+            tokens, weight = self._next(self.reader.logits(self.score) / self.temperature)
             self.weight = self.weight + weight
             alive = np.flatnonzero(self.weight > -np.inf)
             if not len(alive):
-                self.weight = self.weight[:0]
-                return
+                return self.score.tokens[:0], self.weight[:0]
             again = self._at_bar_line() and _effective(self.weight) < FEW * self.size
             if again:
                 alive = self._resampled()
             if again or len(alive) < self.score.batch:
                 self.score, tokens = self.score.take(alive), tokens[alive]
                 self.weight = self.weight[alive]
-                reader.take(alive)
+                self.reader.take(alive)
             self.score = self.score.write(tokens)
+        return self._good()
 
     def _at_bar_line(self) -> bool:
         """True if the next cell is the last of a bar and not of the piece."""
-        task = self.score.task
-        after = self.score.n_written // task.voices + 1
-        last_voice = self.score.n_written % task.voices == task.voices - 1
-        return last_voice and after in task.bar_lines
+        time, voice = divmod(self.score.n_written, self.score.task.voices)
+        return voice == self.score.task.voices - 1 and time + 1 in self.score.task.bar_lines
 
     def _resampled(self) -> Array:
         """Return numbers of pieces, drawn by systematic resampling, and set equal weights."""
@@ -197,7 +191,7 @@ class _Draw:
         self.shared = True
         return rows
 
-    def _next(self, logits: torch.Tensor, meter: ComputeMeter) -> tuple[Array, Array]:
+    def _next(self, logits: torch.Tensor) -> tuple[Array, Array]:
         """Return a permitted token for each piece, (B,), and the log of the permitted share, (B,).
 
         The log is -inf for a piece that is abandoned.
@@ -206,12 +200,11 @@ class _Draw:
         free = self.score.allowed()
         fixed = free.sum(axis=1) == 1
         chance = logits.softmax(dim=1).numpy()
-        likely = free & (chance >= RARE)
-        likely[fixed] = free[fixed]
-        permitted, blame = self._permitted(likely, chance, meter)
+        likely = free & ((chance >= RARE) | fixed[:, None])
+        permitted, blame = self._permitted(likely, chance)
         none = ~permitted.any(axis=1) & ~fixed
         if none.any():
-            others, more = self._permitted(free & ~likely & none[:, None], chance, meter)
+            others, more = self._permitted(free & ~likely & none[:, None], chance)
             permitted, blame = permitted | others, blame + more
         share = (chance * permitted).sum(axis=1, dtype=np.float64)
         # A forced last note of a phrase would meet the rule without being a cadence.
@@ -226,7 +219,7 @@ class _Draw:
         tokens = draw(logits.masked_fill(~left, -torch.inf), self.rng).numpy()
         return tokens, np.where(lost, -np.inf, np.log(np.maximum(share, LEAST)))
 
-    def _permitted(self, asked: Array, chance: Array, meter: ComputeMeter) -> tuple[Array, Array]:
+    def _permitted(self, asked: Array, chance: Array) -> tuple[Array, Array]:
         """Return the mask (B, vocab) of the tokens in the mask `asked` that break no demand.
 
         Returns:
@@ -236,20 +229,41 @@ class _Draw:
         permitted, blame = asked.copy(), np.zeros((len(asked), len(self.demands)))
         if not self.demands:
             return permitted, blame
+        if self.score.n_written:
+            self._broken(self.score.newest)  # computed once here, not by every child
         for rows, tokens, child in children(self.score, asked):
-            meter.cells += len(rows)
-            here = child.newest
-            broken = np.array(
-                [refused(term.rule, here, term.factor)[:, 0, 0] for term in self.demands.values()]
-            )
+            self.meter.cells += len(rows)
+            broken = self._broken(child.newest)
             bad = broken.any(axis=0)
-            permitted[rows[bad], tokens[bad]] = False
-            np.add.at(
-                blame,
-                (rows[bad], broken[:, bad].argmax(axis=0)),
-                np.maximum(chance[rows[bad], tokens[bad]], LEAST),
-            )
+            rows, tokens = rows[bad], tokens[bad]
+            permitted[rows, tokens] = False
+            first = broken[:, bad].argmax(axis=0)
+            np.add.at(blame, (rows, first), np.maximum(chance[rows, tokens], LEAST))
         return permitted, blame
+
+    def _broken(self, here: Score) -> Array:
+        """Return True (demands, B) for each demand that is broken, or lost, at one cell."""
+        terms = self.demands.values()
+        return np.array([refused(term.rule, here, term.factor)[:, 0, 0] for term in terms])
+
+    def _good(self) -> tuple[Array, Array]:
+        """Return tokens and log weights of the finished pieces that meet every demand.
+
+        Equal pieces with a common beginning become one with the sum of their weights.
+        """
+        good = np.ones(self.score.batch, bool)
+        for name, term in self.demands.items():
+            broken = breaks(term, self.score).any(axis=(1, 2))
+            self.found.broken[name] += int((good & broken).sum())
+            good &= ~broken
+        self.found.broken = +self.found.broken
+        tokens, weight = self.score.tokens[good], self.weight[good]
+        if not self.shared or not len(tokens):
+            return tokens, weight
+        tokens, number = np.unique(tokens, axis=0, return_inverse=True)
+        together = np.full(len(tokens), -np.inf)
+        np.logaddexp.at(together, number.reshape(-1), weight)
+        return tokens, together
 
 
 def _effective(weight: Array) -> float:
@@ -264,26 +278,6 @@ def _heaviest(weight: Array, n: int, rng: torch.Generator) -> Array:
     return np.sort(np.argsort(np.log(noise) - weight, kind="stable")[:n])
 
 
-def _judged(draw: _Draw, demands: Demands, found: Kept) -> tuple[Array, Array]:
-    """Return tokens and log weights of the finished pieces that meet every demand.
-
-    Equal pieces with a common beginning become one with the sum of their weights.
-    """
-    score, good = draw.score, np.ones(draw.score.batch, bool)
-    for name, term in demands.items():
-        broken = np.broadcast_to(breaks(term, score), score.tokens.shape).any(axis=(1, 2))
-        found.broken[name] += int((good & broken).sum())
-        good &= ~broken
-    found.broken = +found.broken
-    tokens, weight = score.tokens[good], draw.weight[good]
-    if not draw.shared or not len(tokens):
-        return tokens, weight
-    tokens, same = np.unique(tokens, axis=0, return_inverse=True)
-    together = np.full(len(tokens), -np.inf)
-    np.logaddexp.at(together, same.reshape(-1), weight)
-    return tokens, together
-
-
 def best_kept(
     network: Prior,
     page: Score,
@@ -293,7 +287,7 @@ def best_kept(
     candidates: int,
     seed: int = 0,
     temperature: float = 1.0,
-) -> Found:
+) -> SearchResult:
     """Return the `n` best of n * candidates pieces that meet all demands, no two nearly the same.
 
     Raises:
@@ -308,7 +302,6 @@ def best_kept(
         )
     meter, pieces = ComputeMeter(), found.pieces
     returns = meter.returns(reward, pieces)
-
     all_free = bool(page.task.free.all()) and not page.n_written  # given cells may be any tune
 
     def copied(row: int) -> bool:
@@ -320,4 +313,4 @@ def best_kept(
             f"of {pieces.batch} candidates only {len(best)} are no near-copies of tunes that the "
             f"prior learned from; expected {n}. Ask for more --candidates or another --seed"
         )
-    return Found(pieces.take(best), returns[best], found.compute + meter.read())
+    return SearchResult(pieces.take(best), returns[best], found.compute + meter.read())

@@ -10,7 +10,7 @@ import numpy as np
 from agents.composing.compute import Compute
 from envs.music.piece import Piece
 from envs.music.score import Score
-from envs.notation.text import text
+from envs.notation.text_line import text
 from envs.notation.writing.abc import abc
 from envs.notation.writing.sound import wav_bytes
 from envs.notation.writing.writers import TEMPO, written

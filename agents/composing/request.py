@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from inspect import signature
 from typing import Any
@@ -12,20 +12,12 @@ import numpy as np
 from agents.composing.locked_bars import Bars
 from envs.errors import did_you_mean, quoted
 from envs.music.chords import chord_bars
-from envs.music.key import Key
-from envs.music.meter import Meter
-from envs.music.pitch import parse_pitch, parse_range
+from envs.music.pitch import parse_range
 from envs.music.score import Score
 from envs.music.task import Task
 from rewards.spec import parse_term
 
 MOST = 10_000  # melodies
-PARSERS: dict[str, Callable[[Any], Any]] = {
-    "key": Key.parse,
-    "meter": Meter.parse,
-    "low": parse_pitch,
-    "high": parse_pitch,
-}
 Rules = Sequence[str | Callable[..., Any]]
 Given = Score | Bars | Sequence[Sequence[int]]
 
@@ -74,19 +66,32 @@ class Request:
         mask: Rules = (),
         **changes: Any,
     ) -> None:
-        self.task, self.given, self.primer, self.method = task, given, primer, method
+        self.task = _kind("task", task, Task | None, "a Task")
+        self.given = _kind(
+            "given", given, Score | Bars | list | tuple | np.ndarray | None, "a score or rows"
+        )
+        self.primer = _kind("primer", primer, str, "notes in a line")
+        self.method = _kind("method", method, str, "a name")
         self.must, self.mask = _rules("must", must), _rules("mask", mask)
-        self.wishes = wishes if isinstance(wishes, Mapping) else _weighed(wishes)
+        words = _rules("wishes", wishes)
+        weighed = dict(parse_term(w) if isinstance(w, str) else (w, 1.0) for w in words)
+        self.wishes: Mapping[Any, Any] = wishes if isinstance(wishes, Mapping) else weighed
         self.n, self.seed = _whole("n", n, 1, MOST), _whole("seed", seed, 0)
         self.candidates = _whole("candidates", candidates, 1, MOST)
         self.best_of, self.width = _whole("best_of", best_of, 1), _whole("width", width, 1)
-        self.temperature = temperature
+        self.temperature = _kind("temperature", temperature, int | float, "a number above 0")
         if not temperature > 0:
             raise ValueError(f"temperature={temperature}: expected a number above 0")
         self.changes = _read_changes(changes)
         if task is not None and (self.changes or isinstance(given, (Score, Bars))):
             other = next(iter(self.changes), "given")
             raise ValueError(f"task and {other} both say what to compose; leave one of them out")
+
+    def __repr__(self) -> str:
+        usual, own = vars(Request()), {**vars(self), **self.changes}
+        del own["changes"]
+        asked = [f"{k}={v!r}" for k, v in own.items() if repr(v) != repr(usual.get(k))]
+        return f"Request({', '.join(asked)})"
 
     @property
     def chooses(self) -> bool:
@@ -135,23 +140,26 @@ def _read_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
         if {"low", "high"} & set(asked):
             raise ValueError("range and low or high contradict each other; leave one of them out")
         asked["low"], asked["high"] = parse_range(asked.pop("range"))
-    return {name: PARSERS[name](asked[name]) if name in PARSERS else asked[name] for name in asked}
+    return asked
 
 
-def _rules(name: str, rules: Rules) -> tuple[str | Callable[..., Any], ...]:
-    if isinstance(rules, str):
-        raise TypeError(f"{name}={quoted(rules)}: expected a list of rules, such as [{rules!r}]")
-    return tuple(rules)
+def _kind(name: str, value: Any, kinds: Any, expected: str) -> Any:
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        raise TypeError(f"{name}={quoted(value)}: expected {expected}")
+    return value
 
 
-def _weighed(wishes: Rules) -> dict[Any, Any]:
-    """Return terms and weights of a list of name=weight or functions."""
-    return dict(parse_term(w) if isinstance(w, str) else (w, 1.0) for w in _rules("wishes", wishes))
+def _rules(name: str, rules: Any) -> tuple[str | Callable[..., Any], ...]:
+    if isinstance(rules, str) or not isinstance(rules, Iterable):
+        raise TypeError(f"{name}={quoted(rules)}: expected a list of rules, such as ['in_key']")
+    chosen = tuple(rules)
+    for rule in chosen:
+        if not callable(rule):
+            _kind(name, rule, str, "names of rules, or functions")
+    return chosen
 
 
-def _whole(name: str, value: int, least: int, most: int = 2**63 - 1) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name}={quoted(value)}: expected a whole number")
-    if not least <= value <= most:
+def _whole(name: str, value: Any, least: int, most: int = 2**63 - 1) -> int:
+    if not least <= _kind(name, value, int | np.integer, "a whole number") <= most:
         raise ValueError(f"{name}={quoted(value)}: expected {least} to {most:,}")
     return int(value)

@@ -1,4 +1,4 @@
-"""Opponents of learning: what search makes of the same reward and the same network.
+"""Searches, the opponents of learning, on the same reward and the same network.
 
 best_of     draws many pieces and keeps the best
 masked      draws with rules as hard masks
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from agents.composing.compute import Compute, ComputeMeter, Reader
 from envs.music.score import Score
@@ -25,13 +26,13 @@ DRAWN_PIECES = 1024  # sampled at once
 
 
 @dataclass(frozen=True)
-class Found:
-    """Pieces that a search found.
+class SearchResult:
+    """Finished pieces of a search.
 
     Attributes:
-        score: finished pieces.
-        returns: (B,) float64, what the reward pays for each in all.
-        compute: what it cost.
+        score: the pieces.
+        returns: (B,) float64, the sum that the reward pays for each.
+        compute: compute used.
     """
 
     score: Score
@@ -39,12 +40,10 @@ class Found:
     compute: Compute
 
 
-def _require_count(name: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name}={value!r}: expected a whole number, at least 1")
-
-
-def _require_page(page: Score) -> None:
+def _require_search(page: Score, **counts: int) -> None:
+    for name, value in counts.items():
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+            raise ValueError(f"{name}={value!r}: expected a whole number, at least 1")
     if page.finished:
         raise ValueError("the page is full; expected an unfinished score, as task.sample() gives")
 
@@ -59,8 +58,8 @@ def best_of(
     n: int,
     seed: int = 0,
     temperature: float = 1.0,
-) -> Found:
-    """For each piece of a page the best of `n` that a prior draws.
+) -> SearchResult:
+    """Return for each piece of a page the best of `n` that a prior draws.
 
     With n=1 these are the pieces of `pretrained.prior.sample`. The same seed with twice an n that
     is a power of 2 draws the same pieces first, while n times the pieces is at most DRAWN_PIECES.
@@ -76,8 +75,7 @@ def best_of(
     Raises:
         ValueError: `n` below 1, a temperature not above 0, a full page.
     """
-    _require_count("n", n)
-    _require_page(page)
+    _require_search(page, n=n)
     meter, rng, pieces = ComputeMeter(), torch.Generator().manual_seed(seed), np.arange(page.batch)
     tokens, returns = page.tokens, np.full(page.batch, -np.inf)
     most, done = max(1, DRAWN_PIECES // page.batch), 0
@@ -92,7 +90,7 @@ def best_of(
         tokens = np.where(better[:, None, None], drawn.tokens[best * page.batch + pieces], tokens)
         returns = np.where(better, paid, returns)
         done += rounds
-    return Found(Score(tokens, page.task), returns, meter.read())
+    return SearchResult(Score(tokens, page.task), returns, meter.read())
 
 
 def masked(
@@ -102,7 +100,7 @@ def masked(
     seed: int = 0,
     temperature: float = 1.0,
     reward: RewardSum | None = None,
-) -> Found:
+) -> SearchResult:
     """Draw from a prior without the tokens that a rule would count against the piece.
 
     Where a rule leaves a piece no token it is not kept, see `rewards.masks.permits`.
@@ -113,45 +111,47 @@ def masked(
         rules: cell-wise terms, the most important first; the sign of a weight says what costs.
         seed: of the draw.
         temperature: of the draw, above 0; 1 is the prior as it is.
-        reward: what the returns are of, the rules if None.
+        reward: pays the returns; the rules if None.
 
     Raises:
         ValueError: a term that cannot be a mask, a temperature not above 0, a full page.
     """
-    _require_page(page)
+    _require_search(page)
     if not temperature > 0:
         raise ValueError(f"temperature {temperature}: expected a number above 0")
     if Objective(rules).prior is not None:
         raise ValueError("a prior's log p cannot be a mask; expected rules, such as in_key")
-    masks = [(term.rule, term.factor) for term in rules.terms.values()]
     meter, rng, score = ComputeMeter(), torch.Generator().manual_seed(seed), page
     reader = Reader(prior, page, meter)
     while not score.finished:
         tried = int(score.allowed().sum())
         meter.cells += tried + (score.batch if score.n_written else 0)
-        free = torch.from_numpy(permits(masks, score))
-        logits = (reader.logits(score) / temperature).masked_fill(~free, -torch.inf)
+        logits = _permitted_logits(reader.logits(score) / temperature, rules, score)
         score = score.write(draw(logits, rng).numpy())
     returns = meter.returns(rules if reward is None else reward, score)
-    return Found(score, returns, meter.read())
+    return SearchResult(score, returns, meter.read())
+
+
+def _permitted_logits(logits: Tensor, rules: RewardSum, score: Score) -> Tensor:
+    """Return logits (B, vocab) of the next cell, -inf for the tokens that rules forbid."""
+    masks = [(term.rule, term.factor) for term in rules.terms.values()]
+    return logits.masked_fill(~torch.from_numpy(permits(masks, score)), -torch.inf)
 
 
 def masked_nats(network: Prior, pieces: Score, rules: RewardSum) -> Array:
-    """Nats (B, V, T) of finished pieces under a network with rules as hard masks.
+    """Return log-probabilities (B, V, T), in nats, of finished pieces under `masked`.
 
-    What `masked` draws from: at each cell the network's distribution over the
-    tokens that are permitted, made to sum to 1 again. A given cell costs nothing.
+    At each cell they are those of the network's distribution over the permitted tokens, made to
+    sum to 1 again. A given cell costs nothing.
     """
-    masks = [(term.rule, term.factor) for term in rules.terms.values()]
     score, rows = Score.page(pieces.task, pieces.batch), np.arange(pieces.batch)
     reader = Reader(network, score, ComputeMeter())
     nats = np.zeros(pieces.tokens.shape, np.float32)
     while not score.finished:
         time, voice = divmod(score.n_written, pieces.task.voices)
         tokens = pieces.tokens[:, voice, time]
-        free = torch.from_numpy(permits(masks, score))
-        left = reader.logits(score).masked_fill(~free, -torch.inf).log_softmax(dim=1).numpy()
-        nats[:, voice, time] = left[rows, tokens]
+        logits = _permitted_logits(reader.logits(score), rules, score)
+        nats[:, voice, time] = logits.log_softmax(dim=1).numpy()[rows, tokens]
         score = score.write(tokens)
     return nats
 
@@ -172,10 +172,11 @@ class _Judge:
     def __init__(
         self, objective: Objective, page: Score, meter: ComputeMeter, guide: Prior | None
     ) -> None:
-        self._objective, self._rules, self._meter = objective, objective.rules, meter
+        self._rules, self._meter = objective.rules, meter
         if self._rules is not None:
             self._rules.prepare(page.task)
-        likelihood = objective.likelihood
+        likelihood, self._weight = objective.likelihood, objective.log_p_weight
+        self._floor = 0.0 if likelihood is None else likelihood.floor
         self._prior = None if likelihood is None else Reader(likelihood.prior, page, meter)
         self._guide = None if guide is None else Reader(guide, page, meter)
 
@@ -186,12 +187,11 @@ class _Judge:
             self._meter.cells += len(paid)
             if score.n_written:
                 self._meter.cells += score.batch
-                self._rules.newest(score)  # known once here, it is not worked out by every child
+                self._rules.newest(score)  # computed once here, not by every child
             parts = [total(self._rules.newest(child)) for _, _, child in children(score, tokens)]
             paid += np.concatenate(parts)
-        prior, likelihood = self._objective.prior, self._objective.likelihood
-        if self._prior is not None and prior is not None and likelihood is not None:
-            paid += prior.factor * np.maximum(self._prior.nats(score), likelihood.floor)[tokens]
+        if self._prior is not None:
+            paid += self._weight * np.maximum(self._prior.nats(score), self._floor)[tokens]
         return paid
 
     def led(self, score: Score, tokens: Array) -> Array | float:
@@ -205,27 +205,9 @@ class _Judge:
                 reader.take(rows)
 
 
-def _without_idle_prior(reward: RewardSum) -> RewardSum:
-    """Return the reward without a prior of weight 0, which need not be run."""
-    objective = Objective(reward)
-    idle = objective.prior is not None and not objective.prior.weight
-    return objective.rules if idle and objective.rules is not None else reward
-
-
-def _require_beam(page: Score, width: int, n: int) -> None:
-    _require_count("width", width)
-    _require_count("n", n)
-    _require_page(page)
-    if n > width:
-        raise ValueError(f"n={n}: a beam of width {width} ends with at most {width} pieces")
-    if page.batch != 1:
-        raise ValueError(
-            f"the page has {page.batch} pieces, expected one; take it with page.take([0])"
-        )
-
-
-def _only(first: int | None, allowed: Array) -> Array:
-    """Return `first` alone of the tokens allowed (1, vocab), or all if it is None."""
+def _first_tokens(page: Score, first: int | None) -> Array:
+    """Return the tokens (1, vocab) that may be written first: `first`, or all if it is None."""
+    allowed = page.allowed()
     if first is None:
         return allowed
     known = np.flatnonzero(allowed[0]).tolist()
@@ -242,11 +224,11 @@ def beam(
     n: int = 1,
     guide: Prior | None = None,
     first: int | None = None,
-) -> Found:
-    """Beam search for the best pieces: after each cell the `width` best beginnings go on.
+) -> SearchResult:
+    """Search by a beam for the best pieces: after each cell the `width` best beginnings go on.
 
-    A beginning is worth what the reward has paid so far; terms of the whole piece are paid at
-    its end. Of equal beginnings the one that was ahead goes first, then the lower token.
+    A beginning is worth the sum that the reward has paid so far; terms of the whole piece are
+    paid at its end. Of equal beginnings the one that was ahead goes first, then the lower token.
 
     Args:
         page: an unfinished score of one piece.
@@ -265,14 +247,24 @@ def beam(
             token that is not allowed.
         RewardError: a term of the reward fails or looks ahead.
     """
-    _require_beam(page, width, n)
-    reward = _without_idle_prior(reward)
-    meter, task, score = ComputeMeter(), page.task, page
-    judge = _Judge(Objective(reward), page, meter, guide)
+    _require_search(page, width=width, n=n)
+    if n > width:
+        raise ValueError(
+            f"width={width}: expected at least n={n}, as a beam ends with no more pieces than its "
+            "width"
+        )
+    if page.batch != 1:
+        raise ValueError(
+            f"the page has {page.batch} pieces, expected one; take it with page.take([0])"
+        )
+    objective = Objective(reward)
+    if not objective.log_p_weight and objective.rules is not None:
+        objective = Objective(objective.rules)  # a prior of weight 0 need not be run
+    meter, score, allowed = ComputeMeter(), page, _first_tokens(page, first)
+    judge = _Judge(objective, page, meter, guide)
     paid, led = np.zeros(1), np.zeros(1)
     while not score.finished:
-        last = score.n_written == task.steps - 1
-        allowed = _only(first if score is page else None, score.allowed())
+        last = score.n_written == page.task.steps - 1
         rows, tokens = np.nonzero(allowed)
         paid, led = paid[rows] + judge.paid(score, allowed), led[rows]
         if not last:
@@ -283,13 +275,14 @@ def beam(
         score = score.take(rows).write(tokens)
         if not last:
             judge.take(rows)
-    returns = meter.returns(reward, score)
+            allowed = score.allowed()
+    returns = meter.returns(objective.reward, score)
     order = np.argsort(-returns, kind="stable")
-    return Found(score.take(order), returns[order], meter.read())
+    return SearchResult(score.take(order), returns[order], meter.read())
 
 
-def best_known(page: Score, reward: RewardSum, width: int, n: int | None = None) -> Found:
-    """The best piece that a beam of `width` finds behind each first token.
+def best_known(page: Score, reward: RewardSum, width: int, n: int | None = None) -> SearchResult:
+    """Return the best piece that a beam of `width` finds behind each first token.
 
     A beam of one page is soon filled by the first tokens that pay at once; this one is not.
 
@@ -297,19 +290,19 @@ def best_known(page: Score, reward: RewardSum, width: int, n: int | None = None)
         page: an unfinished score of one piece.
         reward: all that counts.
         width: of each beam.
-        n: so many of the pieces, the best; all of them if None.
+        n: number of pieces to return; all of them if None.
 
     Returns:
-        the pieces, best first, what the reward pays for them, and the cost of all beams.
+        the best pieces, best first, what the reward pays for them, and the compute of all beams.
 
     Raises:
         ValueError, RewardError: as `beam`.
     """
-    _require_beam(page, width, 1)
+    _require_search(page, width=width)
     starts = np.flatnonzero(page.allowed()[0]).tolist()
     found = [beam(page, reward, width, first=start) for start in starts]
-    returns = np.concatenate([each.returns for each in found])
+    returns = np.concatenate([result.returns for result in found])
     order = np.argsort(-returns, kind="stable")[:n]
-    tokens = np.concatenate([each.score.tokens for each in found])[order]
-    cost = sum((each.compute for each in found), Compute())
-    return Found(Score(tokens, page.task), returns[order], cost)
+    tokens = np.concatenate([result.score.tokens for result in found])[order]
+    compute = sum((result.compute for result in found), Compute())
+    return SearchResult(Score(tokens, page.task), returns[order], compute)

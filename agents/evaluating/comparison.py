@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from math import isnan
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agents.evaluating.sampling import log_policy, sample_many
-
-if TYPE_CHECKING:
-    from envs.music.score import Score
-    from envs.music.task import Task
-    from pretrained.prior import Prior
-    from rewards.sum import RewardSum
+from envs.music.score import Score
+from envs.music.task import Task
+from pretrained.prior import Prior
+from rewards.build import read_pack
+from rewards.measures.likeness import likeness, mean_violations
+from rewards.measures.statistics import distinct, format_table, table_rows
+from rewards.spec import short_names
+from rewards.sum import RewardSum, total
 
 RETURN = "mean return, this reward"
 PAID = "mean per piece, "  # and a term's name: what this reward's term pays, weighted
@@ -39,11 +41,6 @@ def column(
     behind its mask) also its KL to the prior: the mean of log pi - log p over the cells that are
     not given.
     """
-    from envs.music.task import Task
-    from rewards.measures.likeness import likeness, mean_violations
-    from rewards.measures.statistics import distinct, table_rows
-    from rewards.sum import total
-
     rows, likely = table_rows(score), prior.log_prob(score)
     rows[LIKELY] = float(likely.mean())
     if writer is not None:
@@ -87,26 +84,16 @@ def table(
     The published figures stand beside them where the task and the rules are the paper's. With
     another reward its return and its terms come first.
     """
-    from envs.music.task import Task
-    from rewards.build import read_pack
-    from rewards.measures.statistics import format_table
-    from rewards.spec import short_names
-
     terms = {} if reward is None else reward.terms
     papers = reward is None or read_pack("rl_tuner").keys() <= terms.keys()
     short = short_names(terms).items()
-    paid = {PAID + name: PAID + word for name, word in short}
-    broken = {BROKEN + name: BROKEN + word for name, word in short}
+    paid, broken = ({head + name: head + word for name, word in short} for head in (PAID, BROKEN))
     labels = paid | broken
     first = () if papers else (RETURN, *paid, *COSTS, *broken, KL, LIKELY, DISTINCT)
-    shown = {
-        head: {
-            labels.get(name, name): column[name]
-            for name in dict.fromkeys((*first, *column))
-            if name in column
-        }
-        for head, column in columns.items()
-    }
+    shown: dict[str, dict[str, float]] = {}
+    for head, column in columns.items():
+        names = [name for name in dict.fromkeys((*first, *column)) if name in column]
+        shown[head] = {labels.get(name, name): column[name] for name in names}
     return f"{n:,} pieces each\n\n{format_table(shown, published=papers and task == Task())}"
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
+import torch
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from agents.settings.config import TrainConfig
-    from envs.music.score import Score
-    from envs.music.task import Task
-    from pretrained.prior import Prior
-    from rewards.sum import RewardSum
-
-    Array = npt.NDArray[np.float32]
+from agents.composing.search import masked, masked_nats
+from agents.settings.config import TrainConfig
+from envs.music.score import Score
+from envs.music.tape import Array
+from envs.music.task import Task
+from pretrained.prior import Prior, sample
+from rewards.objective import Objective
+from rewards.sum import RewardSum
 
 BATCH = 1000  # pieces sampled at once
 
@@ -27,38 +25,22 @@ def sample_many(
     temperature: float = 1.0,
     mask: RewardSum | None = None,
 ) -> Score:
-    """`n` pieces drawn in portions; the same seed gives the same pieces.
+    """Return `n` pieces, drawn in portions; equal seeds give equal pieces.
 
     With a mask its rules are kept, as by a policy that learned behind it.
     """
-    import numpy as np
-    import torch
-
-    from agents.composing.search import masked
-    from envs.music.score import Score
-    from pretrained.prior import sample
-
-    if mask is not None:
-        found = [
-            masked(prior, Score.page(task, min(BATCH, n - done)), mask, seed + done, temperature)
-            for done in range(0, n, BATCH)
-        ]
-        return Score(np.concatenate([each.score.tokens for each in found]), task)
-
-    torch_rng = torch.Generator().manual_seed(seed)
-    parts = [
-        sample(prior, Score.page(task, min(BATCH, n - done)), torch_rng, temperature).tokens
-        for done in range(0, n, BATCH)
-    ]
-    return Score(np.concatenate(parts), task)
+    generator, parts = torch.Generator().manual_seed(seed), []
+    for done in range(0, n, BATCH):
+        page = Score.page(task, min(BATCH, n - done))
+        if mask is not None:
+            parts.append(masked(prior, page, mask, seed + done, temperature).score)
+        else:
+            parts.append(sample(prior, page, generator, temperature))
+    return Score(np.concatenate([part.tokens for part in parts]), task)
 
 
 def log_policy(agent: Prior, score: Score, mask: RewardSum | None = None) -> Array:
-    """log pi in nats (B, V, T) of finished pieces, behind a mask if there is one."""
-    import numpy as np
-
-    from agents.composing.search import masked_nats
-
+    """Return log pi in nats (B, V, T) of finished pieces, behind a mask if there is one."""
     if mask is None:
         return agent.log_prob(score)
     return np.concatenate([masked_nats(agent, part, mask) for part in score.chunks(BATCH)])
@@ -71,12 +53,10 @@ def objective(
     config: TrainConfig,
     mask: RewardSum | None = None,
 ) -> float:
-    """Return the objective of a run on pieces its agent drew: nats a piece, last weights.
+    """Return the objective of a run, in nats a piece with its last weights, on its agent's pieces.
 
     The mean of rules / c + (weight of the prior) log p - (last weight of the entropy) log pi.
     """
-    from rewards.objective import Objective
-
     paid = Objective(reward, config.c).scaled(score).sum(axis=(1, 2))
     own = log_policy(agent, score, mask).sum(axis=(1, 2))
     return float((paid - config.last_entropy * own).mean())

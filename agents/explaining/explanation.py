@@ -1,31 +1,17 @@
-"""Explain a piece: what is wrong, where, how badly, and how surprised the prior is there."""
+"""The explanation of a piece: messages of rules, in lines for people and as a mapping."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from envs.contract import RewardSpec
-from envs.errors import RewardError
-from envs.music.piece import Piece, roomy_range, score_of
+from envs.music.piece import Piece
 from envs.music.score import Score
-from envs.notation.reading.readers import read_piece
-from rewards.build import build
-from rewards.remarks import Remark, place, remarks
-from rewards.rule import REGISTRY
-from rewards.sum import RewardSum
-from rewards.term import Term
-
-if TYPE_CHECKING:
-    from pretrained.prior import Scorer
 
 Nats = npt.NDArray[np.float32]
-NEVER = 1e6  # nats: priors give more to what they can never write
 
 
 @dataclass(frozen=True)
@@ -59,10 +45,10 @@ class Message:
 
     def __str__(self) -> str:
         much = "" if np.isclose(self.cost, abs(self.weight)) else f", costs {self.cost:.3g}"
-        known = (
-            "" if self.surprise is None else f"; surprising to the prior: {self.surprise:.1f} nats"
-        )
-        return f"{self.where}: {self.text} ({self.term}, weight {self.weight:g}{much}){known}"
+        line = f"{self.where}: {self.text} ({self.term}, weight {self.weight:g}{much})"
+        if self.surprise is None:
+            return line
+        return f"{line}; surprising to the prior: {self.surprise:.1f} nats"
 
 
 @dataclass(frozen=True)
@@ -74,7 +60,7 @@ class RuleLine:
     cost: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanation:
     """The remarks of rules on a piece, and the surprise of a prior.
 
@@ -108,190 +94,102 @@ class Explanation:
 
     @property
     def cost(self) -> float:
-        """Of all messages."""
+        """The sum of the costs of all messages."""
         return sum(message.cost for message in self.messages)
 
+    @property
+    def totals(self) -> list[RuleLine]:
+        """The lines of the rules that are broken and of all of them together; none if none is."""
+        broken = [line for line in self.table if line.times]
+        return broken and [*broken, RuleLine("together", len(self.messages), self.cost)]
 
-def speaks(term: Term) -> bool:
-    """True if a term has words for the places where it costs."""
-    return bool(term.rule.says) or term.rule.violation
+    @property
+    def kept(self) -> str:
+        """The names of the rules that are kept, in one line."""
+        return ", ".join(line.term for line in self.table if not line.times)
 
+    @property
+    def mean_surprise(self) -> float | None:
+        """Nats a cell on average; None if there are none."""
+        if self.surprise is None or np.isnan(self.surprise).all():
+            return None
+        return float(np.nanmean(self.surprise))
 
-def speaking_rules() -> RewardSum:
-    """Return all registered rules that have a message, each with weight 1."""
-    names = [name for name, rule in REGISTRY.items() if rule.violation and rule.says]
-    return build(dict.fromkeys(names, 1.0))
+    @property
+    def facts(self) -> str:
+        """Key, metre and size of the piece in one line."""
+        task = self.piece.task
+        sizes = [(task.bars, "bar"), (task.voices, "voice"), (len(self.piece.notes), "note")]
+        counts = ", ".join(f"{count} {unit}{'s' * (count != 1)}" for count, unit in sizes)
+        return f"{task.key}{' (estimated)' * self.piece.estimated}, {task.meter}, {counts}"
 
+    def __repr__(self) -> str:
+        count = len(self.messages)
+        return f"<Explanation of {self.title}: {self.facts}; {count} messages, cost {self.cost:g}>"
 
-def speaking_rules_of(reward: RewardSum) -> RewardSum:
-    """Return the terms of a reward that can speak; all rules of the registry if none can."""
-    terms = [term for term in reward.terms.values() if speaks(term)]
-    return RewardSum(terms) if terms else speaking_rules()
-
-
-def explain(
-    music: Piece | Score | str | Path,
-    reward: RewardSpec | RewardSum | None = None,
-    prior: Scorer | str | Path | None = "melody",
-    name: str = "",
-    *,
-    row: int = 0,
-    lenient: bool | None = None,
-) -> Explanation:
-    """Ask rules where a piece breaks them, and a prior how surprised it is there.
-
-    Args:
-        music: a piece, a score, or a MIDI, MusicXML or ABC file.
-        reward: its terms are asked; those that cannot speak are only added up. All rules of the
-            registry that can speak if None.
-        prior: asked where it can read the piece; a checkpoint's name or path is loaded once. None
-            to ask no prior.
-        name: of the piece; that of its file if empty.
-        row: number of the piece in a score.
-        lenient: leave a term that fails out, with a notice; None to do so without a reward.
-
-    Raises:
-        ValueError: an unfinished score, a file that cannot be read, or as `rewards.build.build`.
-        FileNotFoundError: there is no such checkpoint.
-        RewardError: a term failed.
-    """
-    piece = _piece_of(music, row)
-    score, notices = piece.score, list(piece.notices)
-    lenient = reward is None if lenient is None else lenient
-    found: list[tuple[Remark, Term]] = []
-    paid: dict[str, float] = {}
-    judged: list[str] = []
-    idle: list[str] = []  # terms that have nothing to judge here
-    for term in (speaking_rules() if reward is None else build(reward)).terms.values():
-        try:
-            if not term.rule.judges(score.task):
-                idle.append(term.name)
-            elif speaks(term) and term.raw(score).ndim == 3:
-                found += [(remark, term) for remark in _remarks(term, score)]
-                judged.append(term.name)
-            else:
-                paid[term.name] = float(term.whole(score).sum())
-        except RewardError as error:
-            if not lenient:
-                raise
-            notices.append(f"rule {term.name} is left out: {error}")
-    if idle:
-        notices.append(f"not asked, as no chords or phrases are given: {', '.join(idle)}")
-    surprise, more = _surprise(prior, score)
-    found.sort(key=lambda each: (each[0].cell, each[0].voice))
-    messages = tuple(
-        _message(number, remark, term, piece, surprise)
-        for number, (remark, term) in enumerate(found, 1)
-    )
-    table = _table(judged, messages)
-    name = name or piece.source
-    return Explanation(name, piece, messages, table, paid, surprise, (*notices, *more))
+    def __str__(self) -> str:
+        return as_text(self)
 
 
-def _piece_of(music: Piece | Score | str | Path, row: int) -> Piece:
-    if isinstance(music, (str, Path)):
-        return read_piece(music)
-    if isinstance(music, Piece):
-        return music
-    if not isinstance(music, Score):
-        raise TypeError(f"explain: expected a Piece, a Score or a file, got {type(music).__name__}")
-    if not music.finished:
-        raise ValueError("explain: the score is not finished; write the rest of it first")
-    return Piece.of(music, row)
+def as_text(explanation: Explanation) -> str:
+    """Return the explanation in lines: facts of the piece, the messages, and a table."""
+    lines = [f"{explanation.title}: {explanation.facts}"]
+    lines += [f"({notice})" for notice in explanation.notices]
+    lines += ["", *map(str, explanation.messages)]
+    if not explanation.messages:
+        count = len(explanation.table)
+        lines.append(f"no rule is broken; {count} {'was' if count == 1 else 'were'} asked")
+    lines.append("")
+    if explanation.totals:
+        width = max(len("rule"), *(len(line.term) for line in explanation.totals[:-1]))
+        lines.append(f"{'rule':{width}}  times   cost")
+        for line in explanation.totals:
+            lines.append(f"{line.term:{width}}  {line.times:5d}  {line.cost:5.3g}")
+    if explanation.kept:
+        lines.append(f"kept: {explanation.kept}")
+    lines += [f"{name} paid {value:.4g}" for name, value in explanation.paid.items()]
+    mean = explanation.mean_surprise
+    if mean is not None:
+        lines.append(f"surprise of the prior: {mean:.2f} nats a cell on average")
+    return "\n".join(lines).rstrip() + "\n"
 
 
-def _surprise(prior: Scorer | str | Path | None, score: Score) -> tuple[Nats | None, list[str]]:
-    """Return the surprise of a prior, and notices on what it cannot read."""
-    if prior is None:
-        return None, []
-    if isinstance(prior, (str, Path)):
-        from pretrained.checkpoint import load_once
-
-        prior = load_once(prior)
-    try:
-        surprise = surprises(prior, score)
-    except ValueError as error:
-        return None, [f"no surprise of the prior: {error}"]
-    unknown = int(np.isnan(surprise).sum())
-    return surprise, [f"{unknown} cells hold what the prior cannot write"] if unknown else []
-
-
-def surprises(prior: Scorer, score: Score) -> Nats:
-    """Return nats (voices, cells) of a prior's surprise; NaN for what it can never write.
-
-    To a prior that hears one voice at a time each is a piece of its own, in its own range.
-
-    Raises:
-        ValueError: the prior cannot read the piece.
-    """
-    from pretrained.networks.per_voice import PerVoice
-    from pretrained.networks.regrid import OnGrid, on_grid
-
-    task, page = score.task, score.tokens[0]
-    prior = on_grid(prior, task)
-    if task.voices == 1 or not isinstance(prior, (PerVoice, OnGrid)):
-        nats = -prior.log_prob(score)[0]
-    else:
-        lines = []
-        for voice in range(task.voices):
-            notes = [replace(note, voice=0) for note in task.codec.decode(page[voice])]
-            low, high = roomy_range([note.pitch for note in notes] or [task.low, task.high])
-            alone = replace(task, voices=1, low=low, high=high, given=())
-            lines.append(-prior.log_prob(score_of(notes, alone))[0, 0])
-        nats = np.stack(lines)
-    return np.where(nats < NEVER, nats, np.float32(np.nan)).astype(np.float32)
-
-
-def _remarks(term: Term, score: Score) -> list[Remark]:
-    try:
-        return remarks(term.rule, score, term.name, sign=term.factor)
-    except (KeyError, IndexError, ValueError) as error:  # of the words, as the values were checked
-        raise RewardError(
-            f"reward term {term.name!r} has words that cannot be filled in: {error!r}"
-        ) from error
-
-
-def _message(
-    number: int, remark: Remark, term: Term, piece: Piece, surprise: Nats | None
-) -> Message:
-    score, voice, cell = piece.score, remark.voice, remark.cell
-    start = note_start(score, voice, cell)
-    last = cell == score.task.cells - 1 and cell != start
-    where = "at the end" if last else place(score, cell, piece.numbers)
-    if score.task.voices > 1:
-        where += f", voice {voice + 1}"
-    return Message(
-        number=number,
-        term=term.name,
-        weight=term.weight,
-        value=remark.value,
-        cost=abs(term.factor * remark.value),
-        voice=voice,
-        cell=cell,
-        start=start,
-        where=where,
-        text=remark.text,
-        surprise=_known(surprise, voice, start),
-    )
-
-
-def _known(surprise: Nats | None, voice: int, cell: int) -> float | None:
-    """The surprise at a cell, None where there is none."""
-    if surprise is None or np.isnan(surprise[voice, cell]):
-        return None
-    return float(surprise[voice, cell])
-
-
-def note_start(score: Score, voice: int, cell: int) -> int:
-    """Return the cell of the last onset up to a cell; the cell itself before the first note."""
-    if score.onset[0, voice, cell] or score.previous_onset[0, voice, cell] < 0:
-        return cell
-    return int(score.previous_onset[0, voice, cell])
-
-
-def _table(judged: Sequence[str], messages: Sequence[Message]) -> tuple[RuleLine, ...]:
-    lines = []
-    for name in judged:
-        costs = [message.cost for message in messages if message.term == name]
-        lines.append(RuleLine(name, len(costs), sum(costs)))
-    return tuple(sorted(lines, key=lambda line: (-line.cost, -line.times)))
+def as_dict(explanation: Explanation) -> dict[str, Any]:
+    """Return the explanation as a JSON file has it."""
+    piece, task = explanation.piece, explanation.piece.task
+    mean = explanation.mean_surprise
+    return {
+        "file": explanation.name,
+        "title": piece.title,
+        "key": str(task.key),
+        "key_estimated": piece.estimated,
+        "meter": str(task.meter),
+        "tempo": piece.tempo,
+        "grid": task.grid,
+        "pickup": task.pickup,
+        "bars": task.bars,
+        "voices": task.voices,
+        "notices": list(explanation.notices),
+        "messages": [
+            {
+                "where": message.where,
+                "text": message.text,
+                "rule": message.term,
+                "weight": message.weight,
+                "value": round(message.value, 6),
+                "cost": round(message.cost, 6),
+                "voice": message.voice + 1,
+                "cell": message.cell,
+                "note_cell": message.start,
+                "surprise": None if message.surprise is None else round(message.surprise, 4),
+            }
+            for message in explanation.messages
+        ],
+        "rules": [
+            {"rule": line.term, "times": line.times, "cost": round(line.cost, 6)}
+            for line in explanation.table
+        ],
+        "cost": round(explanation.cost, 6),
+        "paid": {name: round(value, 6) for name, value in explanation.paid.items()},
+        "mean_surprise": None if mean is None else round(mean, 4),
+    }

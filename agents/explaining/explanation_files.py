@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json as json_format
+import json
 from dataclasses import replace
 
-from agents.explaining.explanation import Explanation
-from agents.explaining.explanation_text import as_dict
-from agents.explaining.page import MARKED, html_page, picture
-from envs.notation.writing.musicxml import Marks, musicxml
+from agents.explaining.explanation import Explanation, as_dict
+from agents.explaining.page import by_note, html_page, marked_score, picture
 from envs.notation.writing.sound import wav_bytes
 from envs.notation.writing.writers import TEMPO, WRITERS
 
@@ -27,14 +25,11 @@ def files_of(found: Explanation, tempo: float = 0.0, soundfont: str = "") -> dic
         ValueError: the piece lasts too long, or the soundfont cannot be played.
     """
     tempo = tempo or found.piece.tempo or TEMPO
-    words: dict[tuple[int, int], str] = {}
-    for message in found.messages:
-        at = (message.voice, message.start)
-        words[at] = f"{words[at]}; {message.text}" if at in words else message.text
-    marks = Marks(words, dict.fromkeys(words, MARKED), found.piece.numbers)
+    notes = by_note(found).items()
+    words = {note: "; ".join(message.text for message in about) for note, about in notes}
     files: dict[str, str | bytes] = {
         "explanation.json": as_json(as_dict(found)),
-        "score.musicxml": musicxml(found.score, 0, found.title, tempo, marks=marks),
+        "score.musicxml": marked_score(found, words, tempo, found.title),
         "score.svg": picture(found, tempo, found.title),
         "score.wav": wav_bytes(found.score, 0, tempo, soundfont or None),
         "page.html": html_page(found, tempo, soundfont),
@@ -48,4 +43,4 @@ def files_of(found: Explanation, tempo: float = 0.0, soundfont: str = "") -> dic
 
 def as_json(value: object) -> str:
     """Return JSON that people can read as well."""
-    return json_format.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

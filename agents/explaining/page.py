@@ -13,23 +13,19 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from html import escape
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agents.explaining.explanation import Explanation, Message, note_start
-from agents.explaining.explanation_text import facts
+from agents.explaining.explainer import note_start
+from agents.explaining.explanation import Explanation, Message, RuleLine
 from envs.notation.writing.engrave import svg
 from envs.notation.writing.musicxml import Marks, musicxml, symbol_id
 from envs.notation.writing.roll import note_id, piano_roll, strips, x_of
 from envs.notation.writing.sound import RATE, cell_seconds, wav_bytes
 from envs.notation.writing.symbols import bars_of
-
-if TYPE_CHECKING:
-    from envs.music.score import Score
 
 MARKED = "#c2185b"  # colour of a note that breaks a rule
 PAGE_RATE = RATE // 2  # of the sound: half the bytes, and no difference that is heard
@@ -52,7 +48,7 @@ def html_page(found: Explanation, tempo: float = 80.0, soundfont: str = "") -> s
         policy=_policy(),
         title=escape(found.title),
         style=STYLE,
-        about=escape(_about(found, tempo)),
+        about=escape(f"{found.facts}, {tempo:g} beats a minute"),
         notices="".join(f"<p>{escape(notice)}</p>" for notice in found.notices),
         sound=base64.b64encode(sound).decode(),
         score=picture(found, tempo),
@@ -73,10 +69,6 @@ def _policy() -> str:
     )
 
 
-def _about(found: Explanation, tempo: float) -> str:
-    return f"{facts(found).removeprefix(f'{found.title}: ')}, {tempo:g} beats a minute"
-
-
 def _heading(found: Explanation) -> str:
     count = len(found.messages)
     if not count:
@@ -84,36 +76,42 @@ def _heading(found: Explanation) -> str:
     return "One remark" if count == 1 else f"{count} remarks"
 
 
-def numbered(found: Explanation) -> dict[tuple[int, int], str]:
-    """Return the numbers of the messages at each note (voice, start), such as '4, 6-8'."""
+def by_note(found: Explanation) -> dict[tuple[int, int], list[Message]]:
+    """Return the messages at each note (voice, start)."""
     at = defaultdict(list)
     for message in found.messages:
-        at[message.voice, message.start].append(message.number)
-    return {note: ", ".join(_runs(numbers)) for note, numbers in at.items()}
+        at[message.voice, message.start].append(message)
+    return at
 
 
-def _runs(numbers: Iterable[int]) -> Iterable[str]:
-    for _, group in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
-        run = [number for _, number in group]
+def numbered(found: Explanation) -> dict[tuple[int, int], str]:
+    """Return the numbers of the messages at each note (voice, start), such as '4, 6-8'."""
+    return {note: ", ".join(_runs(messages)) for note, messages in by_note(found).items()}
+
+
+def _runs(messages: Iterable[Message]) -> Iterable[str]:
+    for _, group in groupby(enumerate(messages), key=lambda pair: pair[1].number - pair[0]):
+        run = [message.number for _, message in group]
         yield str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}"
+
+
+def marked_score(
+    found: Explanation, words: dict[tuple[int, int], str], tempo: float, title: str = ""
+) -> str:
+    """Return the score as MusicXML, its notes (voice, start) marked with words and a colour."""
+    marks = Marks(words, dict.fromkeys(words, MARKED), found.piece.numbers)
+    return musicxml(found.score, 0, title, tempo, marks=marks)
 
 
 def picture(found: Explanation, tempo: float, title: str = "") -> str:
     """Return the engraved score as SVG; marked notes have a colour and their messages' numbers."""
-    words = numbered(found)
-    marks = Marks(words, dict.fromkeys(words, MARKED), found.piece.numbers)
-    drawn = svg(musicxml(found.score, 0, title, tempo, marks=marks))
-    return _name_notes(drawn, found.score)
-
-
-def _name_notes(drawn: str, score: Score) -> str:
-    """Add the attribute data-note to each coloured symbol of an SVG, for the page's script."""
-    names: dict[str, str] = {}
-    for voice in range(score.task.voices):
-        for symbol in (each for bar in bars_of(score, 0, voice) for each in bar):
-            cell = symbol.start
-            start = cell if symbol.pitch is None else note_start(score, voice, cell)
-            names[symbol_id(voice, cell)] = note_id(voice, start)
+    drawn = svg(marked_score(found, numbered(found), tempo, title))
+    names: dict[str, str] = {}  # of coloured symbols, for the page's script
+    for voice in range(found.score.task.voices):
+        for symbol in chain.from_iterable(bars_of(found.score, 0, voice)):
+            is_rest = symbol.pitch is None
+            start = symbol.start if is_rest else note_start(found.score, voice, symbol.start)
+            names[symbol_id(voice, symbol.start)] = note_id(voice, start)
 
     def add(match: re.Match[str]) -> str:
         return f'{match[0]} data-note="{names[match[1]]}"' if match[1] in names else match[0]
@@ -126,7 +124,7 @@ def _along_time(found: Explanation, tempo: float) -> str:
     cell = cell_seconds(score, tempo)
     marked = [(message.voice, message.start) for message in found.messages]
     drawings = [piano_roll(score, 0, marked, found.piece.numbers, MARKED)]
-    costs = {line.term: np.zeros(score.task.cells) for line in found.table if line.times}
+    costs = {line.term: np.zeros(score.task.cells) for line in found.totals[:-1]}
     for message in found.messages:
         costs[message.term][message.cell] += message.cost
     if costs:
@@ -153,20 +151,17 @@ def _item(message: Message) -> str:
     )
 
 
-def _table(found: Explanation) -> str:
-    rows = "".join(
+def _row(line: RuleLine) -> str:
+    return (
         f'<tr><td>{escape(line.term)}</td><td class="number">{line.times}</td>'
         f'<td class="number">{line.cost:.3g}</td></tr>'
-        for line in found.table
-        if line.times
     )
-    kept = [line.term for line in found.table if not line.times]
+
+
+def _table(found: Explanation) -> str:
     head = '<tr><th>rule</th><th class="number">times broken</th><th class="number">cost</th></tr>'
-    total = (
-        f'<tr><td>together</td><td class="number">{len(found.messages)}</td>'
-        f'<td class="number">{found.cost:.3g}</td></tr>'
-    )
-    table = f"<table>{head}{rows}{total}</table>" if rows else ""
+    rows = "".join(map(_row, found.totals))
+    table = f"<table>{head}{rows}</table>" if rows else ""
+    good = f"<p>Kept: {escape(found.kept)}</p>" if found.kept else ""
     paid = "".join(f"<p>{escape(name)} paid {value:.4g}</p>" for name, value in found.paid.items())
-    good = f"<p>Kept: {escape(', '.join(kept))}</p>" if kept else ""
     return table + good + paid

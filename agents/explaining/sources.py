@@ -7,15 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.explaining.explanation import speaking_rules_of
+from agents.explaining.explainer import speaking_rules, speaks
 from envs.music.piece import Piece
 from envs.notation.reading.readers import read_piece
 from rewards.build import build
+from rewards.sum import RewardSum
 
 if TYPE_CHECKING:
     from agents.runs.directory import Run
     from agents.settings.config import TrainConfig
-    from rewards.sum import RewardSum
+    from envs.music.task import Task
 
 MOST_SAMPLES = 200  # of a run
 
@@ -36,14 +37,14 @@ def read_with_plan(path: str | Path, known: Mapping[str, Any], plan: Mapping[str
 
 
 def samples_of(
-    run: Run, settings: TrainConfig, known: Mapping[str, Any], plan: Mapping[str, Any]
+    run: Run, task: Task, known: Mapping[str, Any], plan: Mapping[str, Any]
 ) -> Iterator[tuple[str, Piece]]:
     """Yield the name and piece of each melody that a training left, as pieces of its task.
 
     Args:
         run: the run directory.
-        settings: of the run.
-        known: arguments of `read_piece`, None where the run's task says it.
+        task: of the run.
+        known: arguments of `read_piece` that are not as the run's task has them.
         plan: chords and phrases in place of the task's.
 
     Raises:
@@ -52,22 +53,22 @@ def samples_of(
     files = sorted(run.samples.glob("*.musicxml"))
     if not files:
         raise ValueError(f"{run.samples} holds no melodies; expected those that training leaves")
-    task = settings.task
     own = {"grid": task.grid, "key": task.key, "meter": task.meter, "pickup": task.pickup}
-    known = {name: own.get(name) if value is None else value for name, value in known.items()}
+    known = {**own, **known}
+    as_task = {name: known[name] for name in own} == own and not any(plan.values())
     for file in files[:MOST_SAMPLES]:
         piece = read_with_plan(file, known, plan)
-        fits = {name: known[name] for name in own} == own and not any(plan.values())
-        if fits and piece.voices <= task.voices and piece.bars <= task.bars:
+        if as_task and piece.voices <= task.voices and piece.bars <= task.bars:
             piece = replace(piece, score=piece.score_for(task))
         yield file.name, piece
 
 
 def rules_of(run: Run, settings: TrainConfig) -> RewardSum:
-    """Return the terms of a run's reward that can speak, with what they have learned.
+    """Return the terms of a run's reward that can speak, with the values they have learned.
 
     All rules of the registry that can speak if none of them can.
     """
     reward = build(settings.reward_spec)
     run.restore_reward(reward)
-    return speaking_rules_of(reward)
+    terms = [term for term in reward.terms.values() if speaks(term)]
+    return RewardSum(terms) if terms else speaking_rules()

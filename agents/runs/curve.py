@@ -5,6 +5,10 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from matplotlib import colormaps
+from matplotlib.figure import Figure
 
 from envs.durable_files import write_atomic
 from rewards.spec import short_names
@@ -24,9 +28,6 @@ def draw(metrics: Mapping[str, Sequence[float]], path: Path) -> None:
     Raises:
         ValueError: no rows.
     """
-    from matplotlib import colormaps
-    from matplotlib.figure import Figure
-
     if not metrics.get("steps"):
         raise ValueError("no metrics to draw yet")
     steps = metrics["steps"]
@@ -60,6 +61,11 @@ def draw(metrics: Mapping[str, Sequence[float]], path: Path) -> None:
         axis.grid(alpha=0.25)
         axis.legend(fontsize=7, frameon=False, **(BESIDE if axis is terms else {}))
         axis.ticklabel_format(axis="x", style="sci", scilimits=(0, 0))
+    save(figure, path, dpi=130)
+
+
+def save(figure: Figure, path: Path, **options: Any) -> None:
+    """Write a figure, completely or not at all; the suffix of its path is the format."""
     data = io.BytesIO()
-    figure.savefig(data, format=path.suffix[1:], dpi=130)
+    figure.savefig(data, format=path.suffix[1:], **options)
     write_atomic(path, data.getvalue())

@@ -24,11 +24,16 @@ import os
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from safetensors.torch import save as to_bytes
+from stable_baselines3.common.base_class import BaseAlgorithm
+from torch import Tensor
 
 from agents.runs import csv_tables as tables
 from agents.runs.provenance import changes, made_with
 from agents.runs.run_lock import CONFIG, LOCK, BusyError, only_begun, only_one
+from agents.runs.state import Generators, Saved, pack
 from agents.settings.config import TrainConfig, read_toml, to_toml
 from envs.durable_files import (
     clear_parts,
@@ -40,13 +45,9 @@ from envs.durable_files import (
     write_together,
 )
 from envs.errors import quoted
-
-if TYPE_CHECKING:
-    from stable_baselines3.common.base_class import BaseAlgorithm
-    from torch import Tensor
-
-    from agents.runs.state import Generators
-    from rewards.sum import RewardSum
+from pretrained.checkpoint import notes
+from rewards import learned as learning
+from rewards.sum import RewardSum
 
 
 class Run:
@@ -58,6 +59,15 @@ class Run:
     Attributes:
         path: the directory.
         config_file: its settings.
+        provenance_file: versions and hashes that it began with.
+        metrics_file: table with a row for each update.
+        evaluations_file: table with a row for each evaluation.
+        policy_file: the policy, which loads as a prior; see `saved_policy`.
+        best_file: policy of the best evaluation, which loads as a prior too.
+        state_file: state from which it is resumed.
+        reward_file: weights of reward terms that learn.
+        warnings_file: signs of a hacked reward.
+        samples: folder of melodies.
 
     Raises:
         ValueError: it is no run directory.
@@ -66,6 +76,15 @@ class Run:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.config_file = self.path / CONFIG
+        self.provenance_file = self.path / "provenance.json"
+        self.metrics_file = self.path / "metrics.csv"
+        self.evaluations_file = self.path / "evaluations.csv"
+        self.policy_file = self.path / "policy.safetensors"
+        self.best_file = self.path / "best.safetensors"
+        self.state_file = self.path / "state.zip"
+        self.reward_file = self.path / "reward.safetensors"
+        self.warnings_file = self.path / "warnings.txt"
+        self.samples = self.path / "samples"
         if self.path.suffix == ".safetensors":
             raise ValueError(
                 f"{self.path} is a policy and no run directory; where a run is asked for, write "
@@ -140,24 +159,12 @@ class Run:
         """Return the settings of the run; for `trust` see `agents.settings.config.from_mapping`."""
         return read_toml(self.config_file, trust)
 
-    @property
-    def policy_file(self) -> Path:
-        """Path of the policy, which loads as a prior."""
-        return self.path / "policy.safetensors"
-
-    @property
-    def reward_file(self) -> Path:
-        """Path of the weights of reward terms that learn."""
-        return self.path / "reward.safetensors"
-
     def restore_reward(self, reward: RewardSum) -> None:
         """Load the saved weights of a reward that learns.
 
         Raises:
             ValueError: the file is damaged or of another reward.
         """
-        from rewards import learned as learning
-
         if self.reward_file.is_file():
             learning.load(reward, self.reward_file)
 
@@ -186,14 +193,7 @@ class Run:
     @property
     def saved(self) -> int:
         """Steps of the policy that was saved last, -1 if there is none."""
-        from pretrained.checkpoint import notes
-
         return int(notes(self.policy_file)["steps"]) if self.policy_file.is_file() else -1
-
-    @property
-    def samples(self) -> Path:
-        """Path of the folder of melodies."""
-        return self.path / "samples"
 
     def check_samples(self) -> None:
         """Raise OSError if the folder of melodies is a symbolic link."""
@@ -203,11 +203,6 @@ class Run:
             raise not_written(self.samples, error) from error
 
     # -- provenance ------------------------------------------------------------------------------
-
-    @property
-    def provenance_file(self) -> Path:
-        """Path of the versions and hashes that the run began with."""
-        return self.path / "provenance.json"
 
     def write_provenance(self, prior_file: Path, reward: RewardSum) -> None:
         """Write the versions and hashes that the run begins with."""
@@ -222,29 +217,13 @@ class Run:
 
     def check_provenance(self, prior_file: Path, reward: RewardSum) -> None:
         """Raise ValueError if the prior or a user's reward has changed since the run began."""
-        changed = self.changed(prior_file, reward)
-        if changed:
+        if changed := self.changed(prior_file, reward):
             raise ValueError(
                 f"{self.path}: {changed[0]} is not what the run began with; start a new run, "
                 f"from its policy with --prior {self.path} if you like"
             )
 
     # -- metrics ---------------------------------------------------------------------------------
-
-    @property
-    def metrics_file(self) -> Path:
-        """Path of the table with a row for each update."""
-        return self.path / "metrics.csv"
-
-    @property
-    def evaluations_file(self) -> Path:
-        """Path of the table with a row for each evaluation."""
-        return self.path / "evaluations.csv"
-
-    @property
-    def best_file(self) -> Path:
-        """Path of the policy of the best evaluation, which loads as a prior."""
-        return self.path / "best.safetensors"
 
     def append_metrics(self, row: Mapping[str, float], file: Path | None = None) -> None:
         """Append a row to metrics.csv or another table, see `csv_tables.add_row`."""
@@ -262,8 +241,8 @@ class Run:
         Raises:
             ValueError: metrics.csv has no such columns, or impossible numbers in them.
         """
-        columns = self.read_metrics(needed=("c", "kl"))
-        pairs = list(zip(columns.get("c", ()), columns.get("kl", ()), strict=True))
+        columns = self.read_metrics(needed=("c", "kl")) or {"c": [], "kl": []}
+        pairs = list(zip(columns["c"], columns["kl"], strict=True))
         for c, kl in pairs:
             if not (0 < c < math.inf and math.isfinite(kl)):
                 raise ValueError(
@@ -281,15 +260,15 @@ class Run:
     @property
     def warnings(self) -> list[str]:
         """Signs of a hacked reward, one a line."""
-        file = self.path / "warnings.txt"
+        file = self.warnings_file
         return read_text(file).splitlines() if file.is_file() else []
 
     def write_warnings(self, lines: list[str]) -> None:
         """Write the signs of a hacked reward; remove the file if there are none."""
         if lines:
-            write_atomic(self.path / "warnings.txt", "\n".join(lines) + "\n")
+            write_atomic(self.warnings_file, "\n".join(lines) + "\n")
         else:
-            (self.path / "warnings.txt").unlink(missing_ok=True)
+            self.warnings_file.unlink(missing_ok=True)
 
     # -- state -----------------------------------------------------------------------------------
 
@@ -312,8 +291,6 @@ class Run:
             ValueError: weights that are not finite; the old files stay.
             OSError: the disk is full or cannot be written; the old files stay.
         """
-        from agents.runs.state import pack
-
         if not all(weight.isfinite().all() for weight in model.policy.state_dict().values()):
             raise ValueError(
                 f"the weights are not finite after {model.num_timesteps:,} steps; what "
@@ -326,16 +303,9 @@ class Run:
         self, model: BaseAlgorithm, learned: Mapping[str, Tensor]
     ) -> dict[Path, str | bytes]:
         """Return the content of the files that other commands read: policy and reward."""
-        from safetensors.torch import save as to_bytes
-
         policy: Any = model.policy
         files = {self.policy_file: policy.packed({"steps": model.num_timesteps})}
         return files | ({self.reward_file: to_bytes(dict(learned))} if learned else {})
-
-    @property
-    def state_file(self) -> Path:
-        """Path of the state from which a run is resumed."""
-        return self.path / "state.zip"
 
     def restore(self, model: BaseAlgorithm, reward: RewardSum | None = None) -> Generators | None:
         """Put the saved state into a model and its reward, and remove what was written after it.
@@ -349,9 +319,6 @@ class Run:
         Raises:
             ValueError: the state is missing or damaged.
         """
-        from agents.runs.state import Saved
-        from rewards import learned as learning
-
         generators, files = None, dict[Path, str | bytes]()
         self.check_samples()
         if self.state_file.is_file():

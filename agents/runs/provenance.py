@@ -10,12 +10,10 @@ import sys
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from envs.plugins import FILE_MODULE
-
-if TYPE_CHECKING:
-    from rewards.sum import RewardSum
+from rewards.sum import RewardSum
 
 PACKAGES = (
     "composition-gym",
@@ -32,19 +30,12 @@ PACKAGES = (
 
 def made_with(prior_file: Path, reward: RewardSum) -> dict[str, Any]:
     """Return versions, commit, and hashes of the prior and of each reward term's source file."""
-    sources = {
-        name: {"source": _where(term.rule), "sha256": _source_hash(term.rule)}
-        for name, term in reward.terms.items()
-    }
     return {
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "commit": _commit(),
-        "prior": {
-            "file": prior_file.name,
-            "sha256": hashlib.sha256(prior_file.read_bytes()).hexdigest(),
-        },
-        "rewards": sources,
+        "prior": {"file": prior_file.name, "sha256": _hash(prior_file)},
+        "rewards": {name: _source(term.rule) for name, term in reward.terms.items()},
     }
 
 
@@ -89,21 +80,23 @@ def _commit() -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _where(fn: Any) -> str:
-    """Return module and name of a reward; for a file without its folder, which may be moved."""
+def _source(fn: Any) -> dict[str, str]:
+    """Return place and hash of a reward's source; a file is named without its folder.
+
+    The hash is '' if there is no source file.
+    """
     fn = inspect.unwrap(fn)
     target = fn if hasattr(fn, "__qualname__") else type(fn)
-    place = target.__module__
-    if place.startswith(FILE_MODULE):
-        place = Path(str(sys.modules[place].__file__)).name
-    return f"{place}:{target.__qualname__}"
-
-
-def _source_hash(fn: Any) -> str:
-    """Return the hash of a reward function's source file, '' if it has none."""
-    fn = inspect.unwrap(fn)
+    module = target.__module__
+    if module.startswith(FILE_MODULE):
+        module = Path(str(sys.modules[module].__file__)).name
     try:
-        file = inspect.getsourcefile(fn if hasattr(fn, "__qualname__") else type(fn))
+        file = inspect.getsourcefile(target)
     except TypeError:
-        return ""
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
+        file = None
+    digest = _hash(Path(file)) if file else ""
+    return {"source": f"{module}:{target.__qualname__}", "sha256": digest}
+
+
+def _hash(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

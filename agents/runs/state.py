@@ -19,21 +19,16 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
+from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor
 
 from envs.errors import quoted
-
-if TYPE_CHECKING:
-    from stable_baselines3.common.base_class import BaseAlgorithm
-
-    from agents.learning.vec_env import CompositionVecEnv
 
 FORMAT = 1
 FACTS, TENSORS = "state.json", "tensors.safetensors"
@@ -42,19 +37,6 @@ LEARNED = "reward."
 MOST_BYTES = {FACTS: 2**24, TENSORS: 2**32}
 MOST_STEPS = 2**62
 MOST_MEMORY = 256 * 2**20  # bytes of remembered pieces; a larger memory is not stored
-DAMAGED = (
-    zipfile.BadZipFile,
-    SafetensorError,
-    EOFError,
-    OSError,
-    struct.error,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
 
 
 # -- random generators -----------------------------------------------------------------------------
@@ -86,50 +68,46 @@ class Generators:
         )
 
     def check(self, model: BaseAlgorithm) -> None:
-        """Raise an error of DAMAGED if these are no states of a model's generators.
+        """Raise an error unless these are states of a model's generators.
 
         numpy and torch would read past the end of their memory with a wrong position.
         """
-        version, words, gauss = self.python
-        random.Random().setstate((version, tuple(words), gauss))
         key, place = self.numpy["state"]["key"], self.numpy["state"]["pos"]
         if np.shape(key) != (624,) or not all(0 <= word < 2**32 for word in key):
             raise ValueError("the key of numpy's generator has not 624 words")
         if not (type(place) is int and 0 <= place <= 624):
             raise ValueError(f"numpy's generator is at {quoted(place)}, expected 0 to 624")
-        for spare in (gauss or 0.0, self.numpy["gauss"], self.numpy["has_gauss"]):
-            if not math.isfinite(spare):
-                raise ValueError("the spare normal number of a generator is not finite")
-        np.random.RandomState().set_state(self._of_numpy())
-        torch.Generator().set_state(torch.tensor(self.torch, dtype=torch.uint8))
+        spare = (self.python[2] or 0.0, self.numpy["gauss"], self.numpy["has_gauss"])
+        if not all(map(math.isfinite, spare)):
+            raise ValueError("the spare normal number of a generator is not finite")
         left, _, following = struct.unpack_from("<iiQ", bytes(self.torch), 8)
         if left + following > 625:
             raise ValueError("torch's generator is past its end")
         if self.cuda is not None and len(bytes(self.cuda)) != 16:
             raise ValueError("the state of the GPU's generator has not 16 bytes")
-        for _, state in zip(_environments(model), self.envs, strict=True):
-            generator: Any = np.random.PCG64()
-            generator.state = state
-
-    def _of_numpy(self) -> dict[str, Any]:
-        key = np.asarray(self.numpy["state"]["key"], np.uint32)
-        return {**self.numpy, "state": {**self.numpy["state"], "key": key}}
+        envs = [np.random.PCG64() for _ in _environments(model)]
+        self._put(random.Random(), np.random.RandomState(), torch.Generator(), envs)
 
     def restore(self, model: BaseAlgorithm) -> None:
         """Set all generators to these states."""
-        version, words, gauss = self.python
-        random.setstate((version, tuple(words), gauss))
-        np.random.set_state(self._of_numpy())
-        torch.set_rng_state(torch.tensor(self.torch, dtype=torch.uint8))
+        envs = [env.np_random.bit_generator for env in _environments(model)]
+        self._put(random, np.random, torch.default_generator, envs)
         if self.cuda is not None and model.device.type == "cuda":
             torch.cuda.set_rng_state(torch.tensor(self.cuda, dtype=torch.uint8), model.device)
-        for env, state in zip(_environments(model), self.envs, strict=True):
-            env.np_random.bit_generator.state = state
+
+    def _put(self, python: Any, numpy: Any, cpu: Any, envs: list[Any]) -> None:
+        version, words, gauss = self.python
+        python.setstate((version, tuple(words), gauss))
+        numpy.set_state(self.numpy)
+        cpu.set_state(torch.tensor(self.torch, dtype=torch.uint8))
+        for generator, state in zip(envs, self.envs, strict=True):
+            generator.state = state
 
 
 def _environments(model: BaseAlgorithm) -> list[Any]:
     """Return the environments that a model plays in: one, or one for each task."""
-    return [each.env for each in cast("CompositionVecEnv", model.env).alternatives]
+    venv: Any = model.env  # a CompositionVecEnv
+    return [each.env for each in venv.alternatives]
 
 
 # -- the archive -----------------------------------------------------------------------------------
@@ -207,7 +185,7 @@ class Saved:
             self.generators = Generators(**self.facts["generators"])
             has_learned = "learned" in self.facts
             self.learned = dict(self._named(LEARNED)) if has_learned else None
-        except DAMAGED as error:
+        except Exception as error:  # whatever zipfile, numpy and torch raise
             raise self._unusable(error) from error
 
     def restore(self, model: BaseAlgorithm) -> None:
@@ -235,7 +213,7 @@ class Saved:
                 memory.restore(arrays, int(self.facts["next"]))
             if hasattr(model, "take_up"):
                 model.take_up(self._named(NOTEBOOK))
-        except DAMAGED as error:
+        except Exception as error:  # whatever zipfile, numpy and torch raise
             raise self._unusable(error) from error
         model.num_timesteps = self.steps
 
@@ -253,11 +231,10 @@ class Saved:
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
     """Return a file of an archive; refuse a compressed one, which `pack` never writes."""
-    member = archive.getinfo(name)
+    member, most = archive.getinfo(name), MOST_BYTES[name]
     if member.compress_type != zipfile.ZIP_STORED:
         raise ValueError(f"{name} in it is compressed")
-    if member.file_size > MOST_BYTES[name]:
-        most = MOST_BYTES[name]
+    if member.file_size > most:
         raise ValueError(f"{name} in it has {member.file_size:,} bytes, expected {most:,} at most")
     return archive.read(member)
 

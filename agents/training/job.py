@@ -233,9 +233,10 @@ def train(
         except (MemoryError, RuntimeError) as error:
             if not isinstance(error, MemoryError) and not re.search(NO_MEMORY, str(error)):
                 raise
+            fewer = max(2, config.n_envs // 4)
             raise ValueError(
                 f"n_envs={config.n_envs}: there is not enough memory for so many pieces at once "
-                f"({' '.join(str(error).split()):.200}); give fewer, such as --n-envs {max(2, config.n_envs // 4)}"
+                f"({' '.join(str(error).split()):.200}); give fewer, such as --n-envs {fewer}"
             ) from error
     return run
 

@@ -19,11 +19,19 @@ FEW = 4  # terms that a progress bar names
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+class Stopped(BaseException):
+    """A signal that stops a run at once.
+
+    It is no KeyboardInterrupt: where one passes through code that is compiled, as dataclasses are,
+    Python ends with a signal of its own, whatever status it was to end with.
+    """
+
+
 class Terminal(Listener):
     """Prints notes and a progress bar; within its context signals stop the run.
 
     The first signal amid learning stops it between two steps, so that it is saved; another one, or
-    one before learning has begun, raises KeyboardInterrupt at once. To be entered in the main
+    one before learning has begun, raises Stopped at once. To be entered in the main
     thread.
 
     Attributes:
@@ -51,7 +59,7 @@ class Terminal(Listener):
         at_once = self._bar is None or self.signal
         self.signal = number
         if at_once:
-            raise KeyboardInterrupt
+            raise Stopped
 
     def begun(self, run: Run, config: TrainConfig) -> None:
         """Print what is trained."""

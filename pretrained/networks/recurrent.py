@@ -174,7 +174,7 @@ class RecurrentNet(LineNetwork):
         return Hidden(state.h[:, rows], state.c[:, rows], state.past[rows], state.run[rows])
 
     def _step_back(self, token: Tensor, place: Tensor, state: Hidden) -> tuple[Tensor, Hidden]:
-        """Return rows (B, 2 * lookback) of `back` for the next cell, and the state that follows."""
+        """Return rows (B, 2 * lookback) of `back` for the next cell, and the next state."""
         past = torch.cat([state.past[:, 1:], token[:, None]], dim=1)
         bar = place[:, 1].expand(len(token))
         known = (bar > 0) & (bar <= LONGEST_BAR)

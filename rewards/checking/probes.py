@@ -58,16 +58,28 @@ class Trial:
     @cached_property
     def value(self) -> Array:
         """Value of the pieces: (PIECES, V, T) or (PIECES,)."""
-        return self.ask(self.tokens)
+        return self.ask(self.tokens, advice="")
 
-    def ask(self, tokens: Array, written: int | None = None) -> Array:
-        """The term's value of a score of its own, as float64.
+    def ask(
+        self,
+        tokens: Array,
+        written: int | None = None,
+        advice: str = ". It valued other pieces of this task",
+    ) -> Array:
+        """Return the term's value of a score of its own, as float64.
+
+        Args:
+            tokens, written: of the score.
+            advice: behind the message of an error.
 
         Raises:
             RewardError: see `Term.raw`.
         """
         score = Score(tokens, replace(self.task), written)
-        value = self.term.raw(score).astype(np.float64)
+        try:
+            value = self.term.raw(score).astype(np.float64)
+        except RewardError as error:
+            raise RewardError(f"{error}{advice}") from error
         if score.task != self.task:
             raise RewardError(
                 f"reward term {self.term.name!r} writes into the task: it is {score.task} after "
@@ -99,15 +111,10 @@ def same(a: Any, b: Any) -> Array:
 
 def answers(trial: Trial) -> str:
     """Arrays of real, finite numbers for ordinary pieces, and for silence and other extremes."""
-    try:
-        _ = trial.value
-    except RewardError as error:
-        return str(error)
+    _ = trial.value
     for name, score in degenerate(trial.task).items():
-        try:
-            trial.term.raw(score.take(np.arange(2) % score.batch))
-        except RewardError as error:
-            return f"{error}. The piece was: {name}. Every page that can be written needs a value"
+        advice = f". The piece was: {name}. Every page that can be written needs a value"
+        trial.ask(score.tokens[np.arange(2) % score.batch], advice=advice)
     return ""
 
 
@@ -137,11 +144,9 @@ def repeats(trial: Trial) -> str:
 def is_alone(trial: Trial) -> str:
     """Each piece has the value that it has alone, in any order of the batch."""
     value = trial.value
+    advice = ", when asked about one piece alone. Keep the axis of pieces"
     for row in range(PIECES):
-        try:
-            alone = trial.ask(trial.tokens[row : row + 1])
-        except RewardError as error:
-            return f"{error}, when asked about one piece alone. Keep the axis of pieces"
+        alone = trial.ask(trial.tokens[row : row + 1], advice=advice)
         if alone.ndim != value.ndim or not same(alone[0], value[row]).all():
             a, b = float(np.sum(value[row])), float(np.sum(alone))
             return (
@@ -175,7 +180,8 @@ def is_causal(trial: Trial) -> str:
     before = trial.in_order(trial.value)
     kept = np.arange(steps) < np.reshape(cuts, (-1, 1, 1))
     rewritten = np.where(kept, page, other).reshape(-1, trial.task.cells, trial.task.voices)
-    after = np.concatenate([trial.ask(each) for each in _batches(rewritten.swapaxes(1, 2))])
+    batches = np.array_split(rewritten.swapaxes(1, 2), -(-len(rewritten) // BATCH))  # fit memory
+    after = np.concatenate([trial.ask(batch) for batch in batches])
     after = trial.in_order(after).reshape(len(cuts), PIECES, steps)
     changed = np.argwhere(kept & ~same(before, after))
     if not len(changed):
@@ -189,11 +195,6 @@ def is_causal(trial: Trial) -> str:
     )
 
 
-def _batches(tokens: Array) -> list[Array]:
-    """Pages in batches that fit into memory whatever a term makes of them."""
-    return np.array_split(tokens, -(-len(tokens) // BATCH))
-
-
 def _reads_only_written(trial: Trial) -> str:
     """A piece in the making is worth at its written cells what it is worth when finished."""
     page, before = trial.in_order(trial.tokens), trial.in_order(trial.value)
@@ -203,13 +204,12 @@ def _reads_only_written(trial: Trial) -> str:
         if trial.task.given:
             free = trial.task.free.T.reshape(-1)
             tokens[:, cut:] = np.where(free[cut:], UNWRITTEN, page[:, cut:])
-        try:
-            part = trial.ask(tokens.reshape(PIECES, trial.task.cells, -1).swapaxes(1, 2), cut)
-        except RewardError as error:
-            return (
-                f"{error}, on pieces with {cut} of {trial.task.steps} cells written. Unwritten "
-                "cells hold -1; let score.onset and score.written say what is there"
-            )
+        advice = (
+            f", on pieces with {cut} of {trial.task.steps} cells written. Unwritten cells hold "
+            "-1; let score.onset and score.written say what is there"
+        )
+        page_so_far = tokens.reshape(PIECES, trial.task.cells, -1).swapaxes(1, 2)
+        part = trial.ask(page_so_far, cut, advice)
         if part.ndim == 1:
             return "gives a value per cell for finished pieces and one per piece for others"
         after = trial.in_order(part)
@@ -225,13 +225,6 @@ def _reads_only_written(trial: Trial) -> str:
     return ""
 
 
-def _steps(trial: Trial) -> Iterator[tuple[int, Score]]:
-    score = Score.page(trial.task, PIECES)
-    for cell, token in enumerate(trial.in_order(trial.tokens).T):
-        score = score.write(token)
-        yield cell, score
-
-
 def keeps_cellwise(trial: Trial) -> str:
     """A cellwise function gives the newest cell alone the value it has in the whole piece."""
     if not trial.term.cellwise:
@@ -242,8 +235,9 @@ def keeps_cellwise(trial: Trial) -> str:
     )
     if trial.value.ndim == 1:
         return f"is marked cellwise but returned one number per piece. {advice}"
-    whole = trial.in_order(trial.value)
-    for cell, score in _steps(trial):
+    whole, score = trial.in_order(trial.value), Score.page(trial.task, PIECES)
+    for cell, token in enumerate(trial.in_order(trial.tokens).T):
+        score = score.write(token)
         try:
             newest = trial.term.raw(score.newest).reshape(-1)
         except RewardError as error:
@@ -298,20 +292,13 @@ def is_picklable(trial: Trial) -> str:
     return ""
 
 
-# In this order; what fails a promise of FIRST is not tried further.
+# In this order; a term that fails a promise of FIRST is not tried further.
 FIRST: tuple[Callable[[Trial], str], ...] = (answers, repeats)
-REST: tuple[Callable[[Trial], str], ...] = (
-    is_alone,
-    looks_back_only,
-    keeps_cellwise,
-    is_pure,
-    is_a_violation,
-    is_picklable,
-)
+REST = (is_alone, looks_back_only, keeps_cellwise, is_pure, is_a_violation, is_picklable)
 
 
 def broken_promises(term: Term, task: Task) -> list[str]:
-    """Messages on every promise that a term breaks on a task, each naming the term."""
+    """Return messages on every promise that a term breaks on a task, each naming the term."""
     trial = Trial(term, replace(task))  # what a term does to the task stays here
     found = []
     for probe in (*FIRST, *REST):
@@ -319,7 +306,7 @@ def broken_promises(term: Term, task: Task) -> list[str]:
             with patience(PATIENCE):
                 said = probe(trial)
         except RewardError as error:
-            said = f"{error}. It valued other pieces of this task"
+            said = str(error)
         if said:
             named = said.startswith("reward term ")
             found.append(said if named else f"reward term {term.name!r} {said}")

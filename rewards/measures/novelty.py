@@ -3,9 +3,8 @@
 A prior can write a tune of its corpus again, and a reward with the prior's likelihood pays for
 that. Two measures show it: the longest run of notes that occurs in one training tune, and the share
 of the piece's grams of 12 intervals that occur in one tune, as `pretrained.corpora.split` compares
-tunes. Both use the intervals from onset to onset, so neither the key nor rests matter. Durations
-are compared only if asked for: a tune in another rhythm is still that tune, and most long runs that
-tunes share by chance have the same rhythm too (see RUN).
+tunes. Both use the intervals from onset to onset, so neither the key nor rests matter, and no
+durations: a tune in another rhythm is still that tune.
 
 Folk tunes have phrases in common, so real tunes are sometimes near-copies as well: compare the rate
 of near-copies in a batch with that of held-out tunes, at RUN.
@@ -15,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -32,12 +31,10 @@ from rewards.measures.suffix_array import Ints, Runs
 #   2 bars      9   10   12   13   14   15    23       0.03%            4.6%
 #   4 bars     11   12   15   16   21   23    32       2.5%             6.7%
 #   8 bars     12   14   17   21   26   28    34       5.6%             5.6%
-# With durations it has 8, 9, 10 notes at 50% and 12, 15, 19 at 95%, and 20 or more in 0.03%, 2.1%
-# and 4.8%, so that one limit serves both. A piece of up to 35 notes reaches the share with a
-# shorter run: 13 of 13 to 15 notes, 14 of 16, 16 of 24, 18 of 32.
+# A piece of up to 35 notes reaches the share with a shorter run: 13 of 13 to 15 notes, 14 of 16,
+# 16 of 24, 18 of 32.
 RUN = 20
-INTERVALS = 128  # code point of the interval 0; all are below RATIOS
-RATIOS = 256  # code point of the first ratio of durations
+INTERVALS = 128  # code point of the interval 0
 Whole = npt.NDArray[np.integer]
 
 
@@ -51,7 +48,6 @@ class Novelty:
         run: notes in the longest run that occurs in one tune; 0 without notes, 1 if no interval
             occurs in a tune.
         start: number of the run's first note in the voice, from 0.
-        in_rhythm: True if durations were compared too.
         tune: the tune with the run; of several, the one with the largest share. None if no
             interval occurs in a tune.
         number: the tune's number in the index; -1 for None.
@@ -67,7 +63,6 @@ class Novelty:
     notes: int = 0
     run: int = 0
     start: int = 0
-    in_rhythm: bool = False
     tune: Tune | None = field(default=None, repr=False)
     number: int = -1
     bars: tuple[int, int] = (0, 0)
@@ -109,18 +104,13 @@ def _bars(first: int, last: int) -> str:
     return f"bars {first}-{last}" if first else f"the pickup to bar {last}"
 
 
-def novelty(
-    score: Score, *, in_rhythm: bool = False, index: TuneIndex | None = None
-) -> list[Novelty]:
+def novelty(score: Score, *, index: TuneIndex | None = None) -> list[Novelty]:
     """Return the likeness of each of B finished pieces to the tunes of a corpus.
 
     Voices are compared one by one; a piece has the result of its most copied voice.
 
     Args:
         score: B finished pieces on any grid.
-        in_rhythm: True to end a run where durations differ too. They are ratios of one duration,
-            from onset to onset, to the next, so a tune twice as fast is the same tune. The length
-            of a run's last note is ignored, and so are durations in the share.
         index: the tunes to compare with; by default those that the prior was trained on.
 
     Raises:
@@ -132,18 +122,15 @@ def novelty(
     low = score.task.codec.low - FIRST_PITCH
     pieces = []
     for piece in score.tokens:
-        voices = []
-        for voice, tokens in enumerate(piece):
-            onsets = np.flatnonzero(tokens >= FIRST_PITCH)
-            pitches = tokens[onsets].astype(np.int64) + low
-            voices.append(index.find(pitches, onsets, in_rhythm, voice))
+        lines = [tokens[tokens >= FIRST_PITCH].astype(np.int64) + low for tokens in piece]
+        voices = [index.find(pitches, voice) for voice, pitches in enumerate(lines)]
         pieces.append(max(voices, key=lambda v: (v.near_copy, v.run, v.share or 0)))
     return pieces
 
 
 @lru_cache(maxsize=1)
 def training_tunes() -> TuneIndex:
-    """Return the index of the training tunes; it is made once, in one or a few seconds."""
+    """Return the index of the training tunes; it is made once, in about a second."""
     return TuneIndex(load_corpus().select("train"))
 
 
@@ -162,95 +149,48 @@ class TuneIndex:
             raise ValueError("no tunes to compare with, expected at least 1")
         self.tunes = list(tunes)
         self._onsets = [np.flatnonzero(tune.tokens >= FIRST_PITCH) for tune in tunes]
-        self._pitches = [t.tokens[at] for t, at in zip(tunes, self._onsets, strict=True)]
+        pairs = zip(tunes, self._onsets, strict=True)
+        self._runs = Runs([interval_text(tune.tokens[at]) for tune, at in pairs])
 
-    @cached_property
-    def _melodies(self) -> Runs:
-        return Runs([interval_text(pitches) for pitches in self._pitches])
-
-    @cached_property
-    def _ratios(self) -> dict[int, str]:
-        """The character for each ratio of durations that occurs."""
-        kinds = np.unique(np.concatenate([ratios(onsets) for onsets in self._onsets]))
-        return {ratio: chr(RATIOS + place) for place, ratio in enumerate(kinds.tolist())}
-
-    @cached_property
-    def _in_rhythm(self) -> Runs:
-        pairs = zip(self._pitches, self._onsets, strict=True)
-        return Runs([self._rhythm_text(*pair) for pair in pairs], step=2)
-
-    def _rhythm_text(self, pitches: Whole, onsets: Whole) -> str:
-        """Return the intervals as text, with the ratio of their durations between two of them."""
-        unknown = chr(RATIOS + len(self._ratios))
-        between = [self._ratios.get(ratio, unknown) for ratio in ratios(onsets).tolist()]
-        steps = interval_text(pitches)
-        return "".join(map("".join, zip(steps, between, strict=False))) + steps[-1:]
-
-    def find(
-        self, pitches: Whole, onsets: Whole, in_rhythm: bool = False, voice: int = 0
-    ) -> Novelty:
+    def find(self, pitches: Whole, voice: int = 0) -> Novelty:
         """Return the likeness of a melody to the tunes.
 
         Args:
-            pitches: (N,) MIDI pitches.
-            onsets: (N,) rising times, in any unit.
-            in_rhythm: True to compare durations too.
+            pitches: (N,) MIDI pitches of its notes.
             voice: copied to the result.
         """
-        melody = interval_text(pitches)
-        grams = {melody[i : i + GRAM] for i in range(len(melody) - GRAM + 1)}
+        text = interval_text(pitches)
+        grams = {text[i : i + GRAM] for i in range(len(text) - GRAM + 1)}
         grams = {gram for gram in grams if len(set(gram)) > 1}
         shared = self._shared(grams)
         most = int(shared.max())
         share = most / len(grams) if grams else None
-        runs = self._in_rhythm if in_rhythm else self._melodies
-        text = self._rhythm_text(pitches, onsets) if in_rhythm else melody
-        first, size = runs.longest(text)
+        first, size = self._runs.longest(text)
         if not size:
-            return Novelty(voice, len(pitches), min(1, len(pitches)), 0, in_rhythm, share=share)
-        begin = first * runs.step
-        tunes, notes = runs.places(text[begin : begin + (size - 1) * runs.step + 1])
+            return Novelty(voice, len(pitches), min(1, len(pitches)), share=share)
+        tunes, notes = self._runs.places(text[first : first + size])
         # Of several tunes the one with the largest share, else the first; the first place in it.
         place = np.lexsort((notes, tunes, -shared[tunes]))[0]
         number, note = int(tunes[place]), int(notes[place])
         tune = self.tunes[number]
         low, high = bar_numbers(tune)[self._onsets[number][[note, note + size]]].tolist()
         other = number if shared[number] == most else int(shared.argmax())
+        share_tune = self.tunes[other] if most else None
         return Novelty(
-            voice,
-            len(pitches),
-            size + 1,
-            first,
-            in_rhythm,
-            tune,
-            number,
-            (low, high),
-            share,
-            share_tune=self.tunes[other] if most else None,
+            voice, len(pitches), size + 1, first, tune, number, (low, high), share, share_tune
         )
 
     def _shared(self, grams: set[str]) -> Ints:
         """Return the number of the grams that occur in each tune, (tunes,)."""
         shared = np.zeros(len(self.tunes), np.int64)
         for gram in grams:
-            shared[np.unique(self._melodies.places(gram)[0])] += 1
+            shared[np.unique(self._runs.places(gram)[0])] += 1
         return shared
 
 
 def interval_text(pitches: Whole) -> str:
     """Return a text with a character for each interval between successive MIDI pitches (N,)."""
     return "".join(map(chr, (np.diff(pitches) + INTERVALS).tolist()))
-
-
-def ratios(onsets: Whole) -> Ints:
-    """Return the ratios (N - 2,) of successive durations between onsets (N,), in lowest terms.
-
-    A ratio a / b is the number a * 65536 + b.
-    """
-    durations = np.diff(onsets)
-    before, after = durations[:-1], durations[1:]
-    common = np.gcd(before, after)
-    return (after // common << 16) + before // common
 
 
 def bar_numbers(tune: Tune) -> Ints:

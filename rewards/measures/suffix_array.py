@@ -17,11 +17,9 @@ class Runs:
 
     Args:
         texts: one for each tune, without the character END.
-        step: characters from one interval to the next; words begin and end with an interval.
     """
 
-    def __init__(self, texts: Sequence[str], step: int = 1) -> None:
-        self.step = step
+    def __init__(self, texts: Sequence[str]) -> None:
         self.text = "".join(text + END for text in texts)
         sizes = np.array([len(text) + 1 for text in texts])
         self.starts = np.cumsum(sizes) - sizes
@@ -34,8 +32,6 @@ class Runs:
             return self.text[place : place + len(word)]
 
         low = bisect_left(self.order, word, key=begin)
-        if low == len(self.order) or begin(self.order[low]) != word:
-            return low, low
         return low, bisect_right(self.order, word, low, key=begin)
 
     def __contains__(self, word: str) -> bool:
@@ -43,25 +39,23 @@ class Runs:
         return low < high
 
     def places(self, word: str) -> tuple[Ints, Ints]:
-        """Return the places of a word: numbers of the text and of the word's first interval."""
+        """Return the places of a word: numbers of the text and of the word's first character."""
         low, high = self._range(word)
         at = self.order[low:high]
         owner = np.searchsorted(self.starts, at, side="right") - 1
-        return owner, (at - self.starts[owner]) // self.step
+        return owner, at - self.starts[owner]
 
     def longest(self, text: str) -> tuple[int, int]:
-        """Return first interval and length of a text's longest run that occurs in the tunes."""
-        first = size = 0  # size in characters
-        for start in range(0, len(text), self.step):
+        """Return first character and length of a text's longest run that occurs in the tunes."""
+        first = size = 0
+        for start in range(len(text)):
             while start + size < len(text) and text[start : start + size + 1] in self:
-                first, size = start // self.step, size + 1
-        return first, (size + self.step - 1) // self.step
+                first, size = start, size + 1
+        return first, size
 
 
 def suffix_array(text: str, depth: int) -> Ints:
     """Return the places of a text, sorted by the suffixes that begin there, by prefix doubling.
-
-    Suffixes that are already in their place are not sorted again (Larsson & Sadakane 1999).
 
     Args:
         text: at least one character.
@@ -70,28 +64,12 @@ def suffix_array(text: str, depth: int) -> Ints:
     Returns:
         int64 (len(text),).
     """
-    n = len(text)
-    codes = np.frombuffer(text.encode("utf-32-le"), "<u4").astype(np.int64) + 1
-    base = int(codes.max()) + 1
-    compared = int(63 / np.log2(base))  # characters that fit in one number
-    codes = np.append(codes, np.zeros(compared, np.int64))
-    key = np.zeros(n, np.int64)
-    for shift in range(compared):
-        key = key * base + codes[shift : shift + n]
-    order = np.argsort(key)
-    first = np.append(True, np.diff(key[order]) > 0)  # begins a group of equal prefixes
-    rank = np.empty(n, np.int64)
-    rank[order] = np.maximum.accumulate(np.where(first, np.arange(n), 0))
+    size, compared = len(text), 1
+    rank = np.frombuffer(text.encode("utf-32-le"), "<u4").astype(np.int64) + 1
     while compared < depth:
-        tied = np.flatnonzero(~(first & np.append(first[1:], True)))
-        if not len(tied):
+        behind = np.append(rank[compared:], np.zeros(compared, np.int64))[:size]
+        kinds, rank = np.unique(rank * (rank.max() + 1) + behind, return_inverse=True)
+        if len(kinds) == size:
             break
-        places = order[tied]
-        then = places + compared
-        key = rank[places] * (n + 1) + np.where(then < n, rank[np.minimum(then, n - 1)] + 1, 0)
-        by_key = np.argsort(key)
-        order[tied] = places = places[by_key]
-        first[tied] = np.append(True, np.diff(key[by_key]) > 0)
-        rank[places] = np.maximum.accumulate(np.where(first[tied], tied, 0))
-        compared *= 2
-    return order
+        rank, compared = rank + 1, 2 * compared
+    return np.argsort(rank)

@@ -22,15 +22,18 @@ COUNTS, BITS = 4, 16  # counts in a word of 64 bits, and the bits of each
 N_LOG_N = np.array([n * np.log2(n) if n else 0.0 for n in range(MAX_CELLS + 1)])
 
 
-def _at_end(score: Score) -> Array:
+def at_end(score: Score) -> Array:
     """True at the last cell of a voice, once it is written."""
     return score.is_last & score.written
 
 
-def _outside(value: Array, least: float, most: float, top: float) -> Array:
-    """Return the violation of [least, most] by values of 0..top.
+def outside(value: Array, least: float, most: float, top: float) -> Array:
+    """Return the violation of [least, most] by values of 0 and more.
 
     It is 0 inside, and grows linearly to 1 at 0 and at `top`.
+
+    Raises:
+        ValueError: the bounds are not in this order.
     """
     if not 0 <= least <= most <= top:
         raise ValueError(f"least={least}, most={most}: expected 0 <= least <= most <= {top:g}")
@@ -93,7 +96,7 @@ def unique_climax(score: Score) -> Array:
     >>> explain(unique_climax, "C4 G4 E4 G4")
     bar 1, beat 4.75: the highest note, G4, sounds more than once
     """
-    return (_at_end(score) & (_extremes(score)[2] > 1)).astype(np.float32)
+    return (at_end(score) & (_extremes(score)[2] > 1)).astype(np.float32)
 
 
 @rule(
@@ -121,7 +124,7 @@ def late_climax(score: Score, *, earliest: float = 0.4) -> Array:
     last = np.where(score.onset, score.cell, score.previous_onset)
     early = np.clip((earliest - at / score.task.cells) / (earliest or 1.0), 0, 1)
     value = np.where(at == last, 1.0, early)
-    return np.where(_at_end(score) & several, value, 0).astype(np.float32)
+    return np.where(at_end(score) & several, value, 0).astype(np.float32)
 
 
 # -- means and shares ------------------------------------------------------------------------------
@@ -161,7 +164,7 @@ def contour_arch(score: Score, *, rise: float = 1.0) -> Array:
     last = score.pitch - first  # heights above the first note
     middle = (total - last) / np.maximum(notes - 2, 1)
     value = np.clip(1 - (middle - np.maximum(last, 0)) / rise, 0, 1)
-    return np.where(_at_end(score) & (notes >= 3), value, 0).astype(np.float32)
+    return np.where(at_end(score) & (notes >= 3), value, 0).astype(np.float32)
 
 
 def _count_moves(state: tuple[Array, ...], here: Score) -> Any:
@@ -194,8 +197,8 @@ def step_leap_balance(
     bar 2, beat 4.75: too few or too many steps: 35% to 90% of the moves should be steps
     """
     steps, moves = score.scan(_count_moves, (np.int32(0), np.int32(0)))
-    value = _outside(steps / np.maximum(moves, 1), least, most, top=1.0)
-    return np.where(_at_end(score) & (moves >= fewest), value, 0).astype(np.float32)
+    value = outside(steps / np.maximum(moves, 1), least, most, top=1.0)
+    return np.where(at_end(score) & (moves >= fewest), value, 0).astype(np.float32)
 
 
 # -- variety ---------------------------------------------------------------------------------------
@@ -237,8 +240,8 @@ def pitch_entropy(score: Score, *, least: float = 1.5, most: float = 3.0) -> Arr
     bar 1, beat 4.75: too few or too many different notes: expected 1.5 to 3 bits of entropy
     """
     (bits,) = score.scan(_count_degrees, (np.uint64(0),) * (12 // COUNTS))
-    value = _outside(bits, least, most, top=MOST_BITS)
-    return np.where(_at_end(score), value, 0).astype(np.float32)
+    value = outside(bits, least, most, top=MOST_BITS)
+    return np.where(at_end(score), value, 0).astype(np.float32)
 
 
 def _mark_pitches(state: tuple[Array, ...], here: Score) -> Any:
@@ -269,4 +272,4 @@ def pitch_variety(score: Score, *, least: int = 4) -> Array:
         raise ValueError(f"least={least}: expected 1 or more pitches")
     (pitches,) = score.scan(_mark_pitches, (np.uint64(0), np.uint64(0)))
     missing = np.clip(1 - pitches / least, 0, 1)
-    return np.where(_at_end(score), missing, 0).astype(np.float32)
+    return np.where(at_end(score), missing, 0).astype(np.float32)

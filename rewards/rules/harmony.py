@@ -14,7 +14,7 @@ from envs.music.score import Score
 from envs.music.tape import Array
 from envs.music.task import Task
 from rewards.rule import rule
-from rewards.rules.rhythm import sounding
+from rewards.rules.rhythm import levels_at, sounding
 
 TONIC, DOMINANT = 0, 7  # semitones above the tonic
 PISTON = "Piston, Harmony (1941), nonharmonic tones"
@@ -31,7 +31,7 @@ def chord_tones(score: Score, *, strong: int = 1) -> Array:
     strong: highest metrical level of a strong place: 0 for the bar line only, 1 also for half bars
         or the beats of a triple bar.
 
-    >>> from envs.notation.text import parse_notes, score_of
+    >>> from envs.notation.text_line import parse_notes, score_of
     >>> from envs.music.task import Task
     >>> from rewards.remarks import explain
     >>> task = Task(bars=1, chords="IV")
@@ -55,7 +55,7 @@ def non_chord_resolution(score: Score, *, largest: int = 2) -> Array:
 
     largest: semitones of the largest step.
 
-    >>> from envs.notation.text import parse_notes, score_of
+    >>> from envs.notation.text_line import parse_notes, score_of
     >>> from envs.music.task import Task
     >>> from rewards.remarks import explain
     >>> task = Task(bars=1, chords="I")
@@ -75,27 +75,21 @@ def _close(score: Score, degrees: Sequence[int], final: Sequence[int], strong: i
     starts = np.array([phrase.first_bar * task.bar_cells for phrase in task.phrase_plan])
     number = np.searchsorted(starts, score.cell, side="right") - 1
     begun = np.where(score.onset, score.cell, score.previous_onset)
-    levels = np.array(task.meter.levels(task.grid))[(begun - task.pickup) % task.bar_cells]
-    closes = np.where(
-        number == len(starts) - 1,
-        np.isin(score.degree, tuple(final)),
-        np.isin(score.degree, tuple(degrees)),
-    )
-    value = ((levels > strong).astype(np.float32) + ~closes) / 2
+    on_final, on_other = (np.isin(score.degree, tuple(each)) for each in (final, degrees))
+    closes = np.where(number == len(starts) - 1, on_final, on_other)
+    value = ((levels_at(task, begun) > strong).astype(np.float32) + ~closes) / 2
     return np.where(sounding(score)[2] >= starts[number], value, 0)
 
 
 @functools.lru_cache(maxsize=256)
 def _strong_to_come(task: Task, strong: int) -> Array:
     """True (cells,) where a strong place comes later in the phrase."""
-    bar = task.meter.levels(task.grid)[: task.bar_cells]
-    levels = np.resize(bar, task.cells + task.bar_cells)
-    places = np.roll(levels, task.pickup)[: task.cells] <= strong
-    ends = np.flatnonzero(task.phrase_ends)
-    to_come = np.zeros(task.cells, bool)
-    for start, end in zip([0, *(ends[:-1] + 1)], ends, strict=True):
-        at = np.flatnonzero(places[start : end + 1])
-        to_come[start : start + (at[-1] if len(at) else 0)] = True
+    strong_places = np.flatnonzero(levels_at(task, np.arange(task.cells)) <= strong)
+    to_come, start = np.zeros(task.cells, bool), 0
+    for end in (np.flatnonzero(task.phrase_ends) + 1).tolist():
+        last = strong_places[strong_places < end].max(initial=start)
+        to_come[start:last] = True
+        start = end
     return to_come
 
 
@@ -140,7 +134,7 @@ def cadence(
     strong: highest metrical level of a strong place: 0 for the bar line only, 1 also for half bars
         or the beats of a triple bar.
 
-    >>> from envs.notation.text import parse_notes, score_of
+    >>> from envs.notation.text_line import parse_notes, score_of
     >>> from envs.music.task import Task
     >>> from rewards.remarks import explain
     >>> task = Task(bars=2, phrases="AA")

@@ -12,7 +12,9 @@ import numpy as np
 from envs.music.meter import OFF_BEAT
 from envs.music.score import Score
 from envs.music.tape import Array
+from envs.music.task import Task
 from rewards.rule import rule
+from rewards.rules.contour import at_end, outside
 
 WORD = 64  # bits of a word
 # A rhythm is coded as a sum of powers of 3. Codes are unique in bars of up to 40 cells; in longer
@@ -29,6 +31,11 @@ def beyond(value: Array, most: float) -> Array:
     if not 0 <= most < 1:
         raise ValueError(f"most={most}: expected a share of at least 0 and less than 1")
     return np.clip((value - most) / (1 - most), 0, 1)
+
+
+def levels_at(task: Task, cells: Array) -> Array:
+    """Return the metrical levels of time indices, see `Score.level`."""
+    return np.array(task.meter.levels(task.grid))[(cells - task.pickup) % task.bar_cells]
 
 
 def _ends_bar(score: Score) -> Array:
@@ -98,8 +105,7 @@ def ties_over_bar(score: Score, *, from_level: int = 0) -> Array:
     bar 2, beat 1: G4 is tied over the bar line
     """
     now, before, _ = sounding(score)
-    task = score.task
-    levels = np.array(task.meter.levels(task.grid))[(before - task.pickup) % task.bar_cells]
+    levels = levels_at(score.task, before)
     tied = (score.cell_in_bar == 0) & (before >= 0) & (now == before) & score.written
     return (tied & (levels >= from_level)).astype(np.float32)
 
@@ -136,7 +142,7 @@ def syncopation(score: Score, *, full: int = 3, rests: bool = False) -> Array:
     >>> explain(syncopation, "C4:8 E4:4 G4:4 F4:12 E4:4")
     >>> explain(syncopation, "C4:4 E4:8 G4:4")
     bar 1, beat 3: E4 begins at a weaker place than this and is held over it
-    >>> from envs.notation.text import score_from_text
+    >>> from envs.notation.text_line import score_from_text
     >>> float(syncopation(score_from_text("C4:14 E4:10 C4:8"))[0, 0, 16])
     1.0
     """
@@ -193,12 +199,12 @@ def rhythmic_variety(score: Score, *, least: int = 2, most: int = 5) -> Array:
     >>> explain(rhythmic_variety, "C4 D4 E4 F4")
     bar 1, beat 4.75: the line has fewer than 2 or more than 5 different note lengths
     """
-    if not 1 <= least <= most:
-        raise ValueError(f"least={least}, most={most}: expected 1 <= least <= most")
+    if least < 1:
+        raise ValueError(f"least={least}: expected 1 or more lengths")
     words = score.task.cells // WORD + 1
     (count,) = score.scan(_mark_lengths, (np.uint64(0),) * words)
-    value = np.clip(np.maximum((least - count) / least, (count - most) / most), 0, 1)
-    return np.where(score.is_last & score.written, value, 0).astype(np.float32)
+    value = outside(count, least, most, top=2 * most)
+    return np.where(at_end(score), value, 0).astype(np.float32)
 
 
 def _collect_bars(state: tuple[Array, ...], here: Score) -> Any:
@@ -278,12 +284,11 @@ def note_density(score: Score, *, least: float = 0.25, most: float = 4.0) -> Arr
     >>> explain(note_density, "C4:2 D4:2 E4 F4:8 r:16 G4:16")
     bar 2, beat 4.75: this bar has fewer than 0.25 or more than 4 notes per beat
     """
-    if not (0 <= least <= most and most > 0):
-        raise ValueError(f"least={least}, most={most}: expected 0 <= least <= most, and most > 0")
+    if not most > 0:
+        raise ValueError(f"most={most}: expected notes per beat above 0")
     (count,) = score.scan(_count_in_bar, (np.int16(0),))
     density = count * score.task.beat_cells / (score.cell_in_bar + 1)
-    below, above = (least - density) / (least or 1.0), (density - most) / most
-    value = np.clip(np.maximum(below, above), 0, 1)
+    value = outside(density, least, most, top=2 * most)
     return np.where(_ends_bar(score), value, 0).astype(np.float32)
 
 
@@ -313,4 +318,4 @@ def rest_share(score: Score, *, most: float = 0.25) -> Array:
     """
     (silent,) = score.scan(_count_silence, (np.int16(0),))
     value = beyond(silent / score.task.cells, most)
-    return np.where(score.is_last & score.written, value, 0).astype(np.float32)
+    return np.where(at_end(score), value, 0).astype(np.float32)

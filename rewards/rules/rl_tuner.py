@@ -28,10 +28,6 @@ POINTS[[2, 4, 5, 7, 9, 11]] = (0.08, 0.09, 0.07, 0.02, 0.05, -0.3)
 POINTS[BEYOND_OCTAVE:] = (-1.0, 0.05, 0.075, 0.15, 0.3, 0.15, 0.1)
 
 
-def _is_tonic(score: Score) -> Array:
-    return score.onset & (score.pitch == score.task.tonic_pitch)
-
-
 @term(source=SOURCE, says="{note} is not in {key}", twin="in_key")
 def key(score: Score) -> Array:
     """1 where a note is outside the key's scale: in minor also where it is raised.
@@ -58,7 +54,8 @@ def tonic(score: Score) -> Array:
     bar 1, beat 4: C5 +3
     """
     cell, final = score.cell, score.task.cells - FINAL
-    framing = ((cell == 0) | (cell == final)) & _is_tonic(score)
+    on_tonic = score.onset & (score.pitch == score.task.tonic_pitch)
+    framing = ((cell == 0) | (cell == final)) & on_tonic
     silence = (cell > final + 1) & (score.tokens == REST)
     return (framing | silence | ((cell > final) & (score.tokens == HOLD))).astype(np.float32)
 

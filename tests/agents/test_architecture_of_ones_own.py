@@ -13,7 +13,7 @@ from torch import nn
 from agents.algorithms.q_policy import QPolicy
 from agents.composing.demands import keep
 from agents.composing.search import beam, masked
-from agents.explaining.explanation import surprises
+from agents.explaining.explainer import surprises
 from agents.learning.rollout import EpisodeBuffer
 from envs.composition import CompositionVectorEnv, primed
 from envs.music.score import Score

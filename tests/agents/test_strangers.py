@@ -141,9 +141,9 @@ HOSTILE = {
     "numpy's place": (put(*NUMPY, "state", "pos", value=10**9), "1000000000, expected 0 to 624"),
     "numpy before its place": (put(*NUMPY, "state", "pos", value=-1), "expected 0 to 624"),
     "numpy's place a word": (put(*NUMPY, "state", "pos", value="0"), "expected 0 to 624"),
-    "numpy's key": (put(*NUMPY, "state", "key", value=[0] * 3), "no 624 words"),
-    "numpy's key deep": (put(*NUMPY, "state", "key", value=[[0]] * 624), "no 624 words"),
-    "numpy's key large": (put(*NUMPY, "state", "key", value=[2**32] * 624), "no 624 words"),
+    "numpy's key": (put(*NUMPY, "state", "key", value=[0] * 3), "624 words"),
+    "numpy's key deep": (put(*NUMPY, "state", "key", value=[[0]] * 624), "624 words"),
+    "numpy's key large": (put(*NUMPY, "state", "key", value=[2**32] * 624), "624 words"),
     "numpy's kind": (put(*NUMPY, "bit_generator", value="PCG64"), ""),
     "numpy's gauss": (put(*NUMPY, "gauss", value=float("inf")), "not finite"),
     "no numpy": (put(*NUMPY, value=[]), ""),
@@ -260,7 +260,7 @@ def test_a_pipe_is_no_report_and_nothing_to_append_to(theirs, tmp_path):
 def test_more_than_a_file_may_have_is_refused(tmp_path):
     (tmp_path / "a").write_bytes(b"12345\xff")
     assert read_text(tmp_path / "a", 6) == "12345\ufffd"
-    with pytest.raises(ValueError, match="a has more than 5 bytes"):
+    with pytest.raises(ValueError, match="more than the 5 bytes"):
         read_text(tmp_path / "a", 5)
     with pytest.raises(ValueError, match="is no file"):
         read_text(Path("/dev/zero"))

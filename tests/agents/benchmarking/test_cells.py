@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from agents.benchmarking import cells
-from agents.benchmarking.cells import run_cells
-from agents.benchmarking.methods import find_method
+from agents.benchmarking.benchmark_methods import find_method
+from agents.benchmarking.cells import make_cell, run_cells
 from agents.benchmarking.processes import OneProcessEach
+from tests.agents.benchmarking.helpers import begin, config
 
 
 def run_with(monkeypatch, tmp_path, names, failing=(), done=()):
@@ -50,6 +51,16 @@ def test_a_cell_whose_need_failed_is_not_tried(monkeypatch, tmp_path):
     assert sorted(begun) == [("masked", 0), ("masked", 1), ("prior", 0), ("prior", 1)]
     assert failed[("prior", 0)] == "broken"
     assert failed[("best-of-4", 1)] == "its prior cell failed"
+
+
+def test_a_cell_that_was_interrupted_is_begun_anew(tiny_checkpoint, tmp_path):
+    bench = begin(config(tiny_checkpoint, tmp_path / "b"), ["prior"])
+    left = bench.folder("prior", 0) / "run" / "metrics.csv"
+    left.parent.mkdir(parents=True)
+    left.write_text("left behind")
+    make_cell(bench.out, "prior", 0)
+    assert not left.exists()
+    assert (bench.folder("prior", 0) / "result.json").is_file()
 
 
 def test_a_process_that_dies_says_by_what_and_stops_no_other(monkeypatch):

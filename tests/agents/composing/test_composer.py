@@ -23,7 +23,7 @@ from envs.music.piece import Piece
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.readers import read_piece
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from rewards import values
 from rewards.build import build
 from rewards.functions import cellwise

@@ -8,9 +8,9 @@ import pytest
 from agents.composing import search
 from agents.composing.compute import Compute
 from agents.composing.search import beam, best_of, masked
-from envs.composition import primed
 from envs.errors import RewardError
 from envs.music.task import Task
+from envs.primer import primed
 from pretrained.networks.recurrent import RecurrentPrior
 from pretrained.prior import sample
 from rewards.build import build
@@ -194,7 +194,7 @@ def test_counts_that_are_none(tiny_prior, value):
 
 
 MISTAKES = {
-    "n": ({"n": 9}, "n=9: a beam of width 8 ends with at most 8 pieces"),
+    "n": ({"n": 9}, "width=8: expected at least n=9"),
     "first": ({"first": 1}, r"first=1: expected a token that is allowed there, \[0, 14\]"),
     "first of another kind": ({"first": "C4"}, "first='C4': expected a token"),
 }

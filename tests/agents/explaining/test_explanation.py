@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from agents.explaining.explanation import explain, speaking_rules, surprises
-from agents.explaining.explanation_text import as_dict, as_text
+from agents.explaining.explainer import explain, speaking_rules, surprises
+from agents.explaining.explanation import as_dict, as_text
 from agents.explaining.page import html_page
 from envs.errors import RewardError
 from envs.music.key import Key
@@ -18,7 +18,7 @@ from envs.music.meter import Meter
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.readers import read_piece
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from envs.notation.writing.abc import abc
 from envs.notation.writing.midi import midi_bytes
 from rewards.build import build

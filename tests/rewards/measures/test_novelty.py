@@ -1,7 +1,5 @@
 """The copy check against plain loops over small corpora, and on tunes of the shipped corpus."""
 
-from fractions import Fraction
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +7,7 @@ from hypothesis import strategies as st
 
 from envs.music.score import Score
 from envs.music.task import Task
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from pretrained.corpora import split
 from pretrained.corpora.folk import Tune, load_corpus
 from rewards.measures import novelty as nv
@@ -34,38 +32,24 @@ def melody(tune):
     return tune.tokens[onsets].astype(int) + LOW, onsets
 
 
-def find(tunes, piece, in_rhythm=False):
-    return TuneIndex(tunes).find(*melody(piece), in_rhythm)
+def find(tunes, piece):
+    return TuneIndex(tunes).find(melody(piece)[0])
 
 
-def longest_run(tunes, piece, in_rhythm):
+def longest_run(tunes, piece):
     """Notes of the longest common run, by trying every pair of places."""
 
-    def same(theirs, their_time, i, j, size):
-        for k in range(size):
-            if theirs[i + k + 1] - theirs[i + k] != ours[j + k + 1] - ours[j + k]:
-                return False
-            if in_rhythm and k:
-                a = Fraction(
-                    int(their_time[i + k + 1] - their_time[i + k]),
-                    int(their_time[i + k] - their_time[i + k - 1]),
-                )
-                b = Fraction(int(time[j + k + 1] - time[j + k]), int(time[j + k] - time[j + k - 1]))
-                if a != b:
-                    return False
-        return True
-
-    ours, time = melody(piece)
+    ours = melody(piece)[0]
     best = min(1, len(ours))
     for other in tunes:
-        theirs, their_time = melody(other)
+        theirs = melody(other)[0]
         for i in range(len(theirs)):
             for j in range(len(ours)):
                 size = best
                 while (
                     i + size < len(theirs)
                     and j + size < len(ours)
-                    and same(theirs, their_time, i, j, size)
+                    and (np.diff(theirs[i : i + size + 1]) == np.diff(ours[j : j + size + 1])).all()
                 ):
                     size += 1
                     best = size
@@ -88,11 +72,11 @@ def small_tunes(least, most, kinds=3):
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(small_tunes(0, 25), min_size=1, max_size=4), small_tunes(0, 25), st.booleans())
-def test_run_and_share_are_those_of_plain_loops(tunes, piece, in_rhythm):
-    found = find(tunes, piece, in_rhythm)
+@given(st.lists(small_tunes(0, 25), min_size=1, max_size=4), small_tunes(0, 25))
+def test_run_and_share_are_those_of_plain_loops(tunes, piece):
+    found = find(tunes, piece)
     assert found.notes == int((piece.tokens > 1).sum())
-    assert found.run == longest_run(tunes, piece, in_rhythm)
+    assert found.run == longest_run(tunes, piece)
     assert found.share == best_share(tunes, piece)
     if found.tune is None:
         assert (found.run < 2, found.number, found.share_tune) == (True, -1, None)
@@ -112,9 +96,9 @@ def test_run_and_share_are_those_of_plain_loops(tunes, piece, in_rhythm):
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(small_tunes(2, 20), min_size=2, max_size=4), small_tunes(2, 20), st.booleans())
-def test_the_order_of_the_tunes_does_not_matter(tunes, piece, in_rhythm):
-    one, other = find(tunes, piece, in_rhythm), find(tunes[::-1], piece, in_rhythm)
+@given(st.lists(small_tunes(2, 20), min_size=2, max_size=4), small_tunes(2, 20))
+def test_the_order_of_the_tunes_does_not_matter(tunes, piece):
+    one, other = find(tunes, piece), find(tunes[::-1], piece)
     assert (one.run, one.share, one.start) == (other.run, other.share, other.start)
 
 
@@ -131,24 +115,19 @@ def test_suffix_array_of_one_long_note():
     assert suffix_array.suffix_array("a" * 1000, 1001).tolist() == list(range(999, -1, -1))
 
 
-def test_rhythm_by_hand():
+def test_another_rhythm_is_the_same_tune():
     known = tune([60, 62, 64, 65, 67, 69], [2, 2, 4, 2, 2, 4])
-    twice = tune([55, 57, 59, 60, 62, 64], [4, 4, 8, 4, 4, 1])
-    dotted = tune([60, 62, 64, 65, 67, 69], [2, 2, 3, 1, 2, 4])
-    assert find([known], twice, True).run == 6  # half as fast, a fourth lower, the last note short
-    assert find([known], dotted).run == 6
-    assert find([known], dotted, True).run == 3  # 2 2 or 1 2: three notes, their two intervals
+    assert find([known], tune([55, 57, 59, 60, 62, 64], [2, 2, 3, 1, 2, 1])).run == 6
 
 
 def test_rests_do_not_break_a_run():
     pitches = [60, 64, 62, 67, 65, 72]
     index = TuneIndex([tune(pitches)])
     with_rests = score_from_text("C4:1 r:1 E4:2 D4:1 r:1 G4:2 F4:2 C5:2")
-    for in_rhythm in (False, True):
-        assert novelty(with_rests, in_rhythm=in_rhythm, index=index)[0].run == 6
+    assert novelty(with_rests, index=index)[0].run == 6
     held = tune(pitches)
     held.tokens[3] = 0
-    assert find([held], tune(pitches), True).run == 6
+    assert find([held], tune(pitches)).run == 6
 
 
 @pytest.mark.parametrize("grid", [2, 4, 12])
@@ -158,7 +137,7 @@ def test_grid_and_key_do_not_matter(grid):
     tokens = np.full((1, 1, task.cells), 1)
     onsets = melody(known)[1] * grid // 4 if grid > 2 else melody(known)[1] // 2
     tokens[0, 0, onsets] = melody(known)[0] - 13 - task.codec.low + 2
-    found = novelty(Score(tokens, task), in_rhythm=True, index=TuneIndex([known]))[0]
+    found = novelty(Score(tokens, task), index=TuneIndex([known]))[0]
     assert (found.run, found.notes, found.bars) == (7, 7, (1, 2))
 
 
@@ -179,9 +158,7 @@ def test_a_tune_of_the_corpus_in_another_key_is_a_copy(number):
     assert found.run == found.notes == len(pitches)
     assert found.share == 1
     assert found.near_copy
-    assert find([found.tune], known, True).run == len(pitches)  # itself, or a printing that has it
-    in_rhythm = training_tunes().find(*melody(known), True)
-    assert (in_rhythm.run, in_rhythm.share) == (len(pitches), 1)
+    assert find([found.tune], known).run == len(pitches)  # itself, or a printing that has it
 
 
 def test_a_random_walk_is_no_copy():
@@ -202,7 +179,7 @@ def test_an_excerpt_among_other_notes_is_found_where_it_stands():
     inside = np.flatnonzero((bar[onsets] >= 3) & (bar[onsets] <= 6))
     strange = [30, 61, 31, 62, 30]
     piece = [*strange, *pitches[inside], *strange]
-    found = TuneIndex([known]).find(np.array(piece), np.arange(len(piece)))
+    found = TuneIndex([known]).find(np.array(piece))
     assert (found.run, found.start, found.bars) == (len(inside), 5, (3, 6))
     (found,) = novelty(as_score(piece))
     assert (found.run, found.start) == (len(inside), 5)
@@ -218,7 +195,7 @@ def test_held_out_tunes_are_seldom_taken_for_copies():
             for first in range(1, bar[-1] + 2 - bars, bars):
                 inside = (bar[onsets] >= first) & (bar[onsets] < first + bars)
                 if inside.sum() > 1:
-                    found = training_tunes().find(pitches[inside], onsets[inside])
+                    found = training_tunes().find(pitches[inside])
                     flags.append(found.near_copy)
         assert len(flags) > 200
         assert 0.005 < np.mean(flags) < 0.1
@@ -231,13 +208,12 @@ def test_silence_one_note_and_two():
     rows = [row(0), row(14), row(14, 16), row(0, 14, 0, 37)]
     score = Score(np.array(rows)[:, None], Task())
     index = TuneIndex([tune([60, 62, 64])])
-    for in_rhythm in (False, True):
-        silent, one, two, leap = novelty(score, in_rhythm=in_rhythm, index=index)
-        assert silent == Novelty(in_rhythm=in_rhythm)
-        assert one == Novelty(notes=1, run=1, in_rhythm=in_rhythm)
-        assert (two.notes, two.run, two.bars, two.share) == (2, 2, (1, 1), None)
-        assert leap == Novelty(notes=2, run=1, in_rhythm=in_rhythm)
-        assert not any(found.near_copy for found in (silent, one, two, leap))
+    silent, one, two, leap = novelty(score, index=index)
+    assert silent == Novelty()
+    assert one == Novelty(notes=1, run=1)
+    assert (two.notes, two.run, two.bars, two.share) == (2, 2, (1, 1), None)
+    assert leap == Novelty(notes=2, run=1)
+    assert not any(found.near_copy for found in (silent, one, two, leap))
     assert silent.message == "no notes"
     assert one.message == "a single note"
     none = "no run of 13 to compare"
@@ -253,9 +229,8 @@ def test_one_note_repeated_is_nobodys_tune():
 
 def test_tunes_without_a_run_to_find():
     index = TuneIndex([tune([]), tune([60])])
-    for in_rhythm in (False, True):
-        found = index.find(np.arange(60, 80), np.arange(20), in_rhythm)
-        assert (found.run, found.tune, found.share) == (1, None, None)
+    found = index.find(np.arange(60, 80))
+    assert (found.run, found.tune, found.share) == (1, None, None)
 
 
 def test_voices_are_compared_each_alone():
@@ -293,7 +268,7 @@ def test_message_names_the_tune_of_the_share_if_it_is_another():
     a, b = rng_tune(1)[:16], rng_tune(2)
     piece = [*a, *b[:13], 90, *b[14:29]]
     index = TuneIndex([tune(a, title="A", offset=12), tune(b, title="B")])
-    found = index.find(np.array(piece), np.arange(len(piece)))
+    found = index.find(np.array(piece))
     assert (found.run, found.start) == (16, 0)
     assert found.share == 4 / 33
     assert found.share_tune is index.tunes[0]
@@ -301,14 +276,12 @@ def test_message_names_the_tune_of_the_share_if_it_is_another():
         "16 of 45 notes as in 'A' (James Aird), the pickup to bar 2; 12% of the runs of 13 there"
     )
     piece = [*a[:15], 90, *b[:14], 91, *b[15:29]]
-    found = TuneIndex([tune(a, title="A"), tune(b, title="B")]).find(
-        np.array(piece), np.arange(len(piece))
-    )
+    found = TuneIndex([tune(a, title="A"), tune(b, title="B")]).find(np.array(piece))
     assert found.message == (
         "15 of 45 notes as in 'A' (James Aird), bars 1-2; 12% of the runs of 13 in 'B' (James Aird)"
     )
     leaps = [60, 99] * 7 + [60, 98]
-    found = TuneIndex([tune(a, title="A")]).find(np.array(leaps), np.arange(len(leaps)))
+    found = TuneIndex([tune(a, title="A")]).find(np.array(leaps))
     assert found.message == "no two of 16 notes as in any tune; 0% of the runs of 13 as in any tune"
 
 

@@ -14,15 +14,15 @@ from rewards.measures.novelty import novelty, training_tunes
 PIECES = 20
 
 
-def seconds(bars: int, in_rhythm: bool = False) -> float:
+def seconds(bars: int) -> float:
     """Mean over excerpts of training tunes, which share the most and so cost the most."""
     task = Task(bars=bars, low=24, high=108)
     tunes = [tune for tune in training_tunes().tunes if len(tune.tokens) >= task.cells]
     rows = np.array([tune.tokens[: task.cells] for tune in tunes[:: len(tunes) // PIECES]])
     score = Score(np.where(rows > 1, rows + 24, rows)[:, None], task)
-    novelty(score[:1], in_rhythm=in_rhythm)  # sorts the tunes
+    novelty(score[:1])  # sorts the tunes
     begun = time.perf_counter()
-    novelty(score, in_rhythm=in_rhythm)
+    novelty(score)
     return (time.perf_counter() - begun) / score.batch
 
 
@@ -32,8 +32,7 @@ def main() -> None:
     novelty(Score(np.full((1, 1, 32), 14), Task()))
     print(f"sorting the tunes: {time.perf_counter() - begun:.1f} s")
     for bars in (2, 4, 8, 16):
-        each = [1000 * seconds(bars, in_rhythm) for in_rhythm in (False, True)]
-        print(f"{bars:>3} bars: {each[0]:.1f} ms a piece, {each[1]:.1f} ms with rhythm")
+        print(f"{bars:>3} bars: {1000 * seconds(bars):.1f} ms a piece")
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def read_file(suffix: str, data: bytes) -> None:
     from envs.notation.reading import readers
     from envs.notation.reading.assemble import Known
     from envs.notation.reading.sandbox import Limits
-    from envs.notation.text import text
+    from envs.notation.text_line import text
 
     if not APART:
         readers.READERS[suffix](data, Known())
@@ -132,7 +132,7 @@ def read_config(data: bytes) -> None:
 def read_explained(data: bytes) -> None:
     """A tune as `agents.explain` reads and explains it, in words and in files."""
     from agents.explaining import explain
-    from agents.explaining.explanation_text import as_dict, as_text
+    from agents.explaining.explanation import as_dict, as_text
     from envs.notation.reading.readers import read_piece
     from envs.notation.writing.writers import WRITERS
 
@@ -203,7 +203,7 @@ def read_phrases(data: bytes) -> None:
 
 def read_notes_text(data: bytes) -> None:
     """A line of notes, written and read again."""
-    from envs.notation.text import parse_voices, score_from_text, text
+    from envs.notation.text_line import parse_voices, score_from_text, text
 
     line = text_of(data)
     if crc32(data) % 4 == 0:

@@ -6,7 +6,6 @@ import bisect
 import json
 import math
 import re
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from agents.algorithms.q_policy import KINDS
-from agents.benchmarking.results import write_arrays
+from agents.benchmarking.results import folder_of, write_arrays
 from agents.composing.compute import Compute, ComputeMeter
 from agents.composing.masks import read_masks
 from agents.composing.search import beam, masked, masked_nats
@@ -37,24 +36,8 @@ WIDTH, STARTS = 256, 8  # of a beam; beams in a cell
 POOL, ROUNDS = 2**17, 128  # pieces of a pool: ROUNDS for each piece wanted, at most POOL
 FEWEST = 8  # times n that a pool must hold for a best of n
 FIRST_SEED = 1000  # cell seeds number from 0; what they draw does not, so no seed is also trained
-# What all trainings share; the rest is as the algorithm's preset has it.
-SHARED = (
-    "n_timesteps",
-    "reward",
-    "c",
-    "entropy",
-    "entropy_end",
-    "env",
-    "task",
-    "prior",
-    "device",
-    "threads",
-    "eval_freq",
-    "save_freq",
-    "samples",
-    "progress",
-    "tensorboard",
-)
+# What a training has of its algorithm's preset; the rest is that of the benchmark.
+OF_PRESET = ("algo", "settings", "mask", "n_envs", "learning_rate", "gamma", "max_grad_norm")
 
 
 # -- methods ---------------------------------------------------------------------------------------
@@ -139,10 +122,10 @@ def training(base: TrainConfig, method: BenchMethod, seed: int, folder: Path) ->
     if method.algo in KINDS and KINDS[method.algo].beside_prior:
         setting = spec.get(PRIOR, {"checkpoint": base.prior})
         spec[PRIOR] = {**(setting if isinstance(setting, Mapping) else {}), "weight": 1.0}
-    config = from_mapping({"algo": method.algo, "reward": spec}, f"preset {method.algo}")
-    shared = {name: getattr(base, name) for name in SHARED if name != "reward"}
-    own = {"kl_budget": method.budget, "eval_pieces": 2, "runs": folder, "name": "run"}
-    return for_budget(replace(config, **{**shared, **own}, seed=seed))
+    preset = from_mapping({"algo": method.algo, "reward": spec}, f"preset {method.algo}")
+    own = {name: getattr(preset, name) for name in (*OF_PRESET, "reward")}
+    own |= {"kl_budget": method.budget, "eval_pieces": 2, "runs": folder, "name": "run"}
+    return for_budget(replace(base, **own, seed=seed))
 
 
 # -- drawing ---------------------------------------------------------------------------------------
@@ -177,8 +160,8 @@ class Bench:
         self.objective = Objective(self.reward)
 
     def folder(self, method: str, seed: int) -> Path:
-        """Where a cell is kept."""
-        return self.out / "cells" / method / str(seed)
+        """Return the folder of a cell."""
+        return folder_of(self.out, method, seed)
 
     def draws(self, method: BenchMethod) -> int:
         """Draws of which a best-of-n keeps the best."""
@@ -269,9 +252,9 @@ class Bench:
         from agents.training.job import train
 
         config = training(self.base, method, seed, self.folder(method.name, seed))
-        began = time.perf_counter(), time.process_time()
+        meter = ComputeMeter()
         run = train(config)
-        wall, cpu = time.perf_counter() - began[0], time.process_time() - began[1]
+        cost = meter.read()
         for name in ("state.zip", "learning_curve.png", "report.json", "report.txt"):
             (run.path / name).unlink(missing_ok=True)
         policy = load(run.policy_file, self.task)
@@ -279,7 +262,7 @@ class Bench:
             drawn = self.masked(policy, read_masks(config.mask, self.reward), seed)
         else:
             drawn = self.sampled(policy, seed)
-        return drawn, {"train_wall": wall, "train_cpu": cpu}
+        return drawn, {"train_wall": cost.wall_seconds, "train_cpu": cost.cpu_seconds}
 
     def draw(self, method: BenchMethod, seed: int) -> tuple[Drawn, dict[str, float]]:
         """Pieces of a method, and what its training took."""

@@ -1,0 +1,129 @@
+"""Decoding methods by name: the ways in which a page is filled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from agents.composing.demands import best_kept
+from agents.composing.masks import read_demands, read_masks
+from agents.composing.request import Request
+from agents.composing.search import SearchResult, beam, best_known, best_of, masked
+from envs.errors import did_you_mean
+from envs.music.score import Score
+from rewards.sum import RewardSum
+
+MOST_CELLS = 200_000_000  # that a request may look at: hours of one processor
+
+
+@dataclass(frozen=True)
+class Search:
+    """All that a method needs to fill a page.
+
+    Attributes:
+        request: what is asked for.
+        page: as many unfinished pieces as melodies are asked for.
+        reward: what is sought.
+        network: that the method draws from or is led by, on the page's grid.
+        mask: rules that the network learned behind.
+        chooses: True if the best of several candidates are wanted.
+    """
+
+    request: Request
+    page: Score
+    reward: RewardSum
+    network: Any
+    mask: Sequence[str]
+    chooses: bool
+
+    def require_bounded(self, field: str, tries: int) -> None:
+        """Raise ValueError if a field of the request asks for too many pieces or ways to go on."""
+        request, cells = self.request, tries * self.page.task.steps
+        if cells > MOST_CELLS:
+            raise ValueError(
+                f"{field}={getattr(request, field)}: method {request.method} would look at "
+                f"{cells:,} cells for n={request.n}, expected at most {MOST_CELLS:,}; ask for less"
+            )
+
+
+@dataclass(frozen=True)
+class DecodingMethod:
+    """A way to fill a page.
+
+    Attributes:
+        fill: returns finished pieces, best first where it ranks them.
+        network: the network that it uses: the trained policy, the prior it began with, or none.
+        keeps_demands: True if it keeps the rules of `Request.must`.
+    """
+
+    fill: Callable[[Search], SearchResult]
+    network: Literal["policy", "prior", ""] = "prior"
+    keeps_demands: bool = False
+
+
+def _draw(search: Search) -> SearchResult:
+    request, page, reward, network = search.request, search.page, search.reward, search.network
+    mask = read_masks(search.mask, reward) if search.mask else None
+    draw = request.seed, request.temperature
+    if request.must or search.chooses:
+        search.require_bounded("candidates", request.n * request.candidates)
+        demands = {**(mask.terms if mask else {}), **read_demands(request.must, reward)}
+        numbers = request.n, request.candidates, *draw
+        return best_kept(network, page.take([0]), demands, reward, *numbers)
+    if mask is not None:  # the policy learned behind it, and plays behind it
+        return masked(network, page, mask, *draw, reward)
+    return best_of(network, page, reward, 1, *draw)
+
+
+def _draw_best(search: Search) -> SearchResult:
+    request = search.request
+    search.require_bounded("best_of", request.n * request.best_of)
+    draw = request.best_of, request.seed, request.temperature
+    return best_of(search.network, search.page, search.reward, *draw)
+
+
+def _draw_masked(search: Search) -> SearchResult:
+    request, rules = search.request, read_masks(search.request.mask, search.reward)
+    draw = request.seed, request.temperature
+    return masked(search.network, search.page, rules, *draw, search.reward)
+
+
+def _beam(search: Search) -> SearchResult:
+    request, page = search.request, search.page.take([0])
+    search.require_bounded("width", request.width * page.allowed().size)
+    return beam(page, search.reward, request.width, n=request.n, guide=search.network)
+
+
+def _beam_behind_each(search: Search) -> SearchResult:
+    request, page = search.request, search.page.take([0])
+    search.require_bounded("width", request.width * page.allowed().size ** 2)
+    return best_known(page, search.reward, request.width, request.n)
+
+
+METHODS = {
+    "sample": DecodingMethod(_draw, "policy", keeps_demands=True),
+    "prior": DecodingMethod(_draw, keeps_demands=True),
+    "best-of-n": DecodingMethod(_draw_best),
+    "masked": DecodingMethod(_draw_masked),
+    "beam": DecodingMethod(_beam, ""),
+    "guided-beam": DecodingMethod(_beam, "policy"),
+    "best-known": DecodingMethod(_beam_behind_each, ""),
+}
+
+
+def method_of(request: Request) -> DecodingMethod:
+    """Return the method of a request.
+
+    Raises:
+        ValueError: there is none of its name, or it cannot do what is asked.
+    """
+    name = request.method
+    if name not in METHODS:
+        raise ValueError(
+            f"unknown method {name!r}.{did_you_mean(name, METHODS)} Known: {', '.join(METHODS)}"
+        )
+    if request.must and not METHODS[name].keeps_demands:
+        able = ", ".join(other for other in METHODS if METHODS[other].keeps_demands)
+        raise ValueError(f"must: rules are kept by the methods {able}, not by {name}")
+    return METHODS[name]

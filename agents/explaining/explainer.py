@@ -1,0 +1,197 @@
+"""Explain a piece: ask rules where it breaks them, and a prior how surprised it is there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from agents.explaining.explanation import Explanation, Message, Nats, RuleLine
+from envs.contract import RewardSpec
+from envs.errors import RewardError
+from envs.music.piece import Piece, roomy_range, score_of
+from envs.music.score import Score
+from envs.notation.reading.readers import read_piece
+from rewards.build import build
+from rewards.remarks import Remark, place, remarks
+from rewards.rule import REGISTRY
+from rewards.sum import RewardSum
+from rewards.term import Term
+
+if TYPE_CHECKING:
+    from pretrained.prior import Scorer
+
+NEVER = 1e6  # nats: priors give more to what they can never write
+
+
+def speaks(term: Term) -> bool:
+    """True if a term has words for the places where it costs."""
+    return bool(term.rule.says) or term.rule.violation
+
+
+def speaking_rules() -> RewardSum:
+    """Return all registered rules that have a message, each with weight 1."""
+    names = [name for name, rule in REGISTRY.items() if rule.violation and rule.says]
+    return build(dict.fromkeys(names, 1.0))
+
+
+def explain(
+    music: Piece | Score | str | Path,
+    reward: RewardSpec | RewardSum | None = None,
+    prior: Scorer | str | Path | None = "melody",
+    name: str = "",
+    *,
+    row: int = 0,
+    lenient: bool | None = None,
+) -> Explanation:
+    """Ask rules where a piece breaks them, and a prior how surprised it is there.
+
+    Args:
+        music: a piece, a score, or a MIDI, MusicXML or ABC file.
+        reward: its terms are asked; those that cannot speak are only added up. All rules of the
+            registry that can speak if None.
+        prior: asked where it can read the piece; a checkpoint's name or path is loaded once. None
+            to ask no prior.
+        name: of the piece; that of its file if empty.
+        row: number of the piece in a score.
+        lenient: leave a term that fails out, with a notice; None to do so without a reward.
+
+    Raises:
+        ValueError: an unfinished score, a file that cannot be read, or as `rewards.build.build`.
+        FileNotFoundError: there is no such checkpoint.
+        RewardError: a term failed.
+    """
+    piece = _piece_of(music, row)
+    score, notices = piece.score, list(piece.notices)
+    lenient = reward is None if lenient is None else lenient
+    costs: list[tuple[Remark, Term]] = []
+    paid: dict[str, float] = {}
+    judged: list[str] = []
+    idle: list[str] = []  # terms that have nothing to judge here
+    for term in (speaking_rules() if reward is None else build(reward)).terms.values():
+        try:
+            if not term.rule.judges(score.task):
+                idle.append(term.name)
+            elif speaks(term) and term.raw(score).ndim == 3:
+                costs += [(remark, term) for remark in _remarks(term, score)]
+                judged.append(term.name)
+            else:
+                paid[term.name] = float(term.whole(score).sum())
+        except RewardError as error:
+            if not lenient:
+                raise
+            notices.append(f"rule {term.name} is left out: {error}")
+    if idle:
+        notices.append(f"not asked, as no chords or phrases are given: {', '.join(idle)}")
+    surprise, more = _surprise(prior, score)
+    costs.sort(key=lambda cost: (cost[0].cell, cost[0].voice))
+    messages = tuple(
+        _message(number, remark, term, piece, surprise)
+        for number, (remark, term) in enumerate(costs, 1)
+    )
+    lines = [_line(term, messages) for term in judged]
+    table = tuple(sorted(lines, key=lambda line: (-line.cost, -line.times)))
+    name = name or piece.source
+    return Explanation(name, piece, messages, table, paid, surprise, (*notices, *more))
+
+
+def _piece_of(music: Piece | Score | str | Path, row: int) -> Piece:
+    if isinstance(music, (str, Path)):
+        return read_piece(music)
+    if isinstance(music, Piece):
+        return music
+    if not isinstance(music, Score):
+        raise TypeError(f"explain: expected a Piece, a Score or a file, got {type(music).__name__}")
+    if not music.finished:
+        raise ValueError("explain: the score is not finished; write the rest of it first")
+    return Piece.of(music, row)
+
+
+def _surprise(prior: Scorer | str | Path | None, score: Score) -> tuple[Nats | None, list[str]]:
+    """Return the surprise of a prior, and notices on what it cannot read."""
+    if prior is None:
+        return None, []
+    if isinstance(prior, (str, Path)):
+        from pretrained.checkpoint import load_once
+
+        prior = load_once(prior)
+    try:
+        surprise = surprises(prior, score)
+    except ValueError as error:
+        return None, [f"no surprise of the prior: {error}"]
+    unknown = int(np.isnan(surprise).sum())
+    return surprise, [f"{unknown} cells hold what the prior cannot write"] if unknown else []
+
+
+def surprises(prior: Scorer, score: Score) -> Nats:
+    """Return nats (voices, cells) of a prior's surprise; NaN for what it can never write.
+
+    To a prior that hears one voice at a time each is a piece of its own, in its own range.
+
+    Raises:
+        ValueError: the prior cannot read the piece.
+    """
+    from pretrained.networks.per_voice import PerVoice
+    from pretrained.networks.regrid import OnGrid, on_grid
+
+    task, page = score.task, score.tokens[0]
+    prior = on_grid(prior, task)
+    if task.voices == 1 or not isinstance(prior, (PerVoice, OnGrid)):
+        nats = -prior.log_prob(score)[0]
+    else:
+        lines = []
+        for voice in range(task.voices):
+            notes = [replace(note, voice=0) for note in task.codec.decode(page[voice])]
+            low, high = roomy_range([note.pitch for note in notes] or [task.low, task.high])
+            alone = replace(task, voices=1, low=low, high=high, given=())
+            lines.append(-prior.log_prob(score_of(notes, alone))[0, 0])
+        nats = np.stack(lines)
+    return np.where(nats < NEVER, nats, np.float32(np.nan)).astype(np.float32)
+
+
+def _remarks(term: Term, score: Score) -> list[Remark]:
+    try:
+        return remarks(term.rule, score, term.name, sign=term.factor)
+    except (KeyError, IndexError, ValueError) as error:  # of the words, as the values were checked
+        raise RewardError(
+            f"reward term {term.name!r} has words that cannot be filled in: {error!r}"
+        ) from error
+
+
+def _message(
+    number: int, remark: Remark, term: Term, piece: Piece, surprise: Nats | None
+) -> Message:
+    score, voice, cell = piece.score, remark.voice, remark.cell
+    start = note_start(score, voice, cell)
+    last = cell == score.task.cells - 1 and cell != start
+    where = "at the end" if last else place(score, cell, piece.numbers)
+    if score.task.voices > 1:
+        where += f", voice {voice + 1}"
+    nats = None if surprise is None else float(surprise[voice, start])
+    return Message(
+        number=number,
+        term=term.name,
+        weight=term.weight,
+        value=remark.value,
+        cost=abs(term.factor * remark.value),
+        voice=voice,
+        cell=cell,
+        start=start,
+        where=where,
+        text=remark.text,
+        surprise=None if nats is None or np.isnan(nats) else nats,
+    )
+
+
+def note_start(score: Score, voice: int, cell: int) -> int:
+    """Return the cell of the last onset up to a cell; the cell itself before the first note."""
+    if score.onset[0, voice, cell] or score.previous_onset[0, voice, cell] < 0:
+        return cell
+    return int(score.previous_onset[0, voice, cell])
+
+
+def _line(term: str, messages: tuple[Message, ...]) -> RuleLine:
+    costs = [message.cost for message in messages if message.term == term]
+    return RuleLine(term, len(costs), sum(costs))

@@ -1,0 +1,98 @@
+"""Methods by name, draws for a KL, and what a training shares with the others."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from agents.benchmark import BenchmarkConfig
+from agents.benchmarking import benchmark_methods as matrix
+from agents.benchmarking.benchmark_methods import (
+    best_of_n_kl,
+    best_of_subsets,
+    draws_for,
+    find_method,
+    training,
+)
+from agents.settings.algorithm import ALGORITHMS
+from agents.settings.config import PRESETS, read_toml
+
+
+@pytest.mark.parametrize("n", [1, 2, 4, 12, 66, 1635, 10**6])
+def test_the_number_of_draws_comes_back_from_its_kl(n):
+    assert draws_for(best_of_n_kl(n)) == n
+
+
+def test_the_kl_of_best_of_n_is_that_of_the_largest_of_n_even_draws():
+    u = (np.arange(10**6) + 0.5) / 10**6
+    for n in (2, 7, 64):
+        density = n * u ** (n - 1)
+        nats = density * np.log(np.maximum(density, 1e-300))
+        assert best_of_n_kl(n) == pytest.approx(nats.mean(), abs=1e-4)
+
+
+def test_budgets_of_the_standard_benchmark():
+    assert [draws_for(budget * 32) for budget in matrix.BUDGETS] == [12, 66, 1635]
+    assert draws_for(0.0) == 1
+    assert draws_for(1e9) > 10**8
+
+
+def test_best_of_subsets_is_unbiased_and_first_has_no_draws_in_common():
+    scores = np.random.default_rng(0).permutation(60)
+    picks = best_of_subsets(scores, 7, 40_000, np.random.default_rng(1))
+    # of an n-subset of 0..N-1 the largest is on average (N + 1) n / (n + 1) - 1
+    assert scores[picks].mean() == pytest.approx(61 * 7 / 8 - 1, abs=0.1)
+    assert len(set(picks[:8])) == 8
+    shares = np.bincount(scores[picks], minlength=60) / len(picks)
+    assert shares[59] == pytest.approx(7 / 60, abs=0.01)
+    assert not shares[:6].any()
+
+
+@pytest.mark.parametrize("algo", ALGORITHMS)
+def test_every_training_has_the_same_objective_and_steps(algo, tmp_path):
+    base = BenchmarkConfig(tmp_path, reward=("prior=0.5,floor=-9", "tonic=1"), prior="p").settings
+    base = replace(base, c=0.3, entropy=0.7, entropy_end=0.4)
+    made = training(base, find_method(algo), 3, tmp_path)
+    for name in ("n_timesteps", "c", "entropy", "entropy_end", "prior", "env", "task", "device"):
+        assert getattr(made, name) == getattr(base, name), name
+    assert (made.algo, made.seed, made.kl_budget) == (algo, 3, 0.0)
+    weight = 1.0 if algo == "g" else 0.5
+    # likelihood under the benchmark's own prior
+    likely = {"weight": weight, "floor": -9, "checkpoint": "p"}
+    assert made.reward_spec == {"prior": likely, "tonic": 1.0}
+    preset = read_toml(PRESETS / f"{algo}.toml")
+    assert (made.learning_rate, made.n_envs) == (preset.learning_rate, preset.n_envs)
+
+
+@pytest.mark.parametrize("reward", [("prior=0.5", "tonic=1"), ("tonic=1",)])
+def test_a_kl_budget_makes_the_objective_a_kl(reward, tmp_path):
+    base = BenchmarkConfig(tmp_path, reward=reward, prior="p").settings
+    base = replace(base, entropy=0.3, entropy_end=2.0)
+    made = training(base, find_method("ppo@kl=0.1"), 0, tmp_path)
+    assert (made.kl_budget, made.entropy, made.last_entropy) == (0.1, 1.0, 1.0)
+    assert set(made.reward_spec) == {"prior", "tonic"}
+    assert made.reward_spec["prior"] == {"weight": 1.0, "checkpoint": "p"}
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("pp", "Did you mean 'ppo'"),
+        ("best-of-0", "unknown method"),
+        ("best-of-n", "unknown method"),
+        ("dqn@kl=0.1", "unknown method"),
+        ("ppo@kl=0", "unknown method"),
+        ("ppo@kl=nan", "unknown method"),
+        ("ppo@kl=", "unknown method"),
+        ("prior@kl=1", "unknown method"),
+    ],
+)
+def test_unknown_methods(name, told):
+    with pytest.raises(ValueError, match=told):
+        find_method(name)
+
+
+def test_methods_of_other_numbers():
+    assert find_method("rloo@kl=.30").name == "rloo@kl=0.3"
+    assert find_method("best-of-32").n == 32
+    assert [find_method(name).name for name in matrix.default_methods()] == matrix.default_methods()
