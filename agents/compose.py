@@ -107,8 +107,6 @@ class ComposeConfig:
     trust: bool = False
 
     def __post_init__(self) -> None:
-        if not 10 <= self.tempo <= 400:
-            raise ValueError(f"tempo={self.tempo}: expected 10 to 400 beats per minute")
         if self.task and (self.lock or self.rewrite):
             raise ValueError("--lock and --rewrite take the task from the file; leave --task out")
         if self.lock and self.rewrite:

@@ -31,7 +31,7 @@ from envs.music.key import MODE_FIFTHS, Key
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.readers import from_music21
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from pretrained.corpora.abc_text import TuneError
 from pretrained.corpora.folk import COLLECTIONS, collection_files, load_corpus, split_tunes
 from pretrained.corpora.pieces import scores

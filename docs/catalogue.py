@@ -22,7 +22,7 @@ from docstrings import listed
 
 from agents.explaining.page import MARKED
 from envs.music.score import Score
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from envs.notation.writing.engrave import svg
 from envs.notation.writing.musicxml import Marks, musicxml
 from rewards.build import pack_names, read_pack

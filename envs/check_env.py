@@ -15,11 +15,12 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from envs.composition import primed, spaces
+from envs.composition import spaces
 from envs.music.codec import HOLD, UNWRITTEN
 from envs.music.score import Score
 from envs.music.tape import Array
 from envs.music.task import CONTEXT, Task
+from envs.primer import primed
 
 TOLERANCE = 1e-3  # of rewards, relative and absolute: they are float32 sums
 
@@ -55,26 +56,14 @@ class _Batched:
         )
         self.task: Task = task
         self.batch = env.num_envs if self.vector else 1
-
-    @property
-    def reward(self) -> Any:
-        """The reward of the environment, None if it has no such attribute."""
-        return getattr(getattr(self.base, "_batch", self.base), "reward", None)
-
-    def spaces(self) -> tuple[Any, Any]:
-        """Return the observation space and the action space of one piece."""
-        if self.vector:
-            return self.env.single_observation_space, self.env.single_action_space
-        return self.env.observation_space, self.env.action_space
+        single = "single_" if self.vector else ""  # the spaces of one piece
+        self.observations = getattr(env, f"{single}observation_space")
+        self.actions = getattr(env, f"{single}action_space")
 
     def reset(self, **how: Any) -> dict[str, Array]:
         """Reset the environment and return the first observations."""
         observation, _ = _parts(self.env.reset(**how), "reset()", "observation, info")
         return observation if self.vector else {k: v[None] for k, v in observation.items()}
-
-    def _answer(self, action: Any) -> tuple[Any, ...]:
-        names = "observation, reward, terminated, truncated, info"
-        return _parts(self.env.step(action), "step()", names)
 
     def masks(self) -> Array:
         """Return `action_masks()` as (B, vocab)."""
@@ -90,12 +79,13 @@ class _Batched:
             the observation of the pieces that were written on (not of those of the next episode),
             reward, terminated, truncated, and the terms of the reward.
         """
+        answer = self.env.step(actions if self.vector else int(actions[0]))
+        names = "observation, reward, terminated, truncated, info"
+        observation, reward, ended, cut, info = _parts(answer, "step()", names)
         if not self.vector:
-            observation, reward, ended, cut, info = self._answer(int(actions[0]))
             terms = {name: np.array([v]) for name, v in info.get("reward_terms", {}).items()}
             shown = {name: value[None] for name, value in observation.items()}
             return shown, np.array([reward]), np.array([ended]), np.array([cut]), terms
-        observation, reward, ended, cut, info = self._answer(actions)
         if "final_obs" in info:  # `observation` is that of the next episode
             rows = info["final_obs"]
             observation = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
@@ -107,10 +97,12 @@ class _Batched:
 def _shows(env: _Batched, observation: dict[str, Array], page: Score, when: str) -> None:
     """Require that an observation is that of a page."""
     task = env.task
-    space, _ = env.spaces()
     for row in range(env.batch):
         one = {name: value[row] for name, value in observation.items()}
-        _require(space.contains(one), f"{when}: the observation is not in the observation space")
+        _require(
+            env.observations.contains(one),
+            f"{when}: the observation is not in the observation space",
+        )
     if not np.array_equal(observation["tokens"], page.tokens):
         piece, voice, cell = np.argwhere(observation["tokens"] != page.tokens)[0]
         shown, there = observation["tokens"][piece, voice, cell], page.tokens[piece, voice, cell]
@@ -118,9 +110,8 @@ def _shows(env: _Batched, observation: dict[str, Array], page: Score, when: str)
             f"{when}: cell {cell} of voice {voice} shows {shown}, expected {there}. Cells are "
             "written time-major, then voice; given cells keep their token; the rest is -1"
         )
-    allowed = np.zeros((env.batch, task.codec.vocab), bool)
-    if not page.finished:
-        allowed = page.allowed()
+    none = np.zeros((env.batch, task.codec.vocab), bool)
+    allowed = none if page.finished else page.allowed()
     wrong = np.argwhere(observation["action_mask"].astype(bool) != allowed)
     if len(wrong):
         piece, token = wrong[0]
@@ -145,7 +136,7 @@ def _shows(env: _Batched, observation: dict[str, Array], page: Score, when: str)
 def _spaces(env: _Batched) -> None:
     """Require the spaces of the task, and the methods that agents look for."""
     _require(
-        env.spaces() == spaces(env.task),
+        (env.observations, env.actions) == spaces(env.task),
         "observation_space and action_space are not those of the task; expected "
         "envs.composition.spaces(task)",
     )
@@ -243,9 +234,10 @@ def _pays(reward: Array, terms: dict[str, Array], names: list[str] | None, when:
 
 def _adds_up(env: _Batched, page: Score, rewards: Array) -> None:
     """Require that the steps of an episode pay the sum that the whole piece is worth."""
-    if not hasattr(env.reward, "breakdown"):
+    reward: Any = getattr(getattr(env.base, "_batch", env.base), "reward", None)
+    if not hasattr(reward, "breakdown"):
         return
-    whole = sum(part.sum(axis=(1, 2)) for part in env.reward.breakdown(page).values())
+    whole: Array = sum(part.sum(axis=(1, 2)) for part in reward.breakdown(page).values())
     paid = rewards.sum(axis=0)
     scale = TOLERANCE * (1 + np.abs(rewards).sum(axis=0))
     _require(

@@ -21,6 +21,7 @@ from envs.music.score import Score
 from envs.music.tape import Array
 from envs.music.task import CONTEXT, MAX_CELLS, Task
 from envs.plugins import resolve
+from envs.primer import primed
 
 # Imported by name when an environment is made, like Gymnasium's entry points.
 BUILDER = "rewards.build:build"
@@ -72,47 +73,6 @@ def make_task(arguments: Mapping[str, Any], base: Task | None = None) -> Task:
                 f"Known: {', '.join(every)}"
             )
     return Task(**arguments) if base is None else replace(base, **arguments)
-
-
-def primed(page: Score, primer: npt.ArrayLike) -> Score:
-    """Return a page with a primer written at its beginning.
-
-    Args:
-        page: a score with nothing written.
-        primer: tokens (L,) or (V, L) for all pieces, or (B, V, L) for each.
-
-    Raises:
-        ValueError: a primer outside the range, as long as the piece, or against the grammar.
-    """
-    task, tokens = page.task, np.asarray(primer)
-    if tokens.ndim not in (1, 2, 3) or tokens.shape[-1] == 0:
-        raise ValueError(f"primer has shape {tokens.shape}, expected (L,), (V, L) or (B, V, L)")
-    length = tokens.shape[-1]
-    if length >= task.cells:
-        raise ValueError(
-            f"primer has {length} cells and the piece {task.cells}; "
-            "expected a primer shorter than the piece: shorten it or ask for more bars"
-        )
-    try:
-        tokens = np.broadcast_to(tokens, (page.batch, task.voices, length))
-    except ValueError:
-        raise ValueError(
-            f"primer has shape {tokens.shape}, expected (L,), ({task.voices}, L) or "
-            f"({page.batch}, {task.voices}, L)"
-        ) from None
-    task.check_tokens(tokens, "primer")
-    for cell in range(length):
-        for voice in range(task.voices):
-            token = tokens[:, voice, cell].astype(np.int16)
-            legal = page.allowed()[np.arange(page.batch), token] & (token != UNWRITTEN)
-            if not legal.all():
-                raise ValueError(
-                    f"primer: token {int(token[~legal][0])} is not allowed at cell {cell}; "
-                    "expected no gaps (-1), no hold (1) before the first note, and the tokens of "
-                    "given cells"
-                )
-            page = page.write(token)
-    return page
 
 
 class CompositionVectorEnv(VectorEnv[Observation, Array, Array]):
@@ -258,10 +218,9 @@ class CompositionVectorEnv(VectorEnv[Observation, Array, Array]):
 
 def _rows(observation: Observation) -> Array:
     """Return the observation of each piece, in the form of Gymnasium's final observations."""
-    count = len(next(iter(observation.values())))
-    rows = np.empty(count, object)
-    for row in range(count):
-        rows[row] = {name: value[row] for name, value in observation.items()}
+    pieces = zip(*observation.values(), strict=True)
+    rows = np.empty(len(observation["tokens"]), object)
+    rows[:] = [dict(zip(observation, piece, strict=True)) for piece in pieces]
     return rows
 
 

@@ -1,4 +1,4 @@
-"""The reward protocol, and how a reward is found by name.
+"""The protocols of rewards.
 
 A reward function takes a Score and returns one number per cell (B, V, T) or one per piece (B,),
 paid at the piece's end. It must not look at cells written after the one it values.
@@ -21,14 +21,14 @@ RewardSpec = str | RewardFunction | Mapping[str, Any]
 
 
 class StepReward(Protocol):
-    """What an environment asks of its reward; `rewards.sum.RewardSum` is one."""
+    """A reward that an environment pays step by step, such as `rewards.sum.RewardSum`."""
 
     def prepare(self, task: Task) -> None:
-        """Raise early what could not be paid on this task."""
+        """Raise RewardError or ValueError if this task cannot be paid for."""
         ...
 
     def newest(self, score: Score) -> dict[str, npt.NDArray[np.float32]]:
-        """Weighted value (B,) of each term at the last written cell."""
+        """Return the weighted value (B,) of each term at the last written cell."""
         ...
 
 
@@ -41,11 +41,11 @@ class LearningReward(Protocol):
     """
 
     def __call__(self, score: Score) -> npt.NDArray[Any]:
-        """As a RewardFunction; between two updates it gives the same for the same pieces."""
+        """Return a RewardFunction's value; it may change with `update` only."""
         ...
 
     def update(self, real: Score, generated: Score) -> Mapping[str, float]:
-        """Learn, once for each rollout of a training, after that rollout was paid.
+        """Learn from a rollout after it was paid; called once for each rollout of a training.
 
         Args:
             real: melodies of the corpus on the same task, as many as were generated.

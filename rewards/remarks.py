@@ -13,7 +13,7 @@ import numpy as np
 from envs.contract import RewardFunction
 from envs.music.pitch import interval_name
 from envs.music.score import Score
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from rewards.rule import NOTE_NAMES, as_rule
 
 

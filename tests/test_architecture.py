@@ -40,7 +40,6 @@ VERBS = {
 STRINGS_ALLOWED = {
     "envs.composition",  # the builder of the default reward
     "envs.old_names",  # the table of old import names
-    "envs.check",  # forwards to agents.check
     "envs.registration",  # entry points of Gymnasium
 }
 # Modules of one package that share a name, as they do the same for another format.

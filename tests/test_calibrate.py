@@ -10,7 +10,7 @@ from envs.music.key import Key
 from envs.music.piece import notes_of
 from envs.music.score import Score
 from envs.music.task import Task
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from pretrained.corpora.folk import COLLECTIONS
 from rewards.build import build, pack_names, read_pack
 from rewards.rules.melody import in_key, leap_recovery

@@ -11,7 +11,7 @@ from agents.training.reward_lessons import Lessons
 from envs.music.noise import noise
 from envs.music.score import Score
 from envs.music.task import Task
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from envs.plugins import resolve
 from pretrained.corpora.pieces import real_melodies
 from rewards import build

@@ -12,17 +12,17 @@ import numpy as np
 
 from agents.composing.decoding import METHODS, Search, method_of
 from agents.composing.melody import Melody, melodies_of
-from agents.composing.request import Request
+from agents.composing.request import Request, require_kind
 from agents.runs.directory import Run
 from agents.settings.config import TrainConfig
 from agents.settings.tasks import arguments_of
 from agents.settings.trust import require_trust
-from envs.composition import primed
 from envs.contract import RewardSpec
 from envs.music.score import Score
 from envs.music.task import Task
-from envs.notation.text import parse_voices
+from envs.notation.text_line import parse_voices
 from envs.notation.writing.writers import TEMPO
+from envs.primer import primed
 from pretrained.checkpoint import load_once, locate
 from pretrained.networks.regrid import on_grid
 from rewards.build import build
@@ -142,16 +142,19 @@ class Composer:
 
         Args:
             request: what is asked for.
-            tempo: of the melodies, in beats per minute.
+            tempo: of the melodies, 10 to 400 beats per minute.
             keywords: those of `Request`, in its place.
 
         Raises:
-            ValueError, TypeError: the request cannot be kept; says why.
+            ValueError, TypeError: the request cannot be kept, or would take too long; says why.
             RewardError: a term of the reward fails or looks ahead.
         """
         if request is not None and keywords:
             raise TypeError(f"expected a request or keywords, got both: {', '.join(keywords)}")
         request = request or Request(**keywords)
+        require_kind("request", request, Request, "a Request, or its keywords")
+        if not 10 <= require_kind("tempo", tempo, int | float, "beats per minute") <= 400:
+            raise ValueError(f"tempo={tempo}: expected 10 to 400 beats per minute")
         method, task, objective = method_of(request), request.task_on(self.task), self.objective
         if request.wishes:  # a wish takes the place of a term of its name
             terms = {**objective.reward.terms, **build(request.wishes).terms}
@@ -168,8 +171,7 @@ class Composer:
             chooses=self.chooses or request.chooses,
         )
         objective.reward.prepare(task)
-        result = method.fill(search)
-        return melodies_of(result.score, objective.reward, tempo, result.returns, result.compute)
+        return melodies_of(method.fill(search), objective.reward, tempo)
 
     def _network(self, method: str) -> Prior:
         """Return the network that a method uses."""
@@ -186,8 +188,10 @@ class Composer:
         return load_once(network) if isinstance(network, (str, os.PathLike)) else network
 
     def __repr__(self) -> str:
+        network, task = self.policy or self.prior, self.task
+        name = getattr(network, "path", network if isinstance(network, str) else type(network))
         terms = ", ".join(self.objective.reward.terms)
-        return f"<Composer of {self.policy or self.prior} for {self.task}; reward: {terms}>"
+        return f"<Composer of {name}: {task.key}, {task.meter}, {task.bars} bars; reward: {terms}>"
 
 
 def read_primer(line: str, task: Task) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from envs.notation.reading.readers import read_piece
 
 
 def parse_bars(text: str) -> tuple[Path, set[int]]:
-    """File and bar numbers of 'theme.abc:1-2,5'.
+    """Return the file and the bar numbers of text such as 'theme.abc:1-2,5'.
 
     Raises:
         ValueError: no file or no numbers.
@@ -31,10 +31,11 @@ def parse_bars(text: str) -> tuple[Path, set[int]]:
         )
     numbers: set[int] = set()
     for part in bars.split(","):
-        first, _, last = part.partition("-")
-        if int(last or first) > 9999 or int(last or first) < int(first):
+        ends = [int(number) for number in part.split("-")]
+        first, last = ends[0], ends[-1]
+        if last > 9999 or last < first:
             raise ValueError(f"{quoted(text)}: bars {part} are none")
-        numbers |= set(range(int(first), int(last or first) + 1))
+        numbers |= set(range(first, last + 1))
     return Path(name), numbers
 
 
@@ -52,12 +53,11 @@ class Bars:
     """
 
     piece: Piece
-    numbers: frozenset[int]
+    numbers: Set[int]
     rewrite: bool = False
     source: str = "the piece"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "numbers", frozenset(self.numbers))
         if self.piece.voices > 1:
             raise ValueError(
                 f"{self.source} has {self.piece.voices} voices; expected a melody of one"
@@ -71,7 +71,7 @@ class Bars:
             ValueError: no numbers, or a file that cannot be read or has several voices.
         """
         path, numbers = parse_bars(text)
-        return cls(read_piece(path), frozenset(numbers), rewrite, str(path))
+        return cls(read_piece(path), numbers, rewrite, str(path))
 
     def task_with(self, changes: Mapping[str, Any]) -> Task:
         """Return the piece's task with these bars given, and with changed fields.
@@ -92,13 +92,13 @@ class Bars:
                 f"{name} is in {piece.meter} with a pickup of {piece.pickup} cells; its bars "
                 "cannot be kept in another metre, so leave meter and pickup out"
             )
-        lines = [*task.bar_lines, task.cells]
-        named = [number + (not task.pickup) for number in range(len(lines) - 1)]
-        there = [name for name, line in zip(named, lines, strict=False) if line < piece.cells]
-        if self.numbers - set(there):
-            wrong = ", ".join(map(str, sorted(self.numbers - set(there))))
+        lines, first = [*task.bar_lines, task.cells], int(task.pickup == 0)
+        there = range(first, first + sum(line < piece.cells for line in lines[:-1]))
+        wrong = ", ".join(map(str, sorted(self.numbers - set(there))))
+        if wrong:
             raise ValueError(f"bar {wrong} of {name}: the piece has bars {there[0]} to {there[-1]}")
-        chosen = [(number in self.numbers) != self.rewrite for number in named]
+        numbers = range(first, first + len(lines) - 1)
+        chosen = [(number in self.numbers) != self.rewrite for number in numbers]
         locked = np.repeat(chosen, np.diff(lines))
         locked[piece.cells :] = False  # bars that the file does not have
         if locked.all():
@@ -107,7 +107,7 @@ class Bars:
 
 
 def _given(score: Score, task: Task, locked: np.ndarray) -> list[int]:
-    """A token for each cell, UNWRITTEN where the composer is free."""
+    """Return a token for each cell, UNWRITTEN where the composer is free."""
     page = np.full(task.cells, HOLD, np.int64)
     known = min(task.cells, score.task.cells)
     page[:known] = score.tokens[0, 0, :known]
@@ -121,7 +121,7 @@ def _given(score: Score, task: Task, locked: np.ndarray) -> list[int]:
         )
     page = np.where(page >= FIRST_PITCH, pitches + FIRST_PITCH - task.codec.low, page)
     sounding = -1  # cell at which the sounding note began
-    begun = False  # whether a note that is kept began before
+    begun = False  # True once a note that is kept has begun
     for cell, token in enumerate(page.tolist()):
         sounding = cell if token >= FIRST_PITCH else -1 if token == REST else sounding
         begins = locked[cell] and not (cell and locked[cell - 1])

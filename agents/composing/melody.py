@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
 from agents.composing.compute import Compute
+from agents.composing.search import SearchResult
 from envs.music.piece import Piece
 from envs.music.score import Score
-from envs.notation.text import text
+from envs.notation.text_line import text
 from envs.notation.writing.abc import abc
 from envs.notation.writing.sound import wav_bytes
 from envs.notation.writing.writers import TEMPO, written
@@ -21,31 +20,31 @@ from rewards.sum import RewardSum
 MOST_REMARKS = 12  # beneath one tune
 
 
-@dataclass(frozen=True)
-class Report:
-    """Payments of a reward for a melody, and the search that found it.
+@dataclass(frozen=True, repr=False)
+class MelodyReport:
+    """Payments of a reward for a melody, and the search behind it.
 
     Attributes:
         score: the melody, a score of one piece.
-        reward: of which it tells.
-        searched: what the search paid for it in all: the objective, whose terms may be divided.
+        reward: pays.
+        searched: the return in the search: of the objective, whose terms may be divided.
         compute: of the search, for all melodies of the request together.
     """
 
     score: Score
     reward: RewardSum
-    searched: float = float("nan")
-    compute: Compute = field(default_factory=Compute)
+    searched: float
+    compute: Compute
 
     @cached_property
     def paid(self) -> dict[str, float]:
-        """The sum of what each term paid, weights included."""
+        """The sum that each term paid, weights included."""
         parts = self.reward.breakdown(self.score)
         return {name: float(values.sum()) for name, values in parts.items()}
 
     @property
     def total(self) -> float:
-        """The sum of what all terms paid."""
+        """The sum that all terms paid."""
         return sum(self.paid.values())
 
     @cached_property
@@ -59,8 +58,8 @@ class Report:
         ]
         worst = sorted(found, key=lambda entry: -entry[1])[:MOST_REMARKS]
         lines = [text for _, _, text in sorted(worst)]
-        if len(found) > len(worst):
-            lines.append(f"and {len(found) - len(worst)} smaller remarks")
+        if len(found) > MOST_REMARKS:
+            lines.append(f"and {len(found) - MOST_REMARKS} smaller remarks")
         return tuple(lines)
 
     @cached_property
@@ -72,8 +71,11 @@ class Report:
         paid = [f"{name} {value:.1f}" for name, value in self.paid.items() if abs(value) >= 0.05]
         return f"return {self.total:.1f}" + (f" = {', '.join(paid)}" if paid else "")
 
+    def __repr__(self) -> str:
+        return f"<MelodyReport: {self}>"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Melody:
     """A composed melody.
 
@@ -85,9 +87,9 @@ class Melody:
     """
 
     score: Score
-    report: Report
-    number: int = 1
-    tempo: float = TEMPO
+    report: MelodyReport
+    number: int
+    tempo: float
 
     @cached_property
     def piece(self) -> Piece:
@@ -137,18 +139,15 @@ class Melody:
     def __str__(self) -> str:
         return text(self.score)
 
+    def __repr__(self) -> str:
+        return f"<Melody {self.number}: {self}; {self.report}>"
 
-def melodies_of(
-    score: Score,
-    reward: RewardSum,
-    tempo: float = TEMPO,
-    returns: np.ndarray | None = None,
-    compute: Compute | None = None,
-) -> list[Melody]:
-    """Return each piece of a score as a melody, with what a reward pays for it."""
-    paid = np.full(score.batch, np.nan) if returns is None else returns
-    pieces = [score[row : row + 1] for row in range(score.batch)]
-    return [
-        Melody(piece, Report(piece, reward, float(value), compute or Compute()), number, tempo)
-        for number, (piece, value) in enumerate(zip(pieces, paid, strict=True), 1)
-    ]
+
+def melodies_of(result: SearchResult, reward: RewardSum, tempo: float = TEMPO) -> list[Melody]:
+    """Return each piece of a search as a melody, with the payments of a reward."""
+    melodies = []
+    for row, searched in enumerate(result.returns.tolist()):
+        piece = result.score[row : row + 1]
+        report = MelodyReport(piece, reward, searched, result.compute)
+        melodies.append(Melody(piece, report, row + 1, tempo))
+    return melodies

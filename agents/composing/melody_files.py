@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from agents.composing.compute import Compute
 from agents.composing.melody import Melody, melodies_of
+from agents.composing.search import SearchResult
 from envs.durable_files import write_atomic
 from envs.music.score import Score
 from envs.notation.writing.writers import TEMPO, WRITERS
@@ -55,5 +59,6 @@ def write_melodies(
 
 def write_pieces(score: Score, folder: Path, reward: RewardSum, tempo: float = TEMPO) -> None:
     """Write the pieces of a score in all formats but sound, see `write_melodies`."""
-    melodies = melodies_of(score, reward, tempo)
+    found = SearchResult(score, np.full(score.batch, np.nan), Compute())
+    melodies = melodies_of(found, reward, tempo)
     write_melodies(melodies, folder, suffixes(sound=False), likeness=False)

@@ -66,12 +66,12 @@ class Request:
         mask: Rules = (),
         **changes: Any,
     ) -> None:
-        self.task = _kind("task", task, Task | None, "a Task")
-        self.given = _kind(
+        self.task = require_kind("task", task, Task | None, "a Task")
+        self.given = require_kind(
             "given", given, Score | Bars | list | tuple | np.ndarray | None, "a score or rows"
         )
-        self.primer = _kind("primer", primer, str, "notes in a line")
-        self.method = _kind("method", method, str, "a name")
+        self.primer = require_kind("primer", primer, str, "notes in a line")
+        self.method = require_kind("method", method, str, "a name")
         self.must, self.mask = _rules("must", must), _rules("mask", mask)
         words = _rules("wishes", wishes)
         weighed = dict(parse_term(w) if isinstance(w, str) else (w, 1.0) for w in words)
@@ -79,7 +79,7 @@ class Request:
         self.n, self.seed = _whole("n", n, 1, MOST), _whole("seed", seed, 0)
         self.candidates = _whole("candidates", candidates, 1, MOST)
         self.best_of, self.width = _whole("best_of", best_of, 1), _whole("width", width, 1)
-        self.temperature = _kind("temperature", temperature, int | float, "a number above 0")
+        self.temperature = require_kind("temperature", temperature, int | float, "a number above 0")
         if not temperature > 0:
             raise ValueError(f"temperature={temperature}: expected a number above 0")
         self.changes = _read_changes(changes)
@@ -143,7 +143,8 @@ def _read_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
     return asked
 
 
-def _kind(name: str, value: Any, kinds: Any, expected: str) -> Any:
+def require_kind(name: str, value: Any, kinds: Any, expected: str) -> Any:
+    """Return a value; TypeError if it is of none of these types."""
     if isinstance(value, bool) or not isinstance(value, kinds):
         raise TypeError(f"{name}={quoted(value)}: expected {expected}")
     return value
@@ -155,11 +156,11 @@ def _rules(name: str, rules: Any) -> tuple[str | Callable[..., Any], ...]:
     chosen = tuple(rules)
     for rule in chosen:
         if not callable(rule):
-            _kind(name, rule, str, "names of rules, or functions")
+            require_kind(name, rule, str, "names of rules, or functions")
     return chosen
 
 
 def _whole(name: str, value: Any, least: int, most: int = 2**63 - 1) -> int:
-    if not least <= _kind(name, value, int | np.integer, "a whole number") <= most:
+    if not least <= require_kind(name, value, int | np.integer, "a whole number") <= most:
         raise ValueError(f"{name}={quoted(value)}: expected {least} to {most:,}")
     return int(value)

@@ -207,6 +207,10 @@ class _Judge:
 
 def _first_tokens(page: Score, first: int | None) -> Array:
     """Return the tokens (1, vocab) that may be written first: `first`, or all if it is None."""
+    if page.batch != 1:
+        raise ValueError(
+            f"the page has {page.batch} pieces, expected one; take it with page.take([0])"
+        )
     allowed = page.allowed()
     if first is None:
         return allowed
@@ -249,18 +253,11 @@ def beam(
     """
     _require_search(page, width=width, n=n)
     if n > width:
-        raise ValueError(
-            f"width={width}: expected at least n={n}, as a beam ends with no more pieces than its "
-            "width"
-        )
-    if page.batch != 1:
-        raise ValueError(
-            f"the page has {page.batch} pieces, expected one; take it with page.take([0])"
-        )
+        raise ValueError(f"width={width}: expected at least n={n}, a beam ends with no more")
+    meter, score, allowed = ComputeMeter(), page, _first_tokens(page, first)
     objective = Objective(reward)
     if not objective.log_p_weight and objective.rules is not None:
         objective = Objective(objective.rules)  # a prior of weight 0 need not be run
-    meter, score, allowed = ComputeMeter(), page, _first_tokens(page, first)
     judge = _Judge(objective, page, meter, guide)
     paid, led = np.zeros(1), np.zeros(1)
     while not score.finished:

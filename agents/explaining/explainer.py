@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from agents.explaining.explanation import Explanation, Message, Nats, RuleLine
 from envs.contract import RewardSpec
-from envs.errors import RewardError
+from envs.errors import RewardError, quoted
 from envs.music.piece import Piece, roomy_range, score_of
 from envs.music.score import Score
 from envs.notation.reading.readers import read_piece
@@ -49,7 +49,7 @@ def explain(
     """Ask rules where a piece breaks them, and a prior how surprised it is there.
 
     Args:
-        music: a piece, a score, or a MIDI, MusicXML or ABC file.
+        music: a piece or what has one, such as a melody; a score; or a MIDI, MusicXML or ABC file.
         reward: its terms are asked; those that cannot speak are only added up. All rules of the
             registry that can speak if None.
         prior: asked where it can read the piece; a checkpoint's name or path is loaded once. None
@@ -97,7 +97,8 @@ def explain(
     return Explanation(name, piece, messages, table, paid, surprise, (*notices, *more))
 
 
-def _piece_of(music: Piece | Score | str | Path, row: int) -> Piece:
+def _piece_of(music: Any, row: int) -> Piece:
+    music = getattr(music, "piece", music)
     if isinstance(music, (str, Path)):
         return read_piece(music)
     if isinstance(music, Piece):
@@ -117,6 +118,8 @@ def _surprise(prior: Scorer | str | Path | None, score: Score) -> tuple[Nats | N
         from pretrained.checkpoint import load_once
 
         prior = load_once(prior)
+    if not hasattr(prior, "log_prob"):
+        raise TypeError(f"prior={quoted(prior)}: expected a prior, or a checkpoint's name or path")
     try:
         surprise = surprises(prior, score)
     except ValueError as error:

@@ -23,7 +23,7 @@ from agents.explaining.explainer import note_start
 from agents.explaining.explanation import Explanation, Message, RuleLine
 from envs.notation.writing.engrave import svg
 from envs.notation.writing.musicxml import Marks, musicxml, symbol_id
-from envs.notation.writing.roll import note_id, piano_roll, strips, x_of
+from envs.notation.writing.roll import Drawing, note_id, piano_roll, strips, x_of
 from envs.notation.writing.sound import RATE, cell_seconds, wav_bytes
 from envs.notation.writing.symbols import bars_of
 
@@ -44,28 +44,23 @@ def html_page(found: Explanation, tempo: float = 80.0, soundfont: str = "") -> s
         soundfont: path of a soundfont for the sound, '' for none.
     """
     sound = wav_bytes(found.score, 0, tempo, soundfont or None, PAGE_RATE)
+    task, cell, drawings = found.score.task, cell_seconds(found.score, tempo), _along_time(found)
     return TEMPLATE.substitute(
-        policy=_policy(),
+        digest=base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode(),
         title=escape(found.title),
         style=STYLE,
         about=escape(f"{found.facts}, {tempo:g} beats a minute"),
         notices="".join(f"<p>{escape(notice)}</p>" for notice in found.notices),
         sound=base64.b64encode(sound).decode(),
         score=picture(found, tempo),
-        time=_along_time(found, tempo),
+        cell=f"{cell:.6f}",
+        second=f"{x_of(task, task.cells) / task.cells / cell:.4f}",
+        names="".join(drawing.names for drawing in drawings),
+        drawings="".join(drawing.time for drawing in drawings),
         heading=_heading(found),
         items="".join(map(_item, found.messages)),
         table=_table(found),
         script=SCRIPT,
-    )
-
-
-def _policy() -> str:
-    """Return the page's content policy: show its own content and run its own script."""
-    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
-    return (
-        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; "
-        f"media-src data:; script-src 'sha256-{digest}'"
     )
 
 
@@ -119,11 +114,10 @@ def picture(found: Explanation, tempo: float, title: str = "") -> str:
     return re.sub(r'<g id="(mark-\d+-\d+)"', add, drawn)
 
 
-def _along_time(found: Explanation, tempo: float) -> str:
+def _along_time(found: Explanation) -> list[Drawing]:
+    """Return the piano roll, and strips of what the rules cost and of the prior's surprise."""
     score = found.score
-    cell = cell_seconds(score, tempo)
-    marked = [(message.voice, message.start) for message in found.messages]
-    drawings = [piano_roll(score, 0, marked, found.piece.numbers, MARKED)]
+    drawings = [piano_roll(score, 0, by_note(found), found.piece.numbers, MARKED)]
     costs = {line.term: np.zeros(score.task.cells) for line in found.totals[:-1]}
     for message in found.messages:
         costs[message.term][message.cell] += message.cost
@@ -131,14 +125,8 @@ def _along_time(found: Explanation, tempo: float) -> str:
         drawings.append(strips(score, costs, dict.fromkeys(costs, MARKED)))
     if found.surprise is not None:
         nats = {"surprise": np.nan_to_num(found.surprise).max(axis=0)}
-        drawings.append(strips(score, nats, dict.fromkeys(nats, "#78909c"), " nats"))
-    per_second = x_of(score.task, score.task.cells) / score.task.cells / cell
-    return (
-        f'<div class="scroll" data-cell="{cell:.6f}" data-second="{per_second:.4f}">'
-        f'<div class="pair"><div class="names">{"".join(d.names for d in drawings)}</div>'
-        f'<div class="time">{"".join(d.time for d in drawings)}<div id="head"></div></div></div>'
-        "</div>"
-    )
+        drawings.append(strips(score, nats, {"surprise": "#78909c"}, " nats"))
+    return drawings
 
 
 def _item(message: Message) -> str:

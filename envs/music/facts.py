@@ -78,10 +78,10 @@ class Facts(View):
     @cached_property
     def written(self) -> Array:
         """bool: the cell is written."""
-        voice = np.arange(self.task.voices)[None, :, None]
-        order = self.cell * self.task.voices + (voice if self._at is None else 0)
-        done = order < self.n_written if self._at is None else np.ones_like(order, bool)
-        return freeze(np.broadcast_to(done, self.tokens.shape))
+        if self._at is not None:
+            return freeze(np.ones(self.tokens.shape, bool))
+        order = self.cell * self.task.voices + self.voice
+        return freeze(np.broadcast_to(order < self.n_written, self.tokens.shape))
 
     def _where_written(self, fact: Array) -> Array:
         """Return `fact` (bool) with False in the cells that are not written."""
@@ -177,12 +177,7 @@ class Facts(View):
         """
         onset = self.previous_onset
         if isinstance(fact, str):
-            voice = (
-                np.arange(self.task.voices)[None, :, None]
-                if self._at is None
-                else (self._at % self.task.voices)
-            )
-            there = np.maximum(onset, 0).astype(np.intp) * self.task.voices + voice
+            there = np.maximum(onset, 0).astype(np.intp) * self.task.voices + self.voice
             view = self._of(self.task, self._store, self.n_written, there)
             value = np.broadcast_to(getattr(view, fact), onset.shape)
         elif self._at is None:

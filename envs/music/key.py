@@ -27,22 +27,6 @@ SCALES: dict[str, tuple[int, ...]] = {
     "blues": (0, 3, 5, 6, 7, 10),
 }
 RAISED = (9, 11)  # raised sixth and seventh degree of minor: they are not in its scale
-MODE_NAMES = {  # other names of these modes
-    "ionian": "major",
-    "aeolian": "natural minor",
-    "M": "major",
-    "m": "minor",
-    "maj": "major",
-    "min": "minor",
-    "dor": "dorian",
-    "phr": "phrygian",
-    "lyd": "lydian",
-    "mix": "mixolydian",
-    "loc": "locrian",
-    "pentatonic": "major pentatonic",
-    "pentatonic major": "major pentatonic",
-    "pentatonic minor": "minor pentatonic",
-}
 # Place of a mode's tonic on the line of fifths, relative to the major key of its signature.
 MODE_FIFTHS = {
     "lydian": -1,
@@ -53,15 +37,18 @@ MODE_FIFTHS = {
     "phrygian": 4,
     "locrian": 5,
 }
-# The mode whose signature is written for one that has no signature.
-WRITTEN_MODE = {
-    "natural minor": "minor",
-    "harmonic minor": "minor",
-    "melodic minor": "minor",
-    "major pentatonic": "major",
-    "minor pentatonic": "minor",
-    "blues": "minor",
-}
+MODE_NAMES = (
+    {  # other names of these modes
+        "ionian": "major",
+        "aeolian": "natural minor",
+        "M": "major",
+        "m": "minor",
+        "pentatonic": "major pentatonic",
+        "pentatonic major": "major pentatonic",
+        "pentatonic minor": "minor pentatonic",
+    }
+    | {mode[:3]: mode for mode in MODE_FIFTHS}
+)
 
 # A letter, its signs in any spelling, and the mode after a blank, a hyphen or nothing.
 SIGNS = {"#": "#", "♯": "#", "b": "b", "♭": "b", "sharp": "#", "flat": "b"}
@@ -143,8 +130,6 @@ class Key:
         """The church mode (one of seven) whose key signature is written."""
         if self.mode in MODE_FIFTHS:
             return self.mode
-        if self.mode in WRITTEN_MODE:
-            return WRITTEN_MODE[self.mode]
         return "minor" if 3 in self.steps and 4 not in self.steps else "major"
 
     @cached_property
@@ -211,10 +196,5 @@ def spelled(key: Key, pitch: int) -> tuple[str, int, int]:
 
 def signature(key: Key) -> dict[str, int]:
     """Return the alteration (-1, 0, 1) of each of the seven letters in a key signature."""
-    altered = dict.fromkeys(LETTERS, 0)
-    for count in range(abs(key.fifths)):
-        if key.fifths > 0:
-            altered[FIFTHS[count]] = 1
-        else:
-            altered[FIFTHS[-1 - count]] = -1
-    return altered
+    # On the line of fifths the letters come again after seven places, a sign higher.
+    return {letter: (key.fifths - place + 6) // 7 for place, letter in enumerate(FIFTHS)}

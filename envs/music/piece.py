@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,7 +20,7 @@ ROOM = 24
 
 
 def roomy_range(pitches: Sequence[int]) -> tuple[int, int]:
-    """Lowest and highest MIDI pitch of a task for some notes, at least ROOM semitones apart."""
+    """Return lowest and highest MIDI pitch of a task for notes, at least ROOM semitones apart."""
     low, high = min(pitches), max(pitches)
     low = max(0, low - max(0, ROOM - high + low) // 2)
     return low, min(127, max(high, low + ROOM))
@@ -34,6 +34,18 @@ def notes_of(score: Score, row: int = 0) -> list[Note]:
     """
     page, codec = score.tokens[_row_of(score, row)], score.task.codec
     return [note for voice, line in enumerate(page) for note in codec.decode(line, voice)]
+
+
+def spans_of(score: Score, row: int, voice: int) -> Iterator[tuple[int, int, int | None]]:
+    """Yield start, end and MIDI pitch of each note of a voice, None for the silence between."""
+    end = 0
+    for note in score.task.codec.decode(score.tokens[_row_of(score, row), voice]):
+        if note.start > end:
+            yield end, note.start, None
+        end = note.start + note.duration
+        yield note.start, end, note.pitch
+    if end < score.task.cells:
+        yield end, score.task.cells, None
 
 
 def score_of(notes: Iterable[Note], task: Task) -> Score:

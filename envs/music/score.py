@@ -64,10 +64,7 @@ class Score(Facts):
         """
         if n < 1:
             raise ValueError(f"{n} pieces asked for, expected at least 1")
-        given = np.full((task.voices, task.cells), UNWRITTEN, np.int16)
-        if task.given:
-            given[:] = task.given
-        return cls(np.repeat(given[None], n, axis=0), task, written=0)
+        return cls(np.repeat(task.page[None], n, axis=0), task, written=0)
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -123,11 +120,11 @@ class Score(Facts):
         return mask
 
     def grammar(self) -> npt.NDArray[np.bool_]:
-        """Tokens (B, vocab) that grammar and range allow in the next cell, if it were not given."""
+        """Return the mask (B, vocab) of grammar and range in the next cell, given or not."""
         return self.task.codec.legal(self.next_started, self.task.low, self.task.high)
 
     def written_since(self, cell: int) -> Array:
-        """Tokens (B, n) of the cells from number `cell` to the newest, in writing order."""
+        """Return the tokens (B, n) of the cells from `cell` to the newest, in writing order."""
         return freeze(self._store.tokens[cell : self.n_written].T)
 
     def _require_unfinished(self) -> None:

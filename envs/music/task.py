@@ -199,12 +199,15 @@ class Task:
         return self.cells * self.voices
 
     @cached_property
+    def page(self) -> npt.NDArray[np.int16]:
+        """(voices, cells) int16: the given tokens, -1 where a cell is free."""
+        free = np.full((self.voices, self.cells), UNWRITTEN, np.int16)
+        return freeze(np.array(self.given, np.int16) if self.given else free)
+
+    @cached_property
     def free(self) -> npt.NDArray[np.bool_]:
         """(voices, cells) bool: the cell is not given."""
-        if not self.given:
-            return freeze(np.ones((self.voices, self.cells), bool))
-        free: npt.NDArray[np.bool_] = np.array(self.given) == UNWRITTEN
-        return freeze(free)
+        return freeze(self.page == UNWRITTEN)
 
     @cached_property
     def tonic_pitch(self) -> int:

@@ -2,7 +2,7 @@
 
 from envs.music.piece import notes_of, score_of
 from envs.notation.reading.readers import READERS, from_music21, read_piece
-from envs.notation.text import parse_notes, score_from_text, text
+from envs.notation.text_line import parse_notes, score_from_text, text
 from envs.notation.writing.abc import abc
 from envs.notation.writing.engrave import svg
 from envs.notation.writing.midi import midi_bytes, write_midi

@@ -5,7 +5,7 @@ from typing import Any
 
 def __getattr__(name: str) -> Any:
     # Late, because terms ask the probes here before a reward can be built.
-    if name in ("Report", "RewardWarning", "check_reward"):
+    if name in ("CheckReport", "RewardWarning", "check_reward"):
         from rewards.checking import check_report
 
         return getattr(check_report, name)

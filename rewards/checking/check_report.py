@@ -17,7 +17,7 @@ from envs.music.pitch import LETTERS
 from envs.music.score import Score
 from envs.music.tape import Array
 from envs.music.task import Task
-from envs.notation.text import text
+from envs.notation.text_line import text
 from rewards.build import build
 from rewards.checking.cost import Cost, measure
 from rewards.checking.panel import MOST, Panel, rank, share_below
@@ -43,7 +43,7 @@ class RewardWarning(UserWarning):
 
 
 @dataclass
-class Report:
+class CheckReport:
     """Result of a check.
 
     Attributes:
@@ -84,7 +84,7 @@ def check_reward(
     exploit: Searcher | None = None,
     panel: bool = True,
     cost: bool = True,
-) -> Report:
+) -> CheckReport:
     """Check a reward; one line in a test of one's own.
 
     Args:
@@ -121,11 +121,11 @@ def examine(
     panel: bool = True,
     cost: bool = True,
     exploit: Searcher | None = None,
-) -> Report:
+) -> CheckReport:
     """Return the report of `check_reward`, with the same arguments, and raise for no fault."""
     total = build(reward)
     terms = list(total.terms.values())
-    report = Report(" + ".join(term.name for term in terms))
+    report = CheckReport(" + ".join(term.name for term in terms))
     tasks = TASKS if task is None else (task,)
     for term in terms:  # what is broken on one task is not told again of the next
         report.broken += next(filter(None, (broken_promises(term, each) for each in tasks)), [])

@@ -252,7 +252,7 @@ def phrase_parallelism(score: Score, *, part: float = 0.5, most: float = 0.25) -
     part: share of the shorter phrase that is compared.
     most: share of the places that may differ.
 
-    >>> from envs.notation.text import parse_notes, score_of
+    >>> from envs.notation.text_line import parse_notes, score_of
     >>> from envs.music.task import Task
     >>> from rewards.remarks import explain
     >>> task = Task(bars=2, phrases="AA")
@@ -280,7 +280,7 @@ def phrase_contrast(score: Score, *, most: float = 0.75) -> Array:
 
     most: share of the places that may be alike.
 
-    >>> from envs.notation.text import parse_notes, score_of
+    >>> from envs.notation.text_line import parse_notes, score_of
     >>> from envs.music.task import Task
     >>> from rewards.remarks import explain
     >>> task = Task(bars=2, phrases="AB")

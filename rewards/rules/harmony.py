@@ -31,7 +31,7 @@ def chord_tones(score: Score, *, strong: int = 1) -> Array:
     strong: highest metrical level of a strong place: 0 for the bar line only, 1 also for half bars
         or the beats of a triple bar.
 
-    >>> from envs.notation.text import parse_notes, score_of
+    >>> from envs.notation.text_line import parse_notes, score_of
     >>> from envs.music.task import Task
     >>> from rewards.remarks import explain
     >>> task = Task(bars=1, chords="IV")
@@ -55,7 +55,7 @@ def non_chord_resolution(score: Score, *, largest: int = 2) -> Array:
 
     largest: semitones of the largest step.
 
-    >>> from envs.notation.text import parse_notes, score_of
+    >>> from envs.notation.text_line import parse_notes, score_of
     >>> from envs.music.task import Task
     >>> from rewards.remarks import explain
     >>> task = Task(bars=1, chords="I")
@@ -134,7 +134,7 @@ def cadence(
     strong: highest metrical level of a strong place: 0 for the bar line only, 1 also for half bars
         or the beats of a triple bar.
 
-    >>> from envs.notation.text import parse_notes, score_of
+    >>> from envs.notation.text_line import parse_notes, score_of
     >>> from envs.music.task import Task
     >>> from rewards.remarks import explain
     >>> task = Task(bars=2, phrases="AA")

@@ -142,7 +142,7 @@ def syncopation(score: Score, *, full: int = 3, rests: bool = False) -> Array:
     >>> explain(syncopation, "C4:8 E4:4 G4:4 F4:12 E4:4")
     >>> explain(syncopation, "C4:4 E4:8 G4:4")
     bar 1, beat 3: E4 begins at a weaker place than this and is held over it
-    >>> from envs.notation.text import score_from_text
+    >>> from envs.notation.text_line import score_from_text
     >>> float(syncopation(score_from_text("C4:14 E4:10 C4:8"))[0, 0, 16])
     1.0
     """

@@ -12,11 +12,11 @@ from agents.composing.composer import Composer, read_primer
 from agents.composing.decoding import METHODS
 from agents.composing.masks import MASKS, read_masks
 from agents.evaluate import EvaluateConfig
-from agents.evaluating import sampling
+from agents.evaluating import comparison, sampling
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.readers import read_piece
-from envs.notation.text import text
+from envs.notation.text_line import text
 from pretrained.checkpoint import load
 from pretrained.prior import sample
 from rewards.build import build
@@ -231,7 +231,7 @@ def test_evaluate_repeats_the_table(run, capsys, tiny_prior):
 
 
 def test_what_could_not_be_counted_is_null_in_json():
-    text = evaluate.as_json({"pieces": 1}, {"agent": {"leaps resolved": float("nan"), "x": 1.0}})
+    text = comparison.as_json({"pieces": 1}, {"agent": {"leaps resolved": float("nan"), "x": 1.0}})
     assert json.loads(text) == {"pieces": 1, "columns": {"agent": {"leaps resolved": None, "x": 1}}}
 
 

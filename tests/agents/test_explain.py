@@ -10,7 +10,7 @@ import pytest
 
 from agents import explain as command
 from agents.explain import ExplainConfig, explain_all
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from envs.notation.writing.abc import abc
 
 

@@ -22,7 +22,7 @@ from envs.music.piece import notes_of
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.readers import read_piece
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from pretrained import checkpoint
 from pretrained.prior import sample
 from rewards.build import build

@@ -9,7 +9,7 @@ from envs.composition import CompositionEnv
 from envs.errors import RewardError
 from envs.music.score import Score
 from envs.music.task import Task
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from envs.plugins import resolve
 from rewards.build import build, pack_names, read_pack
 from rewards.functions import cellwise, per_piece

@@ -7,7 +7,7 @@ from envs.errors import RewardError
 from envs.music.noise import noise
 from envs.music.score import Score
 from envs.music.task import Task
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from envs.plugins import resolve
 from rewards.build import build
 from rewards.checking.check_report import check_reward

@@ -7,7 +7,7 @@ from agents.training.reward_lessons import Lessons
 from envs.errors import RewardError
 from envs.music.noise import noise
 from envs.music.task import Task
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from pretrained.corpora.pieces import real_melodies
 from rewards.build import build
 from rewards.learned import learners, load, save

@@ -5,7 +5,7 @@ import pytest
 
 from envs.music.score import Score
 from envs.music.task import Task
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from rewards import masks
 from rewards.build import build
 from rewards.functions import cellwise, per_piece

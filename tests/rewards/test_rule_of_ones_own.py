@@ -14,7 +14,7 @@ from agents.explaining.explainer import explain, speaking_rules
 from envs.music.piece import Piece
 from envs.music.score import Score
 from envs.music.task import Task
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from rewards.build import build
 from rewards.checking.check_report import examine
 from rewards.functions import per_note

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from envs.errors import RefusedError, quoted
-from envs.music.key import Key
+from envs.music.key import MODE_FIFTHS, Key
 from envs.music.pitch import line_of_fifths_name
 from envs.music.task import MAX_BARS
 from envs.notation.reading.time_signatures import Signature
@@ -21,12 +21,7 @@ from envs.notation.reading.times import changed_meter
 
 NO_METER = ("", "none")
 READ = "IKLMQTVX"  # the fields that tell notes, bars, key, metre, tempo and title
-MODES = {
-    "": "major",
-    "m": "minor",
-    **{"maj": "major", "min": "minor", "ion": "major", "aeo": "natural minor", "dor": "dorian"},
-    **{"phr": "phrygian", "lyd": "lydian", "mix": "mixolydian", "loc": "locrian"},
-}
+MODES = {mode[:3]: mode for mode in (*MODE_FIFTHS, "ionian", "aeolian")} | {"m": "minor"}
 _FIELD = re.compile(r"([A-Za-z]):(?![|:])|%")
 _INLINE = re.compile(r"\[([A-Za-z]):([^\[\]]*)\]")
 _NOTE = r"((?:[\^_=]{0,2}[A-Ga-g][,']*|z))(\d*)(/*)(\d*)"
@@ -51,7 +46,7 @@ def abc_text(data: bytes) -> str:
 
 
 def standard_abc(text: str) -> str:
-    """The text as music21 needs it.
+    """Return the text as music21 needs it.
 
     Raises:
         RefusedError: several voices written over each other in one bar.
@@ -66,7 +61,7 @@ def standard_abc(text: str) -> str:
 
 
 def _by_voice(text: str) -> str:
-    """The tune voice after voice: music21 takes each V: field for a part of its own."""
+    """Return the tune voice after voice: music21 takes each V: field for a part of its own."""
     head = re.search(r"(?m)^K:.*\n", text)
     if head is None:
         return text
@@ -162,7 +157,7 @@ def _notes(music: str, bar: Fraction | None) -> str:
 
 
 def _spelled_out(found: re.Match[str]) -> str:
-    """Two notes of a broken rhythm with their lengths: A>B is A3/2B1/2."""
+    """Return two notes of a broken rhythm with their lengths: A>B is A3/2B1/2."""
     first, before, sign, after, second = found[1], found[5], found[6], found[7], found[8]
     short = Fraction(1, 2 ** min(len(sign), 6))
     factors = (2 - short, short) if sign[0] == ">" else (short, 2 - short)
@@ -175,7 +170,7 @@ def _spelled_out(found: re.Match[str]) -> str:
 
 
 def length(number: str, slashes: str, divisor: str) -> Fraction:
-    """An ABC length such as 3, /, // or 3/2 as a multiple of the unit length."""
+    """Return an ABC length such as 3, /, // or 3/2 as a multiple of the unit length."""
     below = int(divisor) if divisor else 2 ** min(len(slashes), 10)
     return Fraction(int(number or 1), below or 1)
 
@@ -191,7 +186,7 @@ def _whole_bars(found: re.Match[str], bar: Fraction | None) -> str:
 
 
 def _fields(text: str, letter: str) -> Iterator[tuple[str, int]]:
-    """The values of a field and where they stand, inside the music as well."""
+    """Yield the values of a field and where they stand, inside the music as well."""
     for found in re.finditer(rf"(?m)^{letter}:([^%\n]*)|\[{letter}:([^\]\n]*)\]", text):
         yield (found[1] or found[2] or "").strip(), found.start()
 
@@ -201,10 +196,10 @@ def _values(text: str, letter: str) -> Iterator[str]:
 
 
 def _bar_at(text: str, place: int) -> int:
-    """Number of the bar that begins at a place in the text."""
+    """Return the number of the bar that begins at a place in the text."""
     key = re.search(r"(?m)^K:.*$", text)
-    music = re.sub(r'(?m)^[A-Za-z]:(?![|:]).*$|%.*$|"[^"]*"|\[[A-Z]:[^\]]*\]', "",
-                   text[key.end() if key else 0 : place])  # fmt: skip
+    tune = text[key.end() if key else 0 : place]
+    music = re.sub(r'(?m)^[A-Za-z]:(?![|:]).*$|%.*$|"[^"]*"|\[[A-Z]:[^\]]*\]', "", tune)
     parts = re.split(r"(?<![:\[\]])[:\[\]]*\|[|:\[\]\d]*", music)
     bars = [part for part in parts if re.search("[A-Gza-g]", part)]
     units = sum((length(*each[1:]) for each in re.findall(_NOTE, bars[0])) if bars else ())
@@ -214,7 +209,7 @@ def _bar_at(text: str, place: int) -> int:
 
 
 def _bar_units(text: str) -> Fraction | None:
-    """Length of a bar in unit lengths."""
+    """Return the length of a bar in unit lengths."""
     meter = _signature(next(_values(text, "M"), ""))
     if meter is None:
         return None
@@ -250,8 +245,7 @@ class AbcFields:
         meter = next((each for each, _ in found if each), None)
         for each, place in found:
             if meter and each != meter:
-                after = each.spelled if each else "none"
-                raise changed_meter(meter.spelled, after, _bar_at(self.text, place))
+                raise changed_meter(meter, each, _bar_at(self.text, place))
         return meter
 
     @property
@@ -265,7 +259,7 @@ class AbcFields:
             return None
         word = found[2].lower()
         # Another word is no mode but a clef or the like: K:D treble.
-        return Key(found[1], MODES.get(word if word == "m" else word[:3], "major"))
+        return Key.parse(f"{found[1]} {MODES.get(word[:3], 'major')}")
 
     @property
     def changes_key(self) -> bool:

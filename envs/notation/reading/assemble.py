@@ -101,19 +101,16 @@ def make_piece(draft: Draft, known: Known) -> Piece:
 
     Raises:
         RefusedError: the notes fit no grid, are too many voices or bars, or overlap.
+        ValueError: no task fits them: a bar of no whole cells, or too many cells.
     """
-    try:
-        return _piece(draft, known)
-    except RefusedError:
-        raise
-    except ValueError as error:  # of the task: a bar of no whole cells, too many cells
-        raise RefusedError(str(error)) from None
-
-
-def _piece(draft: Draft, known: Known) -> Piece:
     draft.meter = known.meter or draft.meter
     meter = draft.meter or Meter(4, 4)
-    sounds = _placed(draft)
+    moved_to = draft.layout.moved
+    sounds = [
+        Sound(sound.voice, *times, sound.pitch)
+        for sound in draft.sounds
+        if (times := moved_to(sound.start, sound.end)) is not None
+    ]
     voices = sorted({sound.voice for sound in sounds})
     if not 1 <= len(voices) <= MAX_VOICES:
         raise RefusedError(
@@ -152,7 +149,7 @@ def _piece(draft: Draft, known: Known) -> Piece:
 
 
 def _length(draft: Draft, notes: Sequence[Note], meter: Meter, grid: int) -> tuple[int, int]:
-    """Cells of the upbeat, and bars of the whole."""
+    """Return the cells of the upbeat, and the bars of the whole."""
     pickup, end = draft.layout.pickup * grid, -(-draft.layout.end * grid // 1)
     if pickup.denominator > 1:
         raise RefusedError(
@@ -165,18 +162,8 @@ def _length(draft: Draft, notes: Sequence[Note], meter: Meter, grid: int) -> tup
     return int(pickup), bars
 
 
-def _placed(draft: Draft) -> list[Sound]:
-    """The sounds where the layout of the bars has them."""
-    result = []
-    for sound in draft.sounds:
-        times = draft.layout.moved(sound.start, sound.end)
-        if times is not None:
-            result.append(Sound(sound.voice, *times, sound.pitch))
-    return result
-
-
 def _tempo(draft: Draft, meter: Meter) -> tuple[float | None, list[str]]:
-    """Beats per minute within what can be listened to, and a word on it if it was not."""
+    """Return beats per minute within what can be listened to, and a notice if they are not."""
     if draft.tempo is None:
         return None, []
     tempo = draft.tempo / float(beat_quarters(meter))
@@ -186,23 +173,23 @@ def _tempo(draft: Draft, meter: Meter) -> tuple[float | None, list[str]]:
 
 
 def _numbers(printed: Sequence[int], count: int, pickup: int) -> tuple[int, ...]:
-    """Numbers of `count` bars: the printed ones, then counted on."""
+    """Return the numbers of `count` bars: the printed ones, then counted on."""
     numbers = list(printed[:count]) or [0 if pickup else 1]
     numbers += range(numbers[-1] + 1, numbers[-1] + 1 + count - len(numbers))
     return tuple(numbers)
 
 
-def printable(words: str, most: int = TITLE_LENGTH) -> str:
-    """Words of a file as one line without control characters, cut if they are many."""
-    line = "".join(c for c in " ".join(words[: 10 * most].split()) if c.isprintable())
-    return line if len(line) <= most else line[: most - 1] + "…"
+def printable(words: str) -> str:
+    """Return words of a file as one line without control characters, cut if they are many."""
+    line = "".join(c for c in " ".join(words[: 10 * TITLE_LENGTH].split()) if c.isprintable())
+    return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1] + "…"
 
 
 # -- keys ------------------------------------------------------------------------------------------
 
 
 def estimate_key(sounds: list[Sound], fifths: int | None = None) -> Key:
-    """The major or minor key whose profile the lengths of the pitch classes fit best.
+    """Return the major or minor key whose profile the lengths of the pitch classes fit best.
 
     Krumhansl and Schmuckler's algorithm, as music21 has it.
 
@@ -224,7 +211,7 @@ def estimate_key(sounds: list[Sound], fifths: int | None = None) -> Key:
 
 
 def _named(pitch_class: int, mode: str, fifths: int | None) -> Key:
-    """The name of a key with the given signature, or else with the fewest signs."""
+    """Return the key with the given signature, or else with the fewest signs."""
     keys = [Key(letter + sign, mode) for letter in LETTERS for sign in ("", "#", "b")]
     same = [key for key in keys if key.pitch_class == pitch_class]
     return min(same, key=lambda key: (key.fifths != fifths, abs(key.fifths), -key.fifths))

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
+from envs.errors import RefusedError
+
 NOTHING = Fraction(0)
 MOST_BARS = 64  # that may be written as one measure
 MOST_FILLED = 0.25  # of the bars; with more short ones the metre is another
@@ -25,8 +27,8 @@ class Measure:
         start: from the beginning of the file.
         length: of what it holds.
         number: as printed, None if the file prints none.
-        skipped: whether it is played at a repeat only: an ending that is not the last one.
-        opens: whether a section begins here, with a repeat sign or a double bar.
+        skipped: it is played at a repeat only: an ending that is not the last one.
+        opens: a section begins here, with a repeat sign or a double bar.
         to: its new place; what was at `start` is there.
     """
 
@@ -59,7 +61,7 @@ class Layout:
     skipped: tuple[int, ...] = ()
 
     def moved(self, start: Fraction, end: Fraction) -> tuple[Fraction, Fraction] | None:
-        """New start and end of a note; None if it is in a bar that is left out."""
+        """Return the new start and end of a note; None if it is in a bar that is left out."""
         if not self.measures:
             return start, end
         first = self._measure(start)
@@ -106,7 +108,7 @@ def lay_out(measures: Sequence[Measure], bar: Fraction) -> Layout:
         bar: length of the metre's bar in quarter notes.
 
     Raises:
-        ValueError: a measure is longer than the bar, or many are shorter.
+        RefusedError: a measure is longer than the bar, or many are shorter.
     """
     measures = _numbered([each for each in measures if each.length > 0], bar)
     played = [each for each in measures if not each.skipped]
@@ -116,7 +118,7 @@ def lay_out(measures: Sequence[Measure], bar: Fraction) -> Layout:
     for measure, following in zip(played, [*played[1:], None], strict=True):
         laying.add(measure, following)
     if len(laying.filled) > max(2, len(laying.numbers) * MOST_FILLED):
-        raise ValueError(
+        raise RefusedError(
             f"{len(laying.filled)} of its {len(laying.numbers)} bars are shorter than "
             f"{float(bar):g} quarter notes, a bar of the metre; expected bars of one length"
         )
@@ -132,7 +134,7 @@ def lay_out(measures: Sequence[Measure], bar: Fraction) -> Layout:
 
 
 def _numbered(measures: list[Measure], bar: Fraction) -> list[Measure]:
-    """The measures with numbers that rise: the printed ones if they do, else counted."""
+    """Return the measures with numbers that rise: the printed ones if they do, else counted."""
     printed = [each.number for each in measures if each.number is not None]
     rising = all(before <= after for before, after in pairwise(printed))
     distinct = len(set(printed)) > len(printed) / 2
@@ -165,7 +167,7 @@ class _Laying:
         """Lay the next measure; `following` is the one behind it."""
         length, bar, number = measure.length, self.bar, measure.number or 0
         if length > bar and (length % bar or length > MOST_BARS * bar):
-            raise ValueError(
+            raise RefusedError(
                 f"bar {number} lasts {float(length):g} quarter notes, {float(bar):g} are a bar of "
                 "the metre; expected bars of one length"
             )

@@ -13,7 +13,8 @@ from envs.music.piece import Piece
 from envs.music.pitch import line_of_fifths_name
 from envs.notation.reading.assemble import Draft, Known, make_piece, sounds_of
 from envs.notation.reading.bars import Layout
-from envs.notation.reading.times import Sound, changed_meter, read_meter, refusing
+from envs.notation.reading.time_signatures import Signature
+from envs.notation.reading.times import Sound, one_meter, read_meter, refusing
 
 
 def read_midi(data: bytes, known: Known) -> Piece:
@@ -66,16 +67,8 @@ def _title(file: Any) -> str:
 def _meter(file: Any, quarter: int) -> tuple[Meter | None, Fraction]:
     """Return the metre, and the length of an upbeat in quarter notes."""
     named = sorted({(each.time, each.numerator, each.denominator) for each in file.time_signatures})
-    changes = [each for i, each in enumerate(named) if i == 0 or each[1:] != named[i - 1][1:]]
-    if not changes:
-        return None, Fraction(0)
-    (_, *first), *others = changes
-    if not others:
-        return read_meter("{}/{}".format(*first)), Fraction(0)
-    (time, *second), *more = others
-    # Programs write an upbeat as a bar of a metre of its own.
-    bars = [Fraction(4 * beats, max(1, unit)) for beats, unit in (first, second)]
-    if not more and Fraction(time, quarter) == bars[0] < bars[1]:
-        return read_meter("{}/{}".format(*second)), bars[0]
-    bar = 1 + int(Fraction(time, quarter) / bars[0]) if bars[0] else 1
-    raise changed_meter("{}/{}".format(*first), "{}/{}".format(*second), bar)
+    signatures = [Signature.parse(f"{beats}/{unit}") for _, beats, unit in named]
+    starts = [Fraction(time, quarter) for time, _, _ in named]
+    bars = [1 + int(start / signatures[0].bar) for start in starts]
+    signature, upbeat = one_meter(list(zip(signatures, starts, bars, strict=True)))
+    return (read_meter(signature.spelled) if signature else None), upbeat

@@ -18,10 +18,11 @@ from envs.notation.reading.abc import AbcFields
 from envs.notation.reading.assemble import Draft, Known, make_piece, sounds_of
 from envs.notation.reading.bars import Measure, lay_out
 from envs.notation.reading.time_signatures import Signature, Signatures
-from envs.notation.reading.times import Sound, changed_meter, read_meter, refusing
+from envs.notation.reading.times import Sound, changed_meter, one_meter, read_meter, refusing
 
 # What programs write where there is no title; music21 takes a file's name.
 UNTITLED = re.compile(r"Music21 Fragment|Untitled|.*\.(mxl|xml|musicxml|abc|midi?|krn)")
+KEY_CHANGES = "the key signature changes{}; the first is taken throughout"
 
 
 # -- what music21 has read -------------------------------------------------------------------------
@@ -64,78 +65,61 @@ def read_stream(
         RefusedError: it holds several pieces, changes its metre, fits no task, or music21 fails.
     """
     with refusing(kind):
-        draft = _Sheet(stream, fields, signatures or Signatures()).draft(known)
+        draft = _draft(stream, known, fields, signatures or Signatures())
     return make_piece(draft, known)
 
 
-class _Sheet:
-    """A piece as music21 has it; arguments as `read_stream`."""
+def _draft(stream: Any, known: Known, fields: AbcFields | None, signatures: Signatures) -> Draft:
+    """Return the notes, and what the piece says of itself; arguments as `read_stream`."""
+    from music21.stream import Opus, Score
+    from music21.tempo import MetronomeMark
 
-    def __init__(self, stream: Any, fields: AbcFields | None, signatures: Signatures) -> None:
-        from music21.stream import Opus, Score
-
-        if isinstance(stream, Opus):
-            raise RefusedError(f"it holds {len(stream.scores)} tunes; expected one: split it")
-        self.fields, self.signatures = fields, signatures
-        self.score = stream.toSoundingPitch()
-        self.parts = list(self.score.parts) if isinstance(self.score, Score) else [self.score]
-
-    def draft(self, known: Known) -> Draft:
-        """Return the notes, and what the piece says of itself."""
-        from music21.tempo import MetronomeMark
-
-        voices = [_sounds(part, voice) for voice, part in enumerate(self.parts)]
-        draft = Draft(sounds_of(voices, known.part))
-        if self.score.metadata is not None:
-            title = self.score.metadata.title or self.score.metadata.movementName or ""
-            draft.title = "" if UNTITLED.fullmatch(str(title)) else str(title)
-        marks = self.score.recurse().getElementsByClass(MetronomeMark)
-        with suppress(Exception):  # a tempo of 0 is none, and no reason to refuse a piece
-            draft.tempo = marks[0].getQuarterBPM() if marks else None
-        if not self.parts:
-            return draft
-        part = max(self.parts, key=lambda each: len(each.getElementsByClass("Measure")))
-        measures = _measures(part, self.score, self.fields)
-        self._read_key(draft, part)
-        draft.meter = known.meter or self._read_meter(part)
-        if draft.meter is None and measures:
-            draft.meter = _usual_meter(measures)
-            draft.notices.append(f"the file names no metre: {draft.meter} by its bars' lengths")
-        if draft.meter is not None:
-            bar = Fraction(4 * draft.meter.numerator, draft.meter.denominator)
-            try:
-                draft.layout = lay_out(measures, bar)
-            except ValueError as error:
-                raise RefusedError(str(error)) from None
-            draft.notices += draft.layout.notices
+    if isinstance(stream, Opus):
+        raise RefusedError(f"it holds {len(stream.scores)} tunes; expected one: split it")
+    score = stream.toSoundingPitch()
+    parts = list(score.parts) if isinstance(score, Score) else [score]
+    voices = [_sounds(part, voice) for voice, part in enumerate(parts)]
+    draft = Draft(sounds_of(voices, known.part))
+    if score.metadata is not None:
+        title = str(score.metadata.title or score.metadata.movementName or "")
+        draft.title = "" if UNTITLED.fullmatch(title) else title
+    marks = score.recurse().getElementsByClass(MetronomeMark)
+    with suppress(Exception):  # a tempo of 0 is none, and no reason to refuse a piece
+        draft.tempo = marks[0].getQuarterBPM() if marks else None
+    if not parts:
         return draft
+    part = max(parts, key=lambda each: len(each.getElementsByClass("Measure")))
+    measures = _measures(part, score, fields)
+    if fields is None:
+        _read_key(draft, [part, *parts])
+    else:
+        draft.key = fields.key
+        draft.notices += [KEY_CHANGES.format("")] if fields.changes_key else []
+    draft.meter = known.meter or _meter(part, fields, signatures)
+    if draft.meter is None and measures:
+        draft.meter = _usual_meter(measures)
+        draft.notices.append(f"the file names no metre: {draft.meter} by its bars' lengths")
+    if draft.meter is not None:
+        bar = Fraction(4 * draft.meter.numerator, draft.meter.denominator)
+        draft.layout = lay_out(measures, bar)
+        draft.notices += draft.layout.notices
+    return draft
 
-    def _read_meter(self, part: Any) -> Meter | None:
-        if self.fields is None:
-            return _meter(part, self.signatures)
-        return read_meter(self.fields.meter.spelled) if self.fields.meter else None
 
-    def _read_key(self, draft: Draft, part: Any) -> None:
-        from music21 import key
+def _read_key(draft: Draft, parts: list[Any]) -> None:
+    """Read the key signatures of the first part that has any."""
+    from music21 import key
 
-        if self.fields is not None:
-            draft.key = self.fields.key
-            if self.fields.changes_key:
-                draft.notices.append("the key signature changes; the first is taken throughout")
-            return
-        signatures = list(part.recurse().getElementsByClass(key.KeySignature))
-        for other in () if signatures else self.parts:
-            signatures = signatures or list(other.recurse().getElementsByClass(key.KeySignature))
-        if signatures:
-            first = signatures[0]
-            draft.fifths = first.sharps
-            if isinstance(first, key.Key):
-                draft.key = _key(first.tonic.name, first.mode)
-        later = [each for each in signatures if each.sharps != signatures[0].sharps]
-        if later:
-            bar = later[0].measureNumber
-            change = f"the key signature changes at bar {bar}; the first is taken throughout"
-            draft.notices.append(change)
+    in_parts = (list(part.recurse().getElementsByClass(key.KeySignature)) for part in parts)
+    signatures = next(filter(None, in_parts), None)
+    if signatures is None:
+        return
+    first = signatures[0]
+    draft.fifths = first.sharps
+    if isinstance(first, key.Key):
+        draft.key = _key(first.tonic.name, first.mode)
+    later = [each for each in signatures if each.sharps != first.sharps]
+    draft.notices += [KEY_CHANGES.format(f" at bar {later[0].measureNumber}")] if later else []
 
 
 def _key(tonic: str, mode: str) -> Key | None:
@@ -146,7 +130,7 @@ def _key(tonic: str, mode: str) -> Key | None:
 
 
 def _measures(part: Any, score: Any, fields: AbcFields | None) -> list[Measure]:
-    """The measures of a part."""
+    """Return the measures of a part."""
     found = list(part.getElementsByClass("Measure"))
     skipped = _skipped(part, score)
     result, opens = [], False
@@ -165,7 +149,7 @@ def _measures(part: Any, score: Any, fields: AbcFields | None) -> list[Measure]:
 
 
 def _skipped(part: Any, score: Any) -> set[Any]:
-    """Ids of the measures in endings that another ending follows."""
+    """Return the ids of the measures in endings that another ending follows."""
     from music21.spanner import RepeatBracket
 
     brackets = {
@@ -185,41 +169,31 @@ def _skipped(part: Any, score: Any) -> set[Any]:
     return skipped
 
 
-def _meter(part: Any, signatures: Signatures) -> Meter | None:
-    """The one metre of a part, None if it names none."""
+def _meter(part: Any, fields: AbcFields | None, signatures: Signatures) -> Meter | None:
+    """Return the one metre of a part, None if it names none."""
     from music21.meter import TimeSignature
 
-    found = list(part.recurse().getElementsByClass(TimeSignature))
-    changes = [each for i, each in enumerate(found) if not i or not _same(each, found[i - 1])]
-    if len(changes) > 1:
-        first, second, *more = changes
-        bar = first.barDuration.quarterLength
-        # Programs write an upbeat as a bar of a metre of its own.
-        upbeat = second.getOffsetInHierarchy(part) == bar < second.barDuration.quarterLength
-        if more or not upbeat:
-            wrong = more[0] if upbeat else second
-            before = changes[changes.index(wrong) - 1]
-            raise changed_meter(_spelled(before), _spelled(wrong), wrong.measureNumber)
-    if not changes:
+    if fields is not None:
+        return read_meter(fields.meter.spelled) if fields.meter else None
+    named = [
+        (
+            Signature.parse(each.ratioString),
+            exact(each.getOffsetInHierarchy(part)),
+            each.measureNumber,
+        )
+        for each in part.recurse().getElementsByClass(TimeSignature)
+    ]
+    own, _ = one_meter(named)
+    if own is None:
         return None
-    own = Signature.parse(changes[-1].ratioString)
     meter = signatures.known.get(own.plain, own)
     if own.plain in signatures.changes:
-        other, number = signatures.changes[own.plain]
-        raise changed_meter(meter.spelled, other.spelled, number)
+        raise changed_meter(meter, *signatures.changes[own.plain])
     return read_meter(meter.spelled)
 
 
-def _same(one: Any, other: Any) -> bool:
-    return bool(one.ratioString == other.ratioString)
-
-
-def _spelled(signature: Any) -> str:
-    return Signature.parse(signature.ratioString).spelled
-
-
 def _usual_meter(measures: list[Measure]) -> Meter:
-    """The metre of the most common bar."""
+    """Return the metre of the most common bar."""
     lengths = [each.length for each in measures]
     usual = max(lengths, key=lengths.count)
     if usual.denominator > 2 or not 0 < usual < 50:
@@ -261,5 +235,5 @@ def _sounds(part: Any, voice: int) -> Iterator[Sound]:
 
 
 def exact(quarters: float | Fraction) -> Fraction:
-    """A time of music21's as the fraction that it means."""
+    """Return a time of music21's as the fraction that it means."""
     return Fraction(quarters).limit_denominator(10_080)

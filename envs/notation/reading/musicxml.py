@@ -84,64 +84,44 @@ def elements(data: bytes, kept: Mapping[str, frozenset[str]], kind: str) -> ET.E
         RefusedError: it is no XML, defines entities or has another root.
     """
     utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
-    pruning = _Pruning(kept)
+    tree = ET.TreeBuilder()
     parser = expat.ParserCreate()
     parser.buffer_text = True
-    parser.StartDoctypeDeclHandler = pruning.doctype
-    parser.StartElementHandler = pruning.start
-    parser.EndElementHandler = pruning.end
-    parser.CharacterDataHandler = pruning.text
+    parser.StartDoctypeDeclHandler = _refuse_entities
+    parser.StartElementHandler = tree.start
+    parser.EndElementHandler = tree.end
+    parser.CharacterDataHandler = tree.data
     with refusing(kind):
         # As text, whose encoding the document cannot declare to be another.
         parser.Parse(data.decode("utf-16" if utf16 else "utf-8-sig"), True)
-    return pruning.root
+    root, expected = tree.close(), next(iter(kept))
+    if _name(root) != expected:
+        raise RefusedError(
+            f"its root is {quoted(_name(root))}; expected {expected!r}: export it anew"
+        )
+    return _pruned(root, kept)
 
 
-class _Pruning:
-    """Builds the tree of the elements that are kept."""
+def _refuse_entities(name: str, system: str | None, public: str | None, subset: int) -> None:
+    """Refuse a document type that does more than name itself."""
+    if subset:
+        raise RefusedError("it defines XML entities, which music does not need; export it anew")
 
-    def __init__(self, kept: Mapping[str, frozenset[str]]) -> None:
-        self.kept = kept
-        self.open: list[ET.Element] = []
-        self.dropped = 0  # elements that are open and not kept
 
-    def doctype(self, name: str, system: str | None, public: str | None, subset: int) -> None:
-        """A document type that only names itself is harmless."""
-        if subset:
-            raise RefusedError("it defines XML entities, which music does not need; export it anew")
+def _name(element: ET.Element) -> str:
+    return element.tag.rpartition(":")[2]
 
-    def start(self, tag: str, attributes: dict[str, str]) -> None:
-        """An element begins."""
-        name = tag.rpartition(":")[2]
-        if self.dropped or not self._asked_for(name):
-            self.dropped += 1
-            return
-        given = {key: value for key, value in attributes.items() if key in ATTRIBUTES}
-        element = ET.Element(name, given)
-        if self.open:
-            self.open[-1].append(element)
-        else:
-            self.root = element
-        self.open.append(element)
 
-    def _asked_for(self, name: str) -> bool:
-        if self.open:
-            return name in self.kept.get(self.open[-1].tag, ())
-        expected = next(iter(self.kept))
-        if name != expected:
-            raise RefusedError(f"its root is {quoted(name)}; expected {expected!r}: export it anew")
-        return True
-
-    def text(self, data: str) -> None:
-        """Characters of an element."""
-        if not self.dropped and self.open and self.open[-1].tag not in self.kept:
-            self.open[-1].text = (self.open[-1].text or "") + data
-
-    def end(self, tag: str) -> None:
-        """An element ends."""
-        if self.dropped:
-            self.dropped -= 1
-            return
-        element = self.open.pop()
-        if element.tag.startswith("direction") and not len(element):
-            del self.open[-1][-1]  # nothing of it is read
+def _pruned(element: ET.Element, kept: Mapping[str, frozenset[str]]) -> ET.Element:
+    """Return a copy of an element with the children and attributes that are asked for."""
+    name = _name(element)
+    result = ET.Element(name, {k: v for k, v in element.attrib.items() if k in ATTRIBUTES})
+    if name not in kept:
+        result.text = (element.text or "") + "".join(child.tail or "" for child in element)
+        return result
+    for child in element:
+        if _name(child) in kept[name]:
+            inner = _pruned(child, kept)
+            if len(inner) or not inner.tag.startswith("direction"):  # an empty one says nothing
+                result.append(inner)
+    return result

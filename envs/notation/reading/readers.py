@@ -81,9 +81,10 @@ def from_music21(stream: Stream[Any], **known: Any) -> Piece:
     Raises:
         RefusedError: as `read_piece`.
     """
+    better = Known(**known)
     try:
-        return read_stream(stream, "a music21 stream", Known(**known))
-    except RefusedError as refusal:
+        return read_stream(stream, "a music21 stream", better)
+    except ValueError as refusal:
         raise RefusedError(f"the music21 stream: {refusal}") from None
 
 

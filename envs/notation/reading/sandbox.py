@@ -141,7 +141,7 @@ class _Child:
     def _started(self) -> Any:
         self.stop()
         # Isolated, so that neither the environment nor the folder adds a module; the modules that
-        # this process has found are found again. In a session of its own, which Ctrl-C spares.
+        # this process has found are found again. Its process group is its own: Ctrl-C spares it.
         paths = [path or os.getcwd() for path in sys.path]
         process: Any = subprocess.Popen(
             [sys.executable, "-I", "-c", _BEGIN, *paths],

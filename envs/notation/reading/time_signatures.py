@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 
 from envs.errors import RefusedError, quoted
 
@@ -28,6 +29,11 @@ class Signature:
 
     spelled: str
     plain: str
+
+    @property
+    def bar(self) -> Fraction:
+        """Length of a bar in quarter notes."""
+        return 4 * Fraction(self.plain)
 
     @staticmethod
     def parse(text: str) -> Signature:
@@ -66,7 +72,7 @@ class Signatures:
         self.changes: dict[str, tuple[Signature, str]] = {}
 
     def plain(self, text: str, part: int = 0, bar: str = "") -> str:
-        """A signature as music21 is given it.
+        """Return a signature as music21 is given it.
 
         Args:
             text: as `Signature.parse` has it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -12,6 +12,7 @@ from envs.errors import RefusedError
 from envs.music.codec import MAX_GRID, Note
 from envs.music.key import C_MAJOR
 from envs.music.meter import Meter
+from envs.notation.reading.time_signatures import Signature
 
 # What a piece is laid on if nobody says otherwise, the first that fits: four cells are what the
 # prior and the rules that count cells are made for, the others follow from coarse to fine.
@@ -54,7 +55,7 @@ def refusing(kind: str) -> Iterator[None]:
 
 
 def read_meter(text: str) -> Meter:
-    """A file's metre.
+    """Return the metre of a file.
 
     Raises:
         RefusedError: one that bars of cells cannot have, such as 5/64.
@@ -65,19 +66,41 @@ def read_meter(text: str) -> Meter:
         raise RefusedError(str(error)) from None
 
 
-def changed_meter(before: object, after: object, bar: object) -> RefusedError:
-    """The refusal of a change of metre."""
+def changed_meter(before: Signature, after: Signature | None, bar: object) -> RefusedError:
+    """Return the refusal of a change of metre."""
     return RefusedError(
-        f"the metre changes from {before} to {after} at bar {bar}; expected one metre, so cut "
-        "the piece there"
+        f"the metre changes from {before.spelled} to {after.spelled if after else 'none'} at bar "
+        f"{bar}; expected one metre, so cut the piece there"
     )
+
+
+def one_meter(
+    named: Sequence[tuple[Signature, Fraction, object]],
+) -> tuple[Signature | None, Fraction]:
+    """Return the metre of a piece, None if it names none, and the length of its upbeat.
+
+    Args:
+        named: the time signatures of one part in order, the quarter at which each stands, and the
+            number of its bar.
+
+    Raises:
+        RefusedError: the metre changes.
+    """
+    changes = [each for i, each in enumerate(named) if not i or each[0] != named[i - 1][0]]
+    upbeat = Fraction(0)
+    # Programs write an upbeat as a bar of a metre of its own.
+    if len(changes) > 1 and changes[1][1] == changes[0][0].bar < changes[1][0].bar:
+        upbeat = changes.pop(0)[0].bar
+    if len(changes) > 1:
+        raise changed_meter(changes[0][0], changes[1][0], changes[1][2])
+    return (changes[0][0] if changes else None), upbeat
 
 
 # -- the grid --------------------------------------------------------------------------------------
 
 
 def choose_grid(sounds: Iterable[Sound], meter: Meter, tick: Fraction) -> int:
-    """The first of GRIDS on which the notes begin, and end unless ends are rounded.
+    """Return the first of GRIDS on which the notes begin, and end unless ends are rounded.
 
     The metre's unit has to be whole cells as well. If none fits it is the first of those, whose
     refusal tells by how much.
@@ -97,7 +120,7 @@ def _near(time: Fraction, grid: int, tick: Fraction) -> bool:
 
 
 def rounded(sounds: Iterable[Sound], grid: int, tick: Fraction) -> tuple[list[Sound], bool]:
-    """The sounds of a file that counts ticks, put on the grid where they are near it.
+    """Put the sounds of a file that counts ticks on the grid where they are near it.
 
     Starts move by less than a tick, ends to the nearest cell, but not into the next note.
 
@@ -123,7 +146,7 @@ def _nearest(time: Fraction, grid: int, tick: Fraction) -> Fraction:
 
 
 def on_grid(sounds: list[Sound], grid: int) -> list[Note]:
-    """The sounds as notes in cells.
+    """Return the sounds as notes in cells.
 
     Raises:
         RefusedError: a note is off the grid, of no length, or sounds with another one.

@@ -32,7 +32,7 @@ def abc(
     tempo: float = 80.0,
     remarks: Sequence[str] = (),
 ) -> str:
-    """One piece as a tune in ABC 2.1.
+    """Return one piece as a tune in ABC 2.1.
 
     Args:
         score: the pieces.
@@ -82,7 +82,7 @@ def _one_line(words: str) -> str:
 
 
 def _bar(symbols: list[Symbol], key: Key, unit: Fraction, chords: Sequence[tuple[int, str]]) -> str:
-    """A bar; what stands without a space between is beamed.
+    """Return a bar; what stands without a space between is beamed.
 
     A chord stands before the note that sounds where it begins: ABC has no other place for it.
     """

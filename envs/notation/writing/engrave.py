@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def svg(document: str, width: int = 800) -> str:
-    """A MusicXML document engraved as SVG, `width` pixels wide and as high as it needs.
+    """Return a MusicXML document engraved as SVG, `width` pixels wide and as high as it needs.
 
     Raises:
         ValueError: verovio cannot read the document.
@@ -43,7 +43,7 @@ def svg(document: str, width: int = 800) -> str:
 
 
 def _colour_whole_rests(drawn: str, document: str) -> str:
-    """The picture with the colours of rests that fill a bar, which verovio leaves out."""
+    """Return the picture with the colours of rests that fill a bar, which verovio leaves out."""
 
     def colour(rest: re.Match[str]) -> str:
         found = re.search(rf'<note\b[^>]*\bid="{rest[1]}"[^>]*>', document)

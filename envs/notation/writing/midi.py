@@ -15,7 +15,7 @@ _VELOCITY = 80
 
 
 def midi_bytes(score: Score, row: int = 0, tempo: float = 80.0) -> bytes:
-    """One piece as a MIDI file, a track for each voice.
+    """Return one piece as a MIDI file, a track for each voice.
 
     Args:
         score: the pieces.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from envs.music.chords import SYMBOL, chord_symbol
 from envs.music.key import spelled, written_key
 from envs.music.meter import beat_quarters
-from envs.music.piece import notes_of
+from envs.music.piece import spans_of
 from envs.notation.writing.symbols import (
     BARS_PER_LINE,
     Symbol,
@@ -56,7 +56,7 @@ def musicxml(
     remarks: Mapping[tuple[int, int], str] | None = None,
     marks: Marks | None = None,
 ) -> str:
-    """One piece as a MusicXML document, a part for each voice.
+    """Return one piece as a MusicXML document, a part for each voice.
 
     A coloured note has the id `symbol_id` gives, in the document and in its picture.
 
@@ -89,7 +89,7 @@ def musicxml(
 
 
 def symbol_id(voice: int, cell: int) -> str:
-    """Id of a coloured note or rest that is written at a cell."""
+    """Return the id of a coloured note or rest that is written at a cell."""
     return f"mark-{voice}-{cell}"
 
 
@@ -119,7 +119,9 @@ def _part(score: Score, row: int, voice: int, tempo: float, marks: Marks) -> Any
             measure.insert(offset, element)
             said = [words[cell] for cell in inside if cell in words]
             if said:
-                measure.insert(offset, _words("; ".join(said)))
+                remark = _words(" ".join("; ".join(said).split()), "below")
+                remark.style.fontStyle = "italic"
+                measure.insert(offset, remark)
         _bracket_tuplets(measure, symbols)
         for cell, chord in chord_changes(task, index) if voice == 0 else ():
             measure.insert(_quarters(cell - first, task.grid), _chord(chord))
@@ -135,7 +137,7 @@ def _part(score: Score, row: int, voice: int, tempo: float, marks: Marks) -> Any
 
 
 def _open(measure: Any, index: int, score: Score, row: int, voice: int, tempo: float) -> None:
-    """Clef, key, metre and tempo of the first bar; a new line where one begins."""
+    """Put clef, key, metre and tempo into the first bar, and begin a new line every few bars."""
     from music21 import clef, duration, key, layout
     from music21.tempo import MetronomeMark
 
@@ -153,7 +155,7 @@ def _open(measure: Any, index: int, score: Score, row: int, voice: int, tempo: f
 
 
 def _time_signature(meter: Meter) -> Any:
-    """A metre that beams by its groups."""
+    """Return a metre that beams by its groups."""
     from music21.meter import TimeSignature
 
     signature: Any = TimeSignature(meter.signature)
@@ -164,34 +166,26 @@ def _time_signature(meter: Meter) -> Any:
 
 
 def _colours(score: Score, row: int, voice: int, marks: Marks) -> dict[int, str]:
-    """Colour of each cell of the notes that are marked in a voice, and of marked silence."""
+    """Return the colour of each cell of the marked notes of a voice, and of marked silence."""
     found = {cell: colour for (v, cell), colour in marks.colours.items() if v == voice}
-    for note in notes_of(score, row):
-        if note.voice == voice:
-            inside = range(note.start, note.start + note.duration)
-            marked = [found[cell] for cell in inside if cell in found]
-            found.update(dict.fromkeys(inside, marked[0]) if marked else {})
+    for start, end, pitch in spans_of(score, row, voice):
+        marked = [found[cell] for cell in range(start, end) if cell in found]
+        if marked and pitch is not None:
+            found.update(dict.fromkeys(range(start, end), marked[0]))
     return found
 
 
 def _chord(symbol: str) -> Any:
-    """A chord symbol; words above the staff where music21 knows no such symbol."""
+    """Return a chord symbol; words above the staff where music21 knows no such symbol."""
+    return chord_symbol(symbol) if SYMBOL.fullmatch(symbol) else _words(symbol, "above")
+
+
+def _words(text: str, placement: str) -> Any:
     from music21.expressions import TextExpression
 
-    if SYMBOL.fullmatch(symbol):
-        return chord_symbol(symbol)
-    words: Any = TextExpression(symbol)
-    words.placement = "above"
+    words: Any = TextExpression(text)
+    words.placement = placement
     return words
-
-
-def _words(text: str) -> Any:
-    from music21.expressions import TextExpression
-
-    remark: Any = TextExpression(" ".join(text.split()))
-    remark.style.fontStyle = "italic"
-    remark.placement = "below"
-    return remark
 
 
 def _quarters(cells: int, grid: int) -> Any:
@@ -235,17 +229,15 @@ def _bracket_tuplets(measure: Any, symbols: list[Symbol]) -> None:
 
 def _tidy(root: ET.Element, title: str) -> None:
     """Take out a default composer, a date that changes every day, and random names of parts."""
-    identification = root.find("identification")
-    if identification is not None:
-        for creator in identification.findall("creator"):
-            identification.remove(creator)
-        encoding = identification.find("encoding")
-        if encoding is not None:
-            for date in encoding.findall("encoding-date"):
-                encoding.remove(date)
+    unwanted = [
+        ("identification", "creator"),
+        ("identification/encoding", "encoding-date"),
+        (".", "movement-title"),
+    ]
+    for path, tag in unwanted if title else [*unwanted, (".", "work")]:
+        for parent in root.findall(path):
+            for element in parent.findall(tag):
+                parent.remove(element)
     for parts in (root.findall("part-list/score-part"), root.findall("part")):
         for number, part in enumerate(parts):
             part.set("id", f"P{number + 1}")
-    for tag in ("movement-title", *(() if title else ("work",))):
-        for element in root.findall(tag):
-            root.remove(element)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PITCH, STRIP = 7, 26  # heights in pixels
 WIDTH, NARROW, WIDE = 800, 28, 90  # of a short piece, and of a quarter note
-NAMES = 180  # width of the names
+NAMES, LONGEST_NAME = 180, 21  # width of the names in pixels, and their letters
 TOP = 16  # above the roll, for the numbers of the bars
 VOICES = ("#3b6ea5", "#c8842a", "#4b8f5a", "#7d5fa6", "#557", "#a65f5f", "#5fa6a0", "#8a8a3a")
 
@@ -39,7 +39,7 @@ class Drawing:
 
 
 def x_of(task: Task, cell: float) -> float:
-    """Where a cell begins, in pixels: a short piece fills the page, a long one scrolls."""
+    """Return the place of a cell in pixels: a short piece fills the page, a long one scrolls."""
     quarter = min(WIDE, max(NARROW, WIDTH * task.grid / task.cells))
     return round(cell * quarter / task.grid, 2)
 
@@ -56,7 +56,7 @@ def piano_roll(
     numbers: Sequence[int] = (),
     colour: str = "#c2185b",
 ) -> Drawing:
-    """Pitch upwards, time to the right; each note is an element with its `note_id` as data-note.
+    """Draw pitch upwards and time to the right; each note has its `note_id` as data-note.
 
     Args:
         score: the pieces.
@@ -84,7 +84,7 @@ def piano_roll(
 
 
 def roll_svg(score: Score, row: int = 0) -> str:
-    """A piano roll as one SVG document, the names of the lowest, highest and tonic notes beside it.
+    """Return a piano roll as one SVG document, with the names of some of its pitches beside it.
 
     Args:
         score: the pieces.
@@ -98,7 +98,7 @@ def roll_svg(score: Score, row: int = 0) -> str:
 
 
 def _lanes(task: Task, low: int, high: int) -> str:
-    """A shade where a pitch is not in the key, a line under each tonic."""
+    """Draw a shade where a pitch is not in the key, a line under each tonic."""
     width, parts = x_of(task, task.cells), []
     for pitch in range(low, high + 1):
         y = TOP + (high - pitch) * PITCH
@@ -110,7 +110,7 @@ def _lanes(task: Task, low: int, high: int) -> str:
 
 
 def _bar_lines(task: Task, height: float, numbers: Sequence[int] = ()) -> str:
-    """Bar lines with their numbers, and fainter lines at the beats."""
+    """Draw bar lines with their numbers, and fainter lines at the beats."""
     parts = []
     for cell in range(task.cells):
         if task.place_in_bar(cell) % task.beat_cells == 0:
@@ -139,7 +139,7 @@ def strips(
     colours: Mapping[str, str] | None = None,
     unit: str = "",
 ) -> Drawing:
-    """A strip for each curve: a bar at each cell that is not 0, as high as its share of the most.
+    """Draw a strip for each curve, with a bar at each cell that is not 0, relative to the largest.
 
     Args:
         score: whose time it is.
@@ -153,7 +153,8 @@ def strips(
         top, most = index * STRIP, float(np.max(curve, initial=0.0))
         base = top + STRIP - 2
         inside.append(_line(0, base, x_of(task, task.cells), base, "#d5d5d0"))
-        labels.append(_label(f"{_cut(name)}, up to {most:.2g}{unit}", top + STRIP / 2 + 1))
+        shown = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+        labels.append(_label(f"{shown}, up to {most:.2g}{unit}", top + STRIP / 2 + 1))
         fill = (colours or {}).get(name, "#c2185b")
         for cell in np.flatnonzero(curve).tolist():
             tall = max(2.0, (STRIP - 6) * float(curve[cell]) / most)
@@ -166,10 +167,6 @@ def strips(
     for cell in task.bar_lines:
         inside.insert(0, _line(x_of(task, cell), 0, x_of(task, cell), height, "#e3e3de"))
     return Drawing(_svg(NAMES, height, labels), _svg(x_of(task, task.cells), height, inside))
-
-
-def _cut(name: str, most: int = 21) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def _label(words: str, y: float) -> str:

@@ -45,7 +45,7 @@ def wav_bytes(
     soundfont: str | Path | None = None,
     rate: int = RATE,
 ) -> bytes:
-    """One piece as a WAV file, mono, 16 bit.
+    """Return one piece as a WAV file, mono, 16 bit.
 
     Args:
         score: the pieces.
@@ -71,14 +71,18 @@ def wav_bytes(
 
 
 def cell_seconds(score: Score, tempo: float) -> float:
-    """How long a cell sounds."""
+    """Return the seconds that a cell sounds.
+
+    Raises:
+        ValueError: the tempo is not above 0.
+    """
     if not tempo > 0:
         raise ValueError(f"tempo {tempo}: expected beats per minute above 0")
     return 60 / tempo / float(beat_quarters(score.task.meter)) / score.task.grid
 
 
 def synthesise(score: Score, row: int, tempo: float, rate: int = RATE) -> Samples:
-    """Samples within [-PEAK, PEAK]."""
+    """Return the samples of one piece, within [-PEAK, PEAK]."""
     cell = cell_seconds(score, tempo)
     samples = np.zeros(int((cell * score.task.cells + TAIL) * rate), np.float32)
     for note in notes_of(score, row):
@@ -86,13 +90,17 @@ def synthesise(score: Score, row: int, tempo: float, rate: int = RATE) -> Sample
         tone = _tone(note.pitch, round(note.duration * cell * rate), rate)
         end = min(start + len(tone), len(samples))
         samples[start:end] += tone[: end - start]
+    return _scaled(samples)
+
+
+def _scaled(samples: Samples) -> Samples:
     loudest = float(np.abs(samples).max(initial=0.0))
     return samples * np.float32(PEAK / loudest) if loudest > 0 else samples
 
 
 @lru_cache(maxsize=16)
 def _tone(pitch: int, length: int, rate: int) -> Samples:
-    """A note held for `length` samples, and what is left of it after."""
+    """Return the samples of a note held for `length` of them, and of its release."""
     frequency = 440.0 * 2 ** ((pitch - 69) / 12)
     # A low string sounds longer than a high one.
     decay = float(np.clip(1.6 * 2 ** ((60 - pitch) / 24), 0.3, 3.0))
@@ -129,7 +137,7 @@ def _wav(samples: Samples, rate: int) -> bytes:
 
 
 def _by_fluidsynth(midi: bytes, soundfont: Path, rate: int) -> Samples:
-    """Samples of a MIDI file as FluidSynth's program plays it."""
+    """Return the samples of a MIDI file as FluidSynth's program plays it."""
     if not soundfont.is_file():
         raise ValueError(f"{str(soundfont)!r}: there is no such soundfont; expected an .sf2 file")
     with soundfont.open("rb") as file:
@@ -160,11 +168,14 @@ def _by_fluidsynth(midi: bytes, soundfont: Path, rate: int) -> Samples:
         if done.returncode or not target.is_file():
             told = " ".join(done.stderr.split())[:200] or f"status {done.returncode}"
             raise ValueError(f"FluidSynth did not play {str(soundfont)!r}: {told}")
-        return _scaled(_read_wav(target))
+        samples = _read_wav(target)
+    if not samples.any():
+        raise ValueError("FluidSynth played silence; is it a soundfont with a piano?")
+    return _scaled(samples)
 
 
 def _read_wav(path: Path) -> Samples:
-    """A WAV file of 16 bit as mono samples."""
+    """Return a WAV file of 16 bit as mono samples."""
     with wave.open(str(path), "rb") as file:
         channels, width = file.getnchannels(), file.getsampwidth()
         data: Any = file.readframes(file.getnframes())
@@ -172,10 +183,3 @@ def _read_wav(path: Path) -> Samples:
         raise ValueError(f"FluidSynth wrote {8 * width} bit and {len(data)} bytes; expected 16 bit")
     mono: npt.NDArray[np.floating] = np.frombuffer(data, "<i2").reshape(-1, channels).mean(axis=1)
     return mono.astype(np.float32)
-
-
-def _scaled(samples: Samples) -> Samples:
-    loudest = float(np.abs(samples).max(initial=0.0))
-    if not loudest:
-        raise ValueError("FluidSynth played silence; is it a soundfont with a piano?")
-    return samples * np.float32(PEAK / loudest)

@@ -14,7 +14,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from envs.music.meter import OFF_BEAT, beat_quarters, parts_of
-from envs.music.piece import notes_of
+from envs.music.piece import spans_of
 from envs.music.score import Score
 from envs.music.task import Task
 
@@ -30,8 +30,8 @@ class Symbol:
         cells: how long it sounds.
         pitch: MIDI number, None for a rest.
         written: the length as drawn, in quarter notes; inside a tuplet longer than what sounds.
-        tied: whether a tie leads to the next symbol.
-        continues: whether a tie leads here from the symbol before.
+        tied: a tie leads to the next symbol.
+        continues: a tie leads here from the symbol before.
         tuplet: (first cell, drawn notes, in the time of) of the tuplet it belongs to.
         beat: index of the beat of the bar it begins in; flags of one beat share a beam.
     """
@@ -48,30 +48,37 @@ class Symbol:
 
 def low_voice(score: Score, row: int, voice: int) -> bool:
     """True if a voice is low enough for the bass clef."""
-    pitches = [note.pitch for note in notes_of(score, row) if note.voice == voice]
+    pitches = [pitch for _, _, pitch in spans_of(score, row, voice) if pitch is not None]
     middle = sum(pitches) / len(pitches) if pitches else (score.task.low + score.task.high) / 2
     return middle < 57
 
 
 def bars_of(score: Score, row: int, voice: int) -> list[list[Symbol]]:
-    """Each bar of a voice as symbols that fill it, ties and tuplets marked."""
+    """Return each bar of a voice as symbols that fill it, ties and tuplets marked."""
     task = score.task
     cut = _BarCutter(task)
     lines = task.bar_lines
     bars: list[list[tuple[int, int, int | None]]] = [[] for _ in lines]
     tied: set[int] = set()  # cells at which a symbol goes on that began earlier
-    for start, stop, pitch in _with_rests(task, score, row, voice):
+    for start, stop, pitch in spans_of(score, row, voice):
         edges = [start, *(line for line in lines if start < line < stop), stop]
         for begin, end in pairwise(edges):
             bars[bisect_right(lines, begin) - 1].append((begin, end, pitch))
         if pitch is not None:
             tied.update(range(start + 1, stop))
-    written = [list(cut.symbols(segments)) for segments in bars]
-    return [[_with_ties(symbol, tied) for symbol in bar] for bar in written]
+    return [
+        [
+            replace(
+                symbol, tied=symbol.start + symbol.cells in tied, continues=symbol.start in tied
+            )
+            for symbol in cut.symbols(segments)
+        ]
+        for segments in bars
+    ]
 
 
 def chord_changes(task: Task, bar: int) -> list[tuple[int, str]]:
-    """Cell and symbol of each chord that begins in a bar and is not the one before.
+    """Return cell and symbol of each chord that begins in a bar and is not the one before.
 
     Args:
         task: what the piece was asked to be.
@@ -84,29 +91,6 @@ def chord_changes(task: Task, bar: int) -> list[tuple[int, str]]:
         for number, (cell, chord) in enumerate(starts)
         if first <= cell < after and (number == 0 or chord.symbol != starts[number - 1][1].symbol)
     ]
-
-
-def _with_ties(symbol: Symbol, tied: set[int]) -> Symbol:
-    if symbol.pitch is None:
-        return symbol
-    after = symbol.start + symbol.cells
-    return replace(symbol, tied=after in tied, continues=symbol.start in tied)
-
-
-def _with_rests(
-    task: Task, score: Score, row: int, voice: int
-) -> Iterator[tuple[int, int, int | None]]:
-    """(start, stop, pitch) of notes and of the silences between them."""
-    end = 0
-    for note in notes_of(score, row):
-        if note.voice != voice:
-            continue
-        if note.start > end:
-            yield end, note.start, None
-        end = note.start + note.duration
-        yield note.start, end, note.pitch
-    if end < task.cells:
-        yield end, task.cells, None
 
 
 def _plain_length(length: Fraction) -> bool:
@@ -141,7 +125,7 @@ class _BarCutter:
             self.beams = [number * group * task.grid for number in range(count)]
 
     def symbols(self, segments: list[tuple[int, int, int | None]]) -> Iterator[Symbol]:
-        """Symbols of one bar; `segments` (start, stop, pitch) fill it, in cells of the piece."""
+        """Yield the symbols of a bar that `segments` (start, stop, pitch) fill."""
         bar = segments[0][0] - self.task.place_in_bar(segments[0][0])
         if len(segments) == 1 and segments[0][2] is None:
             begin, end, _ = segments[0]
@@ -149,7 +133,8 @@ class _BarCutter:
             if end - begin == self.task.bar_cells or _plain_length(length):
                 yield Symbol(begin, end - begin, None, length)
                 return
-        borders = {start - bar for start, _, _ in segments}
+        # Ends too: with an upbeat, the last bar stops before its bar line.
+        borders = {edge - bar for start, stop, _ in segments for edge in (start, stop)}
         tuplets = list(self._tuplets(0, self.task.bar_cells, self.factors, borders))
         edges = {edge for start, size, _ in tuplets for edge in (start, start + size)}
         for begin, end, pitch in segments:
@@ -169,7 +154,7 @@ class _BarCutter:
     def _tuplets(
         self, start: int, size: int, factors: tuple[int, ...], borders: set[int]
     ) -> Iterator[tuple[int, int, int]]:
-        """(start, cells, drawn notes) of the tuplets that the borders in a stretch ask for."""
+        """Yield (start, cells, drawn notes) of the tuplets that borders in a stretch ask for."""
         inside = [border for border in borders if start < border < start + size]
         if all(self.levels[border] < OFF_BEAT for border in inside):
             return
@@ -199,7 +184,7 @@ class _BarCutter:
             start += count * unit
 
     def _plain(self, start: int, stop: int, pitch: int | None) -> Iterator[Symbol]:
-        """A stretch on the beats and their halves, cut where it would hide a stronger beat."""
+        """Yield a stretch on the beats and their halves, cut at a stronger beat inside it."""
         length = Fraction(stop - start, self.task.grid)
         inside = self.levels[start + 1 : stop]
         strongest = min(inside, default=OFF_BEAT)

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from agents.composing.search import beam, best_known
-from envs.composition import primed
 from envs.music.score import Score
 from envs.music.task import Task
+from envs.primer import primed
 from pretrained.networks.recurrent import RecurrentPrior
 from rewards.build import build
 from rewards.functions import cellwise

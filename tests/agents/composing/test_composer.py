@@ -1,6 +1,7 @@
 """The library behind compose: objects in, melodies out, in a thread, nothing printed."""
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -23,7 +24,7 @@ from envs.music.piece import Piece
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.readers import read_piece
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from rewards import values
 from rewards.build import build
 from rewards.functions import cellwise
@@ -91,18 +92,41 @@ def test_a_melody_is_written_in_every_format(composer, tmp_path):
         melody.written(".docx")
 
 
+def test_in_a_notebook_everything_can_be_read(composer):
+    asked = Request(key="G major", seed=4, must=["in_key"])
+    assert repr(asked) == "Request(must=('in_key',), seed=4, key='G major')"
+    assert repr(Request()) == "Request()"
+    assert re.fullmatch(
+        "<Composer of .*RecurrentPrior.*: C major, 2/4, 2 bars; .* in_key>", repr(composer)
+    )
+    (melody,) = composer.compose(asked)
+    notes = str(melody)
+    assert np.array_equal(
+        score_from_text(notes, low="C4", high="E5", meter="2/4").tokens, melody.score.tokens
+    )
+    assert repr(melody) == f"<Melody 1: {notes}; {melody.report}>"
+    assert repr(melody.report) == f"<MelodyReport: {melody.report}>"
+    found = explain(melody, prior=None)
+    assert found.piece is melody.piece
+    assert "Melody 1: G major, 2/4, 2 bars" in repr(found)
+    assert "\n" not in repr(found)
+    assert str(found).startswith("Melody 1: G major, 2/4, 2 bars")
+
+
 def test_a_second_melody_loads_nothing(monkeypatch, tiny_checkpoint):
     from pretrained import checkpoint
 
     reads = []
     read = checkpoint.read
     monkeypatch.setattr(checkpoint, "read", lambda path: reads.append(path) or read(path))
-    composer = Composer.load(tiny_checkpoint, prior=str(tiny_checkpoint), reward=("in_key=1",))
+    settings = {"prior": str(tiny_checkpoint), "reward": ("in_key=1", "prior=1")}
+    composer = Composer.load(tiny_checkpoint, **settings)
     composer.compose(bars=1, candidates=1)
+    assert len(reads) <= 1
     before = len(reads)
     for method in ("sample", "prior", "best-of-n"):
         composer.compose(bars=1, candidates=1, best_of=2, method=method)
-        Composer.load(tiny_checkpoint, reward=("in_key=1",)).compose(bars=1, candidates=1)
+        Composer.load(tiny_checkpoint, **settings).compose(bars=1, candidates=1)
     assert len(reads) == before
 
 
@@ -297,6 +321,21 @@ BAD = {
         ValueError,
         "stopped by in_key",
     ),
+    "best of": ({"method": "best-of-n", "best_of": 10**8}, ValueError, "best_of=1.*cells"),
+    "wide": ({"method": "beam", "width": 10**7}, ValueError, "width=1.*cells"),
+    "wider": ({"method": "best-known", "width": 10**5}, ValueError, "width=1.*cells"),
+    "no end": ({"n": 9000, "candidates": 9000}, ValueError, "candidates=9000.*cells"),
+    "candidate": ({"candidates": 10**9}, ValueError, "candidates=1"),
+    "heat": ({"temperature": "warm"}, TypeError, "temperature='warm'"),
+    "cells": ({"given": "theme.abc"}, TypeError, "given='theme.abc'"),
+    "notes": ({"primer": 60}, TypeError, "primer=60"),
+    "no method": ({"method": 3}, TypeError, "method=3"),
+    "no rules": ({"must": 3}, TypeError, "must=3"),
+    "no rule": ({"mask": [3]}, TypeError, "mask=3"),
+    "no wish": ({"wishes": {3: 1.0}}, TypeError, "wishes=3"),
+    "no task": ({"task": "C major"}, TypeError, "task='C major'"),
+    "tempo": ({"tempo": 0}, ValueError, "tempo=0"),
+    "no tempo": ({"tempo": "allegro"}, TypeError, "tempo='allegro'"),
     "primer that breaks": ({"primer": "C#4", "must": ["in_key"]}, ValueError, "primer breaks"),
 }
 
@@ -315,6 +354,8 @@ def test_scores_that_cannot_be_given(composer):
         Request(task=Task(), given=two)
     with pytest.raises(TypeError, match="request or keywords"):
         composer.compose(Request(), n=2)
+    with pytest.raises(TypeError, match="request='C major'"):
+        composer.compose("C major")
 
 
 def test_a_composer_without_a_policy_says_what_else_it_can(tiny_prior):

@@ -15,14 +15,14 @@ from agents.composing.masks import read_demands
 from agents.composing.ranking import rank
 from agents.composing.request import Request
 from agents.composing.search import masked_nats
-from envs.composition import primed
 from envs.music.codec import Codec
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.readers import read_piece
+from envs.primer import primed
 from pretrained.networks.recurrent import RecurrentPrior
 from rewards.build import build
-from rewards.functions import per_piece
+from rewards.functions import cellwise, per_piece
 from tests.agents.composing.searches import NARROW, page_of
 from tests.agents.helpers import tiny, trained
 
@@ -106,6 +106,23 @@ def test_each_piece_counts_for_the_first_demand_that_stopped_it(tiny_prior):
         assert sum(found.broken.values()) <= found.begun
     assert counts[0]["final_tonic"] > counts[1]["final_tonic"]
     assert counts[0]["unique_climax"] < counts[1]["unique_climax"]
+
+
+def test_a_cell_is_judged_once_however_long_the_piece(tiny_prior):
+    cells = []
+
+    def step(state, here):
+        cells.append(1)
+        return state, (here.tokens == 99,)
+
+    @cellwise
+    def judged(score):
+        return score.scan(step, (0,))[0] * 1.0
+
+    task = Task(bars=4)
+    found = keep(tiny_prior, page_of(task), build({judged: -1.0}).terms, 2)
+    assert found.count == 2
+    assert len(cells) < 4 * task.cells  # the cell before, its children, and the whole piece
 
 
 @pytest.mark.parametrize("bad", [{"n": 0}, {"budget": 0}, {"temperature": 0.0}])

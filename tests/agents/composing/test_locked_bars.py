@@ -9,7 +9,7 @@ from agents.composing.locked_bars import Bars, parse_bars
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.readers import read_piece
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from envs.notation.writing.abc import abc
 from envs.notation.writing.midi import write_midi
 from envs.notation.writing.musicxml import musicxml

@@ -8,9 +8,9 @@ import pytest
 from agents.composing import search
 from agents.composing.compute import Compute
 from agents.composing.search import beam, best_of, masked
-from envs.composition import primed
 from envs.errors import RewardError
 from envs.music.task import Task
+from envs.primer import primed
 from pretrained.networks.recurrent import RecurrentPrior
 from pretrained.prior import sample
 from rewards.build import build

@@ -3,7 +3,7 @@
 import pytest
 
 from envs.notation.reading.readers import read_piece
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from envs.notation.writing.musicxml import musicxml
 from tests.agents.explaining.rules import LINE
 

@@ -18,7 +18,7 @@ from envs.music.meter import Meter
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.readers import read_piece
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from envs.notation.writing.abc import abc
 from envs.notation.writing.midi import midi_bytes
 from rewards.build import build
@@ -180,6 +180,8 @@ def test_what_cannot_be_explained_is_refused():
         explain(page.tokens)
     with pytest.raises(ValueError, match="row 3"):
         explain(score_from_text("C4"), row=3, prior=None)
+    with pytest.raises(TypeError, match="prior=3"):
+        explain(score_from_text("C4"), prior=3)
     with pytest.raises(FileNotFoundError, match="no checkpoint 'volk'"):
         explain(score_from_text("C4"), prior="volk")
     with pytest.raises(ValueError, match="Did you mean 'in_key'"):

@@ -15,7 +15,7 @@ from agents.explaining.explainer import explain
 from agents.explaining.explanation_files import files_of
 from agents.explaining.page import html_page, numbered
 from envs.notation.reading.readers import read_piece
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from envs.notation.writing.abc import abc
 from rewards.build import build
 from tests.agents.explaining.rules import LINE, RULES

@@ -10,7 +10,7 @@ from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.assemble import printable
 from envs.notation.reading.readers import from_music21
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from envs.notation.writing.abc import abc
 from envs.notation.writing.engrave import svg
 from envs.notation.writing.midi import midi_bytes

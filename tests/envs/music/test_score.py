@@ -1,69 +1,13 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from envs.music.codec import Codec, Note
 from envs.music.score import Score
-from envs.music.task import CONTEXT, Task
+from envs.music.task import Task
 from rewards.build import build
 from rewards.rule import REGISTRY
 from tests.helpers import random_pieces
 
 FACTS = ("onset", "hold", "rest", "pitch", "interval", "degree", "in_scale", "previous_onset")
-
-
-@st.composite
-def melodies(draw, cells=24):
-    notes, cell = [], 0
-    while cell < cells:
-        cell += draw(st.integers(0, 3))
-        length = draw(st.integers(1, 6))
-        if cell + length <= cells:
-            notes.append(Note(cell, length, draw(st.integers(48, 83))))
-        cell += length
-    return notes
-
-
-@given(melodies())
-@settings(deadline=None)
-def test_codec_round_trip(notes):
-    codec = Codec()
-    tokens = codec.encode(notes, 24)
-    assert codec.decode(tokens) == notes
-    np.testing.assert_array_equal(codec.encode(codec.decode(tokens), 24), tokens)
-    onsets = np.cumsum(tokens >= 2)
-    assert not (tokens[onsets == 0] == 1).any()  # no hold before a first note
-
-
-@given(st.lists(st.integers(0, 37), min_size=16, max_size=16))
-@settings(deadline=None)
-def test_decoding_any_tokens_and_encoding_again_sounds_the_same(tokens):
-    codec = Codec()
-    notes = codec.decode(tokens)
-    assert codec.decode(codec.encode(notes, 16)) == notes
-
-
-def test_the_reference_vocabulary():
-    codec = Codec()
-    assert codec.vocab == 38
-    assert [codec.pitch(t) for t in (2, 14, 37)] == [48, 60, 83]
-    assert codec.fingerprint == "grid16/C3-B5"
-    assert Codec(36, 84).fingerprint == "grid16/C2-C6"
-
-
-@pytest.mark.parametrize(
-    ("notes", "message"),
-    [
-        ([Note(0, 4, 60), Note(2, 2, 62)], "previous"),
-        ([Note(6, 4, 60)], "8 cells"),
-        ([Note(0, 0, 60)], "does not fit"),
-        ([Note(0, 1, 30)], "C3-B5"),
-    ],
-)
-def test_notes_that_cannot_be_encoded(notes, message):
-    with pytest.raises(ValueError, match=message):
-        Codec().encode(notes, 8)
 
 
 def slow_facts(tokens):
@@ -333,66 +277,3 @@ def test_wrong_tokens(tokens, message):
 def test_wrong_actions(action):
     with pytest.raises(ValueError, match="action"):
         Score.page(Task(), 2).write(action)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"bars": 0}, "bars=0"),
-        ({"bars": 65}, "bars=65"),
-        ({"voices": 9}, "voices=9"),
-        ({"low": "C5", "high": "C4"}, "highest"),
-        ({"bars": 64, "grid": 24}, "4096"),
-        ({"grid": 25}, "grid=25"),
-        ({"given": ((1,) + (-1,) * 31,)}, "hold"),
-        ({"given": ((1, 2), (3,))}, "row"),
-        ({"given": ((1, 2),)}, "shape"),
-        ({"low": "C4", "given": ((2,) + (-1,) * 31,)}, "token 2"),
-    ],
-)
-def test_impossible_tasks(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        Task(**arguments)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"key": 5}, "C major"),
-        ({"meter": 4}, "4/4"),
-        ({"grid": 4.0}, "grid"),
-        ({"bars": "2"}, "bars"),
-    ],
-)
-def test_tasks_of_wrong_types(arguments, message):
-    with pytest.raises(TypeError, match=message):
-        Task(**arguments)
-
-
-def test_given_cells_may_be_an_array():
-    page = np.full((1, 32), -1)
-    page[0, 4] = 14
-    assert Task(given=page) == Task(given=tuple(map(tuple, page.tolist())))
-
-
-def test_the_tonic_lies_in_range():
-    assert Task(low="C5").tonic_pitch == 72
-    assert Task(high="B3").tonic_pitch == 48
-    assert Task(key="A minor").tonic_pitch == 69
-
-
-def test_degree_is_nothing_before_the_first_note():
-    task = Task(key="G major", meter="1/4", bars=1)
-    assert Score([[[0, 14, 1, 21]]], task).degree.tolist() == [[[-1, 5, 5, 0]]]
-
-
-def test_task_facts():
-    task = Task(meter="6/8", bars=4, key="D dorian", low="C4", high="G5")
-    assert (task.cells, task.bar_cells, task.beat_cells) == (48, 12, 6)
-    assert task.codec == Codec()  # a range inside the vocabulary keeps it
-    assert Task(low="C2").codec.fingerprint == "grid16/C2-B5"
-    assert task.tonic_pitch == 62
-    context = dict(zip(CONTEXT, task.context(14).tolist(), strict=True))
-    assert context["cell"] == 14
-    assert context["cell_in_bar"] == 2
-    assert context["bar_cells"] == 12

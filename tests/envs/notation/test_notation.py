@@ -7,61 +7,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from envs.music.codec import HOLD, Note
 from envs.music.key import SCALES, Key, written_key
-from envs.music.meter import Meter
 from envs.music.piece import notes_of, score_of
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.readers import read_piece
-from envs.notation.text import parse_notes, score_from_text, text
+from envs.notation.text_line import parse_notes, score_from_text, text
 from envs.notation.writing.abc import abc
 from envs.notation.writing.engrave import svg
 from envs.notation.writing.midi import midi_bytes, write_midi
 from envs.notation.writing.musicxml import Marks, musicxml
-from envs.notation.writing.symbols import bars_of
-
-quick = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-TONICS = [letter + sign for letter in "CDEFGAB" for sign in ("", "#", "b")]
-METERS = ["4/4", "3/4", "6/8", "2/4", "2/2", "12/8", "9/8", "5/4", "7/8", "3/8", "3/2", "4/16"]
-
-
-def fits(meter: str, grid: int) -> bool:
-    return 4 * grid * Meter.parse(meter).numerator % Meter.parse(meter).denominator == 0
-
-
-@st.composite
-def pieces(draw, grids=(1, 2, 3, 4, 4, 4, 6, 12), voices=2):
-    """A score of one random piece: any key and metre, range, rests, ties, empty voices."""
-    grid = draw(st.sampled_from(grids))
-    low = draw(st.integers(24, 96))
-    task = Task(
-        key=Key(draw(st.sampled_from(TONICS)), draw(st.sampled_from(sorted(SCALES)))),
-        meter=draw(st.sampled_from([m for m in METERS if fits(m, grid)])),
-        bars=draw(st.integers(1, 5)),
-        low=low,
-        high=draw(st.integers(low, 108)),
-        grid=grid,
-        voices=draw(st.integers(1, voices)),
-    )
-    event = st.tuples(
-        st.integers(1, 3 * grid), st.none() | st.integers(task.low, task.high), st.booleans()
-    )
-    notes = []
-    for voice in range(task.voices):
-        cell = 0
-        for length, pitch, again in draw(st.lists(event, max_size=30)):
-            for _ in range(1 + again):  # the same pitch twice in a row is where ties go wrong
-                stop = min(cell + length, task.cells)
-                if pitch is not None and stop > cell:
-                    notes.append(Note(cell, stop - cell, pitch, voice))
-                cell = stop
-    return score_of(notes, task)
+from tests.envs.notation.pieces import TONICS, pieces, quick
 
 
 def reads(folder: Path, name: str, content: str | bytes, grid: int = 4) -> list[Note]:
@@ -91,13 +51,13 @@ def test_midi_reads_back(tmp_path, score):
 
 
 @quick
-@given(pieces())
+@given(pieces(pickups=True))
 def test_musicxml_reads_back(tmp_path, score):
     same(tmp_path, "a.musicxml", musicxml(score), score)
 
 
 @quick
-@given(pieces())
+@given(pieces(pickups=True))
 def test_abc_reads_back(tmp_path, score):
     tune = abc(score, remarks=["50% done"])
     same(tmp_path, "a.abc", tune, score)
@@ -144,50 +104,6 @@ def test_music21_finds_the_same_music(form, score):
         assert metres == {str(task.meter)}
         for n in part.recurse().getElementsByClass(note.Note):
             assert n.pitch.name.replace("-", "b") == shown.spell(n.pitch.midi)[0]
-
-
-@quick
-@given(pieces(grids=range(1, 25), voices=1))
-def test_symbols_fill_their_bars_with_lengths_notation_has(score):
-    task = score.task
-    for number, bar in enumerate(bars_of(score, 0, 0)):
-        cell = number * task.bar_cells
-        for symbol in bar:
-            assert symbol.start == cell
-            cell += symbol.cells
-            squeeze = Fraction(*symbol.tuplet[:0:-1]) if symbol.tuplet else 1
-            assert symbol.written * squeeze == Fraction(symbol.cells, task.grid)
-            whole_bar_rest = symbol.pitch is None and symbol.cells == task.bar_cells
-            odd = symbol.written.numerator
-            while odd % 2 == 0:
-                odd //= 2
-            assert odd in (1, 3) or whole_bar_rest
-            assert symbol.written.denominator & (symbol.written.denominator - 1) == 0
-        assert cell == (number + 1) * task.bar_cells
-
-
-def lengths(line: str, meter: str = "4/4", grid: int = 4) -> list[list[str]]:
-    score = score_from_text(line, meter=meter, grid=grid)
-    return [
-        [("r" if s.pitch is None else "") + str(s.written * grid) for s in bar]
-        for bar in bars_of(score, 0, 0)
-    ]
-
-
-def test_symbols_show_the_beats():
-    assert lengths("C4:4 D4:8 E4:4") == [["4", "8", "4"]]  # a common syncopation
-    assert lengths("C4:6 D4:6 E4:4") == [["6", "2", "4", "4"]]  # the middle of the bar shows
-    assert lengths("C4:2 D4:4 E4:10") == [["2", "4", "2", "8"]]
-    assert lengths("C4:3 D4:4 E4:9") == [["3", "1", "3", "1", "8"]]
-    assert lengths("C4:4 r:12") == [["4", "r4", "r8"]]
-    assert lengths("r:16 C4:16") == [["r16"], ["16"]]
-    assert lengths("C4:8 D4:4", "6/8") == [["6", "2", "4"]]
-    assert lengths("C4:12", "6/8") == [["12"]]
-    assert lengths("C4:6 r:6", "6/8") == [["6", "r6"]]
-    assert lengths("C4:12 D4:20") == [["12", "4"], ["16"]]
-    assert lengths("C4:2 D4:1 E4:2 F4:15", grid=5) == [["5/2", "5/4", "5/2", "15"]]
-    assert lengths("C4:64", "16/4") == [["32", "32"]]  # no note is longer than a breve
-    assert lengths("C4:1 D4:1 E4:1 F4:3 G4:6", grid=3) == [["3/2", "3/2", "3/2", "3", "6"]]
 
 
 # -- details that programs and readers rely on -----------------------------------------------------

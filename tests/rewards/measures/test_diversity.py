@@ -5,7 +5,7 @@ import pytest
 
 from envs.music.score import Score
 from envs.music.task import Task
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from rewards.measures import diversity as measures
 from rewards.measures.diversity import diversity
 from tests.helpers import random_pieces

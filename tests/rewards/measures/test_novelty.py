@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from envs.music.score import Score
 from envs.music.task import Task
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from pretrained.corpora import split
 from pretrained.corpora.folk import Tune, load_corpus
 from rewards.measures import novelty as nv

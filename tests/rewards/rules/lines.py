@@ -6,7 +6,7 @@ import pytest
 from envs.music.piece import score_of
 from envs.music.score import Score
 from envs.music.task import Task
-from envs.notation.text import parse_notes
+from envs.notation.text_line import parse_notes
 from rewards import build
 from rewards.rule import REGISTRY
 from tests.helpers import step_through

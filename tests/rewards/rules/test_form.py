@@ -7,7 +7,7 @@ import pytest
 
 from envs.music.score import Score
 from envs.music.task import Task
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from rewards import build
 from rewards.remarks import explain
 from rewards.rules.form import (

@@ -9,7 +9,7 @@ from envs.music.key import Key
 from envs.music.piece import notes_of
 from envs.music.score import Score
 from envs.music.task import Task
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from rewards.build import build
 from rewards.remarks import describe, remarks
 from rewards.rule import REGISTRY, rule

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from envs.music.score import Score
 from envs.music.task import Task
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from rewards.build import build, read_pack
 from rewards.measures.statistics import collect, distinct, format_table, table_rows
 from rewards.rule import REGISTRY

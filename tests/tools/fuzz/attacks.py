@@ -8,7 +8,7 @@ import json
 import struct
 import zipfile
 
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from envs.notation.writing.musicxml import musicxml
 from pretrained import checkpoint
 from tests.tools.fuzz import seeds

@@ -68,7 +68,7 @@ def read_file(suffix: str, data: bytes) -> None:
     from envs.notation.reading import readers
     from envs.notation.reading.assemble import Known
     from envs.notation.reading.sandbox import Limits
-    from envs.notation.text import text
+    from envs.notation.text_line import text
 
     if not APART:
         readers.READERS[suffix](data, Known())
@@ -203,7 +203,7 @@ def read_phrases(data: bytes) -> None:
 
 def read_notes_text(data: bytes) -> None:
     """A line of notes, written and read again."""
-    from envs.notation.text import parse_voices, score_from_text, text
+    from envs.notation.text_line import parse_voices, score_from_text, text
 
     line = text_of(data)
     if crc32(data) % 4 == 0:

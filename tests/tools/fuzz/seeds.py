@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from envs.music.score import Score
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from envs.notation.writing.abc import abc
 from envs.notation.writing.midi import midi_bytes
 from envs.notation.writing.musicxml import musicxml

@@ -6,7 +6,7 @@ import pytest
 
 from envs.music.codec import Note
 from envs.notation.reading.bars import Measure, lay_out
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from envs.notation.writing.musicxml import Marks, musicxml
 from tests.envs.notation.files import reads, tune
 

@@ -12,7 +12,7 @@ from envs.music.codec import Note
 from envs.music.piece import notes_of
 from envs.notation.reading.readers import read_piece
 from envs.notation.reading.sandbox import Limits
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from envs.notation.writing.abc import abc
 from envs.notation.writing.midi import midi_bytes
 from envs.notation.writing.musicxml import musicxml

@@ -172,7 +172,7 @@ print("once")
 from envs.notation import read_piece, READERS
 from envs.music.piece import Piece
 from envs.notation.reading import sandbox
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 def mine(data, known):
     return Piece.of(score_from_text(data.decode()))
 READERS[".mine"] = mine

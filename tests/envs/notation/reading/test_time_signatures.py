@@ -9,7 +9,7 @@ from envs.music.meter import Meter
 from envs.notation.reading.readers import from_music21, read_piece
 from envs.notation.reading.sandbox import Limits
 from envs.notation.reading.time_signatures import Signature, Signatures
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from envs.notation.writing.abc import abc
 from envs.notation.writing.engrave import svg
 from envs.notation.writing.musicxml import musicxml

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from envs.music.piece import notes_of
-from envs.notation.text import score_from_text
+from envs.notation.text_line import score_from_text
 from envs.notation.writing.sound import PEAK, RATE, TAIL, cell_seconds, synthesise, wav_bytes
 
 PIECE = "C4 E4:8 G#4 r C6:6 A2:8 F#5:6"

@@ -12,7 +12,7 @@ from envs.errors import quoted
 from envs.music.codec import Codec, Note
 from envs.music.key import Key, written_key
 from envs.music.meter import Meter
-from envs.music.piece import notes_of, score_of
+from envs.music.piece import score_of, spans_of
 from envs.music.pitch import parse_pitch
 from envs.music.score import Score
 from envs.music.task import MAX_CELLS, MAX_VOICES, Task
@@ -21,28 +21,20 @@ _WORD = re.compile(r"([^\s:;]+?)(?::(\d{1,6}))?")
 
 
 def text(score: Score, row: int = 0) -> str:
-    """One piece in a line, such as 'C4 A4:2 r:4 G4'; `score_from_text` reads it back."""
+    """Return one piece in a line, such as 'C4 A4:2 r:4 G4'; `score_from_text` reads it back."""
     task = score.task
     key = written_key(task.key)
-    voices: list[list[str]] = [[] for _ in range(task.voices)]
-    ends = [0] * task.voices
 
-    def say(voice: int, name: str, cells: int) -> None:
-        voices[voice].append(name if cells == task.beat_cells else f"{name}:{cells}")
+    def word(start: int, end: int, pitch: int | None) -> str:
+        name = "r" if pitch is None else key.pitch_name(pitch)
+        return name if end - start == task.beat_cells else f"{name}:{end - start}"
 
-    for note in notes_of(score, row):
-        if note.start > ends[note.voice]:
-            say(note.voice, "r", note.start - ends[note.voice])
-        say(note.voice, key.pitch_name(note.pitch), note.duration)
-        ends[note.voice] = note.start + note.duration
-    for voice, end in enumerate(ends):
-        if end < task.cells:
-            say(voice, "r", task.cells - end)
-    return " ; ".join(" ".join(words) for words in voices)
+    voices = (spans_of(score, row, voice) for voice in range(task.voices))
+    return " ; ".join(" ".join(word(*span) for span in spans) for spans in voices)
 
 
 def parse_notes(line: str, beat_cells: int = 4) -> list[Note]:
-    """The notes of a line such as 'C4 A4:2 r:4 G4'; a name alone lasts `beat_cells` cells.
+    """Return the notes of a line such as 'C4 A4:2 r:4 G4'; a name alone lasts `beat_cells` cells.
 
     Raises:
         ValueError: a word that is no note or rest.
@@ -51,18 +43,17 @@ def parse_notes(line: str, beat_cells: int = 4) -> list[Note]:
 
 
 def parse_voices(line: str, beat_cells: int) -> tuple[list[list[Note]], int]:
-    """Notes of each voice, parted by ';', and the cell at which the longest voice ends.
+    """Return the notes of each voice, parted by ';', and the cell at which the longest voice ends.
 
     Raises:
         ValueError: a word that is no note or rest, or more words or voices than any piece has.
     """
     voices: list[list[Note]] = []
     longest = 0
-    if line.count(";") >= MAX_VOICES:
-        raise ValueError(
-            f"the line has {line.count(';') + 1} voices; expected at most {MAX_VOICES}"
-        )
-    for voice, part in enumerate(line.split(";")):
+    parts = line.split(";")
+    if len(parts) > MAX_VOICES:
+        raise ValueError(f"the line has {len(parts)} voices; expected at most {MAX_VOICES}")
+    for voice, part in enumerate(parts):
         end = 0
         voices.append([])
         words = part.split()
@@ -97,7 +88,7 @@ def score_from_text(
     low: int | str | None = None,
     high: int | str | None = None,
 ) -> Score:
-    """A score of one piece from a line such as 'C4 A4 G4 E4', as many bars long as it needs.
+    """Return a score of one piece from a line such as 'C4 A4 G4 E4', as many bars long as it needs.
 
     What is left of the last bar is silent.
 

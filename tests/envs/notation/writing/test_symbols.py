@@ -1,0 +1,69 @@
+"""Notes and rests as a staff shows them: they fill their bars, with lengths that notation has."""
+
+from fractions import Fraction
+from itertools import pairwise
+
+from hypothesis import given
+
+from envs.music.score import Score
+from envs.music.task import Task
+from envs.notation.text_line import score_from_text
+from envs.notation.writing.symbols import bars_of
+from tests.envs.notation.pieces import pieces, quick
+
+
+@quick
+@given(pieces(grids=range(1, 25), voices=1, pickups=True))
+def test_symbols_fill_their_bars_with_lengths_notation_has(score):
+    task = score.task
+    edges = pairwise([*task.bar_lines, task.cells])
+    for bar, (cell, end) in zip(bars_of(score, 0, 0), edges, strict=True):
+        for symbol in bar:
+            assert symbol.start == cell
+            cell += symbol.cells
+            squeeze = Fraction(*symbol.tuplet[:0:-1]) if symbol.tuplet else 1
+            assert symbol.written * squeeze == Fraction(symbol.cells, task.grid)
+            whole_bar_rest = symbol.pitch is None and symbol.cells == task.bar_cells
+            odd = symbol.written.numerator
+            while odd % 2 == 0:
+                odd //= 2
+            assert odd in (1, 3) or whole_bar_rest
+            assert symbol.written.denominator & (symbol.written.denominator - 1) == 0
+        assert cell == end
+
+
+def lengths(line: str, meter: str = "4/4", grid: int = 4) -> list[list[str]]:
+    score = score_from_text(line, meter=meter, grid=grid)
+    return [
+        [("r" if s.pitch is None else "") + str(s.written * grid) for s in bar]
+        for bar in bars_of(score, 0, 0)
+    ]
+
+
+def test_symbols_show_the_beats():
+    assert lengths("C4:4 D4:8 E4:4") == [["4", "8", "4"]]  # a common syncopation
+    assert lengths("C4:6 D4:6 E4:4") == [["6", "2", "4", "4"]]  # the middle of the bar shows
+    assert lengths("C4:2 D4:4 E4:10") == [["2", "4", "2", "8"]]
+    assert lengths("C4:3 D4:4 E4:9") == [["3", "1", "3", "1", "8"]]
+    assert lengths("C4:4 r:12") == [["4", "r4", "r8"]]
+    assert lengths("r:16 C4:16") == [["r16"], ["16"]]
+    assert lengths("C4:8 D4:4", "6/8") == [["6", "2", "4"]]
+    assert lengths("C4:12", "6/8") == [["12"]]
+    assert lengths("C4:6 r:6", "6/8") == [["6", "r6"]]
+    assert lengths("C4:12 D4:20") == [["12", "4"], ["16"]]
+    assert lengths("C4:2 D4:1 E4:2 F4:15", grid=5) == [["5/2", "5/4", "5/2", "15"]]
+    assert lengths("C4:64", "16/4") == [["32", "32"]]  # no note is longer than a breve
+    assert lengths("C4:1 D4:1 E4:1 F4:3 G4:6", grid=3) == [["3/2", "3/2", "3/2", "3", "6"]]
+
+
+def test_a_last_bar_that_an_upbeat_shortens_ends_inside_a_triplet():
+    score = score_from_text("C4:1 D4:3 r:6 E4:2", grid=3)
+    upbeat = Score(score.tokens, Task(bars=1, grid=3, pickup=1))
+    first, last = bars_of(upbeat, 0, 0)
+    assert [(s.start, s.cells, s.tuplet) for s in first] == [(0, 1, (-2, 3, 2))]
+    assert [(s.start, s.cells, s.tuplet) for s in last[:3]] == [
+        (1, 3, None),
+        (4, 3, None),
+        (7, 3, None),
+    ]
+    assert [(s.start, s.cells, s.tuplet) for s in last[3:]] == [(10, 2, (10, 3, 2))]
