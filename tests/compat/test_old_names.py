@@ -191,7 +191,8 @@ def test_a_star_import_brings_the_names_with_one_notice():
 
 @pytest.mark.filterwarnings("ignore::envs.old_names.OldNameWarning")
 @pytest.mark.parametrize(
-    "module", [name for name in HEIRS if not (ROOT / name.replace(".", "/")).with_suffix(".py").exists()]
+    "module",
+    [name for name in HEIRS if not (ROOT / name.replace(".", "/")).with_suffix(".py").exists()],
 )
 def test_a_star_import_of_a_module_that_is_gone_brings_its_names(module):
     brought = {}
@@ -222,6 +223,7 @@ def test_examine_takes_its_old_arguments(monkeypatch):
 @pytest.mark.filterwarnings("ignore::envs.old_names.OldNameWarning")
 def test_explain_takes_its_old_arguments():
     from agents.explanation import explain
+
     from envs.music.piece import Piece
     from envs.notation import score_from_text
     from pretrained.checkpoint import load
