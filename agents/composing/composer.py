@@ -213,10 +213,11 @@ class Composer:
 
     def __repr__(self) -> str:
         network, task = self.policy or self.prior, self.task
+        name: object = type(network)
         if isinstance(network, str | os.PathLike):
             name = Path(network).stem
-        else:
-            name = getattr(network, "path", type(network))
+        elif isinstance(network, Run):
+            name = network.path
         terms = ", ".join(self.objective.reward.terms)
         return f"<Composer of {name}: {task.key}, {task.meter}, {task.bars} bars; reward: {terms}>"
 
