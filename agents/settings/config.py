@@ -30,7 +30,7 @@ from agents.settings.tasks import (
 )
 from envs.errors import did_you_mean, quoted
 from envs.music.task import Task
-from rewards.spec import as_text, parse_term
+from rewards.spec import as_text, parse_term, with_checkpoint
 from rewards.values import MAX_TOML, parse_toml
 
 PRESETS = Path(__file__).parents[1] / "presets"
@@ -187,12 +187,9 @@ class TrainConfig:
     @property
     def reward_spec(self) -> dict[str, Any]:
         """The reward as `rewards.build.build` takes it; its prior is the run's unless named."""
-        spec = self.terms
-        setting = spec.get("prior")
-        if setting is not None and self.prior != TrainConfig.prior:
-            named = setting if isinstance(setting, Mapping) else {"weight": setting}
-            spec["prior"] = {"checkpoint": self.prior, **named}
-        return spec
+        if self.prior == TrainConfig.prior:
+            return self.terms
+        return with_checkpoint(self.terms, self.prior)
 
     @cached_property
     def tasks(self) -> tuple[Task, ...]:
