@@ -41,6 +41,7 @@ def check_settings(config: TrainConfig) -> None:
     algorithm = ALGORITHMS[config.algo]
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,2})?", config.device):
         raise ValueError(f"unknown device {quoted(config.device)}; expected auto, cpu or cuda")
+    _check_gpu(config.device)
     masks = ", ".join(config.mask)
     for asked, ability, lack, instead in (
         (config.mask, "mask", f"cannot act with the masks asked for ({masks})", "no --mask"),
@@ -52,6 +53,20 @@ def check_settings(config: TrainConfig) -> None:
             either = f"{', '.join(others)} or {last}" if others else last
             raise ValueError(f"{config.algo} {lack}; expected --algo {either}, or {instead}")
     algorithm.check(config)
+
+
+def _check_gpu(device: str) -> None:
+    """Raise ValueError if torch does not find a GPU that is asked for."""
+    import torch
+
+    number, found = device.partition("cuda:")[2] or 0, torch.cuda.device_count()
+    if device.startswith("cuda") and int(number) >= found:
+        raise ValueError(
+            f"--device {device}: torch finds {found or 'no'} GPU here, numbered from 0; "
+            "use cpu or auto"
+        )
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("--device mps: torch finds no such GPU here; use cpu or auto")
 
 
 def small_batch(config: TrainConfig, steps: int) -> str:
