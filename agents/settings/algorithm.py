@@ -6,10 +6,10 @@ The table is filled when `agents` is imported, see `agents.algorithms.registry`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from envs.errors import did_you_mean, quoted
+from envs.errors import quoted, unknown
 
 if TYPE_CHECKING:
     from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -29,10 +29,7 @@ def check_field(setting: Field[Any], value: Any) -> None:
     """Raise ValueError if a value is none that its field may have, see `bounded` and `one_of`."""
     name, limits = setting.name, setting.metadata
     if "names" in limits and value not in limits["names"]:
-        raise ValueError(
-            f"unknown {name} {quoted(value)}.{did_you_mean(str(value), limits['names'])} "
-            f"Known: {', '.join(limits['names'])}"
-        )
+        raise unknown(name, value, limits["names"])
     if "low" not in limits or limits["low"] <= value <= limits["high"]:  # NaN is refused
         return
     if limits["or_else"] is None or value != limits["or_else"]:
@@ -99,10 +96,7 @@ def find_algorithm(name: str) -> Algorithm:
         ValueError: there is none.
     """
     if name not in ALGORITHMS:
-        raise ValueError(
-            f"unknown algorithm {quoted(name)}.{did_you_mean(name, ALGORITHMS)} "
-            f"Known: {', '.join(ALGORITHMS)}"
-        )
+        raise unknown("algorithm", name, ALGORITHMS)
     return ALGORITHMS[name]
 
 
@@ -138,9 +132,7 @@ def algorithm_settings() -> dict[str, Shared]:
         texts = [parse(kind.__doc__ or "").params for kind in algorithm.settings.__mro__]
         says = {each.arg_name: each.description or "" for params in texts for each in params}
         for each in fields(algorithm.settings):
-            before = found[each.name].algorithms if each.name in found else ()
-            first = found.get(each.name) or Shared(
-                each, kinds[each.name], says.get(each.name, ""), ()
-            )
-            found[each.name] = Shared(first.field, first.kind, first.says, (*before, name))
+            own = Shared(each, kinds[each.name], says.get(each.name, ""), ())
+            first = found.get(each.name, own)
+            found[each.name] = replace(first, algorithms=(*first.algorithms, name))
     return found

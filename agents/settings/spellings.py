@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import re
+import tomllib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from envs.errors import quoted
 
@@ -21,59 +23,17 @@ SIGNS = str.maketrans(
     | dict.fromkeys(BLANKS, " ")
 )
 PATHS = ("--out", "--runs", "--name", "--config", "--resume", "--soundfont", "--prior", "--start")
-SAME = {
-    "--lr": "--learning-rate",
-    "--total-timesteps": "--n-timesteps",
-    "--timesteps": "--n-timesteps",
-    "--num-threads": "--threads",
-    "--log-folder": "--runs",
-    "-f": "--runs",
-}
-_POLICY = "the policy is the pretrained network; --prior or --start names its checkpoint"
-_REPLAY = "here --replay-ratio, the number of cells replayed for each new one"
-_SEARCH = "here python -m agents.tune --trials N"
-_LOG = "here --tensorboard, which logs into the run directory"
-_FLAGS = "each setting is a flag of its own, such as --learning-rate 3e-4; see --help"
-ANSWERS = {
-    "--ent-coef": "here --entropy, the weight of the policy's entropy, in nats, beside the reward",
-    "--n-steps": "a rollout is one piece of each environment; --n-envs says how many, and "
-    "--task bars=N how long",
-    "--target-kl": "here --kl-budget, the KL to the prior in nats per token that is held",
-    "--policy": _POLICY,
-    "--policy-kwargs": _POLICY,
-    "--net-arch": _POLICY,
-    "--learning-starts": _REPLAY,
-    "--train-freq": _REPLAY,
-    "--gradient-steps": _REPLAY,
-    "--target-update-interval": "here --tau, the share of the network that moves at each update",
-    "--vec-env": "all pieces are written at once in one process; --n-envs says how many",
-    "--n-eval-envs": "here --eval-episodes, the number of pieces of an evaluation",
-    "--env-kwargs": "here --task, such as --task bars=8 meter=3/4",
-    "--hyperparams": _FLAGS,
-    "-params": _FLAGS,
-    "--conf-file": "here --config FILE, settings in TOML",
-    "-conf": "here --config FILE, settings in TOML",
-    "--trained-agent": "here --resume RUN to go on, or --start RUN to begin from its policy",
-    "-i": "here --resume RUN to go on, or --start RUN to begin from its policy",
-    "--optimize": _SEARCH,
-    "-optimize": _SEARCH,
-    "--n-trials": _SEARCH,
-    "--tensorboard-log": _LOG,
-    "-tb": _LOG,
-    "--track": _LOG,
-    "--log-interval": "each update is a row of metrics.csv in the run directory",
-    "--verbose": "here --progress or --no-progress",
-    "--uuid": "runs are numbered; --name gives a name of your own",
-    "--deterministic": "here --temperature, such as 0.1 for melodies that are likely",
-    "--seed": "here --seeds, the number of seeds, which are 0, 1, 2 and so on",
-}
+LOCKS = ("--lock", "--rewrite")  # a path, a colon and bars
+_OTHER = tomllib.loads(Path(__file__).with_name("other_flags.toml").read_text("utf-8"))
+SAME: dict[str, str] = _OTHER["same"]
+ANSWERS = {flag: str(each["says"]) for each in _OTHER["answer"] for flag in each["flags"]}
 
 
 def read_words(words: Iterable[str], flags: Iterable[str]) -> list[str]:
     """Return the words of a command line as a verb with these flags reads them.
 
-    A word that names an existing file, and the value of a flag that takes a path, stay as they are
-    but for quotes around them.
+    The name of an existing file, before a colon too, and the path that a flag takes stay as they
+    are but for quotes around them.
 
     Raises:
         ValueError: a quote that is not closed, or another library's flag; the message names ours.
@@ -81,11 +41,25 @@ def read_words(words: Iterable[str], flags: Iterable[str]) -> list[str]:
     own = {f"--{name.replace('_', '-')}" for name in flags}
     found: list[str] = []
     for word in _without_quotes(list(words)):
-        if (found and found[-1] in PATHS) or os.path.exists(word):
-            found.append(word)
+        path = _path_of(word, found[-1] if found else "")
+        if path:
+            found.append(path + _plain(word[len(path) :]))
         else:
             found += [_own_flag(each, own) for each in _parted(_plain(word))]
     return found
+
+
+def _path_of(word: str, flag: str) -> str:
+    """Return the beginning of a word that is a path, up to a colon behind it; empty if none is."""
+    name, equals, value = word.partition("=")
+    if equals and name in PATHS + LOCKS:
+        return name + equals + _path_of(value, name)
+    if flag in PATHS or os.path.exists(word):
+        return word
+    path, colon, _ = word.rpartition(":")
+    if flag in LOCKS:
+        return path + colon or word
+    return path + colon if os.path.exists(path) else ""
 
 
 def _without_quotes(words: Sequence[str]) -> list[str]:
