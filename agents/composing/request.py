@@ -83,7 +83,9 @@ class Request:
         self.best_of, self.width = _whole("best_of", best_of, 1), _whole("width", width, 1)
         self.temperature = require_kind("temperature", temperature, int | float, "a number above 0")
         if not 0 < temperature < math.inf:
-            raise ValueError(f"temperature={quoted(temperature)}: expected a finite number above 0")
+            raise ValueError(
+                f"temperature={quoted(temperature)}: expected a number above 0, not inf"
+            )
         self.changes = _read_changes(changes)
         if task is not None and (self.changes or isinstance(given, (Score, Bars))):
             other = next(iter(self.changes), "given")
