@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agents.settings.config import TrainConfig, as_flags, for_budget, to_toml
 from agents.training.listener import Listener
+from envs.errors import quoted
 
 if TYPE_CHECKING:
     from stable_baselines3.common.callbacks import BaseCallback
@@ -216,6 +217,8 @@ def train(
     from agents.runs.directory import Run
     from agents.runs.run_lock import only_one
 
+    if not isinstance(config, TrainConfig):
+        raise TypeError(f"config={quoted(config)}: expected a TrainConfig, such as TrainConfig()")
     config, listener = for_budget(config), listener or Listener()
     with _globals_kept(config.threads), ExitStack() as held:
         try:

@@ -265,6 +265,29 @@ def test_functions_are_demands_and_wishes_too(composer):
     assert [term.weight for term in named.report.reward.terms.values()] == [3.0, 1.0]
 
 
+@cellwise
+def never(score):
+    return score.onset * 1.0
+
+
+def test_silence_is_no_melody(composer):
+    with pytest.raises(ValueError, match="Only silence keeps the demands"):
+        composer.compose(n=2, must=[never], candidates=2, low="C4", high="C#4")
+    row = [14, *[1] * 11, *[-1] * 4]  # a note that is given, silence or a hold behind it
+
+    @cellwise
+    def no_more(score):
+        return (score.onset & (score.cell >= 12)) * 1.0
+
+    (held,) = composer.compose(given=[row], must=[no_more], low="C4", high="D4")
+    assert len(held.piece.notes) == 1
+
+
+def test_no_two_melodies_are_one(composer):
+    with pytest.raises(ValueError, match=r"Only \d of them differ"):
+        composer.compose(n=9, given=[[14, *[1] * 14, -1]], must=["in_key"], low="C4", high="D4")
+
+
 def test_cells_that_are_given_stay(composer):
     theme = score_from_text("C4 E4 G4 E4 C4 G4 E4 C4", low="C4", high="E5")
     piece = Piece.of(theme)
@@ -306,6 +329,8 @@ BAD = {
     "word": ({"must": "in_key"}, TypeError, r"\['in_key'\]"),
     "wish": ({"wishes": "in_key"}, TypeError, r"\['in_key'\]"),
     "demand": ({"must": ["in_kay"]}, ValueError, "Did you mean 'in_key'"),
+    "no chords": ({"must": ["chord_tones"]}, ValueError, "chord_tones has nothing.*--chords"),
+    "no plan": ({"must": ["phrase_parallelism"]}, ValueError, "nothing to judge.*--phrases"),
     "paid": ({"must": ["in_key=-1"]}, ValueError, "pays"),
     "beam": ({"must": ["in_key"], "method": "beam"}, ValueError, "sample, prior"),
     "width": ({"method": "beam", "n": 5, "width": 4}, ValueError, "width=4"),
@@ -319,7 +344,7 @@ BAD = {
     "impossible": (
         {"given": [[15, *[-1] * 15]], "must": ["in_key"], "candidates": 1},
         ValueError,
-        "stopped by in_key",
+        "given break in_key: they are in another key",
     ),
     "best of": ({"method": "best-of-n", "best_of": 10**8}, ValueError, "best_of=1.*cells"),
     "wide": ({"method": "beam", "width": 10**7}, ValueError, "width=1.*cells"),
@@ -362,6 +387,8 @@ def test_a_composer_without_a_policy_says_what_else_it_can(tiny_prior):
     composer = Composer(tiny_prior, "in_key", task=Task(bars=1))
     with pytest.raises(ValueError, match="needs a policy.*prior, best-of-n, masked, beam"):
         composer.compose()
+    with pytest.raises(ValueError, match="'in_keys'.*Did you mean 'in_key'"):
+        composer.compose(must=["in_keys"])
     assert len(composer.compose(method="prior", candidates=1)) == 1
     with pytest.raises(FileNotFoundError, match="no checkpoint 'kompser'"):
         Composer.load("kompser")
