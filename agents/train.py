@@ -19,7 +19,6 @@ from agents.settings import commands
 from agents.settings.arguments import parse_arguments
 from agents.settings.config import TrainConfig
 from agents.settings.trust import code_of
-from agents.training.job import train
 from agents.training.terminal import Stopped, Terminal
 from envs.durable_files import read_facts
 
@@ -39,6 +38,8 @@ def summary(run: Run, config: TrainConfig) -> str:
 def show(config: TrainConfig, resume: Path | None = None) -> int:
     """Train and print what comes of it. Returns 0, or 130 or 143 if a signal stopped it."""
     with Terminal() as terminal, suppress(Stopped):
+        from agents.training.job import train
+
         train(config, resume, terminal)
     run = terminal.run
     if run is not None and run.reported >= config.n_timesteps:

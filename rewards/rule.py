@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 from typing import Any
 
+import numpy as np
+
 from envs.contract import RewardFunction
 from envs.music.task import Task
 
@@ -142,14 +144,26 @@ def as_rule(fn: Callable[..., Any]) -> Rule:
 
     Nothing else looks at a foreign callable. Attributes named in MARKS count if they have the type
     that stands there; what wraps a rule, as by `functools.wraps`, is a rule of that kind.
+
+    Raises:
+        TypeError: a mark that is to be True or False is something else.
     """
     if isinstance(fn, Rule):
         return fn
     inner = getattr(fn, "__wrapped__", None)
     known = inner if isinstance(inner, Rule) else Rule(type(fn).__name__, fn)
+    name = getattr(fn, "__name__", known.name)
     values = {mark: getattr(fn, mark, None) for mark in MARKS}
+    for mark, value in values.items():
+        if MARKS[mark] is bool and value is not None:
+            if not isinstance(value, int | np.bool_):
+                raise TypeError(
+                    f"reward {name!r}: its attribute {mark} is {value!r:.60} "
+                    f"({type(value).__name__}), expected True or False"
+                )
+            values[mark] = bool(value)
     marks = {mark: value for mark, value in values.items() if isinstance(value, MARKS[mark])}
-    return replace(known, name=getattr(fn, "__name__", known.name), fn=fn, base=None, **marks)
+    return replace(known, name=name, fn=fn, base=None, **marks)
 
 
 def _registering(

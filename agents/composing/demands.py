@@ -339,6 +339,6 @@ def best_kept(
     if len(best) < n:
         raise ValueError(
             f"of {pieces.batch} candidates only {len(best)} are no near-copies of tunes that the "
-            f"prior learned from; expected {n}. Ask for more --candidates or another --seed"
+            f"prior learned from; expected {n}. Ask for more `candidates` or another `seed`"
         )
     return SearchResult(pieces.take(best), returns[best], found.compute + meter.read())

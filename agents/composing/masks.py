@@ -35,7 +35,7 @@ def read_masks(words: Words, reward: RewardSum) -> RewardSum:
     words = words or [name for name in MASKS if name in reward.terms]
     if not words:
         raise ValueError(
-            f"the reward has none of {', '.join(MASKS)}; say what to mask, such as --mask in_key"
+            f"the reward has none of {', '.join(MASKS)}; say what to `mask`, such as in_key"
         )
     terms = [_mask(word, reward) for word in words]
     for term in terms:
@@ -66,7 +66,7 @@ def _sign(fn: Callable[..., Any]) -> float:
 
 
 def read_demands(words: Words, reward: RewardSum, task: Task | None = None) -> dict[str, Term]:
-    """Return the rules of --must, by name.
+    """Return the rules of `Request.must`, by name.
 
     Args:
         words: as `read_masks` takes them.

@@ -18,7 +18,6 @@ report.json          written last, when the run is done
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -31,8 +30,8 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor
 
 from agents.runs import csv_tables as tables
-from agents.runs.provenance import changes, made_with
-from agents.runs.run_lock import CONFIG, LOCK, BusyError, only_begun, only_one
+from agents.runs.provenance import as_json, changes, made_with
+from agents.runs.run_lock import CONFIG, BusyError, new_folder
 from agents.runs.state import Generators, Saved, pack
 from agents.settings.config import TrainConfig, read_toml, to_toml
 from envs.durable_files import (
@@ -97,24 +96,6 @@ class Run:
             )
 
     @classmethod
-    def check_free(cls, config: TrainConfig) -> None:
-        """Raise ValueError if a new run cannot have the name it is given, or is at work."""
-        if config.name and (Path(config.name).name != config.name or config.name == ".."):
-            raise ValueError(
-                f"name={quoted(config.name)}: expected the name of one folder, which is made "
-                "within --runs"
-            )
-        path = config.runs / config.name
-        if config.name and path.exists() and not only_begun(path):
-            if (path / LOCK).is_file():  # else it is no run, and nothing is made in it
-                with only_one(path, "training"):
-                    pass
-            raise ValueError(
-                f"{path} exists and is never overwritten; go on with --resume {path}, "
-                "or give another --name"
-            )
-
-    @classmethod
     def create(cls, config: TrainConfig, held: contextlib.ExitStack | None = None) -> Run:
         """Make a new directory for a run.
 
@@ -125,30 +106,29 @@ class Run:
             held: where the lock of the directory is kept; without it other processes may enter.
 
         Raises:
-            ValueError: a directory with the given name exists.
+            ValueError: a name that is no folder's, or of a directory that exists.
             OSError: it cannot be made.
         """
-        cls.check_free(config)
-        settings = to_toml(config)
+        settings, named = to_toml(config), config.name
+        if named and (Path(named).name != named or named == ".."):
+            raise ValueError(
+                f"name={quoted(named)}: expected the name of one folder, which is made within "
+                "--runs"
+            )
         stem = f"{config.env.rpartition('/')[2].lower()}-{config.algo}"
-        for name in [config.name] if config.name else (f"{stem}-{n}" for n in count(1)):
-            path = config.runs / name
-            if path.exists() and not only_begun(path):
-                continue
-            try:
-                path.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise OSError(error.errno, f"{path} cannot be made ({error.strerror})") from error
-            with contextlib.suppress(BusyError), contextlib.ExitStack() as lock:
-                lock.enter_context(only_one(path))
-                if only_begun(path):  # checked again, as another process may have been faster
-                    clear_parts(path)
-                    write_atomic(path / CONFIG, settings)
-                    if held is not None:
-                        held.enter_context(lock.pop_all())
-                    return cls(path)
-        cls.check_free(config)
-        raise BusyError(f"another process has just begun {path}; give another --name")
+        with contextlib.ExitStack() as lock:
+            for name in [named] if named else (f"{stem}-{n}" for n in count(1)):
+                path = config.runs / name
+                try:
+                    lock.enter_context(new_folder(path))
+                    break
+                except BusyError:
+                    if named:
+                        raise
+            write_atomic(path / CONFIG, settings)
+            if held is not None:
+                held.enter_context(lock.pop_all())
+        return cls(path)
 
     @property
     def config(self) -> TrainConfig:
@@ -206,22 +186,29 @@ class Run:
 
     def write_provenance(self, prior_file: Path, reward: RewardSum) -> None:
         """Write the versions and hashes that the run begins with."""
-        facts = made_with(prior_file, reward)
-        write_atomic(self.provenance_file, json.dumps(facts, indent=2) + "\n")
+        write_atomic(self.provenance_file, as_json(made_with(prior_file, reward)))
 
     def changed(self, prior_file: Path, reward: RewardSum) -> list[str]:
         """Return the changes of prior and rewards since the run began, see `provenance.changes`."""
         if not self.provenance_file.is_file():
             return []
-        return changes(read_facts(self.provenance_file), prior_file, reward)
+        return changes(read_facts(self.provenance_file), made_with(prior_file, reward), prior_file)
 
-    def check_provenance(self, prior_file: Path, reward: RewardSum) -> None:
-        """Raise ValueError if the prior or a user's reward has changed since the run began."""
-        if changed := self.changed(prior_file, reward):
+    def check_provenance(self, prior_file: Path, reward: RewardSum) -> str:
+        """Return the present versions and hashes, as the text of their file.
+
+        Raises:
+            ValueError: the prior or a user's reward has changed since the run began.
+        """
+        facts = made_with(prior_file, reward)
+        known = self.provenance_file.is_file()
+        changed = changes(read_facts(self.provenance_file), facts, prior_file) if known else []
+        if changed:
             raise ValueError(
                 f"{self.path}: {changed[0]} is not what the run began with; start a new run, "
                 f"from its policy with --prior {self.path} if you like"
             )
+        return as_json(facts)
 
     # -- metrics ---------------------------------------------------------------------------------
 
@@ -327,18 +314,18 @@ class Run:
             generators = saved.generators
             if reward is not None and saved.learned is not None:
                 learning.restore(reward, saved.learned, self.state_file)
-            elif reward is not None:  # saved by an earlier version
-                self.restore_reward(reward)
-            files = self._for_others(model, {} if reward is None else learning.tensors(reward))
+            elif reward is not None and self.reward_file.is_file():  # saved by an earlier version
+                learning.load(reward, self.reward_file)
+            files = self._for_others(model, saved.learned or {})
         elif self.policy_file.is_file():
             raise ValueError(
                 f"{self.path} has no state.zip to resume from; start a new run from its policy "
                 f"with --prior {self.path}"
             )
+        self.cut_metrics(model.num_timesteps)
         write_together({path: data for path, data in files.items() if not _holds(path, data)})
         for folder in (self.path, self.samples):
             clear_parts(folder)
-        self.cut_metrics(model.num_timesteps)
         return generators
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 import platform
 import subprocess
 import sys
@@ -39,15 +40,15 @@ def made_with(prior_file: Path, reward: RewardSum) -> dict[str, Any]:
     }
 
 
-def changes(before: Mapping[str, Any], prior_file: Path, reward: RewardSum) -> list[str]:
+def changes(before: Mapping[str, Any], now: Mapping[str, Any], prior_file: Path) -> list[str]:
     """Return names of the prior, and of the user's reward terms, that differ from a provenance.
 
     Args:
         before: `made_with` of an earlier time.
+        now: that of the present.
         prior_file: the present prior.
-        reward: the present reward.
     """
-    now, rewards = made_with(prior_file, reward), before.get("rewards")
+    rewards = before.get("rewards")
     rewards = rewards if isinstance(rewards, dict) else {}
     names = [] if before.get("prior") == now["prior"] else [f"the prior {prior_file}"]
     for name, facts in now["rewards"].items():
@@ -55,6 +56,11 @@ def changes(before: Mapping[str, Any], prior_file: Path, reward: RewardSum) -> l
         if not ships and rewards.get(name) != facts:
             names.append(f"reward {name!r} ({facts['source'].partition(':')[0]})")
     return names
+
+
+def as_json(facts: Mapping[str, Any]) -> str:
+    """Return a provenance as the text of its file."""
+    return json.dumps(facts, indent=2) + "\n"
 
 
 def _version(package: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from envs.durable_files import not_written, refuse_link
+from envs.durable_files import clear_parts, not_written, refuse_link
 
 LOCK, CONFIG = ".lock", "config.toml"
 
@@ -44,6 +44,34 @@ def only_one(folder: Path, kind: str = "process") -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[None]:
+    """Make a folder, and hold its lock.
+
+    One that a killed process left without settings counts as new.
+
+    Raises:
+        BusyError: it exists; the message says how to go on.
+        OSError: it cannot be made.
+    """
+    taken = BusyError(
+        f"{path} exists and is never overwritten; go on with --resume {path}, or give another "
+        "--name"
+    )
+    if not path.exists() or only_begun(path):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(error.errno, f"{path} cannot be made ({error.strerror})") from error
+    elif not (path / LOCK).is_file():
+        raise taken  # it is no run, and nothing is made in it
+    with only_one(path, "training"):
+        if not only_begun(path):  # also if another process has been faster
+            raise taken
+        clear_parts(path)
+        yield
 
 
 def only_begun(folder: Path) -> bool:

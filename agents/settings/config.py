@@ -31,7 +31,7 @@ from agents.settings.tasks import (
 )
 from envs.errors import did_you_mean, quoted
 from envs.music.task import Task
-from rewards.spec import as_text, parse_term
+from rewards.spec import as_text, parse_term, with_checkpoint
 from rewards.values import MAX_TOML, parse_toml
 
 PRESETS = Path(__file__).parents[1] / "presets"
@@ -187,12 +187,9 @@ class TrainConfig(Checked):
     @property
     def reward_spec(self) -> dict[str, Any]:
         """The reward as `rewards.build.build` takes it; its prior is the run's unless named."""
-        spec = self.terms
-        setting = spec.get("prior")
-        if setting is not None and self.prior != TrainConfig.prior:
-            named = setting if isinstance(setting, Mapping) else {"weight": setting}
-            spec["prior"] = {"checkpoint": self.prior, **named}
-        return spec
+        if self.prior == TrainConfig.prior:
+            return self.terms
+        return with_checkpoint(self.terms, self.prior)
 
     @cached_property
     def tasks(self) -> tuple[Task, ...]:
@@ -219,23 +216,21 @@ def for_budget(config: TrainConfig) -> TrainConfig:
     return replace(config, reward=reward, entropy=1.0, entropy_end=-1.0)
 
 
+def _flat(config: TrainConfig) -> dict[str, Any]:
+    """Return all settings by name but the task, the algorithm's beside the others."""
+    found = {each.name: getattr(config, each.name) for each in fields(config)}
+    del found["task"]
+    return found | vars(found.pop("settings"))
+
+
 def as_flags(config: TrainConfig) -> dict[str, Any]:
     """Return all settings by name as the command line takes them, the task as words."""
-    found = {each.name: getattr(config, each.name) for each in fields(config)}
-    own = vars(found.pop("settings"))
-    return {**found, "task": as_words(config.task, config.env), **own}
+    return _flat(config) | {"task": as_words(config.task, config.env)}
 
 
 def to_toml(config: TrainConfig) -> str:
-    """The resolved settings; feeding them back repeats the run."""
+    """Return the resolved settings as TOML; feeding them back repeats the run."""
     import tomli_w
-
-    tables = {"reward": config.terms, "task": as_table(config.task, config.env)}
-    flat = {
-        name: str(value) if isinstance(value, Path) else value
-        for name, value in as_flags(config).items()
-        if name not in tables
-    }
 
     def line(name: str, value: Any) -> str:
         if not isinstance(value, Mapping):
@@ -244,6 +239,9 @@ def to_toml(config: TrainConfig) -> str:
         inner = ", ".join(line(key, item).strip() for key, item in value.items())
         return tomli_w.dumps({name: ""}).removesuffix('""\n') + f"{{ {inner} }}\n"
 
+    flat = {**_flat(config), "runs": str(config.runs)}
+    del flat["reward"]
+    tables = {"reward": config.terms, "task": as_table(config.task, config.env)}
     text = tomli_w.dumps(flat)
     for table, entries in tables.items():
         text += f"\n[{table}]\n" + "".join(line(*entry) for entry in entries.items())

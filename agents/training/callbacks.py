@@ -9,8 +9,10 @@ from torch import Tensor
 
 from agents.learning.rollout import Rollout, Steering, buffer_of
 from agents.runs.csv_tables import logged
+from agents.runs.curve import PARTS
 from agents.runs.directory import Run
 from agents.runs.state import Generators
+from agents.settings.config import TrainConfig
 from agents.training.listener import Listener
 from agents.training.monitor import Diagnostics
 from agents.training.reward_lessons import Lessons
@@ -20,13 +22,15 @@ from rewards.measures.statistics import distinct
 from rewards.spec import short_names
 from rewards.sum import RewardSum
 
+MOVED = 0.6  # share of a run along which the weight of the entropy moves
+
 
 class DivergedError(ValueError):
     """A number of the log is none any more."""
 
 
 class PieceMetrics(BaseCallback):
-    """One row of metrics per rollout: return, its parts, KL to the prior, entropy, diversity.
+    """Writes a row of metrics per rollout: return, its parts, KL to the prior, entropy, diversity.
 
     KL and entropy are those of the policy at the actions played, so they are estimates only where
     the actions were drawn from it: not under egreedy exploration.
@@ -35,8 +39,9 @@ class PieceMetrics(BaseCallback):
         run: whose metrics.csv is written.
         prior: the KL is measured against it.
         checkpoint: the prior's name; if the reward holds its likelihood, that is used again.
-        diagnostics: further columns, and warnings.
+        listener: is told of steps and rows, and may stop the training.
         lessons: terms of the reward that learn, once for each rollout.
+        diagnostics: further columns, and warnings.
     """
 
     def __init__(
@@ -44,62 +49,72 @@ class PieceMetrics(BaseCallback):
         run: Run,
         prior: Scorer,
         checkpoint: str,
-        diagnostics: Diagnostics | None = None,
-        lessons: Lessons | None = None,
+        listener: Listener,
+        lessons: Lessons,
+        diagnostics: Diagnostics | None,
     ) -> None:
         super().__init__()
-        self.run, self.prior, self.diagnostics = run, prior, diagnostics
-        self.lessons, self.checkpoint = lessons, checkpoint
+        self.run, self.prior, self.checkpoint = run, prior, checkpoint
+        self.listener, self.lessons, self.diagnostics = listener, lessons, diagnostics
         self.row: dict[str, float] = {}
 
+    def _on_training_start(self) -> None:
+        if self.diagnostics is not None:  # of a run that is resumed
+            self.diagnostics.remember(self.run.read_metrics(needed=PARTS), self.run.warnings)
+            self.run.write_warnings(self.diagnostics.warnings)
+        self.listener.stepped(self.model.num_timesteps)
+
     def _on_step(self) -> bool:
-        return True
+        return self.listener.stepped(self.num_timesteps)
 
     def _on_rollout_end(self) -> None:
         rollout = buffer_of(self.model).rollout()
+        self.row = self._measured(rollout)
+        self._check_finite()
+        self.run.append_metrics(self.row)
+        if self.diagnostics is not None:
+            row = {name: logged(value) for name, value in self.row.items()}  # as one resumed reads
+            if self.diagnostics.watch(self.num_timesteps, row):
+                self.run.write_warnings(self.diagnostics.warnings)
+        short = {f"reward/{k}": f"reward/{tag}" for k, tag in short_names(rollout.parts).items()}
+        for name, value in self.row.items():
+            self.logger.record(short.get(name, name if "/" in name else f"pieces/{name}"), value)
+        self.listener.updated(self.row)
+
+    def _measured(self, rollout: Rollout) -> dict[str, float]:
+        """Return the row of a rollout; terms that learn do so, which counts from the next one."""
         score, objective = rollout.score, rollout.objective
         free = score.task.free.T.reshape(-1)  # in writing order
         policy_nats = rollout.nats[:, free].mean()
         by_step = self._prior_nats(rollout).swapaxes(1, 2).reshape(score.batch, -1)
-        prior_nats = by_step[:, free].mean()
         parts = {name: float(v.sum(axis=(1, 2)).mean()) for name, v in rollout.parts.items()}
         total = sum(parts.values())
         likely = 0.0 if objective.prior is None else parts[objective.prior.name]
-        self.row = {
+        variety = distinct(score) / score.batch
+        row = {
             "steps": self.num_timesteps,
             "return": total,
             "rules": total - likely,
             "prior": likely,
-            "kl": float(policy_nats - prior_nats),
+            "kl": float(policy_nats - by_step[:, free].mean()),
             "c": float(objective.c),
             "entropy": float(-policy_nats),
-            "distinct": distinct(score) / score.batch,
+            "distinct": variety,
             "explained_variance": _explained(rollout.values, rollout.returns),
         }
-        self.row |= {f"reward/{name}": value for name, value in parts.items()}
-        if self.lessons is not None:
-            self.row |= self.lessons.update(
-                score, self.num_timesteps
-            )  # the rollout is paid: it counts from the next
+        row |= {f"reward/{name}": value for name, value in parts.items()}
+        row |= self.lessons.update(score, self.num_timesteps)
         if self.diagnostics is not None:
-            self.row |= self.diagnostics.measure(score) | {"distinct": self.row["distinct"]}
-        learned = [name for name in self.row if not name.startswith("unrewarded/")]
-        bad = [name for name in learned if not np.isfinite(self.row[name])]
-        if bad:
-            raise DivergedError(
-                f"{bad[0]} is {self.row[bad[0]]} at step {self.num_timesteps:,}: learning has "
-                "diverged. Try a smaller --learning-rate, or --resume from the last save"
-            )
-        self.run.append_metrics(self.row)
-        if self.diagnostics is not None:
-            known = len(self.diagnostics.warnings)
-            row = {name: logged(value) for name, value in self.row.items()}  # as one resumed reads
-            self.diagnostics.watch(self.num_timesteps, row)
-            if len(self.diagnostics.warnings) > known:
-                self.run.write_warnings(self.diagnostics.warnings)
-        short = {f"reward/{name}": f"reward/{tag}" for name, tag in short_names(parts).items()}
+            row |= self.diagnostics.measure(score) | {"distinct": variety}
+        return row
+
+    def _check_finite(self) -> None:
         for name, value in self.row.items():
-            self.logger.record(short.get(name, name if "/" in name else f"pieces/{name}"), value)
+            if not name.startswith("unrewarded/") and not np.isfinite(value):
+                raise DivergedError(
+                    f"{name} is {value} at step {self.num_timesteps:,}: learning has "
+                    "diverged. Try a smaller --learning-rate, or --resume from the last save"
+                )
 
     def _prior_nats(self, rollout: Rollout) -> npt.NDArray[np.float32]:
         """Return log p (pieces, V, T) under the prior; the reward's own where it is the same."""
@@ -116,28 +131,6 @@ def _explained(values: np.ndarray, returns: np.ndarray) -> float:
     return 1 - float((returns - values).var()) / spread if spread else 0.0
 
 
-class Relay(BaseCallback):
-    """Tells a listener how far the run is, and ends it where the listener says so.
-
-    Args:
-        metrics: whose rows are told; comes before this callback.
-        listener: is told.
-    """
-
-    def __init__(self, metrics: PieceMetrics, listener: Listener) -> None:
-        super().__init__()
-        self.metrics, self.listener = metrics, listener
-
-    def _on_training_start(self) -> None:
-        self.listener.stepped(self.model.num_timesteps)
-
-    def _on_step(self) -> bool:
-        return self.listener.stepped(self.num_timesteps)
-
-    def _on_rollout_end(self) -> None:
-        self.listener.updated(self.metrics.row)
-
-
 class Saver(BaseCallback):
     """Save the run when it begins, at intervals, and where it ends.
 
@@ -148,19 +141,13 @@ class Saver(BaseCallback):
     Args:
         run: where to.
         every: environment steps between saves; -1 for none along the way.
-        generators: of a run that is resumed: they are put back as its first rollout begins.
+        resumed: generators of a run that is resumed, put back as its first rollout begins.
         reward: what its terms have learned is saved too.
     """
 
-    def __init__(
-        self,
-        run: Run,
-        every: int,
-        generators: Generators | None = None,
-        reward: RewardSum | None = None,
-    ) -> None:
+    def __init__(self, run: Run, every: int, resumed: Generators | None, reward: RewardSum) -> None:
         super().__init__()
-        self.run, self.every, self.resumed, self.reward = run, every, generators, reward
+        self.run, self.every, self.resumed, self.reward = run, every, resumed, reward
         self.last = -1  # steps at the last save; none yet
         self.steps = 0  # at the beginning of the rollout
         self.generators: Generators | None = None  # there
@@ -191,12 +178,11 @@ class Saver(BaseCallback):
 
     def _look(self) -> None:
         self.steps, self.unmoved = self.model.num_timesteps, True
-        self.generators = Generators.of(self.model)
-        self.learned = {} if self.reward is None else tensors(self.reward)
+        self.generators, self.learned = Generators.of(self.model), tensors(self.reward)
 
     @property
     def told(self) -> str:
-        """Say what is left of a run that cannot be written any more."""
+        """The save that is left of a run that cannot be written any more, in words."""
         if self.last < 0:
             return f"Nothing was saved yet; --resume {self.run.path} begins anew from its settings"
         return f"The save at {self.last:,} steps stays; go on with --resume {self.run.path}"
@@ -214,30 +200,25 @@ class Saver(BaseCallback):
 
 
 class Anneal(BaseCallback):
-    """Moves the weight of the entropy linearly along the run.
+    """Moves the weight of the entropy linearly until MOVED of the run is done.
 
     A low weight lets an agent find what is rare under the prior, such as a motif that comes back;
     a higher one later has it find that in many ways.
 
     Args:
         steering: holds the objective whose entropy is weighed.
-        first: weight at the beginning.
-        last: weight from `share` of the run on.
-        steps: of the run.
-        share: of the run along which the weight moves.
+        config: first and last weight, and length of the run.
     """
 
-    def __init__(
-        self, steering: Steering, first: float, last: float, steps: int, share: float = 0.6
-    ) -> None:
+    def __init__(self, steering: Steering, config: TrainConfig) -> None:
         super().__init__()
-        self.steering = steering
-        self.first, self.last, self.steps, self.share = first, last, steps, share
+        self.steering, self.config = steering, config
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_start(self) -> None:
-        done = min(1.0, self.num_timesteps / (self.share * self.steps))
-        entropy = self.first + done * (self.last - self.first)
+        config = self.config
+        done = min(1.0, self.num_timesteps / (MOVED * config.n_timesteps))
+        entropy = config.entropy + done * (config.last_entropy - config.entropy)
         self.steering.objective = self.steering.objective.with_entropy(entropy)

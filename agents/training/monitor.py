@@ -21,17 +21,14 @@ if TYPE_CHECKING:
     from envs.music.task import Task
     from rewards.sum import RewardSum
 
-Note = Callable[[str], None]
+Note = Callable[[str], object]
 PIECES = 64  # pieces of a rollout that are measured
 PAIRS = 500  # pairs of them whose edit distance is computed
 WATCHED = ("judge", "distinct", "vendi", "edit_distance", "interval_entropy", "rhythm_entropy")
+FREE = "unrewarded/"  # before the name of a rule
 
 
-def no_note(text: str) -> None:
-    """Say nothing."""
-
-
-def find_judge(task: Task, note: Note = no_note) -> Judge | None:
+def find_judge(task: Task, note: Note = str) -> Judge | None:
     """Return the held-out judge of a task; None, and a note, if there is none."""
     try:
         return load_judge(task.codec)
@@ -55,7 +52,7 @@ class Diagnostics:
     """
 
     def __init__(
-        self, task: Task, reward: RewardSum, judge: Judge | None, note: Note = no_note
+        self, task: Task, reward: RewardSum, judge: Judge | None, note: Note = str
     ) -> None:
         self.judge, self.note = judge, note
         self.rules = held_out_rules(reward)
@@ -71,7 +68,7 @@ class Diagnostics:
         varied = diversity(few, pairs=PAIRS)
         columns |= {name: varied[name] for name in WATCHED if name in varied}
         means = rule_means(few, self.rules)
-        return columns | {f"unrewarded/{name}": value for name, value in means.items()}
+        return columns | {FREE + name: value for name, value in means.items()}
 
     def remember(self, columns: Mapping[str, Sequence[float]], told: Sequence[str] = ()) -> None:
         """Read the log of a resumed run without printing its warnings again.
@@ -81,27 +78,24 @@ class Diagnostics:
             told: its warnings, used if the log has other columns.
         """
         watched = [name for name in WATCHED if name != "judge" or self.judge is not None]
-        expected = {*watched, *(f"unrewarded/{name}" for name in self.rules)}
-        seen = {name for name in columns if name in WATCHED or name.startswith("unrewarded/")}
-        if seen != expected:  # the run began with other columns, which cannot be compared
-            self.warnings = list(told)
+        seen = {name for name in columns if name in WATCHED or name.startswith(FREE)}
+        if seen != {*watched, *(FREE + name for name in self.rules)}:
+            self.warnings = list(told)  # the run began with columns that cannot be compared
             return
-        for values in zip(*columns.values(), strict=True):
-            row = dict(zip(columns, values, strict=True))
-            if warning := self._update(int(row["steps"]), row):
-                self.warnings.append(warning)
+        rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+        self.warnings += filter(None, (self._update(int(row["steps"]), row) for row in rows))
 
-    def watch(self, steps: int, row: Mapping[str, float]) -> None:
-        """Check a row of the log; a warning is noted and added to `warnings`."""
+    def watch(self, steps: int, row: Mapping[str, float]) -> bool:
+        """Check a row of the log; True if there is a warning, which is noted and remembered."""
         warning = self._update(steps, row)
         if warning:
             self.warnings.append(warning)
             self.note(f"warning: {warning}")
+        return bool(warning)
 
     def _update(self, steps: int, row: Mapping[str, float]) -> str:
         watched = {name: row[name] for name in WATCHED if name in row}
-        prefix = "unrewarded/"
-        rules = {k.removeprefix(prefix): v for k, v in row.items() if k.startswith(prefix)}
+        rules = {k.removeprefix(FREE): v for k, v in row.items() if k.startswith(FREE)}
         return self.monitor.update(steps, row["return"], watched, rules)
 
 
@@ -126,17 +120,19 @@ class Evaluator(BaseCallback):
         task: Task,
         reward: RewardSum,
         config: TrainConfig,
-        mask: RewardSum | None = None,
+        mask: RewardSum | None,
     ) -> None:
         super().__init__()
         self.run, self.task, self.reward = run, task, reward
         self.config, self.mask = config, mask
-        evaluations = run.read_metrics(run.evaluations_file, ("steps",))
-        done = evaluations.get("steps", [])  # of a resumed run
-        self.last = int(done[-1]) if done else 0
-        self.best = -float("inf")
-        if run.best_file.is_file():
-            self.best = float(notes(run.best_file)["objective"])
+        self.last, self.best = 0, -float("inf")
+
+    def _on_training_start(self) -> None:  # of a run that is resumed
+        done = self.run.read_metrics(self.run.evaluations_file, ("steps",))
+        if done:
+            self.last = int(done["steps"][-1])
+        if self.run.best_file.is_file():
+            self.best = float(notes(self.run.best_file)["objective"])
 
     def _on_step(self) -> bool:
         return True

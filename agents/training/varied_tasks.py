@@ -13,12 +13,16 @@ from agents.learning.vec_env import CompositionVecEnv, make_env
 
 if TYPE_CHECKING:
     from agents.settings.config import TrainConfig
+    from rewards.sum import RewardSum
 
 
-def varied(config: TrainConfig) -> list[CompositionVecEnv]:
-    """Return an environment for each of the tasks that a run learns on."""
-    made = [make_env(config.env, task, config.n_envs) for task in config.tasks]
-    return [CompositionVecEnv(env) for env in made]
+def make_envs(
+    config: TrainConfig, mask: RewardSum | None = None
+) -> tuple[CompositionVecEnv, list[CompositionVecEnv]]:
+    """Return the environment of a run, and one for each of the tasks that `vary` names."""
+    tasks = config.tasks if config.vary else ()
+    first, *others = (make_env(config.env, task, config.n_envs) for task in (config.task, *tasks))
+    return CompositionVecEnv(first, mask), [CompositionVecEnv(env) for env in others]
 
 
 def learn_on(model: OnPolicyAlgorithm, envs: Sequence[CompositionVecEnv]) -> None:
