@@ -24,6 +24,13 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
+def unknown(kind: str, name: object, known: Iterable[str]) -> ValueError:
+    """Return the error for a name that is not among those known, such as an algorithm's."""
+    names = list(known)
+    near = did_you_mean(str(name), names)
+    return ValueError(f"unknown {kind} {quoted(name)}.{near} Known: {', '.join(names)}")
+
+
 LONGEST = 500  # characters of a refusal
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Self, get_type_hints
 
 import numpy as np
 
-from envs.errors import did_you_mean, quoted
+from envs.errors import did_you_mean, quoted, unknown
 
 if TYPE_CHECKING:
     from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -51,10 +51,7 @@ def check_field(setting: Field[Any], value: Any) -> None:
     if not isinstance(value, kinds) or (isinstance(value, bool) and kinds in (Integral, Real)):
         raise TypeError(f"{name}={quoted(value)}: expected {expected}")
     if "names" in limits and value not in limits["names"]:
-        raise ValueError(
-            f"unknown {name} {quoted(value)}.{did_you_mean(str(value), limits['names'])} "
-            f"Known: {', '.join(limits['names'])}"
-        )
+        raise unknown(name, value, limits["names"])
     if "low" not in limits or limits["low"] <= value <= limits["high"]:  # NaN is refused
         return
     if limits["or_else"] is None or value != limits["or_else"]:
@@ -135,10 +132,7 @@ def find_algorithm(name: str) -> Algorithm:
         ValueError: there is none.
     """
     if name not in ALGORITHMS:
-        raise ValueError(
-            f"unknown algorithm {quoted(name)}.{did_you_mean(name, ALGORITHMS)} "
-            f"Known: {', '.join(ALGORITHMS)}"
-        )
+        raise unknown("algorithm", name, ALGORITHMS)
     return ALGORITHMS[name]
 
 
@@ -174,9 +168,7 @@ def algorithm_settings() -> dict[str, Shared]:
         texts = [parse(kind.__doc__ or "").params for kind in algorithm.settings.__mro__]
         says = {each.arg_name: each.description or "" for params in texts for each in params}
         for each in fields(algorithm.settings):
-            before = found[each.name].algorithms if each.name in found else ()
-            first = found.get(each.name) or Shared(
-                each, kinds[each.name], says.get(each.name, ""), ()
-            )
-            found[each.name] = Shared(first.field, first.kind, first.says, (*before, name))
+            own = Shared(each, kinds[each.name], says.get(each.name, ""), ())
+            first = found.get(each.name, own)
+            found[each.name] = replace(first, algorithms=(*first.algorithms, name))
     return found

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field, fields, is_dataclass, make_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import tyro
 
-from agents.settings.algorithm import ALGORITHMS, algorithm_settings
+from agents.settings.algorithm import ALGORITHMS, algorithm_settings, check_field
+from agents.settings.commands import note
 from agents.settings.config import (
     TrainConfig,
     as_flags,
     from_mapping,
     read_preset,
-    read_toml,
+    read_values,
 )
 from agents.settings.spellings import read_words
 from agents.settings.trust import require_trust
@@ -30,27 +31,26 @@ NOTE = (
 )
 
 
-def _starting_point(chosen: argparse.Namespace) -> TrainConfig:
-    """Return the settings that the remaining flags change."""
+def _starting_point(chosen: argparse.Namespace) -> tuple[TrainConfig, Path | None, Collection[str]]:
+    """Return the settings that the remaining flags change; their file and what it names, if any."""
     given = [name for name in START if getattr(chosen, name)]
     if len(given) > 1:
         raise ValueError(f"--{given[0]} and --{given[1]} both say where to start; leave one out")
     if chosen.config is not None and not chosen.config.is_file():
         raise ValueError(f"--config: there is no file {str(chosen.config)!r}")
-    if chosen.resume is not None:
-        if not (chosen.resume / "config.toml").is_file():
-            raise ValueError(
-                f"{chosen.resume} is no run directory: it has no config.toml; give the folder that "
-                "python -m agents.train named"
-            )
-        return read_toml(chosen.resume / "config.toml", chosen.trust)
-    if chosen.config is not None:
-        return read_toml(chosen.config, chosen.trust)
+    if chosen.resume is not None and not (chosen.resume / "config.toml").is_file():
+        raise ValueError(
+            f"{chosen.resume} is no run directory: it has no config.toml; give the folder that "
+            "python -m agents.train named"
+        )
+    file = chosen.resume / "config.toml" if chosen.resume is not None else chosen.config
+    if file is not None:
+        values = read_values(file)
+        return from_mapping(values, str(file), chosen.trust), file, values
     if chosen.preset:
-        return from_mapping(read_preset(chosen.preset), f"preset {chosen.preset}")
-    if chosen.algo:
-        return from_mapping({"algo": chosen.algo}, f"preset {chosen.algo}")
-    return from_mapping({}, "the default run")
+        return from_mapping(read_preset(chosen.preset), f"preset {chosen.preset}"), None, ()
+    algo = {"algo": chosen.algo} if chosen.algo else {}
+    return from_mapping(algo, f"preset {chosen.algo}"), None, ()
 
 
 def _first_pass(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -93,24 +93,44 @@ def flags_of(base: TrainConfig) -> type:
 
 
 def _read_flags(words: Sequence[str], base: TrainConfig, description: str) -> dict[str, Any]:
-    """Return all settings by name, as the command line has them or else as in `base`."""
+    """Return all settings by name, as the command line has them or else as in `base`.
+
+    Those of other algorithms are among them.
+    """
     told = description + "\n\n" + NOTE
     flags: Any = flags_of(base)
     read = vars(tyro.cli(flags, args=words, description=told, prog="python -m agents.train"))
     groups = [read, *(vars(each) for each in read.values() if is_dataclass(each))]
-    flat = {name: value for group in groups for name, value in group.items()}
-    return {name: flat[name] for name in as_flags(base)}
+    return {name: value for group in groups for name, value in group.items()}
 
 
-def _refuse_foreign(given: Collection[str], algo: str) -> None:
-    """Raise ValueError for a flag that another algorithm has, but not this one."""
-    for name, shared in algorithm_settings().items():
+def _note_foreign(
+    algo: str, read: Mapping[str, Any], typed: Collection[str], named: Collection[str]
+) -> None:
+    """Say which settings are given that only other algorithms have.
+
+    A file that names every one of them, as those of version 0.4 do, is passed over.
+
+    Args:
+        algo: the algorithm.
+        read: the settings by name.
+        typed: the flags on the command line.
+        named: the settings in the file.
+
+    Raises:
+        ValueError: a flag has a value that its setting cannot have.
+    """
+    shared = algorithm_settings()
+    foreign = [name for name, each in shared.items() if algo not in each.algorithms]
+    listed = () if set(foreign) <= set(named) else named
+    for name in foreign:
         flag = "--" + name.replace("_", "-")
-        if {flag, flag.replace("--", "--no-", 1)} & set(given) and algo not in shared.algorithms:
-            raise ValueError(
-                f"{flag} is no setting of {algo}, but of {', '.join(shared.algorithms)}; leave it "
-                "out, or name one of them by --algo"
-            )
+        owners = ", ".join(shared[name].algorithms)
+        if {flag, flag.replace("--", "--no-", 1)} & set(typed):
+            check_field(shared[name].field, read[name])
+            note(f"{flag} belongs to {owners}; {algo} does not use it")
+        elif name in listed:
+            note(f"{name} belongs to {owners}; {algo} does not use it")
 
 
 def parse_arguments(
@@ -128,9 +148,9 @@ def parse_arguments(
     flags = (*as_flags(TrainConfig()), *algorithm_settings(), *START, "trust")
     words = read_words(sys.argv[1:] if arguments is None else arguments, flags)
     chosen, rest = _first_pass(words)
-    base = _starting_point(chosen)
+    base, source, named = _starting_point(chosen)
     given = {word.partition("=")[0].replace("_", "-") for word in rest}
-    if chosen.resume is None and chosen.config is None and "--reward" in given:
+    if source is None and "--reward" in given:
         base = replace(base, entropy=TrainConfig.entropy, entropy_end=TrainConfig.entropy_end)
     if "--entropy" in given:  # all along, unless an end is named too
         base = replace(base, entropy_end=TrainConfig.entropy_end)
@@ -138,12 +158,11 @@ def parse_arguments(
         base = base.changed(env=chosen.env)
     if chosen.algo:
         base = replace(base, algo=chosen.algo)
-    _refuse_foreign(given, base.algo)
     read = _read_flags(rest, base, description)
-    task, before = read.pop("task"), as_flags(base)["task"]
-    config = base.changed(**read)
-    source = chosen.config or (chosen.resume and chosen.resume / "config.toml")
-    if source:
+    _note_foreign(base.algo, read, given, named)
+    task, before = read["task"], as_flags(base)["task"]
+    config = base.changed(**{name: read[name] for name in as_flags(base) if name != "task"})
+    if source is not None:
         # What the same words make of settings without code was typed. The words themselves do not
         # tell: a value may be spelled like a flag's name.
         plain = _read_flags(rest, replace(base, reward=(), mask=()), description)

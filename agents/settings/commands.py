@@ -21,7 +21,7 @@ EXPECTED = (ValueError, TypeError, OSError, RewardError, gymnasium.error.Error)
 
 
 def parse(kind: type[T], command: str, description: str | None) -> T:
-    """A dataclass from the command line; `--help` and bad arguments end the program."""
+    """Return a dataclass from the command line; `--help` and bad arguments end the program."""
     words = read_words(sys.argv[1:], kind.__annotations__)
     return tyro.cli(kind, args=words, prog=f"python -m agents.{command}", description=description)
 
@@ -52,14 +52,19 @@ def _fail(message: str) -> int:
     return 2
 
 
+def note(text: str) -> None:
+    """Print a note beside the output of a verb."""
+    print(plain(f"note: {text}"), file=sys.stderr)
+
+
 def tell_changes(changed: Sequence[str]) -> None:
-    """A note on what a run did not begin with, where that does no more than change figures."""
-    for what in changed:
-        print(plain(f"note: {what} is not what the run began with"), file=sys.stderr)
+    """Note what a run did not begin with, where that does no more than change figures."""
+    for name in changed:
+        note(f"{name} is not what the run began with")
 
 
 def plain(words: str) -> str:
-    """Words as they can be shown: what a terminal would obey is spelled out, as \\x1b."""
+    """Return words as they can be shown: what a terminal would obey is spelled out, as \\x1b."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)
 
 

@@ -29,7 +29,7 @@ from agents.settings.tasks import (
     unique,
     varied_tasks,
 )
-from envs.errors import did_you_mean, quoted
+from envs.errors import did_you_mean, quoted, unknown
 from envs.music.task import Task
 from rewards.spec import as_text, parse_term, with_checkpoint
 from rewards.values import MAX_TOML, parse_toml
@@ -202,16 +202,15 @@ class TrainConfig(Checked):
 
 
 def for_budget(config: TrainConfig) -> TrainConfig:
-    """The settings with the objective of their KL budget, if they have one.
+    """Return the settings with the objective of their KL budget, if they have one.
 
     It is reward / c + log p - log pi, so the prior and the entropy have weight 1 all along.
     """
     if not config.kl_budget:
         return config
     spec = config.terms
-    setting = spec.get("prior", {})
-    parameters = setting if isinstance(setting, Mapping) else {}
-    spec["prior"] = {**parameters, "weight": 1.0} if parameters else 1.0
+    prior = spec.get("prior")
+    spec["prior"] = {**prior, "weight": 1.0} if isinstance(prior, Mapping) else 1.0
     reward = tuple(as_text(name, value) for name, value in spec.items())
     return replace(config, reward=reward, entropy=1.0, entropy_end=-1.0)
 
@@ -249,27 +248,23 @@ def to_toml(config: TrainConfig) -> str:
 
 
 def preset_names() -> list[str]:
-    """Presets that ship; each algorithm has one of its own name."""
+    """Return the names of the presets that ship; each algorithm has one of its own name."""
     return sorted(path.stem for path in PRESETS.glob("*.toml"))
 
 
 def read_preset(name: str) -> dict[str, Any]:
-    """A preset that ships, as settings that differ from the defaults of TrainConfig.
+    """Return a preset that ships, as settings that differ from the defaults of TrainConfig.
 
     Raises:
         ValueError: there is none of that name.
     """
     if name not in preset_names():
-        raise ValueError(
-            f"unknown preset {name!r}.{did_you_mean(name, preset_names())} "
-            f"Known: {', '.join(preset_names())}"
-        )
-    with (PRESETS / f"{name}.toml").open("rb") as file:
-        return tomllib.load(file)
+        raise unknown("preset", name, preset_names())
+    return tomllib.loads((PRESETS / f"{name}.toml").read_text("utf-8"))
 
 
 def from_mapping(values: Mapping[str, Any], source: str, trust: bool = False) -> TrainConfig:
-    """Settings from a mapping as TOML gives it.
+    """Return settings of a mapping as TOML gives it.
 
     What it leaves out is as the preset of its algorithm has it, and as the default run if it names
     none.
@@ -300,14 +295,15 @@ def from_mapping(values: Mapping[str, Any], source: str, trust: bool = False) ->
         read[name] = _read_value(name, value, hints[name], source)
         if name in shared:  # also those of other algorithms, which 0.4 wrote down
             check_field(shared[name].field, read[name])
-    env, algo = read.get("env", TrainConfig.env), read.get("algo", TrainConfig.algo)
+    env = read.get("env", TrainConfig.env)
     start = default_task(env) if trust else starting_task(env)
     read["task"] = read_task(read.get("task", {}), start)
-    own = {each.name for each in fields(find_algorithm(algo).settings)}
+    own = {
+        each.name for each in fields(find_algorithm(read.get("algo", TrainConfig.algo)).settings)
+    }
     settings = {name: value for name, value in read.items() if name in own}
-    return TrainConfig(
-        **{name: value for name, value in read.items() if name not in shared}, settings=settings
-    )
+    common = {name: value for name, value in read.items() if name not in shared}
+    return TrainConfig(**common, settings=settings)
 
 
 def _read_value(name: str, value: Any, kind: Any, source: str) -> Any:
@@ -329,19 +325,27 @@ def _read_value(name: str, value: Any, kind: Any, source: str) -> Any:
     return value
 
 
-def read_toml(path: Path, trust: bool = False) -> TrainConfig:
-    """Settings from a TOML file; `trust` as in `from_mapping`.
+def read_values(path: Path) -> dict[str, Any]:
+    """Return the settings that a TOML file names, as `from_mapping` takes them.
 
     Raises:
-        ValueError: not TOML, or as `from_mapping`.
-        TypeError: as `from_mapping`.
+        ValueError: there is no such file, or it is not TOML.
     """
     if not path.is_file():  # a pipe could block for ever
         raise ValueError(f"there is no file {quoted(str(path))}; expected settings in TOML")
     with path.open("rb") as file:
         data = file.read(MAX_TOML + 1)
     try:
-        values = parse_toml(data.decode())
+        return parse_toml(data.decode())
     except ValueError as error:
         raise ValueError(f"{path} is not TOML for settings: {error}") from None
-    return from_mapping(values, str(path), trust)
+
+
+def read_toml(path: Path, trust: bool = False) -> TrainConfig:
+    """Return the settings of a TOML file; `trust` as in `from_mapping`.
+
+    Raises:
+        ValueError: as `read_values` and `from_mapping`.
+        TypeError: as `from_mapping`.
+    """
+    return from_mapping(read_values(path), str(path), trust)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import re
+import tomllib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from envs.errors import quoted
 
@@ -22,52 +24,9 @@ SIGNS = str.maketrans(
 )
 PATHS = ("--out", "--runs", "--name", "--config", "--resume", "--soundfont", "--prior", "--start")
 LOCKS = ("--lock", "--rewrite")  # a path, a colon and bars
-SAME = {
-    "--lr": "--learning-rate",
-    "--total-timesteps": "--n-timesteps",
-    "--timesteps": "--n-timesteps",
-    "--num-threads": "--threads",
-    "--log-folder": "--runs",
-    "-f": "--runs",
-}
-_POLICY = "the policy is the pretrained network; --prior or --start names its checkpoint"
-_REPLAY = "here --replay-ratio, the number of cells replayed for each new one"
-_SEARCH = "here python -m agents.tune --trials N"
-_LOG = "here --tensorboard, which logs into the run directory"
-_FLAGS = "each setting is a flag of its own, such as --learning-rate 3e-4; see --help"
-ANSWERS = {
-    "--ent-coef": "here --entropy, the weight of the policy's entropy, in nats, beside the reward",
-    "--n-steps": "a rollout is one piece of each environment; --n-envs says how many, and "
-    "--task bars=N how long",
-    "--target-kl": "here --kl-budget, the KL to the prior in nats per token that is held",
-    "--policy": _POLICY,
-    "--policy-kwargs": _POLICY,
-    "--net-arch": _POLICY,
-    "--learning-starts": _REPLAY,
-    "--train-freq": _REPLAY,
-    "--gradient-steps": _REPLAY,
-    "--target-update-interval": "here --tau, the share of the network that moves at each update",
-    "--vec-env": "all pieces are written at once in one process; --n-envs says how many",
-    "--n-eval-envs": "here --eval-episodes, the number of pieces of an evaluation",
-    "--env-kwargs": "here --task, such as --task bars=8 meter=3/4",
-    "--hyperparams": _FLAGS,
-    "-params": _FLAGS,
-    "--conf-file": "here --config FILE, settings in TOML",
-    "-conf": "here --config FILE, settings in TOML",
-    "--trained-agent": "here --resume RUN to go on, or --start RUN to begin from its policy",
-    "-i": "here --resume RUN to go on, or --start RUN to begin from its policy",
-    "--optimize": _SEARCH,
-    "-optimize": _SEARCH,
-    "--n-trials": _SEARCH,
-    "--tensorboard-log": _LOG,
-    "-tb": _LOG,
-    "--track": _LOG,
-    "--log-interval": "each update is a row of metrics.csv in the run directory",
-    "--verbose": "here --progress or --no-progress",
-    "--uuid": "runs are numbered; --name gives a name of your own",
-    "--deterministic": "here --temperature, such as 0.1 for melodies that are likely",
-    "--seed": "here --seeds, the number of seeds, which are 0, 1, 2 and so on",
-}
+_OTHER = tomllib.loads(Path(__file__).with_name("other_flags.toml").read_text("utf-8"))
+SAME: dict[str, str] = _OTHER["same"]
+ANSWERS = {flag: str(each["says"]) for each in _OTHER["answer"] for flag in each["flags"]}
 
 
 def read_words(words: Iterable[str], flags: Iterable[str]) -> list[str]:

@@ -159,7 +159,7 @@ def report(run: Run, job: Job) -> None:
 
 
 @contextmanager
-def _globals_kept(threads: int) -> Iterator[None]:
+def globals_kept(threads: int) -> Iterator[None]:
     """Use some threads of torch; put back the threads and random generators that others use."""
     before, python, arrays = torch.get_num_threads(), random.getstate(), np.random.get_state()
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
@@ -213,7 +213,7 @@ def train(
     if not isinstance(config, TrainConfig):
         raise TypeError(f"config={quoted(config)}: expected a TrainConfig, such as TrainConfig()")
     listener = listener or Listener()
-    with _one_at_a_time, _globals_kept(config.threads), _memory_named(config.n_envs):
+    with _one_at_a_time, globals_kept(config.threads), _memory_named(config.n_envs):
         config = for_budget(config)
         with session.enter(config, resume) as run:
             job = prepare(config, listener)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
+import tomli_w
 import tyro
 
-from agents.settings.algorithm import ALGORITHMS, find_algorithm
+from agents.settings.algorithm import ALGORITHMS, bounded, check_field, find_algorithm
 from agents.settings.config import TrainConfig, as_flags, from_mapping, preset_names, read_preset
 
 if TYPE_CHECKING:
@@ -33,18 +36,17 @@ class TuneConfig:
     """
 
     algo: str = "ppo"
-    trials: int = 20
-    n_timesteps: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 300_000
-    seeds: int = 1
-    pieces: int = 1000
+    trials: int = bounded(20, 1, 10**6)
+    n_timesteps: Annotated[int, tyro.conf.arg(aliases=["-n"])] = bounded(300_000, 1, 10**15)
+    seeds: int = bounded(1, 1, 10**6)
+    pieces: int = bounded(1000, 1, 10**7)
     out: Path = Path("tuning")
     preset: str = ""
     prior: str = "folk"
 
     def __post_init__(self) -> None:
-        for name in ("trials", "n_timesteps", "seeds", "pieces"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: expected at least 1")
+        for setting in fields(self):
+            check_field(setting, getattr(self, setting.name))
         if not find_algorithm(self.algo).space:
             searched = [name for name, each in ALGORITHMS.items() if each.space]
             raise ValueError(
@@ -54,7 +56,7 @@ class TuneConfig:
 
 
 def run_once(config: TrainConfig, pieces: int) -> float:
-    """Train in a folder that is thrown away; the objective reached.
+    """Train in a folder that is thrown away; return the objective reached.
 
     Raises:
         ValueError: learning diverged.
@@ -75,9 +77,7 @@ def run_once(config: TrainConfig, pieces: int) -> float:
 
 
 def as_preset(algo: str, values: Mapping[str, Any], study: optuna.Study, config: TuneConfig) -> str:
-    """The text of a preset: what was found, and how."""
-    import tomli_w
-
+    """Return the text of a preset: the best settings, and how they were found."""
     count = sum(trial.state.is_finished() for trial in study.trials)
     head = (
         f"# Best of {count} Optuna trials of {config.n_timesteps:,} steps, "
@@ -89,18 +89,15 @@ def as_preset(algo: str, values: Mapping[str, Any], study: optuna.Study, config:
 
 
 def as_table(study: optuna.Study) -> str:
-    """The trials as CSV: number, state, objective, and what was drawn."""
-    import csv
-    import io
-
+    """Return the trials as CSV: number, state, objective, and the settings drawn."""
     names = sorted({name for trial in study.trials for name in trial.params})
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["trial", "state", "objective", *names])
+    rows = [["trial", "state", "objective", *names]]
     for trial in study.trials:
         value = "" if trial.value is None else f"{trial.value:.4f}"
-        drawn = [f"{trial.params.get(name, '')}" for name in names]
-        rows.writerow([trial.number, trial.state.name.lower(), value, *drawn])
+        drawn = [str(trial.params.get(name, "")) for name in names]
+        rows.append([str(trial.number), trial.state.name.lower(), value, *drawn])
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 

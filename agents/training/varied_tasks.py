@@ -37,49 +37,34 @@ def learn_on(model: OnPolicyAlgorithm, envs: Sequence[CompositionVecEnv]) -> Non
             env.seed(model.seed)
     for env in (cast(CompositionVecEnv, model.env), *envs):
         env.alternatives = list(envs)
-    # SB3 has no callback between learning and the next rollout, so its method is replaced.
-    model.collect_rollouts = _TaskDraw(model, envs).collect_rollouts  # type: ignore[method-assign]
+    collect, buffers = model.collect_rollouts, dict[int, EpisodeBuffer]()
 
-
-class _TaskDraw:
-    """Collects each rollout of a model in one of several environments.
-
-    Args:
-        model: whose rollouts they are.
-        envs: to draw from.
-    """
-
-    def __init__(self, model: OnPolicyAlgorithm, envs: Sequence[CompositionVecEnv]) -> None:
-        self.model, self.envs = model, envs
-        self._collect = model.collect_rollouts
-        self._buffers: dict[int, EpisodeBuffer] = {}
-
-    def collect_rollouts(self, env: Any, callback: Any, *arguments: Any, **named: Any) -> bool:
-        """Collect a rollout as SB3 does, in an environment drawn anew."""
-        model = self.model
+    def collect_on_one(env: Any, callback: Any, *arguments: Any, **named: Any) -> bool:
         drawn = np.random.default_rng((model.seed or 0, model.num_timesteps))
-        number = int(drawn.integers(len(self.envs)))
-        env = self.envs[number]
-        if number not in self._buffers:
-            self._buffers[number] = self._buffer_for(env)
-        steps, buffer = env.env.task.steps, self._buffers[number]
-        model.env, model.rollout_buffer, model.n_steps = env, buffer, steps
+        number = int(drawn.integers(len(envs)))
+        env, steps = envs[number], envs[number].env.task.steps
+        if number not in buffers:
+            buffers[number] = _buffer_for(model, env)
+        model.env, model.rollout_buffer, model.n_steps = env, buffers[number], steps
         model._last_obs = env.reset()
         model._last_episode_starts = np.ones(model.n_envs, bool)
-        return self._collect(env, callback, buffer, steps)
+        return collect(env, callback, buffers[number], steps)
 
-    def _buffer_for(self, env: CompositionVecEnv) -> EpisodeBuffer:
-        """Return a buffer for the pieces of an environment, steered as the model's."""
-        model = self.model
-        kind = cast(type[EpisodeBuffer], model.rollout_buffer_class)
-        own = {"task": env.env.task, "objective": buffer_of(model).steering}
-        return kind(
-            env.env.task.steps,
-            env.observation_space,
-            model.action_space,
-            device=model.device,
-            gamma=model.gamma,
-            gae_lambda=model.gae_lambda,
-            n_envs=model.n_envs,
-            **{**model.rollout_buffer_kwargs, **own},
-        )
+    # SB3 has no callback between learning and the next rollout, so its method is replaced.
+    model.collect_rollouts = collect_on_one  # type: ignore[method-assign]
+
+
+def _buffer_for(model: OnPolicyAlgorithm, env: CompositionVecEnv) -> EpisodeBuffer:
+    """Return a buffer for the pieces of an environment, steered as the model's."""
+    own = {"task": env.env.task, "objective": buffer_of(model).steering}
+    kind = cast(type[EpisodeBuffer], model.rollout_buffer_class)
+    return kind(
+        env.env.task.steps,
+        env.observation_space,
+        model.action_space,
+        device=model.device,
+        gamma=model.gamma,
+        gae_lambda=model.gae_lambda,
+        n_envs=model.n_envs,
+        **{**model.rollout_buffer_kwargs, **own},
+    )

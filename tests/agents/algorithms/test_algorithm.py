@@ -2,6 +2,7 @@
 
 import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 
 import optuna
 import pytest
@@ -23,6 +24,8 @@ from agents.settings.arguments import parse_arguments
 from agents.settings.config import TrainConfig, from_mapping, read_toml, to_toml
 from agents.training import tuning
 from tests.agents.helpers import tiny, trained
+
+OLD_RUNS = Path(__file__).parents[2] / "compat" / "v04" / "desk" / "runs"
 
 
 @dataclass(frozen=True)
@@ -142,12 +145,39 @@ def test_all_settings_of_those_that_ship_are_explained_and_come_back(name):
     assert set(algorithm.space) <= {*vars(config), *vars(config.settings)}
 
 
-def test_settings_of_another_algorithm_are_refused_on_the_command_line():
-    for words in (["--n-quantiles", "5"], ["--algo", "rwr", "--no-value-gradient"]):
-        with pytest.raises(ValueError, match="no setting of"):
-            parse_arguments(words)
+def test_a_flag_of_another_algorithm_is_noted_and_changes_nothing(capsys):
+    config, _ = parse_arguments(["--algo", "ppo", "--group-size", "8"])
+    told = "note: --group-size belongs to rloo, grpo; ppo does not use it\n"
+    assert capsys.readouterr() == ("", told)
+    assert config == parse_arguments(["--algo", "ppo"])[0]
+    parse_arguments(["--algo=rwr", "--no-value-gradient"])
+    assert "--value-gradient belongs to ppo, a2c, maskable_ppo; rwr" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="group_size=1"):
+        parse_arguments(["--algo", "ppo", "--group-size", "1"])
     config, _ = parse_arguments(["--algo", "qrdqn", "--n-quantiles", "5"])
     assert config.settings.n_quantiles == 5
+    assert capsys.readouterr() == ("", "")
+
+
+def test_settings_of_another_algorithm_in_a_file_are_noted(tmp_path, capsys):
+    file = tmp_path / "mine.toml"
+    file.write_text("algo = 'ppo'\ngroup_size = 8\nn_epochs = 2\n")
+    parse_arguments(["--config", str(file)])
+    told = "note: group_size belongs to rloo, grpo; ppo does not use it\n"
+    assert capsys.readouterr().err == told
+    file.write_text(to_toml(TrainConfig(algo="rloo")))
+    parse_arguments(["--config", str(file)])
+    assert capsys.readouterr().err == ""
+    parse_arguments(["--config", str(file), "--algo", "ppo"])
+    assert capsys.readouterr().err == told
+
+
+def test_a_file_that_lists_every_setting_is_read_silently(capsys):
+    file = OLD_RUNS / "old" / "config.toml"
+    config, _ = parse_arguments(["--config", str(file), "--trust"])
+    assert "group_size" in file.read_text()
+    assert "group_size" not in vars(config.settings)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_files_of_old_hold_settings_of_every_algorithm():

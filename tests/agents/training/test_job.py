@@ -1,5 +1,6 @@
 """Training as a library, in a thread and silent; and a process that is stopped early."""
 
+import logging
 import os
 import random
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +56,63 @@ def test_threads_and_random_generators_are_put_back(tiny_checkpoint, tmp_path):
     with pytest.raises(ValueError, match="never overwritten"):
         train(tiny(tiny_checkpoint, tmp_path, threads=threads + 1))
     assert torch.get_num_threads() == threads
+
+
+def globals_of_the_process():
+    numpy = np.random.get_state(legacy=False)
+    return (
+        torch.get_num_threads(), random.getstate(), torch.get_rng_state().tolist(),
+        numpy["state"]["key"].tolist(), numpy["state"]["pos"], list(warnings.filters),
+        list(logging.root.handlers), logging.root.level,
+    )  # fmt: skip
+
+
+def test_trainings_of_two_threads_do_not_disturb_each_other_or_the_process(
+    tiny_checkpoint, tmp_path
+):
+    config = tiny(tiny_checkpoint, tmp_path / "alone", n_timesteps=2 * UPDATE, samples=0)
+    alone, before = train(config), globals_of_the_process()
+    folders = [tmp_path / "one", tmp_path / "two"]
+    threads = [
+        threading.Thread(target=train, args=(config.changed(runs=folder),)) for folder in folders
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert globals_of_the_process() == before
+    for folder in folders:
+        assert all(same(folder / "tiny" / name, alone.path / name) for name in COMPARED)
+
+
+FIRST = """
+import logging, sys, warnings
+from pathlib import Path
+from agents.settings.config import read_toml
+from agents.training import train
+import agents.training.job
+before = list(warnings.filters), list(logging.root.handlers), logging.root.level
+train(read_toml(Path(sys.argv[1])))
+assert (list(warnings.filters), list(logging.root.handlers), logging.root.level) == before
+"""
+
+
+def test_the_first_training_of_a_process_prints_nothing_and_changes_no_filters(
+    tiny_checkpoint, tmp_path
+):
+    (tmp_path / "own.toml").write_text(to_toml(tiny(tiny_checkpoint, tmp_path, judge=True)))
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST, str(tmp_path / "own.toml")], cwd=Path(__file__).parents[3],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_refused_training_leaves_no_folder(tiny_checkpoint, tmp_path):
+    folder = tmp_path / "made" / "runs"
+    with pytest.raises(ValueError, match="no checkpoint|ppo cannot act"):
+        train(tiny(tiny_checkpoint, folder, mask=("key",)))
+    assert list(tmp_path.iterdir()) == []
 
 
 class Notebook(Listener):
@@ -149,6 +208,28 @@ def test_a_run_stopped_as_soon_as_it_is_there_goes_on(tiny_checkpoint, tmp_path,
     run = trained(resumed, path)
     alone = trained(resumed.changed(runs=tmp_path / "alone"))
     assert all(same(run.path / name, alone.path / name) for name in COMPARED)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_run_stopped_in_its_first_seconds_is_understood(tiny_checkpoint, tmp_path, seed):
+    """Stopped at a random moment: as it imports, prepares, begins or learns."""
+    rng = np.random.default_rng(seed)
+    config = tiny(tiny_checkpoint, tmp_path / "runs", n_timesteps=5000 * UPDATE, samples=0)
+    process, path = process_of(config, tmp_path), tmp_path / "runs" / "tiny"
+    deadline = time.monotonic() + 60
+    while seed % 2 and not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)  # it has begun to prepare
+    time.sleep(rng.uniform(0, 2) / (1 + seed % 2))
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode in (143, -signal.SIGTERM)
+    if not path.exists():
+        assert f"--resume {path}" not in out
+        return
+    assert f"--resume {path}" in out
+    saved = max(0, Run(path).saved)
+    resumed, _ = parse_arguments(["--resume", str(path), "-n", str(saved + UPDATE)])
+    assert trained(resumed, path).saved == saved + UPDATE
 
 
 def test_a_process_stopped_before_its_run_began_leaves_nothing(tiny_checkpoint, tmp_path):
