@@ -20,6 +20,7 @@ from envs.contract import RewardFunction
 from envs.music.task import Task
 
 NOTE_NAMES = ("note", "previous", "before", "first", "lowest", "highest", "start", "turn")
+COUNTS = ("steps", "moves", "pitches", "climax")  # numbers in messages
 # Attributes by which a foreign callable may say what it is, and what each has to be.
 MARKS: Mapping[str, Any] = {
     **dict.fromkeys(("says", "source", "needs", "twin"), str),
@@ -194,9 +195,11 @@ def _registering(
 
 def _check_words(made: Rule) -> None:
     """Raise ValueError unless a rule's message can be filled in."""
-    known = [*NOTE_NAMES, "interval", "leap", "key", *made.defaults]
+    known = [*NOTE_NAMES, "interval", "leap", "key", *COUNTS, *made.defaults]
     try:
-        made.says.format(**{**dict.fromkeys(known, ""), **made.defaults})
+        made.says.format(
+            **{**dict.fromkeys(known, ""), **dict.fromkeys(COUNTS, 0), **made.defaults}
+        )
     except (LookupError, ValueError, AttributeError) as error:
         raise ValueError(
             f"rule {made.name!r}: its message {made.says!r} cannot be filled in ({error}); "

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agents.composing.decoding import METHODS, Search, method_of
+from agents.composing.masks import read_demands
 from agents.composing.melody import Melody, melodies_of
 from agents.composing.request import Request, require_kind
 from agents.runs.directory import Run
@@ -177,13 +178,15 @@ class Composer:
         if request is not None and keywords:
             raise TypeError(f"expected a request or keywords, got both: {', '.join(keywords)}")
         request = request or Request(**keywords)
-        require_kind("request", request, Request, "a Request, or its keywords")
+        hint = 'a Request, or its keywords, as compose(key="D minor", bars=8)'
+        require_kind("request", request, Request, hint)
         require_tempo(tempo)  # before the search, which takes a while
         method, task, objective = method_of(request), request.task_on(self.task), self.objective
         if request.wishes:  # a wish takes the place of a term of its name
             prior = objective.likelihood.prior if objective.likelihood else self.prior
             terms = {**objective.reward.terms, **_reward(request.wishes, prior).terms}
             objective = replace(objective, reward=RewardSum(list(terms.values())))
+        demands = read_demands(request.must, objective.scaled, task)
         page = Score.page(task, request.n)
         if request.primer:
             page = primed(page, read_primer(request.primer, task))
@@ -194,6 +197,7 @@ class Composer:
             network=on_grid(self._network(request.method), task) if method.network else None,
             mask=self.mask if method.network == "policy" else (),
             chooses=self.chooses or request.chooses,
+            demands=demands,
         )
         objective.reward.prepare(task)
         return melodies_of(method.fill(search), objective.reward, tempo)

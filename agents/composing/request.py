@@ -68,7 +68,9 @@ class Request:
         mask: Rules = (),
         **changes: Any,
     ) -> None:
-        self.task = require_kind("task", task, Task | None, "a Task")
+        self.task = require_kind(
+            "task", task, Task | None, 'a Task, or its fields, as Request(key="D minor", bars=8)'
+        )
         self.given = require_kind(
             "given", given, Score | Bars | list | tuple | np.ndarray | None, "a score or rows"
         )

@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_type_hints
 import tyro
 
 from agents.settings.algorithm import (
+    Checked,
     Settings,
     algorithm_settings,
     bounded,
@@ -40,7 +41,7 @@ LISTS = ("mask", "vary")
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Checked):
     """Settings of a run.
 
     Attributes:
@@ -137,12 +138,11 @@ class TrainConfig:
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not isinstance(self.task, Task):
             task = read_task(self.task or (), default_task(self.env))
             object.__setattr__(self, "task", task)
         object.__setattr__(self, "settings", self._read_settings(self.settings or {}))
-        for setting in fields(self):
-            check_field(setting, getattr(self, setting.name))
 
     def _read_settings(self, given: Settings | Mapping[str, Any]) -> Settings:
         """Return the algorithm's settings; of another algorithm's those that both have are kept."""
