@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -138,11 +138,24 @@ class TrainConfig(Checked):
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "reward", self._read_reward(self.reward))
         super().__post_init__()
         if not isinstance(self.task, Task):
             task = read_task(self.task or (), default_task(self.env))
             object.__setattr__(self, "task", task)
         object.__setattr__(self, "settings", self._read_settings(self.settings or {}))
+
+    @staticmethod
+    def _read_reward(given: Sequence[str] | Mapping[str, Any] | str) -> tuple[str, ...]:
+        """Return the words of a reward that may be given as one word or as a table of terms."""
+        terms = tuple(given) if isinstance(given, (Mapping, Sequence)) else ()
+        terms = (given,) if isinstance(given, str) else terms
+        if not all(isinstance(term, str) for term in terms) or not (terms or given == ()):
+            raise TypeError(
+                f"reward={quoted(given)}: expected names of terms, as in {{'in_key': 2.0}}; a run "
+                "writes its settings down, so name a function by 'file.py:function'"
+            )
+        return tuple(map(as_text, terms, given.values())) if isinstance(given, Mapping) else terms
 
     def _read_settings(self, given: Settings | Mapping[str, Any]) -> Settings:
         """Return the algorithm's settings; of another algorithm's those that both have are kept."""
