@@ -60,13 +60,12 @@ class CheckConfig:
 
 def check(config: CheckConfig) -> int:
     """Print the report. Returns the exit status: 1 if something is broken."""
-    from agents.training.exploit import exploits
-    from rewards.checking.check_report import examine
+    from agents.training.exploit import examine
 
     if not config.reward:
         raise ValueError("no reward is named; expected such as my_rewards.py:swing or in_key=2")
     spec = TrainConfig(reward=config.reward).terms
-    report = examine(spec, config.task, exploit=exploits if config.exploit else None)
+    report = examine(spec, config.task, exploit=config.exploit)
     print(report)
     return 1 if report.broken or (config.strict and report.verdicts) else 0
 

@@ -136,7 +136,7 @@ def load_composer(config: ComposeConfig, request: Request) -> Composer:
     Raises:
         FileNotFoundError, ValueError: as `Composer.load`.
     """
-    from agents.composing.composer import AGENT, MELODY, Composer
+    from agents.composing.composer import MELODY, Composer
     from agents.runs.directory import Run
     from agents.settings.config import TrainConfig
     from agents.settings.tasks import arguments_of
@@ -149,7 +149,7 @@ def load_composer(config: ComposeConfig, request: Request) -> Composer:
     if config.run:
         return Composer.load(Run(config.run), trust=config.trust, **changes)
     if in_words or env == MELODY:
-        return Composer.load(AGENT, **changes)
+        return Composer.load(**changes)
     return Composer.of(TrainConfig(**changes))
 
 

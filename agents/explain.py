@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from agents.settings import commands
+from envs.music.piece import require_tempo
 
 if TYPE_CHECKING:
     from agents.explaining.explanation import Explanation
@@ -63,8 +64,8 @@ class ExplainConfig:
     trust: bool = False
 
     def __post_init__(self) -> None:
-        if self.tempo and not 10 <= self.tempo <= 400:
-            raise ValueError(f"tempo={self.tempo}: expected 10 to 400 beats per minute")
+        if self.tempo:
+            require_tempo(self.tempo)
         for name, least in (("grid", 0), ("pickup", -1), ("part", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}={getattr(self, name)}: expected {least} or more")

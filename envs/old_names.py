@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
@@ -110,6 +111,7 @@ RENAMED = {
     "agents.compute.Meter": "agents.composing.compute.ComputeMeter",
     "agents.explanation.Line": "agents.explaining.explanation.RuleLine",
     "agents.explanation.place": "rewards.remarks.place",
+    "agents.maskable.MaskedSamples": "agents.algorithms.maskable.MaskableRolloutBufferSamples",
     "agents.matrix.Method": "agents.benchmarking.benchmark_methods.BenchMethod",
     "agents.search.Found": "agents.composing.search.SearchResult",
     "envs.check.Report": "rewards.checking.check_report.CheckReport",
@@ -161,14 +163,46 @@ def find(old: str, name: str) -> Any:
             if vars(import_module(package)).get(new) is values[new]:
                 home = package  # which exports it
             notice(f"{old}.{name}", f"from {home} import {new}")
-            return values[new]
+            return CALLED.get(f"{old}.{name}", values[new])
     raise AttributeError(f"module {old!r} has no attribute {name!r}")
+
+
+def explain(
+    piece: Any,
+    reward: Any,
+    prior: Any = None,
+    name: str = "",
+    score: Any = None,
+    lenient: bool = False,
+) -> Any:
+    """Return the explanation of a piece, without a prior unless one is given.
+
+    Args:
+        piece, reward, prior, name, lenient: as of `agents.explaining.explain`.
+        score: the piece in another task; that of `piece` if None.
+    """
+    piece = piece if score is None else replace(piece, score=score)
+    new = import_module("agents.explaining").explain
+    return new(piece, reward, prior, name, lenient=lenient)
+
+
+CALLED = {"agents.explanation.explain": explain}  # as it was called, where that has changed
 
 
 def page(task: object, n: int) -> Any:
     """Return the `n` empty pages that `Task.sample(rng, n)` was."""
     notice("Task.sample(rng, n)", "Score.page(task, n)")
     return import_module("envs.music.score").Score.page(task, n)
+
+
+def star(old: str) -> list[str]:
+    """Return the names that a star import brings; those that are the same now share one notice."""
+    homes = HEIRS[old].split()
+    names = {name for home in homes for name in vars(import_module(home)) if name[0] != "_"}
+    notice(f"{old}.*", "; ".join(f"from {home} import *" for home in homes))
+    _shown.update(f"{old}.{name}" for name in names)
+    renamed = {name for place, _, name in (key.rpartition(".") for key in RENAMED) if place == old}
+    return sorted(names | renamed)
 
 
 def install(package: str) -> None:
@@ -193,6 +227,8 @@ def _extend(module: ModuleType) -> None:
                 pass
         if f"{old}.{name}" in HEIRS:
             return import_module(f"{old}.{name}")
+        if name == "__all__" and isinstance(module.__loader__, _Gone):
+            return star(old)
         if name.startswith("__"):
             raise AttributeError(f"module {old!r} has no attribute {name!r}")
         return find(old, name)

@@ -86,13 +86,12 @@ def locate(name_or_path: str | os.PathLike[str]) -> Path:
         FileNotFoundError: neither; the message lists what ships.
     """
     path = Path(name_or_path)
-    if path.is_dir():
-        path = path / "policy.safetensors"
-    shipped = SHIPPED / f"{name_or_path}.safetensors"
-    for candidate in (path, shipped):
+    shipped = {file.stem: file for file in sorted(SHIPPED.glob("*.safetensors"))}
+    # A file of one's own that has a shipped name, and so no suffix, is no checkpoint.
+    for candidate in (path / "policy.safetensors", shipped.get(str(name_or_path), path)):
         if candidate.is_file():
             return candidate
-    names = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.safetensors"))) or "none"
+    names = ", ".join(shipped) or "none"
     raise FileNotFoundError(
         f"no checkpoint {str(name_or_path)!r}: expected a .safetensors file, a run directory, "
         f"or one that ships ({names})"

@@ -35,6 +35,7 @@ class Scorer(Protocol):
 
     Attributes:
         codec: the range and the grid of its own tokens; it may read tasks of other ranges too.
+        one_line: optional, False where it is left out, see `hears_one_line`.
     """
 
     codec: Codec
@@ -186,6 +187,11 @@ class Trainable(Prior, Protocol):
 
     def log_probs(self, score: Score) -> Tensor:
         """Return nats (B, V * T, vocab) of every token along finished pieces, in writing order."""
+
+
+def hears_one_line(prior: Scorer) -> bool:
+    """True if a prior says, by `one_line`, that no voice hears another."""
+    return bool(getattr(prior, "one_line", False))
 
 
 def sample(

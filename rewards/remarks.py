@@ -14,7 +14,7 @@ from envs.contract import RewardFunction
 from envs.music.pitch import interval_name
 from envs.music.score import Score
 from envs.notation.text_line import score_from_text
-from rewards.rule import NOTE_NAMES, as_rule
+from rewards.rule import COUNTS, NOTE_NAMES, as_rule
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,14 @@ def _last_run(pitches: Sequence[int]) -> tuple[int, int]:
     return line[start], line[end]
 
 
+def _counts(pitches: Sequence[int], starts: Sequence[int], cells: int) -> dict[str, float]:
+    """Return the numbers that messages hold, COUNTS, from a line in a piece of `cells` cells."""
+    sizes = [abs(b - a) for a, b in pairwise(pitches) if a != b]
+    climax = starts[pitches.index(max(pitches))] / cells if pitches else 0.0
+    steps = sum(size <= 2 for size in sizes)
+    return dict(zip(COUNTS, (steps, len(sizes), len(set(pitches)), climax), strict=True))
+
+
 def describe(
     score: Score,
     piece: int,
@@ -75,12 +83,14 @@ def describe(
 
     {note}, {previous}, {before}: this note and the two before it; {first}, {lowest}, {highest}:
     of the line so far; {start}, {turn}: the ends of its last straight run, complete when a note
-    turns back; {interval}: from the note before; {leap}: between the two before; {key}.
+    turns back; {interval}: from the note before; {leap}: between the two before; {key}. Numbers
+    of the line so far are {steps} among {moves}, {pitches} that are different, and {climax}, the
+    share of the piece before its first highest note.
 
     Args:
         score, piece, voice, cell: where.
         says: the message.
-        parameters: of the rule; the message may hold them by name too.
+        parameters: of the rule; the message may hold them by name, in place of a word above too.
     """
     notes = [n for n in score.task.codec.decode(score.tokens[piece, voice]) if n.start <= cell]
     pitches = [note.pitch for note in notes]
@@ -93,7 +103,8 @@ def describe(
     moves = [b - a for a, b in pairwise([*pitches[:1] * 3, *pitches][-3:])] or [0, 0]
     leap, interval = (interval_name(move) for move in moves)
     words = {**dict.fromkeys(NOTE_NAMES, "silence"), **values, "leap": leap, "interval": interval}
-    return says.format(**{**(parameters or {}), **words, "key": score.task.key})
+    counts = _counts(pitches, [note.start for note in notes], score.task.cells)
+    return says.format(**{**words, **counts, "key": score.task.key, **(parameters or {})})
 
 
 def remarks(fn: RewardFunction, score: Score, name: str = "", sign: float = -1.0) -> list[Remark]:

@@ -14,10 +14,13 @@ from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 from typing import Any
 
+import numpy as np
+
 from envs.contract import RewardFunction
 from envs.music.task import Task
 
 NOTE_NAMES = ("note", "previous", "before", "first", "lowest", "highest", "start", "turn")
+COUNTS = ("steps", "moves", "pitches", "climax")  # numbers in messages
 # Attributes by which a foreign callable may say what it is, and what each has to be.
 MARKS: Mapping[str, Any] = {
     **dict.fromkeys(("says", "source", "needs", "twin"), str),
@@ -141,14 +144,26 @@ def as_rule(fn: Callable[..., Any]) -> Rule:
 
     Nothing else looks at a foreign callable. Attributes named in MARKS count if they have the type
     that stands there; what wraps a rule, as by `functools.wraps`, is a rule of that kind.
+
+    Raises:
+        TypeError: a mark that is to be True or False is something else.
     """
     if isinstance(fn, Rule):
         return fn
     inner = getattr(fn, "__wrapped__", None)
     known = inner if isinstance(inner, Rule) else Rule(type(fn).__name__, fn)
+    name = getattr(fn, "__name__", known.name)
     values = {mark: getattr(fn, mark, None) for mark in MARKS}
+    for mark, value in values.items():
+        if MARKS[mark] is bool and value is not None:
+            if not isinstance(value, int | np.bool_):
+                raise TypeError(
+                    f"reward {name!r}: its attribute {mark} is {value!r:.60} "
+                    f"({type(value).__name__}), expected True or False"
+                )
+            values[mark] = bool(value)
     marks = {mark: value for mark, value in values.items() if isinstance(value, MARKS[mark])}
-    return replace(known, name=getattr(fn, "__name__", known.name), fn=fn, base=None, **marks)
+    return replace(known, name=name, fn=fn, base=None, **marks)
 
 
 def _registering(
@@ -180,9 +195,11 @@ def _registering(
 
 def _check_words(made: Rule) -> None:
     """Raise ValueError unless a rule's message can be filled in."""
-    known = [*NOTE_NAMES, "interval", "leap", "key", *made.defaults]
+    known = [*NOTE_NAMES, "interval", "leap", "key", *COUNTS, *made.defaults]
     try:
-        made.says.format(**{**dict.fromkeys(known, ""), **made.defaults})
+        made.says.format(
+            **{**dict.fromkeys(known, ""), **dict.fromkeys(COUNTS, 0), **made.defaults}
+        )
     except (LookupError, ValueError, AttributeError) as error:
         raise ValueError(
             f"rule {made.name!r}: its message {made.says!r} cannot be filled in ({error}); "

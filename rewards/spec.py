@@ -43,6 +43,15 @@ def parse_term(text: str) -> tuple[str, Any]:
     return name, {"weight": value} | dict(parse_assignment(param) for param in params)
 
 
+def with_checkpoint(spec: Mapping[Any, Any], checkpoint: Any) -> dict[Any, Any]:
+    """Return a reward's spec with a checkpoint for its likelihood, unless it names one."""
+    setting = spec.get("prior")
+    if setting is None:
+        return dict(spec)
+    named = setting if isinstance(setting, Mapping) else {"weight": setting}
+    return {**spec, "prior": {"checkpoint": checkpoint, **named}}
+
+
 def short_names(names: Iterable[str]) -> dict[str, str]:
     """Return each term's name without its file or module, as tables and legends show it.
 

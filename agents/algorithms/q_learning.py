@@ -22,7 +22,6 @@ from agents.algorithms.q_losses import (
 from agents.algorithms.q_policy import Kind, QPolicy, state_values
 from agents.algorithms.replay import PieceMemory, Pieces
 from agents.learning.rollout import EpisodeBuffer
-from envs.music.tape import Array
 from envs.music.task import CONTEXT
 from pretrained.prior import ILLEGAL, Trainable
 
@@ -160,7 +159,10 @@ class QLearning(PieceLearner):
         """Store the finished pieces of the rollout in the memory."""
         buffer, rollout = self.rollout_buffer, self.rollout_buffer.rollout()
         score, (rules, likely) = rollout.score, rollout.objective.split(rollout.parts)
-        beside = {"log_p": self._prior_log_probs()} if self.kind.beside_prior else {}
+        beside = {}
+        if self.policy.reference is not None:
+            with torch.no_grad():  # given cells have nats too, as the prior reads them as any other
+                beside["log_p"] = self.policy.reference.model.log_probs(score).cpu().numpy()
         self.memory.add(
             tokens=score.tokens,
             context=buffer.context.reshape(score.batch, -1),
@@ -169,17 +171,6 @@ class QLearning(PieceLearner):
             prior=in_writing_order(likely),
             **beside,
         )
-
-    def _prior_log_probs(self) -> Array:
-        """Return the fixed prior's log-probabilities (N, steps, vocab) along the new pieces.
-
-        Given cells have theirs too, as it depends on the cells before them.
-        """
-        if self.policy.reference is None:
-            raise ValueError("this kind of policy keeps no prior")
-        with torch.no_grad():
-            nats = self.policy.reference.model.log_probs(self.rollout_buffer.score())
-        return nats.cpu().numpy()
 
     # -- learning --------------------------------------------------------------------------------
 

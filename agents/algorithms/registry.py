@@ -42,20 +42,16 @@ def check_settings(config: TrainConfig) -> None:
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,2})?", config.device):
         raise ValueError(f"unknown device {quoted(config.device)}; expected auto, cpu or cuda")
     _check_gpu(config.device)
-    if config.mask and not algorithm.mask:
-        raise ValueError(
-            f"{config.algo} cannot act with the masks asked for ({', '.join(config.mask)}); "
-            f"expected --algo {_either('mask')}, or no --mask"
-        )
-    if config.vary and not algorithm.tasks:
-        raise ValueError(
-            f"{config.algo} learns on one task; expected --algo {_either('tasks')}, or no --vary"
-        )
-    if config.kl_budget and not algorithm.kl_budget:
-        raise ValueError(
-            f"{config.algo} cannot hold a KL budget; expected --algo {_either('kl_budget')}, or a "
-            "fixed --c"
-        )
+    masks = ", ".join(config.mask)
+    for asked, ability, lack, instead in (
+        (config.mask, "mask", f"cannot act with the masks asked for ({masks})", "no --mask"),
+        (config.vary, "tasks", "learns on one task", "no --vary"),
+        (config.kl_budget, "kl_budget", "cannot hold a KL budget", "a fixed --c"),
+    ):
+        if asked and not getattr(algorithm, ability):
+            *others, last = names_with(ability)
+            either = f"{', '.join(others)} or {last}" if others else last
+            raise ValueError(f"{config.algo} {lack}; expected --algo {either}, or {instead}")
     algorithm.check(config)
 
 
@@ -71,12 +67,6 @@ def _check_gpu(device: str) -> None:
         )
     if device == "mps" and not torch.backends.mps.is_available():
         raise ValueError("--device mps: torch finds no such GPU here; use cpu or auto")
-
-
-def _either(ability: str) -> str:
-    """Return the names of the algorithms with an ability, as 'ppo, a2c or rwr'."""
-    *others, last = names_with(ability)
-    return f"{', '.join(others)} or {last}" if others else last
 
 
 def small_batch(config: TrainConfig, steps: int) -> str:

@@ -69,7 +69,7 @@ class PieceMemory:
         }
         if with_prior:
             self._columns["log_p"] = np.zeros((n, steps, vocab), np.float32)
-        self._next = 0  # place of the next piece
+        self.next = 0  # place of the next piece
         self._length = 0
 
     def __len__(self) -> int:
@@ -90,14 +90,14 @@ class PieceMemory:
         if parts.keys() != self._columns.keys():
             raise ValueError(f"expected {sorted(self._columns)}, got {sorted(parts)}")
         new = len(masks)
-        rows = (self._next + np.arange(new)) % self.pieces
+        rows = (self.next + np.arange(new)) % self.pieces
         newest = slice(max(0, new - self.pieces), None)  # if not all fit, the last ones stay
         for name, part in parts.items():
             shape = (new, *self._columns[name].shape[1:])
             if np.shape(part) != shape:
                 raise ValueError(f"{name} has shape {np.shape(part)}, expected {shape}")
             self._columns[name][rows[newest]] = part[newest]
-        self._next = (self._next + new) % self.pieces
+        self.next = (self.next + new) % self.pieces
         self._length = min(self._length + new, self.pieces)
 
     def sample(self, count: int, device: torch.device | str = "cpu") -> Pieces:
@@ -111,11 +111,6 @@ class PieceMemory:
         if count > self._length:
             raise ValueError(f"{count} pieces asked for, {self._length} remembered")
         return self.take(np.random.choice(self._length, count, replace=False), device)
-
-    @property
-    def next(self) -> int:
-        """Place of the next piece in the ring."""
-        return self._next
 
     @property
     def bytes(self) -> int:
@@ -139,7 +134,7 @@ class PieceMemory:
             rows = following = min(rows, self.pieces)
         for name, column in self._columns.items():
             column[:rows] = columns[name]
-        self._next, self._length = following % self.pieces, rows
+        self.next, self._length = following % self.pieces, rows
 
     def take(self, rows: Array, device: torch.device | str = "cpu") -> Pieces:
         """Return the pieces at the places `rows` (B,) of the ring."""

@@ -23,7 +23,7 @@ from agents.benchmarking.benchmark_methods import Bench, BenchMethod, find_metho
 from agents.benchmarking.measuring import measure
 from agents.benchmarking.results import FINISHED, folder_of, write_arrays
 from agents.runs.directory import Run
-from agents.settings.commands import EXPECTED
+from agents.settings.commands import EXPECTED, in_words
 from envs.durable_files import write_atomic
 from pretrained.checkpoint import locate
 
@@ -97,7 +97,7 @@ def try_cell(out: Path, name: str, seed: int) -> str:
         with contextlib.suppress(OSError):  # the disk may be full
             write_atomic(folder_of(out, name, seed) / "error.txt", traceback.format_exc())
         kind = "" if isinstance(error, EXPECTED) and str(error) else f"{type(error).__name__}: "
-        return kind + " ".join(str(error).split())
+        return kind + " ".join(in_words(error).split())
     return ""
 
 

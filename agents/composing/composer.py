@@ -11,22 +11,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agents.composing.decoding import METHODS, Search, method_of
+from agents.composing.masks import read_demands
 from agents.composing.melody import Melody, melodies_of
 from agents.composing.request import Request, require_kind
 from agents.runs.directory import Run
+from agents.runs.run_lock import CONFIG
 from agents.settings.config import TrainConfig
 from agents.settings.tasks import arguments_of
 from agents.settings.trust import require_trust
 from envs.contract import RewardSpec
+from envs.errors import did_you_mean
+from envs.music.piece import require_tempo
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.text_line import parse_voices
 from envs.notation.writing.writers import TEMPO
 from envs.primer import primed
-from pretrained.checkpoint import load_once, locate
+from pretrained.checkpoint import SHIPPED, load_once, locate
 from pretrained.networks.regrid import on_grid
 from rewards.build import build
+from rewards.objective import PRIOR as PRIOR_TERM
 from rewards.objective import Objective
+from rewards.spec import with_checkpoint
 from rewards.sum import RewardSum
 
 if TYPE_CHECKING:
@@ -41,6 +47,7 @@ AGENT = "composer"  # checkpoint of the agent that ships, trained by --preset me
 STYLE = {"common_practice": 1.0, "prior": 0.02}
 PRIOR = "melody"
 RANGE = {"low": "C4", "high": "A5"}  # of a melody, if nothing is said
+CHANGES = ("env", "task", "reward", "prior", "c", "mask")  # settings that composing depends on
 
 
 class Composer:
@@ -48,7 +55,8 @@ class Composer:
 
     Args:
         prior: from which melodies are drawn; a checkpoint's name or path is loaded when needed.
-        objective: what is sought; or a reward, as `rewards.build.build` takes it.
+        objective: what is sought; or a reward, as `rewards.build.build` takes it. The likelihood
+            of a reward is that of `prior`, unless the reward names another checkpoint.
         policy: a trained network, likewise, or the run that has it; None if there is none.
         task: where a request leaves it open; four bars of C major if None.
         mask: rules that the policy learned behind, by name.
@@ -73,7 +81,7 @@ class Composer:
     ) -> None:
         self.prior, self.policy = prior, policy
         if not isinstance(objective, Objective):
-            objective = Objective(build(objective))
+            objective = Objective(_reward(objective, prior))
         self.objective: Objective = objective
         self.task = task or Task(bars=4)
         self.mask, self.chooses = tuple(mask), chooses
@@ -81,23 +89,36 @@ class Composer:
 
     @classmethod
     def load(
-        cls, name: str | os.PathLike[str] | Run = AGENT, *, trust: bool = False, **changes: Any
+        cls,
+        name: str | os.PathLike[str] | Run | None = None,
+        *,
+        trust: bool = False,
+        **changes: Any,
     ) -> Composer:
         """Load the composer of a run directory, or of a checkpoint: a file or one that ships.
 
         Args:
-            name: of them.
+            name: of them; a directory is a run's if it has a config.toml. The agent that ships if
+                None, whatever lies in the working directory.
             trust: run the code that a run's settings name, such as rewards of its author's own.
-            changes: fields of `agents.settings.TrainConfig` in place of the run's, such as task,
-                reward and prior.
+            changes: fields of `agents.settings.TrainConfig` in place of the run's: env, task,
+                reward, prior, c and mask.
 
         Raises:
             FileNotFoundError: there is no such checkpoint.
-            ValueError: it is no run directory, or names code and is not trusted; or as TrainConfig.
+            ValueError: a run names code and is not trusted; or as TrainConfig.
+            TypeError: a change of another name.
         """
-        if not isinstance(name, Run) and not Path(name).is_dir():
-            locate(name)
-            return cls._shipped(name, changes)
+        for change in changes:
+            if change not in CHANGES:
+                raise TypeError(
+                    f"{change} has no effect on a composer.{did_you_mean(change, CHANGES)} "
+                    f"Expected changes of {', '.join(CHANGES)}"
+                )
+        if name is None:
+            return cls._of_checkpoint(SHIPPED / f"{AGENT}.safetensors", changes)
+        if not isinstance(name, Run) and not (Path(name) / CONFIG).is_file():
+            return cls._of_checkpoint(locate(name), changes)
         run = name if isinstance(name, Run) else Run(name)
         own = require_trust(run.read_config(trust), run.config_file, trust, changes)
         settings = own.changed(**changes)
@@ -105,21 +126,26 @@ class Composer:
         if settings.reward == own.reward:
             run.restore_reward(composer.objective.reward)
             composer.notes = tuple(run.changed(locate(settings.prior), composer.objective.reward))
-        turns = run.turns() if settings.kl_budget else []
+        turns = run.turns() if settings.kl_budget and "c" not in changes else []
         if turns:
             composer.objective = composer.objective.with_c(turns[-1][0])
         return composer
 
     @classmethod
-    def _shipped(cls, policy: Network, changes: Mapping[str, Any]) -> Composer:
+    def _of_checkpoint(cls, policy: Path, changes: dict[str, Any]) -> Composer:
         """Return the composer of a checkpoint, with the style and range of the shipped agent."""
         task = changes.get("task", ())
         if not isinstance(task, Task):
             task = RANGE | dict(task if isinstance(task, Mapping) else arguments_of(task))
         settings = TrainConfig(**{"env": MELODY, "prior": PRIOR, **changes, "task": task})
-        style = STYLE | {"prior": {"weight": STYLE["prior"], "checkpoint": settings.prior}}
-        reward = settings.reward_spec if "reward" in changes else style
-        return cls(settings.prior, reward, policy=policy, task=settings.task)
+        reward = _reward(settings.terms if "reward" in changes else STYLE, settings.prior)
+        return cls(
+            settings.prior,
+            Objective(reward, settings.c),
+            policy=policy,
+            task=settings.task,
+            mask=settings.mask,
+        )
 
     @classmethod
     def of(
@@ -152,13 +178,15 @@ class Composer:
         if request is not None and keywords:
             raise TypeError(f"expected a request or keywords, got both: {', '.join(keywords)}")
         request = request or Request(**keywords)
-        require_kind("request", request, Request, "a Request, or its keywords")
-        if not 10 <= require_kind("tempo", tempo, int | float, "beats per minute") <= 400:
-            raise ValueError(f"tempo={tempo}: expected 10 to 400 beats per minute")
+        hint = 'a Request, or its keywords, as compose(key="D minor", bars=8)'
+        require_kind("request", request, Request, hint)
+        require_tempo(tempo)  # before the search, which takes a while
         method, task, objective = method_of(request), request.task_on(self.task), self.objective
         if request.wishes:  # a wish takes the place of a term of its name
-            terms = {**objective.reward.terms, **build(request.wishes).terms}
+            prior = objective.likelihood.prior if objective.likelihood else self.prior
+            terms = {**objective.reward.terms, **_reward(request.wishes, prior).terms}
             objective = replace(objective, reward=RewardSum(list(terms.values())))
+        demands = read_demands(request.must, objective.scaled, task)
         page = Score.page(task, request.n)
         if request.primer:
             page = primed(page, read_primer(request.primer, task))
@@ -169,6 +197,7 @@ class Composer:
             network=on_grid(self._network(request.method), task) if method.network else None,
             mask=self.mask if method.network == "policy" else (),
             chooses=self.chooses or request.chooses,
+            demands=demands,
         )
         objective.reward.prepare(task)
         return melodies_of(method.fill(search), objective.reward, tempo)
@@ -183,15 +212,32 @@ class Composer:
                 "meter or bars, for a melody of the agent that ships; or use another method: "
                 f"{others}"
             )
-        if isinstance(network, Run):
-            network = network.saved_policy
-        return load_once(network) if isinstance(network, (str, os.PathLike)) else network
+        network = _source(network)
+        return load_once(network) if isinstance(network, str) else network
 
     def __repr__(self) -> str:
         network, task = self.policy or self.prior, self.task
-        name = getattr(network, "path", network if isinstance(network, str) else type(network))
+        name: object = type(network)
+        if isinstance(network, str | os.PathLike):
+            name = Path(network).stem
+        elif isinstance(network, Run):
+            name = network.path
         terms = ", ".join(self.objective.reward.terms)
         return f"<Composer of {name}: {task.key}, {task.meter}, {task.bars} bars; reward: {terms}>"
+
+
+def _source(network: Network) -> Prior | str:
+    """Return a network, or the name or path of its checkpoint."""
+    if isinstance(network, Run):
+        network = network.saved_policy
+    return os.fspath(network) if isinstance(network, os.PathLike) else network
+
+
+def _reward(reward: RewardSpec | RewardSum, prior: Network) -> RewardSum:
+    """Return the reward that is meant; its likelihood is that of `prior` unless it names one."""
+    if reward == PRIOR_TERM:
+        reward = {PRIOR_TERM: 1.0}
+    return build(with_checkpoint(reward, _source(prior)) if isinstance(reward, Mapping) else reward)
 
 
 def read_primer(line: str, task: Task) -> np.ndarray:

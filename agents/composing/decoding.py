@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from agents.composing.demands import best_kept
-from agents.composing.masks import read_demands, read_masks
+from agents.composing.masks import read_masks
 from agents.composing.request import Request
 from agents.composing.search import SearchResult, beam, best_known, best_of, masked
 from envs.errors import did_you_mean
 from envs.music.score import Score
 from rewards.sum import RewardSum
+from rewards.term import Term
 
 MOST_CELLS = 200_000_000  # that a request may look at: hours of one processor
 
@@ -28,6 +29,7 @@ class Search:
         network: that the method draws from or is led by, on the page's grid.
         mask: rules that the network learned behind.
         chooses: True if the best of several candidates are wanted.
+        demands: rules that every piece keeps, by name.
     """
 
     request: Request
@@ -36,6 +38,7 @@ class Search:
     network: Any
     mask: Sequence[str]
     chooses: bool
+    demands: Mapping[str, Term]
 
     def require_bounded(self, field: str, tries: int) -> None:
         """Raise ValueError if a field of the request asks for too many pieces or ways to go on."""
@@ -68,7 +71,7 @@ def _draw(search: Search) -> SearchResult:
     draw = request.seed, request.temperature
     if request.must or search.chooses:
         search.require_bounded("candidates", request.n * request.candidates)
-        demands = {**(mask.terms if mask else {}), **read_demands(request.must, reward)}
+        demands = {**(mask.terms if mask else {}), **search.demands}
         numbers = request.n, request.candidates, *draw
         return best_kept(network, page.take([0]), demands, reward, *numbers)
     if mask is not None:  # the policy learned behind it, and plays behind it

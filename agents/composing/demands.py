@@ -278,6 +278,36 @@ def _heaviest(weight: Array, n: int, rng: torch.Generator) -> Array:
     return np.sort(np.argsort(np.log(noise) - weight, kind="stable")[:n])
 
 
+def _melodies(pieces: Score | None) -> Score | None:
+    """Return the pieces that have a note, each of them once; None if there is none."""
+    if pieces is None:
+        return None
+    _, first = np.unique(pieces.tokens, axis=0, return_index=True)
+    rows = [row for row in np.sort(first).tolist() if pieces.onset[row].any()]
+    return pieces.take(rows) if rows else None
+
+
+def _advice(found: Kept, n: int) -> str:
+    """Return advice to somebody whose demands fewer than `n` melodies meet."""
+    if found.pieces is None:
+        if 2 * found.at_given < found.begun:
+            return "Leave one out, or ask for more bars or a wider range"
+        name = found.broken.most_common(1)[0][0]
+        why = ": they are in another key" if name == "in_key" else ""
+        return (
+            f"The bars or notes that are given break {name}{why}. Leave {name} out, or have more "
+            "written anew"
+        )
+    melodies = _melodies(found.pieces)
+    if melodies is None:
+        return "Only silence keeps the demands: leave one out, or ask for another range"
+    if found.count < n:
+        return "Leave one out, or ask for more bars or a wider range"
+    return (
+        f"Only {melodies.batch} of them differ and are not silent: ask for fewer, or for more bars"
+    )
+
+
 def best_kept(
     network: Prior,
     page: Score,
@@ -295,12 +325,10 @@ def best_kept(
             prior learned from; the message names the demands that stopped most pieces.
     """
     found = keep(network, page, demands, n * candidates, seed, temperature)
-    if found.pieces is None or found.count < n:
-        raise ValueError(
-            f"the demands cannot be met: {found}; expected {n}. Leave one out, or ask for more "
-            "bars or a wider range"
-        )
-    meter, pieces = ComputeMeter(), found.pieces
+    pieces = _melodies(found.pieces)
+    if pieces is None or pieces.batch < n:
+        raise ValueError(f"the demands cannot be met: {found}; expected {n}. {_advice(found, n)}")
+    meter = ComputeMeter()
     returns = meter.returns(reward, pieces)
     all_free = bool(page.task.free.all()) and not page.n_written  # given cells may be any tune
 
@@ -311,6 +339,6 @@ def best_kept(
     if len(best) < n:
         raise ValueError(
             f"of {pieces.batch} candidates only {len(best)} are no near-copies of tunes that the "
-            f"prior learned from; expected {n}. Ask for more --candidates or another --seed"
+            f"prior learned from; expected {n}. Ask for more `candidates` or another `seed`"
         )
     return SearchResult(pieces.take(best), returns[best], found.compute + meter.read())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from envs.music.task import Task
 from rewards.build import find, make_term
 from rewards.masks import require_cellwise
 from rewards.rule import as_rule
@@ -34,7 +35,7 @@ def read_masks(words: Words, reward: RewardSum) -> RewardSum:
     words = words or [name for name in MASKS if name in reward.terms]
     if not words:
         raise ValueError(
-            f"the reward has none of {', '.join(MASKS)}; say what to mask, such as --mask in_key"
+            f"the reward has none of {', '.join(MASKS)}; say what to `mask`, such as in_key"
         )
     terms = [_mask(word, reward) for word in words]
     for term in terms:
@@ -64,11 +65,17 @@ def _sign(fn: Callable[..., Any]) -> float:
     return 1.0 if as_rule(fn).violation else -1.0
 
 
-def read_demands(words: Words, reward: RewardSum) -> dict[str, Term]:
-    """Return the rules of --must, by name.
+def read_demands(words: Words, reward: RewardSum, task: Task | None = None) -> dict[str, Term]:
+    """Return the rules of `Request.must`, by name.
+
+    Args:
+        words: as `read_masks` takes them.
+        reward: the terms that a name stands for.
+        task: must have what the rules judge, where it is known.
 
     Raises:
-        ValueError: as `read_masks`, or a term that pays and so cannot be broken.
+        ValueError: as `read_masks`, a term that pays and so cannot be broken, or one that has
+            nothing to judge.
     """
     terms = dict(read_masks(words, reward).terms) if words else {}
     for name, term in terms.items():
@@ -77,4 +84,7 @@ def read_demands(words: Words, reward: RewardSum) -> dict[str, Term]:
                 f"{name} pays and cannot be broken, so it is nothing to demand; expected a rule, "
                 "such as in_key, or what has a negative weight"
             )
+        if task is not None and not term.rule.judges(task):
+            needs = term.rule.needs
+            raise ValueError(f"{name} has nothing to judge here: give {needs} (--{needs} ...)")
     return terms

@@ -16,13 +16,12 @@ def rank(
     score: Score,
     worth: npt.ArrayLike,
     n: int,
-    nearest: float = NEAREST,
     refuse: Callable[[int], bool] = lambda row: False,
 ) -> list[int]:
     """Return the numbers of the best `n` candidates, best first, each different from the others.
 
     Candidates are taken in order of worth. One is skipped if it differs from a candidate already
-    taken in fewer than `nearest` of the free cells; cells differ in the last pitch begun, or if
+    taken in fewer than NEAREST of the free cells; cells differ in the last pitch begun, or if
     only one of them begins a note. If too few are left, skipped ones follow, the most different
     first: maximal marginal relevance (Carbonell and Goldstein 1998) with a threshold for a weight.
 
@@ -30,7 +29,6 @@ def rank(
         score: the candidates.
         worth: (B,) values, higher is better.
         n: number of candidates to choose, at most B.
-        nearest: a share, 0 to 1.
         refuse: returns True for the number of a candidate that must not be taken; called when its
             turn comes.
 
@@ -48,7 +46,7 @@ def rank(
     taken: list[int] = []
     waiting = np.argsort(-np.asarray(worth, np.float64), kind="stable").tolist()
     while len(taken) < n and waiting:
-        apart = [row for row in waiting if distance[row] >= nearest]
+        apart = [row for row in waiting if distance[row] >= NEAREST]
         row = apart[0] if apart else max(waiting, key=lambda r: distance[r])
         waiting.remove(row)
         if refuse(row):

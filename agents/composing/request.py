@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from inspect import signature
@@ -18,6 +19,7 @@ from envs.music.task import Task
 from rewards.spec import parse_term
 
 MOST = 10_000  # melodies
+LINES = {"range": "D4-G5", "chords": "i VII i v", "phrases": "AABA"}  # what is asked for in a line
 Rules = Sequence[str | Callable[..., Any]]
 Given = Score | Bars | Sequence[Sequence[int]]
 
@@ -66,7 +68,9 @@ class Request:
         mask: Rules = (),
         **changes: Any,
     ) -> None:
-        self.task = require_kind("task", task, Task | None, "a Task")
+        self.task = require_kind(
+            "task", task, Task | None, 'a Task, or its fields, as Request(key="D minor", bars=8)'
+        )
         self.given = require_kind(
             "given", given, Score | Bars | list | tuple | np.ndarray | None, "a score or rows"
         )
@@ -80,8 +84,10 @@ class Request:
         self.candidates = _whole("candidates", candidates, 1, MOST)
         self.best_of, self.width = _whole("best_of", best_of, 1), _whole("width", width, 1)
         self.temperature = require_kind("temperature", temperature, int | float, "a number above 0")
-        if not temperature > 0:
-            raise ValueError(f"temperature={temperature}: expected a number above 0")
+        if not 0 < temperature < math.inf:
+            raise ValueError(
+                f"temperature={quoted(temperature)}: expected a number above 0, not inf"
+            )
         self.changes = _read_changes(changes)
         if task is not None and (self.changes or isinstance(given, (Score, Bars))):
             other = next(iter(self.changes), "given")
@@ -136,6 +142,8 @@ def _read_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
                 f"Known: {', '.join(ARGUMENTS)}"
             )
     asked = {name: value for name, value in changes.items() if value is not None}
+    for name in LINES.keys() & asked.keys():
+        require_kind(name, asked[name], str, f"a line of text, such as {LINES[name]!r}")
     if "range" in asked:
         if {"low", "high"} & set(asked):
             raise ValueError("range and low or high contradict each other; leave one of them out")

@@ -254,14 +254,30 @@ def beam(
     _require_search(page, width=width, n=n)
     if n > width:
         raise ValueError(f"width={width}: expected at least n={n}, a beam ends with no more")
-    meter, score, allowed = ComputeMeter(), page, _first_tokens(page, first)
+    meter, allowed = ComputeMeter(), _first_tokens(page, first)
     objective = Objective(reward)
     if not objective.log_p_weight and objective.rules is not None:
         objective = Objective(objective.rules)  # a prior of weight 0 need not be run
     judge = _Judge(objective, page, meter, guide)
+    score = _best_ways(page, judge, allowed, width, n)
+    returns = meter.returns(objective.reward, score)
+    order = np.argsort(-returns, kind="stable")
+    return SearchResult(score.take(order), returns[order], meter.read())
+
+
+def _best_ways(score: Score, judge: _Judge, allowed: Array, width: int, n: int) -> Score:
+    """Return the `n` pieces that pay best of those that a beam reaches.
+
+    Args:
+        score: an unfinished score of one piece.
+        judge: values the ways to go on, and has read the score.
+        allowed: (1, vocab) the tokens that may be written first.
+        width: beginnings that are kept.
+        n: pieces wanted, at most `width`; there may be fewer.
+    """
     paid, led = np.zeros(1), np.zeros(1)
     while not score.finished:
-        last = score.n_written == page.task.steps - 1
+        last = score.n_written == score.task.steps - 1
         rows, tokens = np.nonzero(allowed)
         paid, led = paid[rows] + judge.paid(score, allowed), led[rows]
         if not last:
@@ -273,9 +289,7 @@ def beam(
         if not last:
             judge.take(rows)
             allowed = score.allowed()
-    returns = meter.returns(objective.reward, score)
-    order = np.argsort(-returns, kind="stable")
-    return SearchResult(score.take(order), returns[order], meter.read())
+    return score
 
 
 def best_known(page: Score, reward: RewardSum, width: int, n: int | None = None) -> SearchResult:

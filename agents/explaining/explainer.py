@@ -93,7 +93,7 @@ def explain(
     )
     lines = [_line(term, messages) for term in judged]
     table = tuple(sorted(lines, key=lambda line: (-line.cost, -line.times)))
-    name = name or piece.source
+    name = name or Path(piece.source).name
     return Explanation(name, piece, messages, table, paid, surprise, (*notices, *more))
 
 
@@ -136,12 +136,12 @@ def surprises(prior: Scorer, score: Score) -> Nats:
     Raises:
         ValueError: the prior cannot read the piece.
     """
-    from pretrained.networks.per_voice import PerVoice
-    from pretrained.networks.regrid import OnGrid, on_grid
+    from pretrained.networks.regrid import on_grid
+    from pretrained.prior import hears_one_line
 
     task, page = score.task, score.tokens[0]
     prior = on_grid(prior, task)
-    if task.voices == 1 or not isinstance(prior, (PerVoice, OnGrid)):
+    if task.voices == 1 or not hears_one_line(prior):
         nats = -prior.log_prob(score)[0]
     else:
         lines = []

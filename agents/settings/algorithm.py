@@ -5,11 +5,15 @@ The table is filled when `agents` is imported, see `agents.algorithms.registry`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, get_type_hints
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Self, get_type_hints
 
-from envs.errors import quoted, unknown
+import numpy as np
+
+from envs.errors import did_you_mean, quoted, unknown
 
 if TYPE_CHECKING:
     from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -25,9 +29,27 @@ def one_of(default: str, *names: str) -> Any:
     return field(default=default, metadata={"names": (default, *names)})
 
 
+# Types of a field's values, by that of its default.
+KINDS: Mapping[type, tuple[Any, str]] = {
+    bool: (bool | np.bool_, "True or False"),
+    int: (Integral, "a whole number"),
+    float: (Real, "a number"),
+    str: (str | os.PathLike, "a word"),
+    tuple: (tuple | list, "a list"),
+}
+
+
 def check_field(setting: Field[Any], value: Any) -> None:
-    """Raise ValueError if a value is none that its field may have, see `bounded` and `one_of`."""
+    """Raise an error if a value is none that its field may have, see `bounded` and `one_of`.
+
+    Raises:
+        TypeError: a type other than that of the default.
+        ValueError: another value.
+    """
     name, limits = setting.name, setting.metadata
+    kinds, expected = KINDS.get(type(setting.default), (object, ""))
+    if not isinstance(value, kinds) or (isinstance(value, bool) and kinds in (Integral, Real)):
+        raise TypeError(f"{name}={quoted(value)}: expected {expected}")
     if "names" in limits and value not in limits["names"]:
         raise unknown(name, value, limits["names"])
     if "low" not in limits or limits["low"] <= value <= limits["high"]:  # NaN is refused
@@ -40,16 +62,30 @@ def check_field(setting: Field[Any], value: Any) -> None:
         raise ValueError(f"{name}={quoted(value)}: expected a number from {low} to {high}{other}")
 
 
+class Checked:
+    """Base of a dataclass of settings, which refuses unknown names and values that cannot be."""
+
+    def __new__(cls, *args: Any, **values: Any) -> Self:
+        """Return settings that are not filled in yet; TypeError if one is unknown."""
+        known = [each.name for each in fields(cls)]  # type: ignore[arg-type]
+        for name in values:
+            if name not in known:
+                raise TypeError(
+                    f"{cls.__name__} has no setting {quoted(name)}.{did_you_mean(name, known)}"
+                )
+        return super().__new__(cls)
+
+    def __post_init__(self) -> None:
+        for setting in fields(self):  # type: ignore[arg-type]
+            check_field(setting, getattr(self, setting.name))
+
+
 @dataclass(frozen=True)
-class Settings:
+class Settings(Checked):
     """The settings that one algorithm has and others do not; a subclass adds fields.
 
     Its docstring explains each of them in a section `Attributes:`, which `--help` shows.
     """
-
-    def __post_init__(self) -> None:
-        for setting in fields(self):
-            check_field(setting, getattr(self, setting.name))
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,8 @@ def _starting_point(chosen: argparse.Namespace) -> tuple[TrainConfig, Path | Non
     file = chosen.resume / "config.toml" if chosen.resume is not None else chosen.config
     if file is not None:
         values = read_values(file)
+        if chosen.config is not None and chosen.algo:
+            values = {**values, "algo": chosen.algo}
         return from_mapping(values, str(file), chosen.trust), file, values
     if chosen.preset:
         return from_mapping(read_preset(chosen.preset), f"preset {chosen.preset}"), None, ()

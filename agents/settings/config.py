@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ import tyro
 
 from agents.settings import tasks
 from agents.settings.algorithm import (
+    Checked,
     Settings,
     algorithm_settings,
     bounded,
@@ -21,7 +22,7 @@ from agents.settings.algorithm import (
 )
 from envs.errors import did_you_mean, quoted, unknown
 from envs.music.task import Task
-from rewards.spec import as_text, parse_term
+from rewards.spec import as_text, parse_term, with_checkpoint
 from rewards.values import MAX_TOML, parse_toml
 
 PRESETS = Path(__file__).parents[1] / "presets"
@@ -31,7 +32,7 @@ LISTS = ("mask", "vary")
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Checked):
     """Settings of a run.
 
     Attributes:
@@ -128,12 +129,24 @@ class TrainConfig:
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "reward", self._read_reward(self.reward))
+        super().__post_init__()
         if not isinstance(self.task, Task):
             task = tasks.read_task(self.task or (), tasks.default_task(self.env))
             object.__setattr__(self, "task", task)
         object.__setattr__(self, "settings", self._read_settings(self.settings or {}))
-        for setting in fields(self):
-            check_field(setting, getattr(self, setting.name))
+
+    @staticmethod
+    def _read_reward(given: Sequence[str] | Mapping[str, Any] | str) -> tuple[str, ...]:
+        """Return the words of a reward that may be given as one word or as a table of terms."""
+        terms = tuple(given) if isinstance(given, (Mapping, Sequence)) else ()
+        terms = (given,) if isinstance(given, str) else terms
+        if not all(isinstance(term, str) for term in terms) or not (terms or given == ()):
+            raise TypeError(
+                f"reward={quoted(given)}: expected names of terms, as in {{'in_key': 2.0}}; a run "
+                "writes its settings down, so name a function by 'file.py:function'"
+            )
+        return tuple(map(as_text, terms, given.values())) if isinstance(given, Mapping) else terms
 
     def _read_settings(self, given: Settings | Mapping[str, Any]) -> Settings:
         """Return the algorithm's settings; of another algorithm's those that both have are kept."""
@@ -178,12 +191,9 @@ class TrainConfig:
     @property
     def reward_spec(self) -> dict[str, Any]:
         """The reward as `rewards.build.build` takes it; its prior is the run's unless named."""
-        spec = self.terms
-        setting = spec.get("prior")
-        if setting is not None and self.prior != TrainConfig.prior:
-            named = setting if isinstance(setting, Mapping) else {"weight": setting}
-            spec["prior"] = {"checkpoint": self.prior, **named}
-        return spec
+        if self.prior == TrainConfig.prior:
+            return self.terms
+        return with_checkpoint(self.terms, self.prior)
 
     @cached_property
     def tasks(self) -> tuple[Task, ...]:

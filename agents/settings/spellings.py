@@ -23,6 +23,7 @@ SIGNS = str.maketrans(
     | dict.fromkeys(BLANKS, " ")
 )
 PATHS = ("--out", "--runs", "--name", "--config", "--resume", "--soundfont", "--prior", "--start")
+LOCKS = ("--lock", "--rewrite")  # a path, a colon and bars
 _OTHER = tomllib.loads(Path(__file__).with_name("other_flags.toml").read_text("utf-8"))
 SAME: dict[str, str] = _OTHER["same"]
 ANSWERS = {flag: str(each["says"]) for each in _OTHER["answer"] for flag in each["flags"]}
@@ -31,8 +32,8 @@ ANSWERS = {flag: str(each["says"]) for each in _OTHER["answer"] for flag in each
 def read_words(words: Iterable[str], flags: Iterable[str]) -> list[str]:
     """Return the words of a command line as a verb with these flags reads them.
 
-    A word that names an existing file, and the value of a flag that takes a path, stay as they are
-    but for quotes around them.
+    The name of an existing file, before a colon too, and the path that a flag takes stay as they
+    are but for quotes around them.
 
     Raises:
         ValueError: a quote that is not closed, or another library's flag; the message names ours.
@@ -40,11 +41,25 @@ def read_words(words: Iterable[str], flags: Iterable[str]) -> list[str]:
     own = {f"--{name.replace('_', '-')}" for name in flags}
     found: list[str] = []
     for word in _without_quotes(list(words)):
-        if (found and found[-1] in PATHS) or os.path.exists(word):
-            found.append(word)
+        path = _path_of(word, found[-1] if found else "")
+        if path:
+            found.append(path + _plain(word[len(path) :]))
         else:
             found += [_own_flag(each, own) for each in _parted(_plain(word))]
     return found
+
+
+def _path_of(word: str, flag: str) -> str:
+    """Return the beginning of a word that is a path, up to a colon behind it; empty if none is."""
+    name, equals, value = word.partition("=")
+    if equals and name in PATHS + LOCKS:
+        return name + equals + _path_of(value, name)
+    if flag in PATHS or os.path.exists(word):
+        return word
+    path, colon, _ = word.rpartition(":")
+    if flag in LOCKS:
+        return path + colon or word
+    return path + colon if os.path.exists(path) else ""
 
 
 def _without_quotes(words: Sequence[str]) -> list[str]:

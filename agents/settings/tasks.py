@@ -90,6 +90,8 @@ def read_task(arguments: Mapping[str, Any] | Sequence[str], base: Task) -> Task:
     """
     from envs.composition import make_task
 
+    if isinstance(arguments, str) or not isinstance(arguments, Iterable):
+        raise TypeError(f"task={quoted(arguments)}: expected a Task, or its fields by name")
     if not isinstance(arguments, Mapping):
         arguments = arguments_of(arguments)
     for name in arguments:

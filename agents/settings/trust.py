@@ -36,7 +36,7 @@ def require_trust(
     Args:
         config: the settings, with what the command line says in their place.
         source: the file they come from.
-        trust: whether --trust was given.
+        trust: run the code.
         besides: settings that the command line says, or that nobody asks for.
 
     Raises:
@@ -46,6 +46,6 @@ def require_trust(
     if found and not trust:
         raise ValueError(
             f"{source} would run code: {', '.join(dict.fromkeys(found))}. Nothing was run; look at "
-            "it, and if it is yours or you trust who wrote it, add --trust"
+            "it, and if it is yours or you trust who wrote it, add `trust`"
         )
     return config

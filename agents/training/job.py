@@ -35,6 +35,7 @@ from agents.training.monitor import Diagnostics, Evaluator, find_judge
 from agents.training.reward_lessons import Lessons
 from agents.training.varied_tasks import learn_on, make_envs
 from envs.durable_files import write_atomic
+from envs.errors import quoted
 from envs.music.task import Task
 from pretrained.checkpoint import load, locate
 from pretrained.prior import Trainable
@@ -159,7 +160,7 @@ def report(run: Run, job: Job) -> None:
 
 
 @contextmanager
-def _globals_kept(threads: int) -> Iterator[None]:
+def globals_kept(threads: int) -> Iterator[None]:
     """Use some threads of torch; put back threads, random generators and filters of warnings."""
     before, python, arrays = torch.get_num_threads(), random.getstate(), np.random.get_state()
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
@@ -210,8 +211,10 @@ def train(
         ValueError, TypeError, OSError, RewardError: settings that cannot be followed, a run that
             cannot be written, too little memory, or learning that has diverged.
     """
+    if not isinstance(config, TrainConfig):
+        raise TypeError(f"config={quoted(config)}: expected a TrainConfig, such as TrainConfig()")
     listener = listener or Listener()
-    with _one_at_a_time, _globals_kept(config.threads), _memory_named(config.n_envs):
+    with _one_at_a_time, globals_kept(config.threads), _memory_named(config.n_envs):
         config = for_budget(config)
         with session.enter(config, resume) as run:
             job = prepare(config, listener)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 
 import numpy as np
 
+from envs.errors import quoted
 from envs.music.codec import Note
 from envs.music.key import Key
 from envs.music.meter import Meter
@@ -17,6 +19,24 @@ from envs.music.task import Task
 # Semitones from the lowest to the highest pitch of the task: with these every key can be moved
 # into the two octaves and a half that the prior knows.
 ROOM = 24
+
+
+SLOWEST, FASTEST = 10.0, 400.0  # beats per minute
+
+
+def require_tempo(tempo: float) -> None:
+    """Raise an error unless a tempo can be listened to.
+
+    Raises:
+        ValueError: fewer than SLOWEST or more than FASTEST beats per minute.
+        TypeError: it is no number.
+    """
+    if isinstance(tempo, bool) or not isinstance(tempo, Real):
+        raise TypeError(f"tempo={quoted(tempo)}: expected beats per minute")
+    if not SLOWEST <= tempo <= FASTEST:
+        raise ValueError(
+            f"tempo={quoted(tempo)}: expected {SLOWEST:g} to {FASTEST:g} beats per minute"
+        )
 
 
 def roomy_range(pitches: Sequence[int]) -> tuple[int, int]:
@@ -76,7 +96,8 @@ class Piece:
         score: the piece, a batch of one.
         title: a line of printable characters, may be empty.
         source: the name of the file that it was read from; empty if it was composed.
-        tempo: beats per minute, dotted beats in compound metres; None if none is named.
+        tempo: beats per minute, 10 to 400, dotted beats in compound metres; None if
+            none is named.
         numbers: of the bars as the file prints them, the pickup's included; empty if counted.
         estimated: True if the key was estimated from the notes.
         notices: remarks on how the file was read.
@@ -89,6 +110,10 @@ class Piece:
     numbers: tuple[int, ...] = ()
     estimated: bool = False
     notices: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.tempo is not None:
+            require_tempo(self.tempo)
 
     @staticmethod
     def of(score: Score, row: int = 0, title: str = "", tempo: float | None = None) -> Piece:

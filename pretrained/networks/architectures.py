@@ -12,7 +12,7 @@ from envs.errors import quoted
 from envs.music.codec import Codec
 from pretrained.networks.network_prior import NetworkPrior
 from pretrained.networks.recurrent import RecurrentPrior
-from pretrained.prior import Trainable
+from pretrained.prior import Trainable, hears_one_line
 
 
 class SumPrior(NetworkPrior):
@@ -29,6 +29,11 @@ class SumPrior(NetworkPrior):
             raise ValueError("expected two priors of one codec, neither of them a sum")
         self.parts, self.codec = (one, two), one.codec
         self.net = nn.ModuleList([one.net, two.net]).eval().requires_grad_(False)  # type: ignore[assignment]
+
+    @property
+    def one_line(self) -> bool:
+        """True if both hear one line at a time."""
+        return all(map(hears_one_line, self.parts))
 
     @property
     def n_features(self) -> int:

@@ -63,6 +63,7 @@ class PerVoice(NetworkPrior):
         codec: meaning of its tokens.
     """
 
+    one_line = True
     net: LineNetwork
 
     def forward(self, pieces: Tensor, context: Tensor, bf16: bool = False) -> tuple[Tensor, Tensor]:

@@ -105,6 +105,8 @@ class OnGrid:
         ValueError: another grid.
     """
 
+    one_line = True
+
     def __init__(self, prior: Prior, grid: int) -> None:
         if prior.codec.grid != 4 or grid not in (1, 2, TRIPLETS):
             raise ValueError(

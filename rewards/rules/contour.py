@@ -101,7 +101,8 @@ def unique_climax(score: Score) -> Array:
 
 @rule(
     source="Toch, The Shaping Forces in Music (1948): a long way up, a short way down",
-    says="the highest note, {highest}, comes too early, or not before the last note",
+    says="the highest note, {highest}, is at {climax:.0%} of the piece: expected {earliest:.0%} "
+    "or more, not last",
     verdict=True,
 )
 def late_climax(score: Score, *, earliest: float = 0.4) -> Array:
@@ -115,7 +116,7 @@ def late_climax(score: Score, *, earliest: float = 0.4) -> Array:
     >>> from rewards.remarks import explain
     >>> explain(late_climax, "C4 E4 D4 F4 A4 G4 E4 C4")
     >>> explain(late_climax, "C4 A4 G4 F4 E4 D4 B3 C4")
-    bar 2, beat 4.75: the highest note, A4, comes too early, or not before the last note
+    bar 2, beat 4.75: the highest note, A4, is at 12% of the piece: expected 40% or more, not last
     """
     if not 0 <= earliest <= 1:
         raise ValueError(f"earliest={earliest}: expected a share of the piece, 0..1")
@@ -176,7 +177,7 @@ def _count_moves(state: tuple[Array, ...], here: Score) -> Any:
 
 @rule(
     source=f"{KOSTKA_PAYNE}: mostly steps; the bounds have room for Fux's cantus firmi",
-    says="too few or too many steps: {least:.0%} to {most:.0%} of the moves should be steps",
+    says="{steps} of {moves} moves are steps: expected {least:.0%} to {most:.0%}",
     verdict=True,
 )
 def step_leap_balance(
@@ -194,7 +195,7 @@ def step_leap_balance(
     >>> from rewards.remarks import explain
     >>> explain(step_leap_balance, "C4:2 E4:2 F4:2 G4:2 E4:2 A4:2 G4:2 E4:2 F4:2 E4:2 D4:2 C4:2")
     >>> explain(step_leap_balance, "C4:2 E4:2 G4:2 C5:2 A4:2 F4:2 A4:2 C5:2 C4")
-    bar 2, beat 4.75: too few or too many steps: 35% to 90% of the moves should be steps
+    bar 2, beat 4.75: 0 of 8 moves are steps: expected 35% to 90%
     """
     steps, moves = score.scan(_count_moves, (np.int32(0), np.int32(0)))
     value = outside(steps / np.maximum(moves, 1), least, most, top=1.0)
@@ -253,7 +254,7 @@ def _mark_pitches(state: tuple[Array, ...], here: Score) -> Any:
 
 @rule(
     source="19 in 20 two-bar windows of the prior's folk tunes have four pitches or more",
-    says="the line has fewer than {least} different pitches",
+    says="the line has {pitches} different pitches, fewer than {least}",
     verdict=True,
 )
 def pitch_variety(score: Score, *, least: int = 4) -> Array:
@@ -266,7 +267,7 @@ def pitch_variety(score: Score, *, least: int = 4) -> Array:
     >>> from rewards.remarks import explain
     >>> explain(pitch_variety, "C4 D4 E4 F4")
     >>> explain(pitch_variety, "C4 D4 C4 E4")
-    bar 1, beat 4.75: the line has fewer than 4 different pitches
+    bar 1, beat 4.75: the line has 3 different pitches, fewer than 4
     """
     if least < 1:
         raise ValueError(f"least={least}: expected 1 or more pitches")

@@ -93,7 +93,7 @@ DISSONANT = np.isin(np.arange(OCTAVE + 2), (TRITONE, 10, 11, OCTAVE + 1))
 
 @rule(
     source=f"{KOSTKA_PAYNE}: no augmented intervals, no sevenths, none beyond the octave",
-    says="the leap {previous}-{note} is dissonant: {interval}",
+    says="the leap {previous}-{note} is dissonant or wider than an octave: {interval}",
 )
 def dissonant_leap(score: Score) -> Array:
     """No leap is a tritone or a seventh, or larger than an octave.
@@ -102,7 +102,7 @@ def dissonant_leap(score: Score) -> Array:
 
     >>> from rewards.remarks import explain
     >>> explain(dissonant_leap, "C4 G4 F4 B3")
-    bar 1, beat 4: the leap F4-B3 is dissonant: tritone
+    bar 1, beat 4: the leap F4-B3 is dissonant or wider than an octave: tritone
     >>> explain(dissonant_leap, "C4 G4 E4 C5")
     """
     size = np.minimum(np.abs(score.interval), OCTAVE + 1)

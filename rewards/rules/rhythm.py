@@ -285,7 +285,7 @@ def note_density(score: Score, *, least: float = 0.25, most: float = 4.0) -> Arr
     bar 2, beat 4.75: this bar has fewer than 0.25 or more than 4 notes per beat
     """
     if not most > 0:
-        raise ValueError(f"most={most}: expected notes per beat above 0")
+        raise ValueError(f"least={least}, most={most}: expected most above 0")
     (count,) = score.scan(_count_in_bar, (np.int16(0),))
     density = count * score.task.beat_cells / (score.cell_in_bar + 1)
     value = outside(density, least, most, top=2 * most)

@@ -89,7 +89,7 @@ def test_rules_of_a_run_that_are_code_need_trust(run, tmp_path, monkeypatch, run
     config = Path("theirs/config.toml")
     config.write_text(config.read_text().replace("tonic =", '"mine.py:f" ='))
     words = ("theirs", "--json", "--prior", "none")
-    assert "add --trust" in run_command(*words)[2]
+    assert "add `trust`" in run_command(*words)[2]
     status, out, _ = run_command(*words, "--trust")
     assert status == 0
     rules = {each["rule"] for told in json.loads(out) for each in told["rules"]}

@@ -20,6 +20,12 @@ ROOT = Path(__file__).parents[2]
 GONE = json.loads((Path(__file__).parent / "gone.json").read_text())
 
 
+def stands(module):
+    """True if a module or package of that name exists."""
+    path = ROOT / module.replace(".", "/")
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+
+
 @pytest.fixture(autouse=True)
 def as_if_new(monkeypatch):
     monkeypatch.setattr(old_names, "_shown", set())
@@ -175,3 +181,66 @@ for package in ("envs", "pretrained", "rewards", "agents"):
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_star_import_brings_the_names_with_one_notice():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        brought = {}
+        exec(compile("from envs.task import *", "mine.py", "exec"), brought)
+        exec(compile("import envs.task; envs.task.Task", "mine.py", "exec"), {})
+    assert set(NAMES["envs.task"].split()) <= set(brought)
+    (warning,) = caught
+    assert (warning.filename, warning.lineno) == ("mine.py", 1)
+    assert str(warning.message).endswith("write: from envs.music.task import *")
+
+
+@pytest.mark.filterwarnings("ignore::envs.old_names.OldNameWarning")
+@pytest.mark.parametrize("module", [name for name in HEIRS if not stands(name)])
+def test_a_star_import_of_a_module_that_is_gone_brings_its_names(module):
+    brought = {}
+    exec(f"from {module} import *", brought)
+    names = NAMES[module].split()
+    assert [name for name in names if name not in brought] == GONE.get(module, "").split()
+
+
+@pytest.mark.filterwarnings("ignore::envs.old_names.OldNameWarning")
+def test_a_star_import_gives_notice_of_a_name_that_is_another_one_now():
+    with pytest.warns(OldNameWarning, match="CheckReport"):
+        exec("from envs.check import *", {})
+
+
+@pytest.mark.filterwarnings("ignore::envs.old_names.OldNameWarning", "ignore:reward")
+def test_examine_takes_its_old_arguments(monkeypatch):
+    from agents.training import exploit
+
+    asked = []
+    monkeypatch.setattr(exploit, "exploits", lambda *arguments: asked.append(arguments) or [])
+    from envs.check import examine
+
+    examine({"prior": 1.0, "in_key": 2.0}, panel=False, cost=False)
+    assert asked == []
+    assert not examine({"prior": 1.0, "in_key": 2.0}, cost=False, exploit=True).broken
+    assert len(asked) == 1
+
+
+@pytest.mark.filterwarnings("ignore::envs.old_names.OldNameWarning")
+def test_explain_takes_its_old_arguments():
+    from agents.explanation import explain
+
+    from envs.music.piece import Piece
+    from envs.notation import score_from_text
+    from pretrained.checkpoint import load
+    from rewards.build import build
+
+    score, other = score_from_text("C4 F#4 C5 G4"), score_from_text("C4 D4 E4")
+    piece, rule = Piece(score, notices=("a notice",)), build({"in_key": 1.0})
+    plain = explain(piece, rule)
+    assert plain.surprise is None
+    assert explain(piece=piece, reward=rule, lenient=True).messages == plain.messages
+    assert [message.term for message in plain.messages] == ["in_key"]
+    told = explain(piece, rule, load(), "name", other, False)
+    assert told.surprise is not None
+    assert told.name == "name"
+    assert "a notice" in told.notices
+    assert not told.messages

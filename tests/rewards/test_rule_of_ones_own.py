@@ -150,3 +150,25 @@ def test_a_foreign_callable_says_what_it_is_by_its_attributes():
     assert made.lost is None
     assert build({Marked(): 2.0})(score_from_text("C4 D4")).sum() == -4.0
     assert as_rule(made) is made
+
+
+@pytest.mark.parametrize("value", [1, 0, np.True_, np.False_, True])
+@pytest.mark.parametrize("mark", ["cellwise", "violation", "verdict"])
+def test_a_mark_may_be_a_number_or_of_numpy(mark, value):
+    def marked(score):
+        return score.onset * 1.0
+
+    setattr(marked, mark, value)
+    assert getattr(as_rule(marked), mark) is bool(value)
+    setattr(marked, mark, None)
+    assert getattr(as_rule(marked), mark) is False
+
+
+@pytest.mark.parametrize("value", ["yes", 1.0, np.array([True])])
+def test_a_mark_that_is_neither_true_nor_false_is_refused(value):
+    def marked(score):
+        return score.onset * 1.0
+
+    marked.cellwise = value
+    with pytest.raises(TypeError, match="marked.*cellwise.*expected True or False"):
+        as_rule(marked)

@@ -11,14 +11,13 @@ from envs.errors import RefusedError
 from envs.music.codec import Codec, Note
 from envs.music.key import Key
 from envs.music.meter import Meter, beat_quarters
-from envs.music.piece import Piece, roomy_range, score_of
+from envs.music.piece import FASTEST, SLOWEST, Piece, roomy_range, score_of
 from envs.music.pitch import LETTERS
 from envs.music.task import MAX_BARS, MAX_VOICES, Task
 from envs.notation.reading.bars import Layout
 from envs.notation.reading.times import Sound, choose_grid, on_grid, rounded
 
 TITLE_LENGTH = 120
-SLOWEST, FASTEST = 10.0, 400.0  # beats per minute
 
 
 @dataclass(frozen=True)

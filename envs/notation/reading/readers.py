@@ -44,6 +44,8 @@ def read_piece(
 
     Each part (in MIDI each track that has notes) is a voice. Tied notes are one note, repeats are
     played once with their last ending, and grace notes, percussion and chord symbols are left out.
+    A reader that no other process can import, as of a notebook or `__main__`, runs in this process
+    and ignores `limits`.
 
     Args:
         source: path of the file, its bytes, or an open file.
@@ -57,7 +59,8 @@ def read_piece(
             its metre, has two notes at once in one voice, fits no task, or takes longer or more
             memory to read than the limits allow.
         ValueError: no reader has that suffix, or `known` is no such value.
-        TypeError: `source` is none of the three, or `known` has another name.
+        TypeError: `source` is none of the three, `known` has another name, or the reader returned
+            no piece.
     """
     if not isinstance(source, str | Path | bytes) and not hasattr(source, "read"):
         raise TypeError(f"expected a path, bytes or an open file, got {type(source).__name__}")
@@ -71,7 +74,7 @@ def read_piece(
         piece = read_apart(reader, _content(source), better, limits or Limits())
     except ValueError as refusal:
         reason = str(refusal) if name else f"the {suffix} file: {refusal}"
-        raise RefusedError(reason, name) from None
+        raise RefusedError(reason, name) from refusal.__cause__  # of a reader in this process
     return replace(piece, source=name)
 
 

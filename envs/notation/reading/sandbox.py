@@ -2,7 +2,8 @@
 
 A request and its answer are a line of JSON each: a reader's name and the bytes of a file, and the
 piece. If the child dies, hangs or takes too much memory, the file is refused, and the next one gets
-a new child.
+a new child. So does the next one after `sys.path` or the file of a reader changed, or the child has
+kept more than GROWTH bytes of what it read.
 """
 
 from __future__ import annotations
@@ -12,24 +13,29 @@ import base64
 import importlib
 import io
 import json
+import operator
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from envs.errors import RefusedError
+from envs.errors import RefusedError, quoted
 from envs.music.piece import Piece
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.assemble import Known
 
 START_SECONDS = 120.0  # for the child to begin
+GROWTH = 2**28  # bytes that the child may keep of the files before
+_LEAST, _MOST = 0.001, {"seconds": 1e6, "wait": 1e6, "memory": 2**60}  # that systems can bound
 _BEGIN = (
     "import sys; sys.path[:] = sys.argv[1:]; "
     "from envs.notation.reading import sandbox; sandbox.serve()"
@@ -41,15 +47,26 @@ _ERRORS = {"RefusedError": RefusedError, "ValueError": ValueError, "TypeError": 
 class Limits:
     """Time and memory for reading one file.
 
+    Windows bounds `wait` alone; systems without /proc, such as macOS, bound no memory.
+
     Attributes:
         seconds: of processor time.
-        wait: seconds until the child is taken to hang.
-        memory: bytes, beside what the child has before.
+        wait: seconds until the child is taken to hang, other threads' files before it included.
+        memory: bytes, beside what the child has before: at most GROWTH of files.
+
+    Raises:
+        ValueError: a limit is no number, not above 0, or larger than a system can bound.
     """
 
     seconds: float = 10.0
     wait: float = 60.0
     memory: int = 2**30
+
+    def __post_init__(self) -> None:
+        for name, most in _MOST.items():
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not _LEAST <= value <= most:
+                raise ValueError(f"{name} {quoted(value)}: expected {_LEAST} to {most:g}")
 
 
 def read_apart(
@@ -57,7 +74,8 @@ def read_apart(
 ) -> Piece:
     """Read a file in the child process.
 
-    A reader that no other process can import, such as one of a notebook, runs in this process.
+    A reader that no other process can import, such as one of a notebook, runs in this process
+    without limits.
 
     Args:
         reader: of the format.
@@ -66,19 +84,44 @@ def read_apart(
         limits: of time and memory.
 
     Raises:
-        RefusedError: the reader refused the file, or it took more than the limits allow.
+        RefusedError: the reader refused the file or failed, it took more than the limits allow, or
+            the child cannot start.
+        TypeError: the reader returned no piece, or failed with a TypeError.
     """
     module, name = reader.__module__, getattr(reader, "__name__", "")
     if module == "__main__" or getattr(sys.modules.get(module), name, None) is not reader:
-        return reader(data, known)
+        return _read(reader, data, known)
     words = base64.b64encode(data).decode()
     request = {"reader": [module, name], "data": words, "known": _plain(known)}
     answer = _CHILD.ask(request | {"limits": asdict(limits)}, limits)
+    if "missing" in answer:
+        return _read(reader, data, known)
     if "error" in answer:
         raise _ERRORS.get(answer["error"], RefusedError)(answer["reason"])
     for row, name in ((answer, "numbers"), (answer, "notices"), (answer["task"], "given")):
         row[name] = tuple(row[name])  # which JSON has as lists
     return Piece(Score(answer.pop("tokens"), Task(**answer.pop("task"))), **answer)
+
+
+@contextmanager
+def _naming(reader: Callable[[bytes, Known], Piece]) -> Iterator[None]:
+    """Name the reader in its errors, refusals aside."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, MemoryError) or type(error) in (RefusedError, ValueError):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else RefusedError
+        name = f"{reader.__module__}.{getattr(reader, '__name__', type(reader).__name__)}"
+        raise kind(f"its reader failed, {name} ({type(error).__name__}: {error})") from error
+
+
+def _read(reader: Callable[[bytes, Known], Piece], data: bytes, known: Known) -> Piece:
+    with _naming(reader):
+        piece = reader(data, known)
+        if not isinstance(piece, Piece):
+            raise TypeError(f"expected a Piece, got {type(piece).__name__}")
+    return piece
 
 
 def _plain(value: Known | Task) -> dict[str, Any]:
@@ -97,52 +140,71 @@ class _Child:
         self.lock = threading.Lock()
         self.process: Any = None
         self.answers: Any = None
+        self.paths: list[str] = []  # sys.path when it started
+        self.times: dict[str, int] = {}  # of readers' files when it imported them
+        self.grown = 0  # bytes that it kept of the files before
 
     def ask(self, request: dict[str, Any], limits: Limits) -> dict[str, Any]:
-        """Return the child's answer.
-
-        Raises:
-            RefusedError: the child took more than the limits allow, or died.
-        """
+        """Return the child's answer; past the limits, or if it dies or cannot start, refuse."""
         line = json.dumps(request).encode() + b"\n"
-        with self.lock:
-            try:
-                # Twice, as a child may have died before this file came.
-                answer = self._exchange(line, limits) or self._exchange(line, limits)
-            except BaseException:  # also Ctrl-C: an answer that is still to come is nobody's
-                self.stop()
-                raise
+        lock, end = self.lock, time.monotonic() + limits.wait
+        if not lock.acquire(timeout=limits.wait):
+            raise RefusedError(f"other files took more than {limits.wait:g} s; allow more `wait`")
+        try:
+            left = max(0.0, end - time.monotonic())
+            exchange = partial(self._exchange, request["reader"][0], line, limits, left)
+            answer = exchange() or exchange()  # a child may have died before this file came
+        except BaseException:  # also Ctrl-C: an answer that is still to come is nobody's
+            self.stop()
+            raise
+        finally:
+            lock.release()
         if not answer:
-            raise RefusedError("the process that read it died; write the file anew")
-        result: dict[str, Any] = json.loads(answer)
-        return result
+            raise RefusedError("the process that reads files died before it; try again")
+        return answer
 
-    def _exchange(self, line: bytes, limits: Limits) -> bytes:
-        """Return a line of the child's, b'' if it died of something else than the limits."""
-        answer = b""
-        process = self._running() or self._started()
-        with _deadline(process, limits.wait) as late, suppress(OSError):  # of a closed pipe
+    def _exchange(self, module: str, line: bytes, limits: Limits, wait: float) -> dict[str, Any]:
+        """Return the child's answer, {} if it died before it had the whole file."""
+        begun = answer = b""
+        process = self._current(module)
+        with _deadline(process, wait) as late, suppress(OSError):  # of a closed pipe
             _write(process.stdin, line)
+            begun = self.answers.readline()
             answer = self.answers.readline()
         if late.is_set():
-            raise RefusedError(f"reading it took more than {limits.wait:g} s")
-        if answer.startswith(b'{"error": "MemoryError"'):
-            raise RefusedError(f"reading it took more than {limits.memory >> 20} MB of memory")
+            raise RefusedError(f"it and the files before it took more than {limits.wait:g} s")
         if not answer.endswith(b"\n"):
             self.stop()
             if -process.returncode == getattr(signal, "SIGPROF", None):
                 raise RefusedError(f"reading it took more than {limits.seconds:g} s of CPU time")
-            return b""
-        return answer
+            if begun:
+                raise RefusedError("the process that read it died; write the file anew")
+            return {}
+        result: dict[str, Any] = json.loads(answer)
+        if result.get("error") == "MemoryError":
+            raise RefusedError(f"reading it took over {limits.memory / 2**20:.0f} MB of memory")
+        self.grown += result.pop("grown", 0)
+        return result
 
-    def _running(self) -> Any:
-        return self.process if self.process and self.process.poll() is None else None
+    def _current(self, module: str) -> Any:
+        """Return a living child that has this process's `sys.path` and the reader's file of now."""
+        changed = _changed(module)
+        stale = self.paths != sys.path or self.times.get(module, changed) != changed
+        if not self.process or self.process.poll() is not None or stale or self.grown > GROWTH:
+            self.stop()
+            try:
+                self._start()
+            except (OSError, TypeError, ValueError) as error:
+                advice = "set sys.executable to the Python that has this package"
+                raise RefusedError(f"no process starts to read it ({error}); {advice}") from error
+        self.times[module] = changed
+        return self.process
 
-    def _started(self) -> Any:
-        self.stop()
+    def _start(self) -> None:
+        self.paths, self.times, self.grown = list(sys.path), {}, 0
         # Isolated, so that neither the environment nor the folder adds a module; the modules that
         # this process has found are found again. Its process group is its own: Ctrl-C spares it.
-        paths = [path or os.getcwd() for path in sys.path]
+        paths = [path or os.getcwd() for path in self.paths]
         process: Any = subprocess.Popen(
             [sys.executable, "-I", "-c", _BEGIN, *paths],
             stdin=subprocess.PIPE,
@@ -154,8 +216,7 @@ class _Child:
         self.process, self.answers = process, io.BufferedReader(process.stdout)
         with _deadline(process, START_SECONDS):
             if not self.answers.readline():
-                raise RuntimeError("the process that reads files did not start")
-        return process
+                raise OSError("it ended at once")
 
     def stop(self) -> None:
         """End the child, if there is one."""
@@ -173,6 +234,12 @@ class _Child:
             process.stdin.close()
             process.stdout.close()
             process.returncode = 0  # it is no child of this process, so nobody waits for it
+
+
+def _changed(module: str) -> int:
+    """Return when a module's file was changed, in ns; 0 if it has none."""
+    file = Path(getattr(sys.modules[module], "__file__", None) or "")
+    return file.stat().st_mtime_ns if file.is_file() else 0
 
 
 def _write(pipe: Any, line: bytes) -> None:
@@ -217,23 +284,46 @@ def serve() -> None:
     importlib.import_module("music21.converter")  # before time counts
     answers.write(b"ready\n")
     for line in requests:
-        _write(answers, json.dumps(_answer(json.loads(line)), default=int).encode() + b"\n")
+        answers.write(b"begun\n")
+        _write(answers, json.dumps(_answer(json.loads(line))).encode() + b"\n")
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
     module, name = request["reader"]
     try:
+        if module not in sys.modules:
+            importlib.invalidate_caches()  # its file may be younger than this process
         reader = getattr(importlib.import_module(module), name)
+    except Exception:
+        return {"missing": f"{module}.{name}"}
+    before = _size()
+    try:
         data, known = base64.b64decode(request["data"]), Known(**request["known"])
         with _bounded(Limits(**request["limits"])):
-            piece = reader(data, known)
-        answer = {field.name: getattr(piece, field.name) for field in fields(piece)}
-        score = answer.pop("score")
-        return answer | {"tokens": score.tokens.tolist(), "task": _plain(score.task)}
+            piece = _read(reader, data, known)
+        with _naming(reader):
+            answer = _answer_of(piece)
+    except MemoryError:
+        return {"error": "MemoryError"}
     except Exception as error:
-        kind = type(error).__name__
-        reason = str(error) if kind in _ERRORS else f"its reader failed ({kind}: {error})"
-        return {"error": kind, "reason": reason}
+        answer = {"error": type(error).__name__, "reason": str(error)}
+    return answer | {"grown": _size() - before}
+
+
+def _answer_of(piece: Piece) -> dict[str, Any]:
+    """Return the fields of a piece in JSON's types; one of another type is a TypeError."""
+    answer = {field.name: getattr(piece, field.name) for field in fields(Piece)}
+    score = answer.pop("score")
+    answer["tempo"] = None if piece.tempo is None else float(piece.tempo)
+    answer |= {"tokens": score.tokens.tolist(), "task": _plain(score.task)}
+    plain: dict[str, Any] = json.loads(json.dumps(answer, default=operator.index))
+    return plain
+
+
+def _size() -> int:
+    """Return the bytes of address space of this process, 0 where the system does not tell."""
+    sizes = Path("/proc/self/statm")
+    return int(sizes.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE") if sizes.exists() else 0
 
 
 @contextmanager
@@ -245,9 +335,9 @@ def _bounded(limits: Limits) -> Iterator[None]:
     import resource
 
     before = resource.getrlimit(resource.RLIMIT_AS)
-    sizes = Path("/proc/self/statm")
-    if sizes.exists():  # other systems bound no address space
-        most = int(sizes.read_text().split()[0]) * resource.getpagesize() + limits.memory
+    size = _size()
+    if size:  # other systems bound no address space
+        most = size + int(limits.memory)
         most = most if before[1] == resource.RLIM_INFINITY else min(most, before[1])
         resource.setrlimit(resource.RLIMIT_AS, (most, before[1]))
     signal.signal(signal.SIGPROF, signal.SIG_DFL)

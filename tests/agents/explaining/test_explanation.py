@@ -11,6 +11,7 @@ import pytest
 
 from agents.explaining.explainer import explain, speaking_rules, surprises
 from agents.explaining.explanation import as_dict, as_text
+from agents.explaining.explanation_files import files_of
 from agents.explaining.page import html_page
 from envs.errors import RewardError
 from envs.music.key import Key
@@ -21,6 +22,9 @@ from envs.notation.reading.readers import read_piece
 from envs.notation.text_line import score_from_text
 from envs.notation.writing.abc import abc
 from envs.notation.writing.midi import midi_bytes
+from pretrained.networks.architectures import SumPrior
+from pretrained.networks.regrid import on_grid
+from pretrained.prior import hears_one_line
 from rewards.build import build
 from rewards.remarks import place
 from tests.agents.explaining.rules import RULES, sharp, short, wide
@@ -109,6 +113,31 @@ def test_the_prior_tells_its_surprise_at_the_note(piece, tiny_prior):
     )
     assert f"; surprising to the prior: {found.messages[0].surprise:.1f} nats" in as_text(found)
     assert "nats a cell on average" in as_text(found)
+
+
+def test_a_path_is_explained_by_its_file_s_name(tmp_path):
+    path = tmp_path / "own.mid"
+    path.write_bytes(midi_bytes(score_from_text("C4 D4 E4 F4")))
+    found = explain(path, build(RULES), None)
+    assert (found.name, found.title) == ("own.mid", "own.mid")
+    for name, content in files_of(found).items():
+        assert str(tmp_path).encode() not in (
+            content if isinstance(content, bytes) else content.encode()
+        ), name
+
+
+def test_a_prior_says_whether_it_hears_one_line(tiny_prior):
+    class Chorus(type(tiny_prior)):
+        one_line = False
+
+    chorus, score = Chorus(tiny_prior.net, tiny_prior.codec), score_from_text("C5 D5 ; G3 E3")
+    np.testing.assert_array_equal(surprises(chorus, score), -tiny_prior.log_prob(score)[0])
+    assert (surprises(tiny_prior, score) != surprises(chorus, score)).any()
+    for prior, one_line in ((tiny_prior, True), (chorus, False), (object(), False)):
+        assert hears_one_line(prior) is one_line
+    assert SumPrior(tiny_prior, tiny_prior).one_line
+    assert not SumPrior(tiny_prior, chorus).one_line
+    assert on_grid(tiny_prior, Task(grid=2)).one_line
 
 
 def test_each_voice_is_read_alone(tiny_prior):

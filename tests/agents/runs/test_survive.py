@@ -301,7 +301,7 @@ def test_code_that_a_run_names_needs_trust(theirs, command, monkeypatch, name):
     main, words = COMMANDS[name]
     line = command(main, *words)
     assert "runs/tiny/config.toml would run code: theirs.py:smooth. Nothing was run" in line
-    assert line.endswith("add --trust")
+    assert line.endswith("add `trust`")
     assert not Path("was_run").exists()
     monkeypatch.setattr("sys.argv", ["prog", *words, "--trust"])
     with pytest.raises(SystemExit) as ended:

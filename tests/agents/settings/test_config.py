@@ -1,5 +1,7 @@
 """Settings of a run: TOML and command line, there and back."""
 
+import copy
+import pickle
 import subprocess
 import sys
 import tomllib
@@ -313,3 +315,28 @@ def test_help_comes_without_the_heavy_libraries(module):
     assert f"python -m {module}" in done.stdout
     assert done.stdout.splitlines()[-1] == "status 0 loaded []"
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"n_timesteps": "3"}, "n_timesteps='3': expected a whole number"),
+        ({"seed": True}, "seed=True"),
+        ({"gamma": None}, "gamma=None: expected a number"),
+        ({"bf16": 1}, "bf16=1: expected True or False"),
+        ({"mask": "in_key"}, "mask='in_key': expected a list"),
+        ({"algo": 3}, "algo=3"),
+        ({"task": 3}, "task=3: expected a Task"),
+        ({"task": "bars=4"}, "task='bars=4': expected a Task"),
+        ({"steps": 3}, "'steps'.*Did you mean 'n_timesteps'"),
+        ({"settings": {"n_epochs": "3"}}, "n_epochs='3'"),
+    ],
+)
+def test_what_python_passes_is_checked(values, message):
+    with pytest.raises(TypeError, match=message):
+        TrainConfig(**values)
+
+
+def test_settings_may_be_pickled_and_copied():
+    config = TrainConfig(seed=3, settings={"n_epochs": 2})
+    assert pickle.loads(pickle.dumps(config)) == config == copy.deepcopy(config)

@@ -175,3 +175,15 @@ def test_an_error_of_the_system_is_told_without_its_number(capsys):
     with pytest.raises(SystemExit):
         commands.run(fail)
     assert capsys.readouterr().err == "error: /proc/nowhere/file: No such file or directory\n"
+
+
+@pytest.mark.parametrize("name", ["song 3 – 4.abc", "song\u00a03–4.abc"])
+def test_a_file_before_a_colon_is_itself(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert read_words(["--rewrite", f"{name}:1–2"], FLAGS) == ["--rewrite", f"{name}:1-2"]
+    assert read_words([f"--lock={name}:1–2"], FLAGS) == [f"--lock={name}:1-2"]
+    assert read_words(["--lock", name], FLAGS) == ["--lock", name]
+    assert read_words([f"--out={name}"], FLAGS) == [f"--out={name}"]
+    assert read_words([f"{name}:F♯3–2"], FLAGS) != [f"{name}:F#3-2"]  # there is no such file
+    (tmp_path / name).write_text("")
+    assert read_words([f"{name}:F♯3–2"], FLAGS) == [f"{name}:F#3-2"]

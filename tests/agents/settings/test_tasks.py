@@ -137,9 +137,9 @@ def test_reading_settings_imports_no_module_without_trust(own, tmp_path):
     file = tmp_path / "config.toml"
     file.write_text(f"env = '{own}'\n[task]\nmeter = '3/4'\n")
     read_toml(file)
-    with pytest.raises(ValueError, match="add --trust"):
+    with pytest.raises(ValueError, match="add `trust`"):
         parse_arguments(["--config", str(file)])
-    with pytest.raises(ValueError, match="add --trust"):
+    with pytest.raises(ValueError, match="add `trust`"):
         parse_arguments(["--config", str(file), "--task", "bars=2"])
     moved, _ = parse_arguments(["--config", str(file), "--env", MELODY])
     assert moved.task == Task(bars=4, meter="3/4")

@@ -239,3 +239,9 @@ def test_a_process_stopped_before_its_run_began_leaves_nothing(tiny_checkpoint, 
     process.communicate(timeout=60)
     assert process.returncode in (143, -signal.SIGTERM)
     assert not (tmp_path / "runs" / "tiny" / "policy.safetensors").exists()
+
+
+@pytest.mark.parametrize("config", [None, {"n_timesteps": 3}])
+def test_settings_of_another_type_are_refused(config):
+    with pytest.raises(TypeError, match="expected a TrainConfig"):
+        train(config)

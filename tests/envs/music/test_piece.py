@@ -1,5 +1,6 @@
 """Pieces read from files: their data, and the places of their bars."""
 
+import numpy as np
 import pytest
 
 from envs.music.codec import Note
@@ -320,3 +321,16 @@ def test_an_upbeat_is_written_as_one():
     bars = [*ET.fromstring(musicxml(upbeat_piece())).iter("measure")]
     assert [bar.get("number") for bar in bars] == ["0", "1", "2", "3"]
     assert [bar.get("implicit") for bar in bars][:2] == ["yes", "no"]
+
+
+@pytest.mark.parametrize("tempo", [-5, 0, 9.99, 401, 1e9, float("nan"), float("inf")])
+def test_a_tempo_that_nobody_can_play_is_refused(tempo):
+    with pytest.raises(ValueError, match="tempo=.*10 to 400"):
+        Piece.of(upbeat_piece(), tempo=tempo)
+
+
+@pytest.mark.parametrize("tempo", ["x", True, [80]])
+def test_a_tempo_is_a_number(tempo):
+    with pytest.raises(TypeError, match="tempo="):
+        Piece.of(upbeat_piece(), tempo=tempo)
+    assert Piece.of(upbeat_piece(), tempo=np.float32(400)).tempo == 400

@@ -197,6 +197,11 @@ def test_words_for_the_line_so_far():
     assert describe(score, 0, 0, 12, says) == "E4 C4 G4 C4 G4 major second fourth"
     assert describe(score, 0, 0, 8, says) == "E4 C4 E4 E4 C4 major third major second"
     assert describe(score, 0, 0, 0, says) == "E4 E4 E4 E4 E4 unison unison"
+    numbers = "{steps} {moves} {pitches} {climax:.2f}"
+    line = score_from_text("E4 C4 D4 G4 G4 F4 G4 r")
+    assert describe(line, 0, 0, 31, numbers) == "3 5 5 0.38"
+    assert describe(line, 0, 0, 8, numbers) == "1 2 3 0.00"
+    assert describe(score_from_text("r E4"), 0, 0, 0, numbers) == "0 0 0 0.00"
     rest = score_from_text("r E4")
     assert describe(rest, 0, 0, 0, says) == "silence " * 5 + "unison unison"
 
@@ -207,7 +212,7 @@ def test_a_parameter_may_bear_a_word_s_name():
         return (score.onset & (score.pitch > key)) * 1.0
 
     try:
-        assert remarks(high, score_from_text("C4 D4"))[0].text == "D4 above C major, mine"
+        assert remarks(high, score_from_text("C4 D4"))[0].text == "D4 above 60, mine"
     finally:
         del REGISTRY["high"]
 

@@ -33,12 +33,12 @@ MIDI = {
     "division 0": (lambda: midi_file([NOTE + END], 0, 0), "counts frames"),
     "SMPTE": (lambda: midi_file([NOTE + END], 0, 0xE728), "not readable as MIDI"),
     "a division of 1": (lambda: midi_file([NOTE + END], 0, 1), "120 bars"),
-    "no metre": (lambda: midi(b"\x00\xff\x58\x04\0\0\x18\x08", NOTE), "metre '0/1'"),
-    "metre 255": (lambda: midi(b"\x00\xff\x58\x04\xff\xff\x18\x08", NOTE), "metre '255/0'"),
+    "no metre": (lambda: midi(b"\x00\xff\x58\x04\0\0\x18\x08", NOTE), "'0/1'"),
+    "metre 255": (lambda: midi(b"\x00\xff\x58\x04\xff\xff\x18\x08", NOTE), "'255/0'"),
     "key 127": (lambda: midi(b"\x00\xff\x59\x02\x7f\x01", NOTE), ""),
     "metres": (
         lambda: midi(b"\x00\xff\x58\x04\x04\x02\x18\x08\x01\xff\x58\x04\x03\x02\x18\x08" * 10**5),
-        "metre changes",
+        "metre",
     ),
     "a million tempos": (lambda: midi(b"\x01\xff\x51\x03\1\1\1" * 10**6, NOTE), "522 bars"),
     "a million notes": (

@@ -1,5 +1,6 @@
 """The child process that reads files: limits, faults, threads, forks, and what it leaves behind."""
 
+import importlib
 import os
 import re
 import signal
@@ -7,6 +8,8 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -209,3 +212,124 @@ def test_a_script_is_not_run_again_and_its_child_ends_with_it(tmp_path, file, ki
             return
         time.sleep(0.1)
     raise AssertionError("the child goes on")
+
+
+KEPT = []
+
+
+def keeping(data, known):
+    KEPT.append(bytearray(300 * 2**20))
+    return Piece.of(score_from_text("C4"))
+
+
+def nothing(data, known):
+    return None
+
+
+def exact(data, known):
+    return Piece.of(score_from_text("C4"), tempo=Fraction(241, 2))
+
+
+def inexact(data, known):
+    return replace(Piece.of(score_from_text("C4")), numbers=(Fraction(1, 2),))
+
+
+def dying_and_counting(data, known):
+    with Path(data.decode()).open("a") as file:
+        file.write("x")
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+OLD = """
+from envs.music.piece import Piece
+from envs.notation.text_line import score_from_text
+def read(data, known):
+    return Piece.of(score_from_text("C4"))
+"""
+
+
+def module_of(folder, name):
+    (folder / f"{name}.py").write_text(OLD)
+    importlib.invalidate_caches()
+    return importlib.import_module(name)
+
+
+def test_a_reader_whose_path_or_file_changed_is_read_anew(monkeypatch, tmp_path):
+    before = child()
+    monkeypatch.syspath_prepend(tmp_path)
+    module = module_of(tmp_path, "reader_that_changes")
+    monkeypatch.setitem(READERS, ".new", module.read)
+    assert len(read_piece(b"x", ".new").notes) == 1
+    middle = sandbox._CHILD.process.pid
+    assert middle != before
+    Path(module.__file__).write_text(OLD.replace('"C4"', '"C4 D4"'))
+    assert len(read_piece(b"x", ".new").notes) == 2
+    assert child() != middle
+
+
+def test_a_reader_that_the_child_cannot_import_runs_here(monkeypatch, tmp_path):
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(tmp_path)
+        module = module_of(tmp_path, "reader_out_of_reach")
+    monkeypatch.setitem(READERS, ".far", module.read)
+    assert len(read_piece(b"x", ".far").notes) == 1
+    monkeypatch.setattr(module, "score_from_text", nothing)
+    monkeypatch.setitem(READERS, ".far", module.read)
+    with pytest.raises(TypeError, match=r"reader_out_of_reach\.read"):
+        read_piece(b"x", ".far")
+
+
+def test_a_child_that_keeps_much_is_replaced(monkeypatch):
+    monkeypatch.setitem(READERS, ".keep", keeping)
+    before = child()
+    read_piece(b"x", ".keep")
+    assert child() != before
+
+
+@pytest.mark.parametrize("executable", [None, "", "/", "/bin/true"])
+def test_a_child_that_cannot_start_is_a_refusal(monkeypatch, executable):
+    sandbox._CHILD.stop()
+    monkeypatch.setattr(sys, "executable", executable)
+    with pytest.raises(RefusedError, match=r"sys\.executable"):
+        read_piece(GOOD, ".abc")
+
+
+def test_waiting_for_other_files_counts(monkeypatch):
+    reads_well()
+    with sandbox._CHILD.lock, pytest.raises(RefusedError, match="other files"):
+        read_piece(GOOD, ".abc", limits=Limits(wait=0.1))
+    reads_well()
+
+
+def test_a_file_that_ends_the_child_is_read_once(monkeypatch, tmp_path):
+    monkeypatch.setitem(READERS, ".bad", dying_and_counting)
+    count = tmp_path / "count"
+    with pytest.raises(RefusedError, match="died"):
+        read_piece(str(count).encode(), ".bad")
+    assert count.read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    ("reader", "word"),
+    [
+        (nothing, "nothing.*got NoneType"),
+        (mistaken, "mistaken.*a list"),
+        (inexact, "inexact.*Frac"),
+    ],
+)
+def test_a_fault_of_a_reader_names_it(monkeypatch, reader, word):
+    monkeypatch.setitem(READERS, ".bad", reader)
+    with pytest.raises(TypeError, match=f"test_sandbox.{word}"):
+        read_piece(b"x", ".bad")
+
+
+def test_a_tempo_is_not_cut_to_a_whole_number(monkeypatch):
+    monkeypatch.setitem(READERS, ".exact", exact)
+    assert read_piece(b"x", ".exact").tempo == 120.5
+
+
+@pytest.mark.parametrize("name", ["seconds", "wait", "memory"])
+@pytest.mark.parametrize("value", [-1, 0, float("nan"), float("inf"), "1", None])
+def test_limits_that_bound_nothing_are_refused(name, value):
+    with pytest.raises(ValueError, match=name):
+        Limits(**{name: value})
