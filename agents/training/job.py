@@ -43,7 +43,7 @@ from rewards.build import build
 from rewards.sum import RewardSum
 
 NO_MEMORY = "out of memory|allocate memory|not enough memory"  # in torch's errors
-_one_at_a_time = threading.RLock()
+one_at_a_time = threading.RLock()
 
 
 class Job(NamedTuple):
@@ -214,7 +214,7 @@ def train(
     if not isinstance(config, TrainConfig):
         raise TypeError(f"config={quoted(config)}: expected a TrainConfig, such as TrainConfig()")
     listener = listener or Listener()
-    with _one_at_a_time, globals_kept(config.threads), _memory_named(config.n_envs):
+    with one_at_a_time, globals_kept(config.threads), _memory_named(config.n_envs):
         config = for_budget(config)
         with session.enter(config, resume) as run:
             job = prepare(config, listener)
