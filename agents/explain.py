@@ -9,6 +9,7 @@ python -m agents.explain runs/rltuner-v0-ppo-1
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -82,7 +83,7 @@ def explanations(config: ExplainConfig) -> list[Explanation]:
     from agents.explaining.sources import read_with_plan, rules_of, samples_of
     from agents.runs.directory import Run
     from agents.settings.config import TrainConfig
-    from agents.settings.trust import require_trust
+    from agents.settings.trust import code_of, require_trust
     from rewards.build import build
 
     given = {name: getattr(config, name) for name in ("grid", "key", "meter", "part")}
@@ -94,10 +95,15 @@ def explanations(config: ExplainConfig) -> list[Explanation]:
     lenient, prior = reward is None, config.prior or "melody"
     if config.piece.is_dir():
         run, trust = Run(config.piece), config.trust
-        besides = ("mask",) if reward is None else ("mask", "reward")
+        besides = ("mask", "reward")
         settings = require_trust(run.read_config(trust), run.config_file, trust, besides)
         pieces = list(samples_of(run, settings.task, known, plan))
-        reward = rules_of(run, settings) if reward is None else reward
+        if reward is None:
+            without = [] if trust else code_of(settings, ["reward"])
+            if without:
+                note = f"note: not asked without --trust, as it is code: {', '.join(without)}"
+                print(commands.plain(note), file=sys.stderr)
+            reward = rules_of(run, settings, without)
         prior = config.prior or settings.prior
     else:
         pieces = [(config.piece.name, read_with_plan(config.piece, known, plan))]

@@ -340,7 +340,7 @@ def test_a_primer_outside_the_tasks_range_is_named(run, command):
 @pytest.mark.parametrize("main", [compose.main, evaluate.main], ids=["compose", "evaluate"])
 def test_a_bad_temperature_is_named(run, command, main, temperature):
     line = command(main, run.path, "--temperature", temperature, "-n", "1")
-    assert line.endswith("expected a number above 0")
+    assert "expected a number above 0" in line
     assert not Path("melodies").exists()
 
 

@@ -192,7 +192,7 @@ WRONG = {
     "no guide": ({"method": "guided-beam"}, "method guided-beam needs a policy"),
     "width": ({"method": "beam", "n": 5, "width": 4}, "width=4: expected at least n=5"),
     "draws": ({"method": "best-of-n", "best_of": 0}, "best_of=0: expected"),
-    "temperature": ({"method": "prior", "temperature": 0.0}, "finite number above 0"),
+    "temperature": ({"method": "prior", "temperature": 0.0}, "a number above 0"),
     "mask": ({"method": "masked", "reward": ("tonic=1",)}, "the reward has none of"),
     "whole piece": ({"method": "masked", "mask": ("mine.py:f",)}, "'f' cannot be a mask"),
 }

@@ -89,7 +89,12 @@ def test_rules_of_a_run_that_are_code_need_trust(run, tmp_path, monkeypatch, run
     config = Path("theirs/config.toml")
     config.write_text(config.read_text().replace("tonic =", '"mine.py:f" ='))
     words = ("theirs", "--json", "--prior", "none")
-    assert "add `trust`" in run_command(*words)[2]
+    status, out, note = run_command(*words)
+    assert status == 0
+    assert "--trust" in note
+    assert "mine.py:f" in note
+    rules = {each["rule"] for told in json.loads(out) for each in told["rules"]}
+    assert rules == {"leap_recovery"}
     status, out, _ = run_command(*words, "--trust")
     assert status == 0
     rules = {each["rule"] for told in json.loads(out) for each in told["rules"]}
