@@ -12,6 +12,17 @@ def one_thread():
         sys.modules["torch"].set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def registry():
+    """Take out of the table of rules what a test, or a page that it follows, has registered."""
+    before = set(sys.modules["rewards.rule"].REGISTRY) if "rewards.rule" in sys.modules else None
+    yield
+    if before is not None:
+        table = sys.modules["rewards.rule"].REGISTRY
+        for name in set(table) - before:
+            del table[name]
+
+
 @pytest.fixture(scope="session")
 def tiny_prior():
     """A prior of 16 units with random weights, which depends on the place in the bar too."""
