@@ -1,3 +1,3 @@
-"""What 0.4 left behind is data here, no tests."""
+"""Files of 0.4 are data here and are not collected as tests."""
 
 collect_ignore = ["v04"]

@@ -1,4 +1,4 @@
-"""What a cell holds: its pieces, the numbers measured on them, and the pool of its seed."""
+"""The content of a cell: its pieces, the numbers measured on them, and the pool of its seed."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a benchmark may begin with, and when a folder is refused."""
+"""The settings that a benchmark may begin with, and the folders that it refuses."""
 
 import shutil
 
