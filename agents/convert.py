@@ -51,24 +51,26 @@ def convert_all(config: ConvertConfig) -> int:
     refused: list[str] = []
     left_out: list[str] = []
     tempos: list[bool] = []  # of the files that were written: True if it names one
-    for each in conversions(config.source, config.target, config.to, **config.known):
-        if each.piece is not None:
-            tempos.append(each.piece.tempo is not None)
-            print(commands.plain(f"{each.source} -> {each.target}: {each.piece.facts}"))
-            for words in each.notices:
-                print(commands.plain(f"  {words}"))
-        elif each.target is None:
-            left_out.append(each.source)
-        else:
-            refused.append(each.refusal)
-    if tempos:
-        print(f"wrote {len(tempos)} file{'s' * (len(tempos) > 1)}: {CARRIED}")
-    if not all(tempos):
-        print(f"no tempo is named in {tempos.count(False)} of them: {TEMPO:g} beats a minute there")
-    for name in left_out:
-        print(commands.plain(f"not read, as no format of music: {name}"))
-    for reason in refused:
-        print(commands.plain(f"refused: {reason}"), file=sys.stderr)
+    try:
+        for each in conversions(config.source, config.target, config.to, **config.known):
+            if each.piece is not None:
+                tempos.append(each.piece.tempo is not None)
+                print(commands.plain(f"{each.source} -> {each.target}: {each.piece.facts}"))
+                for words in each.notices:
+                    print(commands.plain(f"  {words}"))
+            elif each.target is None:
+                left_out.append(each.source)
+            else:
+                refused.append(each.refusal)
+    finally:  # also where it is stopped
+        if tempos:
+            print(f"wrote {len(tempos)} file{'s' * (len(tempos) > 1)}: {CARRIED}")
+        if not all(tempos):
+            print(f"{tempos.count(False)} of them name no tempo and are written at {TEMPO:g}")
+        for name in left_out:
+            print(commands.plain(f"not read, as no format of music: {name}"))
+        for reason in refused:
+            print(commands.plain(f"refused: {reason}"), file=sys.stderr)
     return int(bool(refused))
 
 
