@@ -101,15 +101,11 @@ def selected(draft: Draft, known: Known) -> list[Part]:
     if known.part is not None:
         parts = parts[known.part - 1 : known.part]
         if not any(any(part.voices) for part in parts):
-            raise RefusedError(
-                f"part {known.part} (part=, --part) holds no notes; parts that do: {_names(draft)}"
-            )
+            raise RefusedError(f"part {known.part} holds no notes; parts that do: {_names(draft)}")
     if known.voice is not None:
         parts = [replace(each, voices=each.voices[known.voice - 1 :][:1]) for each in parts]
         if not any(any(part.voices) for part in parts):
-            raise RefusedError(
-                f"there is no voice {known.voice} (voice=, --voice); parts: {_names(draft)}"
-            )
+            raise RefusedError(f"there is no voice {known.voice}; parts: {_names(draft)}")
     parts = [replace(each, measures=_numbered(each, known)) for each in parts]
     parts = [replace(each, voices=[voice for voice in each.voices if voice]) for each in parts]
     if known.top:
@@ -173,7 +169,7 @@ def _cut(parts: list[Part], bars: tuple[int, int], draft: Draft) -> list[Part]:
     if not inside or last > max(numbers):
         there = f"bars {min(numbers)} to {max(numbers)}" if numbers else "no bar lines"
         asked = f"bar {first}" if first == last else f"bars {first} to {last}"
-        raise RefusedError(f"{asked} (bars=, FILE:BARS): it has {there}; expected some of them")
+        raise RefusedError(f"{asked}: it has {there}; expected some of them")
     start, end = inside[0].start, inside[-1].start + inside[-1].length
     result = []
     for part in parts:
