@@ -6,6 +6,7 @@ import pytest
 from agents import compose
 from agents.compose import ComposeConfig
 from agents.composing.locked_bars import Bars
+from envs.music.piece import Piece
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.readers import read_piece
@@ -117,6 +118,12 @@ def test_bars_are_numbered_as_the_file_prints_them(theme):
     assert free.any(axis=1).tolist() == [False, True, False, True, True]
     with pytest.raises(ValueError, match="17 to 20"):
         Bars.read(f"{theme}:1").task_with({})
+
+
+def test_bars_of_a_piece_that_no_file_numbers_are_counted(theme):
+    piece = Piece.of(read_piece(theme).score)
+    free = Bars(piece, {2, 4}).task_with({}).free[0].reshape(4, 16)
+    assert free.any(axis=1).tolist() == [True, False, True, False]
 
 
 def test_a_part_is_chosen(tmp_path, theme):

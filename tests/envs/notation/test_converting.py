@@ -114,6 +114,16 @@ def test_a_collection_becomes_a_file_for_each_tune(tune, tmp_path, in_parts):
     assert read_piece(done[9].target).notes == read_piece(tune).notes
 
 
+@pytest.mark.usefixtures("in_parts")
+def test_a_tune_of_a_collection(tune, tmp_path):
+    book = tmp_path / "book.abc"
+    book.write_text("--\n".join([tune.read_text()] * 2))
+    (done,) = convert(f"{book}#2:1-2", tmp_path / "out", "mid")
+    assert (done.source, tree(tmp_path / "out")) == (f"{book}#2:1-2", ["book-2.mid"])
+    (done,) = convert(book, tmp_path / "two.mid", tune=2)
+    assert (done.source, done.target.name) == (f"{book}#2", "two.mid")
+
+
 def test_nothing_is_overwritten(tune, tmp_path):
     (tmp_path / "mine.mid").write_text("mine")
     (tmp_path / "link.mid").symlink_to(tmp_path / "elsewhere.mid")

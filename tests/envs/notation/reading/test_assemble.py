@@ -14,6 +14,8 @@ from envs.notation.writing.midi import midi_bytes
         ("D dorian", "D4 E4 F4 G4 A4 B4 A4 D4:8", "D dorian"),
         ("G mixolydian", "G4 B4 D5 F5 E5 D5 B4 G4:8", "G mixolydian"),
         ("E phrygian", "E4:8 F4 G4 F4 E4:8", "E phrygian"),
+        ("D dorian", "D5 F5 D5:8 ; D4 F4 D4:8", "D dorian"),
+        ("C major", "D5 E5:2 D5:10 ; D4 D4 C4:8", ""),  # the lowest note is the last one
         ("C minor", "C5 Eb5 G5 F5 Eb5:8", "Eb major"),
         ("C major", "C4:8 E4 G4 E4:4", ""),  # E does not sound longer than C
         ("A minor", "C5 B4 A4:8", ""),
