@@ -1,0 +1,52 @@
+"""Measures of a voice of ABC, and the endings of its repeats."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+from envs.notation.reading.bars import Measure
+
+PLAIN = ("", "|", "[|]")  # bar lines that end no section
+
+
+@dataclass
+class WrittenBar:
+    """A measure as it stands: the ending that begins with it, the bar line at its end."""
+
+    start: Fraction
+    opens: bool = False
+    ending: str = ""
+    sign: str = ""
+
+    @property
+    def repeats(self) -> bool:
+        """True if a repeat ends with it."""
+        return re.search(r":+\||::", self.sign) is not None
+
+
+def measures(bars: Sequence[WrittenBar]) -> Iterator[Measure]:
+    """Yield the measures between bar lines; the last of `bars` begins where the voice ends."""
+    left_out = {at for first, end in _endings(bars) for at in range(first, end)}
+    for at, (bar, following) in enumerate(pairwise(bars)):
+        yield Measure(bar.start, following.start - bar.start, None, at in left_out, bar.opens)
+
+
+def _endings(bars: Sequence[WrittenBar]) -> Iterator[tuple[int, int]]:
+    """Yield the measures of each ending that another one follows, as first and end."""
+    starts = [at for at, bar in enumerate(bars) if bar.ending]
+    for first, end in pairwise(starts):
+        inside = bars[first:end]
+        stop = next((bar for bar in inside if bar.sign not in PLAIN), inside[-1])
+        closes = next((bar for bar in inside if bar.repeats), stop)
+        if closes is inside[-1] and _later(inside[0].ending, bars[end].ending):
+            yield first, end
+
+
+def _later(ending: str, other: str) -> bool:
+    """Return True if an ending is played before another one, by their numbers or names."""
+    first, second = (re.match(r"\d{1,6}", each) for each in (ending, other))
+    return int(first[0]) < int(second[0]) if first and second else ending != other

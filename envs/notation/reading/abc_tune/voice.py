@@ -1,0 +1,368 @@
+"""The notes of one voice of an ABC tune, from the characters of its lines of music."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+from envs.errors import RefusedError, quoted
+from envs.music.pitch import LETTERS
+from envs.notation.reading.abc_tune.endings import PLAIN, WrittenBar, measures
+from envs.notation.reading.abc_tune.fields import SIGNS, VoiceSettings
+from envs.notation.reading.abc_tune.tokens import (
+    BETWEEN,
+    CHORD,
+    DECORATIONS,
+    MEANT,
+    OLD_CHORD,
+    PARTS,
+    TOKEN,
+    bang,
+)
+from envs.notation.reading.draft import KeyMark, MeterMark, Part, Sound
+
+ANY = 99  # stands for every octave
+MOST_MEASURES = 20_000
+FINEST = 1 << 20  # of the denominators of times
+TUPLETS = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}  # the others depend on the metre
+
+
+class _Sounding:
+    """A note whose end may still move."""
+
+    def __init__(self, start: Fraction, length: Fraction, pitch: int) -> None:
+        self.start, self.end, self.pitch = start, start + length, pitch
+
+
+@dataclass
+class _Event:
+    """The last note, chord or rest: when it starts, its length, its notes with their lengths."""
+
+    start: Fraction
+    length: Fraction
+    notes: list[tuple[str, int, _Sounding, Fraction]] = field(default_factory=list)
+
+
+class Voice:
+    """One voice: its settings, its clock, and the notes up to now.
+
+    Args:
+        name: of its V: field.
+        settings: that hold at its beginning.
+    """
+
+    def __init__(self, name: str, settings: VoiceSettings) -> None:
+        self.name, self.settings = name, replace(settings, left_out=[])
+        self.time = self.latest = Fraction(0)
+        self.lines: list[list[_Sounding]] = [[]]
+        self.line = 0
+        self.bars = [WrittenBar(Fraction(0))]
+        self.meters: list[MeterMark] = []
+        self.keys: list[KeyMark] = []
+        self.altered: dict[tuple[str, int], int] = {}  # by accidentals earlier in the bar
+        self.carried = False  # an accidental to another octave
+        self.ties: dict[int, dict[tuple[str, int], _Sounding]] = {}
+        self.event: _Event | None = None
+        self.after: str = ""  # the kind of the last token that is no space or text
+        self.factor = Fraction(1)  # of the next note, by a broken rhythm
+        self.tuplet, self.left = Fraction(1), 0
+        self.unknown: set[str] = set()
+        self._mark_settings("KM")
+
+    # -- a line of music ---------------------------------------------------------------------------
+
+    def read(self, line: str, field: Callable[[str, str], Voice], bangs: bool) -> Voice:
+        """Read a line of music; return the voice that its last notes are of.
+
+        Args:
+            line: without the spaces around it.
+            field: takes a field within the line, and returns the voice that goes on.
+            bangs: True if a ! is a line break and never begins a decoration.
+
+        Raises:
+            RefusedError: a character that is no ABC, or notes that cannot be read right.
+        """
+        voice, place = self, 0
+        while place < len(line):
+            found = TOKEN.match(line, place)
+            if found is None:
+                raise RefusedError(f"{quoted(line[place : place + 20])} is no ABC")
+            kind, text = str(found.lastgroup), found[0]
+            place = found.end()
+            if kind == "field":
+                voice = field(text[1], text[3:-1])
+            elif kind == "bang":
+                place = found.start() + (1 if bangs else bang(text))
+            else:
+                voice._token(kind, text)
+        return voice
+
+    def _token(self, kind: str, text: str) -> None:
+        handler, match = _HANDLERS.get(kind), PARTS[kind].match(text)
+        if handler is not None and match is not None:
+            handler(self, match)
+        if kind not in ("space", "text", "mark", "plus", "tie"):
+            self.after = kind
+
+    # -- notes and rests ---------------------------------------------------------------------------
+
+    def _note(self, found: re.Match[str]) -> None:
+        sign, letter, marks, *length = found.groups()
+        length_of = self._length(*length)
+        self._sound([(sign, letter, marks, length_of)], length_of)
+
+    def _rest(self, found: re.Match[str]) -> None:
+        self._sound([], self._length(*found.groups()))
+
+    def _chord(self, found: re.Match[str]) -> None:
+        inside, notes, tied, first, place = found[1], [], set(), Fraction(0), 0
+        outer = self._length(*found.groups()[1:]) / self.settings.unit
+        while place < len(inside):
+            note = CHORD.match(inside, place)
+            between = note or BETWEEN.match(inside, place)
+            if between is None:
+                raise RefusedError(f"{quoted(found[0])} is no chord")
+            place = between.end()
+            if note is None:
+                continue
+            length = outer * self._length(*(note.groups()[8:] if note[8] else note.groups()[3:6]))
+            first = first or length
+            if not note[8]:
+                notes.append((note[1], note[2], note[3], length))
+                tied |= {_name(note[2], note[3])} if note[7] else set()
+        if not first:
+            raise RefusedError(f"{quoted(found[0])} holds no note")
+        self._sound(notes, first, tied)
+
+    def _length(self, number: str, slashes: str, divisor: str) -> Fraction:
+        """Return a length such as 3, /, // or 3/2 in quarter notes."""
+        count = int(number or 1) if len(number) < 7 else 0
+        below = int(divisor) if divisor else 1 << len(slashes)
+        if not count or not 0 < below <= 1024 or (divisor and len(slashes) != 1):
+            raise RefusedError(f"the length {quoted(number + slashes + divisor)} is none")
+        return count * self.settings.unit / below
+
+    def _sound(
+        self,
+        notes: list[tuple[str, str, str, Fraction]],
+        length: Fraction,
+        tied: Collection[tuple[str, int]] = (),
+    ) -> None:
+        """Take a note, a chord or, without notes, a rest."""
+        factor, self.factor = self.factor, Fraction(1)
+        if self.left:
+            factor, self.left = factor * self.tuplet, self.left - 1
+        event = _Event(self.time, length * factor)
+        ties = self.ties.pop(self.line, {})
+        for sign, letter, marks, own in notes:
+            name = _name(letter, marks)
+            pitch, joined = self._pitch(sign, *name, ties)
+            if any(each[2].pitch == pitch for each in event.notes):
+                continue  # a unison
+            sounding = joined or _Sounding(self.time, own * factor, pitch)
+            sounding.end = self.time + own * factor
+            event.notes.append((*name, sounding, own * factor))
+            if joined is None:
+                self.lines[self.line].append(sounding)
+        self.event, self.time = event, self.time + event.length
+        if self.time.denominator > FINEST:
+            raise RefusedError(
+                "its lengths have no common measure; expected fractions of few kinds"
+            )
+        if tied:
+            self._bind([each for each in event.notes if each[:2] in tied])
+
+    def _pitch(
+        self, sign: str, letter: str, place: int, ties: dict[tuple[str, int], _Sounding]
+    ) -> tuple[int, _Sounding | None]:
+        """Return the pitch of a note, and the note that a tie joins it to."""
+        settings = self.settings
+        before = ties.get((letter, place))
+        if before is not None and not sign:
+            return before.pitch, before  # its accidental holds for the tied note alone
+        scope, everywhere = (letter, place), (letter, ANY)
+        if settings.propagate == "octave":
+            everywhere = scope
+        plain = settings.signs[letter]
+        alteration = SIGNS[sign] if sign else self.altered.get(everywhere, plain)
+        if sign and settings.propagate != "not":
+            self.altered[scope] = self.altered[everywhere] = alteration
+        elif not settings.propagate:
+            self.carried |= alteration != self.altered.get(scope, plain)
+        octave = place + settings.octave + settings.clef
+        pitch = 60 + 12 * octave + LETTERS[letter] + alteration + settings.transpose
+        if not 0 <= pitch <= 127:
+            raise RefusedError("a note is beyond C-1 to G9")
+        return pitch, next((each for each in ties.values() if each.pitch == pitch), None)
+
+    def _tie(self, found: re.Match[str]) -> None:
+        # Behind a grace note a tie belongs to nothing.
+        if self.event is not None and self.after in ("note", "chord", "bar"):
+            self._bind(self.event.notes)
+
+    def _bind(self, notes: list[tuple[str, int, _Sounding, Fraction]]) -> None:
+        ties = self.ties.setdefault(self.line, {})
+        ties |= {(letter, place): sounding for letter, place, sounding, _ in notes}
+
+    # -- rhythm ------------------------------------------------------------------------------------
+
+    def _broken(self, found: re.Match[str]) -> None:
+        short = Fraction(1, 1 << len(found[0]))
+        first, second = (2 - short, short) if found[0][0] == ">" else (short, 2 - short)
+        if self.event is None or self.factor != 1 or len(found[0]) > 3:
+            raise RefusedError(f"{quoted(found[0])} stands behind no note; take it out")
+        event, self.factor = self.event, second
+        self.time = event.start + event.length * first
+        for _, _, sounding, length in event.notes:
+            sounding.end = event.start + length * first
+        self.event = None  # what follows makes another note longer
+
+    def _tuplet(self, found: re.Match[str]) -> None:
+        if self.left:
+            raise RefusedError("a tuplet begins within another one; write out their lengths")
+        notes = int(found[1][:4])
+        meter = self.settings.meter
+        beats = int(meter.plain.split("/")[0]) if meter else 0
+        compound = 3 if beats % 3 == 0 and beats > 3 else 2
+        time = int((found[2] or "0")[:4]) or TUPLETS.get(notes, compound if notes < 10 else 0)
+        if not notes or not time or notes > 64 or time > 64:
+            raise RefusedError(f"{quoted(found[0])} is no tuplet; expected such as (3 or (3:2:3")
+        self.tuplet, self.left = Fraction(time, notes), int((found[3] or "0")[:4]) or notes
+
+    # -- bars --------------------------------------------------------------------------------------
+
+    def _rests(self, found: re.Match[str]) -> None:
+        meter, count = self.settings.meter, int(found[1] or 1) if len(found[1]) < 6 else 0
+        if meter is None:
+            raise RefusedError("it has rests of whole bars but no metre; expected an M: field")
+        if not count or count + len(self.bars) > MOST_MEASURES:
+            raise RefusedError(f"{quoted(found[0])} is no rest of bars; expected such as Z4")
+        for number in range(count):
+            if number:
+                self._end_bar("|")
+            self.time += meter.bar
+        self.event = None
+        self.ties.pop(self.line, None)
+
+    def _bar(self, found: re.Match[str]) -> None:
+        self._end_bar(found[0].lstrip("."))
+
+    def _end_bar(self, sign: str) -> None:
+        self.time = self.latest = max(self.time, self.latest)
+        self.line, self.altered = 0, {}
+        self._cut(sign)
+
+    def _cut(self, sign: str) -> None:
+        """End the measure here; at its beginning the sign is added to the one before it."""
+        strong = sign not in PLAIN
+        if self.time > self.bars[-1].start:
+            self.bars[-1].sign = sign
+            self.bars.append(WrittenBar(self.time, strong))
+            if len(self.bars) > MOST_MEASURES:
+                raise RefusedError(f"it has more than {MOST_MEASURES} bars; expected one tune")
+        else:
+            self.bars[-1].opens |= strong
+            if len(self.bars) > 1:
+                self.bars[-2].sign += sign
+
+    def _ending(self, found: re.Match[str]) -> None:
+        self._cut("")
+        self.bars[-1].ending = found[0].strip('["')
+        if len(self.bars) > 1 and self.bars[-2].repeats:
+            self.ties.clear()  # no note of the ending before sounds on
+
+    def _number(self, found: re.Match[str]) -> None:
+        if self.after != "bar":
+            raise RefusedError(f"the number {found[0]} belongs to no note and no ending")
+        self._ending(found)
+
+    def _overlay(self, found: re.Match[str]) -> None:
+        if found[0] != "&":
+            raise RefusedError(f"{found[0]!r} is not read; expected a V: field for each voice")
+        self.latest = max(self.latest, self.time)
+        self.time, self.line = self._bar_start(), self.line + 1
+        if self.line == len(self.lines):
+            self.lines.append([])
+        self.altered, self.event, self.left = {}, None, 0
+
+    def _bar_start(self) -> Fraction:
+        at = len(self.bars) - 1
+        while at and not self.bars[at - 1].sign:  # an ending that begins within a bar
+            at -= 1
+        return self.bars[at].start
+
+    # -- what changes nothing ----------------------------------------------------------------------
+
+    def _mark(self, found: re.Match[str]) -> None:
+        self.unknown |= set(found[0]) - set(MEANT)
+
+    def _stray(self, found: re.Match[str]) -> None:
+        self.unknown |= set(found[0]) - {"*"}
+
+    def _plus(self, found: re.Match[str]) -> None:
+        if found[1].lower() not in DECORATIONS and OLD_CHORD.fullmatch(found[1]):
+            raise RefusedError(f"{quoted(found[0])} is a chord of old ABC; write [{found[1]}]")
+
+    def _microtone(self, found: re.Match[str]) -> None:
+        raise RefusedError(f"{quoted(found[0])} makes a quarter tone; expected semitones")
+
+    # -- fields ------------------------------------------------------------------------------------
+
+    def set(self, letter: str, value: str) -> None:
+        """Take the value of a K:, L: or M: field, which holds from here."""
+        if self.settings.read(letter, value):
+            self._mark_settings(letter)
+
+    def _mark_settings(self, letters: str) -> None:
+        """Note the key and the metre of the settings, which hold from here."""
+        if "K" in letters:
+            self.altered = {}
+            key, fifths = self.settings.sounding_key
+            self.keys = [each for each in self.keys if each.start < self.time]
+            self.keys.append(KeyMark(self.time, key, fifths))
+        if "M" in letters and self.settings.metered:
+            self.meters = [each for each in self.meters if each.start < self.time]
+            self.meters.append(MeterMark(self.time, self.settings.meter))
+
+    # -- the whole ---------------------------------------------------------------------------------
+
+    @property
+    def has_music(self) -> bool:
+        """True if it holds notes or rests."""
+        return max(self.time, self.latest) > 0
+
+    @property
+    def part(self) -> Part:
+        """The voice as a part of a draft, overlays as further voices."""
+        self._end_bar("")
+        if self.left or self.factor != 1:
+            raise RefusedError("its last tuplet, < or > lacks a note; add it or take the sign out")
+        voices = [[Sound(each.start, each.end, each.pitch) for each in line] for line in self.lines]
+        return Part(voices, self.name, list(measures(self.bars)), self.meters, self.keys)
+
+
+def _name(letter: str, marks: str) -> tuple[str, int]:
+    """Return the capital letter of a note and its octaves above middle C's."""
+    return letter.upper(), marks.count("'") - marks.count(",") + letter.islower()
+
+
+_HANDLERS: dict[str, Callable[[Voice, re.Match[str]], None]] = {
+    "named": Voice._ending,
+    "ending": Voice._ending,
+    "bar": Voice._bar,
+    "chord": Voice._chord,
+    "note": Voice._note,
+    "rest": Voice._rest,
+    "rests": Voice._rests,
+    "number": Voice._number,
+    "microtone": Voice._microtone,
+    "tuplet": Voice._tuplet,
+    "overlay": Voice._overlay,
+    "tie": Voice._tie,
+    "broken": Voice._broken,
+    "plus": Voice._plus,
+    "mark": Voice._mark,
+    "stray": Voice._stray,
+}
