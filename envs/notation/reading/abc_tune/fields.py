@@ -52,6 +52,9 @@ _TEMPO = re.compile(
 )
 
 
+KEYS = "expected such as D, Em or A mixolydian"
+
+
 @dataclass
 class VoiceSettings:
     """Everything that fields say and that holds for the notes behind them.
@@ -119,6 +122,8 @@ class VoiceSettings:
         accidentals = _ACCIDENTAL.findall(explicit)
         self.read_voice(" ".join(word for word in words.split() if not _ACCIDENTAL.match(word)))
         if not (named or tonic or accidentals):
+            if self.left_out:
+                raise RefusedError(f"its key is {quoted(value)}; {KEYS}")
             return False
         if not (named or tonic):
             key = fifths = None
@@ -203,7 +208,7 @@ def _tonic(found: re.Match[str], value: str) -> tuple[Key | None, str]:
     if space and (not word or mode is None or (rest[:1] == "=" and word in DRAWN)):
         return Key(tonic), f"{word}{rest}"  # accidentals, a clef or the like
     if mode is None or rest[:1] not in ("", " ", "\t", "^", "_", "="):
-        raise RefusedError(f"its key is {quoted(value)}; expected such as D, Em or A mixolydian")
+        raise RefusedError(f"its key is {quoted(value)}; {KEYS}")
     return (None if mode == "explicit" else Key(tonic, mode)), rest
 
 

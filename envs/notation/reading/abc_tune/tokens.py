@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
+from functools import lru_cache
 
 from envs.errors import RefusedError, quoted
 
@@ -34,9 +36,10 @@ TOKENS = {
 }
 TOKEN = re.compile("|".join(f"(?P<{name}>{token})" for name, token in TOKENS.items()))
 PARTS = {name: re.compile(token) for name, token in TOKENS.items()}
-CHORD = re.compile(rf"{_NOTE}(-?)|([zx]){_LENGTH}")
-BETWEEN = re.compile(r'"[^"]*"|![^!]*!|[\s.~H-Wh-w()`-]')  # nothing that sounds, within a chord
+_CHORD = re.compile(rf"{_NOTE}(-?)|([zx]){_LENGTH}")
+_BETWEEN = re.compile(r'"[^"]*"|![^!]*!|[\s.~H-Wh-w()`-]')  # nothing that sounds, within a chord
 OLD_CHORD = re.compile(rf"(?:{_NOTE})+")
+TUPLETS = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}  # the others depend on the metre
 MEANT = ".~HLMOPSTuv()"  # the marks to which the standard gives a meaning
 _NAMES = (  # of decorations
     "trill trill( trill) lowermordent uppermordent mordent pralltriller roll turn turnx "
@@ -69,3 +72,57 @@ def bang(text: str) -> int:
         f"{quoted(text)} may be a decoration or notes between line breaks; write "
         "'I:linebreak !' in the header if it is notes, else take it out"
     )
+
+
+@lru_cache(4096)
+def read_length(number: str, slashes: str, divisor: str) -> Fraction:
+    """Return a length such as 3, /, // or 3/2 as a multiple of the unit note.
+
+    Raises:
+        RefusedError: it is zero, absurd or spelled in another way.
+    """
+    count = int(number or 1) if len(number) < 7 else 0
+    below = int(divisor) if divisor else 1 << len(slashes)
+    if not count or not 0 < below <= 1024 or (divisor and len(slashes) != 1):
+        raise RefusedError(f"the length {quoted(number + slashes + divisor)} is none")
+    return Fraction(count, below)
+
+
+def read_tuplet(found: re.Match[str], compound: bool) -> tuple[Fraction, int]:
+    """Return the factor of a tuplet's lengths and the number of its notes.
+
+    Args:
+        found: a token such as (3 or (3:2:4.
+        compound: True in metres such as 6/8, where five are in the time of three.
+
+    Raises:
+        RefusedError: absurd numbers, or ten notes and more in a time that is not written.
+    """
+    notes, time, held = (int((each or "0")[:4]) for each in found.groups())
+    time = time or TUPLETS.get(notes, (3 if compound else 2) if notes < 10 else 0)
+    if not 1 < notes <= 64 or not 0 < time <= 64:
+        raise RefusedError(f"{quoted(found[0])} is no tuplet; expected such as (3 or (3:2:3")
+    return Fraction(time, notes), held or notes
+
+
+def read_chord(inside: str) -> list[tuple[str, str, str, Fraction, str]]:
+    """Return the notes of a chord: accidental, letter ('' of a rest), octave marks, length, tie.
+
+    Raises:
+        RefusedError: it holds none, or something else.
+    """
+    notes, place = [], 0
+    while place < len(inside):
+        note = _CHORD.match(inside, place)
+        found = note or _BETWEEN.match(inside, place)
+        if found is None:
+            break
+        place = found.end()
+        if note is not None:
+            sign, letter, marks, *length = note.groups()
+            tie, rest = length[3], length[4:]
+            written = rest[1:] if rest[0] else length[:3]
+            notes.append((sign, letter or "", marks or "", read_length(*written), tie))
+    if place < len(inside) or not notes:
+        raise RefusedError(f"{quoted(f'[{inside}]')} is no chord")
+    return notes

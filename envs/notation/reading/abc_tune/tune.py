@@ -9,7 +9,7 @@ from envs.notation.reading.abc_tune.fields import FIELD, MAIL, VoiceSettings, re
 from envs.notation.reading.abc_tune.voice import Voice
 from envs.notation.reading.draft import Draft
 
-LONGEST = 200_000  # characters of a tune
+LONGEST = 100_000  # characters of a tune, macros written out
 MOST_VOICES = 64  # of a tune
 # Behind K: these letters begin a line of music although a colon follows.
 _MUSIC = re.compile(r"[A-Ga-gxyzXZ](?::\||::)")
@@ -32,11 +32,9 @@ class TuneReader:
         self.named: list[tuple[str, str]] = []  # voices of the header and their words
         self.in_head, self.has_unit = True, False
         self.title, self.tempo = "", ""
-        self.bangs = False
+        self.bangs, self.length = False, 0
         self.macros: dict[str, str] = {}
         self.notices: list[str] = []
-        if sum(len(line) for _, line in lines) > LONGEST:
-            raise RefusedError(f"it has more than {LONGEST} characters; expected one tune")
         for number, line in lines:
             try:
                 self._line(line)
@@ -85,7 +83,10 @@ class TuneReader:
             for macro, notes in self.macros.items():
                 music = music.replace(macro, notes)
                 if len(music) > LONGEST:
-                    raise RefusedError("its macros are too long; write the notes out")
+                    break
+            self.length += len(music)
+            if self.length > LONGEST:
+                raise RefusedError(f"it has more than {LONGEST} characters; expected one tune")
             self.voice = voice.read(music, self._inline, self.bangs)
 
     def _current(self) -> Voice:

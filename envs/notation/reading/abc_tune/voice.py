@@ -12,28 +12,28 @@ from envs.music.pitch import LETTERS
 from envs.notation.reading.abc_tune.endings import PLAIN, WrittenBar, measures
 from envs.notation.reading.abc_tune.fields import SIGNS, VoiceSettings
 from envs.notation.reading.abc_tune.tokens import (
-    BETWEEN,
-    CHORD,
     DECORATIONS,
     MEANT,
     OLD_CHORD,
     PARTS,
     TOKEN,
     bang,
+    read_chord,
+    read_length,
+    read_tuplet,
 )
 from envs.notation.reading.draft import KeyMark, MeterMark, Part, Sound
 
 ANY = 99  # stands for every octave
 MOST_MEASURES = 20_000
 FINEST = 1 << 20  # of the denominators of times
-TUPLETS = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}  # the others depend on the metre
 
 
 class _Sounding:
     """A note whose end may still move."""
 
-    def __init__(self, start: Fraction, length: Fraction, pitch: int) -> None:
-        self.start, self.end, self.pitch = start, start + length, pitch
+    def __init__(self, start: Fraction, end: Fraction, pitch: int) -> None:
+        self.start, self.end, self.pitch = start, end, pitch
 
 
 @dataclass
@@ -117,32 +117,14 @@ class Voice:
         self._sound([], self._length(*found.groups()))
 
     def _chord(self, found: re.Match[str]) -> None:
-        inside, notes, tied, first, place = found[1], [], set(), Fraction(0), 0
-        outer = self._length(*found.groups()[1:]) / self.settings.unit
-        while place < len(inside):
-            note = CHORD.match(inside, place)
-            between = note or BETWEEN.match(inside, place)
-            if between is None:
-                raise RefusedError(f"{quoted(found[0])} is no chord")
-            place = between.end()
-            if note is None:
-                continue
-            length = outer * self._length(*(note.groups()[8:] if note[8] else note.groups()[3:6]))
-            first = first or length
-            if not note[8]:
-                notes.append((note[1], note[2], note[3], length))
-                tied |= {_name(note[2], note[3])} if note[7] else set()
-        if not first:
-            raise RefusedError(f"{quoted(found[0])} holds no note")
-        self._sound(notes, first, tied)
+        outer = self._length(*found.groups()[1:])
+        notes = [(*each[:3], each[3] * outer) for each in read_chord(found[1])]
+        tied = {_name(*each[1:3]) for each in read_chord(found[1]) if each[4]}
+        self._sound([each for each in notes if each[1]], notes[0][3], tied)
 
-    def _length(self, number: str, slashes: str, divisor: str) -> Fraction:
-        """Return a length such as 3, /, // or 3/2 in quarter notes."""
-        count = int(number or 1) if len(number) < 7 else 0
-        below = int(divisor) if divisor else 1 << len(slashes)
-        if not count or not 0 < below <= 1024 or (divisor and len(slashes) != 1):
-            raise RefusedError(f"the length {quoted(number + slashes + divisor)} is none")
-        return count * self.settings.unit / below
+    def _length(self, *written: str) -> Fraction:
+        """Return a written length in quarter notes."""
+        return read_length(*written) * self.settings.unit
 
     def _sound(
         self,
@@ -154,16 +136,18 @@ class Voice:
         factor, self.factor = self.factor, Fraction(1)
         if self.left:
             factor, self.left = factor * self.tuplet, self.left - 1
-        event = _Event(self.time, length * factor)
+        event = _Event(self.time, _times(length, factor))
         ties = self.ties.pop(self.line, {})
         for sign, letter, marks, own in notes:
             name = _name(letter, marks)
             pitch, joined = self._pitch(sign, *name, ties)
             if any(each[2].pitch == pitch for each in event.notes):
                 continue  # a unison
-            sounding = joined or _Sounding(self.time, own * factor, pitch)
-            sounding.end = self.time + own * factor
-            event.notes.append((*name, sounding, own * factor))
+            own = _times(own, factor)
+            end = self.time + own
+            sounding = joined or _Sounding(self.time, end, pitch)
+            sounding.end = end
+            event.notes.append((*name, sounding, own))
             if joined is None:
                 self.lines[self.line].append(sounding)
         self.event, self.time = event, self.time + event.length
@@ -222,14 +206,9 @@ class Voice:
     def _tuplet(self, found: re.Match[str]) -> None:
         if self.left:
             raise RefusedError("a tuplet begins within another one; write out their lengths")
-        notes = int(found[1][:4])
         meter = self.settings.meter
         beats = int(meter.plain.split("/")[0]) if meter else 0
-        compound = 3 if beats % 3 == 0 and beats > 3 else 2
-        time = int((found[2] or "0")[:4]) or TUPLETS.get(notes, compound if notes < 10 else 0)
-        if not notes or not time or notes > 64 or time > 64:
-            raise RefusedError(f"{quoted(found[0])} is no tuplet; expected such as (3 or (3:2:3")
-        self.tuplet, self.left = Fraction(time, notes), int((found[3] or "0")[:4]) or notes
+        self.tuplet, self.left = read_tuplet(found, compound=beats > 3 and beats % 3 == 0)
 
     # -- bars --------------------------------------------------------------------------------------
 
@@ -341,6 +320,10 @@ class Voice:
             raise RefusedError("its last tuplet, < or > lacks a note; add it or take the sign out")
         voices = [[Sound(each.start, each.end, each.pitch) for each in line] for line in self.lines]
         return Part(voices, self.name, list(measures(self.bars)), self.meters, self.keys)
+
+
+def _times(length: Fraction, factor: Fraction) -> Fraction:
+    return length if factor == 1 else length * factor
 
 
 def _name(letter: str, marks: str) -> tuple[str, int]:
