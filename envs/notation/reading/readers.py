@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 from envs.errors import RefusedError, quoted
 from envs.music.piece import Piece
 from envs.notation.address import parse_address
-from envs.notation.reading.abc import AbcFields, abc_text, standard_abc
+from envs.notation.reading.abc import read_abc, tunes
 from envs.notation.reading.midi import read_midi
 from envs.notation.reading.music21_stream import read_stream, read_text
 from envs.notation.reading.musicxml import CONTAINER, elements, music_text
@@ -188,14 +188,6 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
     return data
 
 
-def read_abc(data: bytes, known: Known) -> Piece:
-    """Read a tune in ABC."""
-    with refusing("ABC"):
-        text = abc_text(data)
-        plain = standard_abc(text)
-    return read_text(plain, "abc", "ABC", known, fields=AbcFields(text))
-
-
 READERS: dict[str, Reader] = {
     ".mid": read_midi,
     ".midi": read_midi,
@@ -205,4 +197,4 @@ READERS: dict[str, Reader] = {
     ".abc": read_abc,
 }
 # Formats whose files may hold several tunes, and what parts them.
-COLLECTIONS: dict[str, Callable[[bytes], list[str]]] = {}
+COLLECTIONS: dict[str, Callable[[bytes], list[str]]] = {".abc": tunes}

@@ -9,7 +9,6 @@ import pytest
 from envs import durable_files
 from envs.notation import convert
 from envs.notation.converting import conversions
-from envs.notation.reading import readers
 from envs.notation.reading.readers import READERS, read_piece
 from envs.notation.text_line import score_from_text
 from envs.notation.writing.abc import abc
@@ -27,12 +26,6 @@ def tune(tmp_path):
 
 def tree(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-
-
-@pytest.fixture
-def in_parts(monkeypatch):
-    """A format that parts its files at lines of dashes, as a collection of tunes in ABC."""
-    monkeypatch.setitem(readers.COLLECTIONS, ".abc", lambda data: data.decode().split("--\n"))
 
 
 @pytest.mark.parametrize(
@@ -101,10 +94,10 @@ def test_what_was_written_into_the_folder_that_is_read_is_not_read_again(tune, t
     assert tree(tmp_path / "out") == ["tune.mid"]
 
 
-def test_a_collection_becomes_a_file_for_each_tune(tune, tmp_path, in_parts):
+def test_a_collection_becomes_a_file_for_each_tune(tune, tmp_path):
     text = tune.read_text()
     book = tmp_path / "book.abc"
-    book.write_text("--\n".join([text, "X:2\nK:C\nC[CE", *[text] * 8]))
+    book.write_text("\n".join([text, "X:2\nM:4/4\nK:C\n[CE]8|", *[text] * 8]))
     done = convert(book, tmp_path / "out", "mid", grid=4)
     assert tree(tmp_path / "out") == [f"book-{n:02d}.mid" for n in range(1, 11) if n != 2]
     assert [each.source for each in done] == [f"{book}#{n}" for n in range(1, 11)]
@@ -114,10 +107,9 @@ def test_a_collection_becomes_a_file_for_each_tune(tune, tmp_path, in_parts):
     assert read_piece(done[9].target).notes == read_piece(tune).notes
 
 
-@pytest.mark.usefixtures("in_parts")
 def test_a_tune_of_a_collection(tune, tmp_path):
     book = tmp_path / "book.abc"
-    book.write_text("--\n".join([tune.read_text()] * 2))
+    book.write_text("\n".join([tune.read_text()] * 2))
     (done,) = convert(f"{book}#2:1-2", tmp_path / "out", "mid")
     assert (done.source, tree(tmp_path / "out")) == (f"{book}#2:1-2", ["book-2.mid"])
     (done,) = convert(book, tmp_path / "two.mid", tune=2)
@@ -186,3 +178,21 @@ def test_a_full_disk_and_an_interrupt_leave_whole_files(tune, tmp_path, monkeypa
                 convert(source / "b.abc", tmp_path / "out", "mid")
     assert tree(tmp_path / "out") == ["a.mid"]
     assert [each.target.name for each in going] == ["b.mid", "c.mid"]
+
+
+def test_tunes_of_a_collection_in_another_encoding_keep_their_titles(tmp_path):
+    book = tmp_path / "book.abc"
+    words = "%abc-2.1\n%%abc-charset iso-8859-1\n\nX:1\nT:Für\nK:C\nC8|\n\nX:2\nT:Élan\nK:C\nD8|\n"
+    book.write_bytes(words.encode("latin-1"))
+    done = convert(book, tmp_path / "out", "abc")
+    assert [each.piece.title for each in done] == ["Für", "Élan"]
+    assert [read_piece(each.target).title for each in done] == ["Für", "Élan"]
+
+
+def test_music_behind_the_end_of_a_tune_is_told_of_in_a_collection_too(tmp_path):
+    book = tmp_path / "book.abc"
+    book.write_text("X:1\nK:C\nC8|\n\nD8|\n\nX:2\nK:C\nE8|\n")
+    done = convert(book, tmp_path / "out", "abc")
+    told = [any("empty line" in words for words in each.notices) for each in done]
+    assert told == [True, False]
+    assert [len(each.piece.notes) for each in done] == [1, 1]
