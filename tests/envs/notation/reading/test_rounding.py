@@ -10,8 +10,7 @@ from envs.errors import RefusedError
 from envs.music.meter import Meter
 from envs.notation.reading.draft import Sound
 from envs.notation.reading.rounding import Gate, choose_grid
-from tests.envs.notation.reading.midi.raw import line, metre, note, track
-from tests.envs.notation.reading.midi.test_reader import notes, read
+from tests.envs.notation.reading.midi.raw_midi import line, metre, note, notes, read, track
 
 TICK = Fraction(1, 480)
 FOUR = (0, metre(4, 4))

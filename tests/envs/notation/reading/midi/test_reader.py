@@ -14,8 +14,19 @@ from envs.notation.reading.readers import read_piece
 from envs.notation.reading.selection import Known
 from envs.notation.text_line import score_from_text
 from envs.notation.writing.midi import midi_bytes
-from tests.envs.notation.reading.midi import raw
-from tests.envs.notation.reading.midi.raw import line, meta, metre, midi, note, off, on, track
+from tests.envs.notation.reading.midi.raw_midi import (
+    Event,
+    line,
+    meta,
+    metre,
+    midi,
+    note,
+    notes,
+    off,
+    on,
+    read,
+    track,
+)
 
 FILES = Path(__file__).parents[1] / "files"
 EXPECTED = json.loads((FILES / "expected.json").read_text())
@@ -24,15 +35,7 @@ FOUR = [(0, metre(4, 4))]
 CDEF = [(0, 4, 60), (4, 4, 62), (8, 4, 64), (12, 4, 65)]
 
 
-def read(*tracks: bytes, form: int = 1, quarter: int = 480, **known) -> Piece:
-    return read_midi(midi(*tracks, form=form, quarter=quarter), Known(**known))
-
-
-def notes(piece: Piece) -> list[tuple[int, int, int]]:
-    return [(each.start, each.duration, each.pitch) for each in piece.notes]
-
-
-def cdef(**how) -> list[raw.Event]:
+def cdef(**how) -> list[Event]:
     return [*FOUR, *line(60, 62, 64, 65, **how)]
 
 

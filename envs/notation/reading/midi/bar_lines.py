@@ -22,7 +22,7 @@ from envs.notation.reading.selection import Known
 from envs.notation.reading.time_signatures import Signature
 from envs.notation.reading.times import read_meter
 
-MOST_MEASURES = 50_000
+MOST_MEASURES = 10_000
 FINE = 48  # parts of a quarter note at which metres begin
 NEAR = Fraction(1, 32)  # of a quarter: a note so near a bar line begins or ends there
 NOTHING = Fraction(0)
@@ -30,7 +30,7 @@ COMMON = Signature.parse("4/4")
 
 
 @dataclass(frozen=True)
-class Run:
+class Stretch:
     """A stretch of one metre, in quarter notes.
 
     Attributes:
@@ -46,10 +46,10 @@ class Run:
     passing: bool = False
 
 
-def runs_of(
+def stretches_of(
     metres: Iterable[tuple[Fraction, str]], grouped: str, end: Fraction, notices: list[str]
-) -> list[Run]:
-    """Return the runs of a file's metres, the first from the beginning on.
+) -> list[Stretch]:
+    """Return the stretches of a file's metres, the first from the beginning on.
 
     Args:
         metres: times and signatures; of several at a time the last one holds.
@@ -79,9 +79,12 @@ def runs_of(
             at = _on_line(at, start, own.bar)
             begun[-1:] = [(at, signature)] if at == start else [begun[-1], (at, signature)]
     ends = [*(at for at, _ in begun[1:]), max(end - NEAR, begun[-1][0])]
-    runs = [Run(at, to - at, own) for (at, own), to in zip(begun, ends, strict=True)]
-    main = main_of(runs)
-    return [replace(run, passing=run.signature != main and _passes(run, main.bar)) for run in runs]
+    stretches = [Stretch(at, to - at, own) for (at, own), to in zip(begun, ends, strict=True)]
+    main = main_of(stretches)
+    return [
+        replace(stretch, passing=stretch.signature != main and _passes(stretch, main.bar))
+        for stretch in stretches
+    ]
 
 
 def _on_line(time: Fraction, start: Fraction, bar: Fraction) -> Fraction:
@@ -90,38 +93,42 @@ def _on_line(time: Fraction, start: Fraction, bar: Fraction) -> Fraction:
     return line if abs(line - time) < 2 * NEAR else Fraction(round(time * FINE), FINE)
 
 
-def _passes(run: Run, bar: Fraction) -> bool:
-    own = run.signature.bar
-    return max(run.length, own) <= bar or (own % bar == 0 and run.length <= own)
+def _passes(stretch: Stretch, bar: Fraction) -> bool:
+    own = stretch.signature.bar
+    return max(stretch.length, own) <= bar or (own % bar == 0 and stretch.length <= own)
 
 
-def main_of(runs: Sequence[Run]) -> Signature:
+def main_of(stretches: Sequence[Stretch]) -> Signature:
     """Return the metre that holds longest."""
     lasting: dict[Signature, Fraction] = {}
-    for run in runs:
-        lasting[run.signature] = lasting.get(run.signature, NOTHING) + run.length
+    for stretch in stretches:
+        lasting[stretch.signature] = lasting.get(stretch.signature, NOTHING) + stretch.length
     return max(lasting, key=lambda each: lasting[each])
 
 
-def lay_bars(draft: Draft, runs: Sequence[Run], known: Known) -> Known:
+def lay_bars(draft: Draft, stretches: Sequence[Stretch], known: Known) -> Known:
     """Give the parts of a file their bars, and put what is near a bar line on it.
 
     Returns:
         the settings without a pickup: it is a bar of its own now.
     """
-    main = main_of(runs)
+    main = main_of(stretches)
     end = max((sound.end for part in draft.parts for sound in part.voices[0]), default=NOTHING)
     given = known.pickup is not None
     if given or (known.meter and known.meter.bar != main.bar):
         meter = known.meter or read_meter(main.spelled)
-        upbeat = upbeat_of(runs)
+        upbeat = upbeat_of(stretches)
         if given:
             known, upbeat = _upbeat(draft, known, meter)
         signature = Signature.parse(str(meter))
-        whole = Run(upbeat, end - upbeat, signature)
-        runs = [Run(NOTHING, upbeat, signature), whole] if upbeat else [whole]
-    measures = _measures(runs, main_of(runs).bar, end)
-    marks = [MeterMark(run.start, run.signature) for run in runs if not run.passing]
+        whole = Stretch(upbeat, end - upbeat, signature)
+        stretches = [Stretch(NOTHING, upbeat, signature), whole] if upbeat else [whole]
+    if known.bars:  # what lies behind them may be long; a bar may be written as some short ones
+        end = min(end, 4 * (known.bars[1] + 2) * max(each.signature.bar for each in stretches))
+    measures = _measures(stretches, main_of(stretches).bar, end)
+    marks = [
+        MeterMark(stretch.start, stretch.signature) for stretch in stretches if not stretch.passing
+    ]
     marks[0] = replace(marks[0], start=NOTHING)
     lines = [measure.start for measure in measures] + [measures[-1].start + measures[-1].length]
     near = 4 * NEAR if known.quantize else NEAR
@@ -134,16 +141,20 @@ def lay_bars(draft: Draft, runs: Sequence[Run], known: Known) -> Known:
     return known
 
 
-def upbeat_of(runs: Sequence[Run]) -> Fraction:
+def upbeat_of(stretches: Sequence[Stretch]) -> Fraction:
     """Return the length of a first bar that is not whole, 0 if there is none."""
-    return runs[0].length if len(runs) > 1 and runs[0].length < main_of(runs).bar else NOTHING
+    return (
+        stretches[0].length
+        if len(stretches) > 1 and stretches[0].length < main_of(stretches).bar
+        else NOTHING
+    )
 
 
-def advice(runs: Sequence[Run]) -> str:
+def advice(stretches: Sequence[Stretch]) -> str:
     """Return the settings by which a file is read in one metre."""
-    cells = 4 * upbeat_of(runs)
+    cells = 4 * upbeat_of(stretches)
     pickup = f" --pickup {cells}" if cells and cells.denominator == 1 else ""
-    return f"--meter {main_of(runs).spelled}{pickup} (meter=, pickup=)"
+    return f"--meter {main_of(stretches).spelled}{pickup} (meter=, pickup=)"
 
 
 def _upbeat(draft: Draft, known: Known, meter: Meter) -> tuple[Known, Fraction]:
@@ -157,17 +168,18 @@ def _upbeat(draft: Draft, known: Known, meter: Meter) -> tuple[Known, Fraction]:
     return replace(known, grid=grid, pickup=None), upbeat
 
 
-def _measures(runs: Sequence[Run], bar: Fraction, end: Fraction) -> list[Measure]:
-    """Return the bars of runs, up to that in which the last note ends.
+def _measures(stretches: Sequence[Stretch], bar: Fraction, end: Fraction) -> list[Measure]:
+    """Return the bars of stretches, up to that in which the last note ends.
 
     After an upbeat the last one is shorter by it if the notes allow.
     """
     measures: list[Measure] = []
-    for run in runs:
-        last = run is runs[-1]
-        time, after = run.start, end - NEAR if last else run.start + run.length
+    for stretch in stretches:
+        last = stretch is stretches[-1]
+        time = stretch.start
+        after = end - NEAR if last else min(end, time + stretch.length)
         while time < after or not measures:
-            own = run.signature.bar
+            own = stretch.signature.bar
             length = own if last else min(own, after - time)
             # A small bar after a whole one is an upbeat: what it lacks is silence before it.
             measures.append(Measure(time, length, opens=2 * length < bar))

@@ -3,8 +3,7 @@
 import pytest
 
 from envs.errors import RefusedError
-from tests.envs.notation.reading.midi.raw import line, metre, track
-from tests.envs.notation.reading.midi.test_reader import notes, read
+from tests.envs.notation.reading.midi.raw_midi import line, metre, notes, read, track
 
 
 def marks(*signatures: tuple[int, int, int]) -> bytes:
