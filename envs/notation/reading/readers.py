@@ -17,7 +17,7 @@ from envs.errors import RefusedError, quoted
 from envs.music.piece import Piece
 from envs.notation.address import parse_address
 from envs.notation.reading.abc import read_abc, tunes
-from envs.notation.reading.midi import read_midi
+from envs.notation.reading.midi.reader import read_midi
 from envs.notation.reading.music21_stream import read_stream, read_text
 from envs.notation.reading.musicxml import CONTAINER, elements, music_text
 from envs.notation.reading.sandbox import Limits, read_apart
