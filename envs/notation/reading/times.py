@@ -88,9 +88,14 @@ def one_meter(
     """
     changes = [each for i, each in enumerate(named) if not i or each[0] != named[i - 1][0]]
     upbeat = Fraction(0)
-    # Programs write an upbeat as a bar of a metre of its own.
-    if len(changes) > 1 and changes[1][1] == changes[0][0].bar < changes[1][0].bar:
-        upbeat = changes.pop(0)[0].bar
+    # Programs write an upbeat as a bar of a metre of its own; it may end before that bar does.
+    if (
+        len(changes) > 1
+        and changes[1][1] <= changes[0][0].bar
+        and changes[1][1] < changes[1][0].bar
+    ):
+        upbeat = changes[1][1]
+        del changes[0]
     if len(changes) > 1:
         raise changed_meter(changes[0][0], changes[1][0], changes[1][2])
     return (changes[0][0] if changes else None), upbeat

@@ -12,6 +12,7 @@ from fractions import Fraction
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from envs.music.chords import SYMBOL
 from envs.music.key import signature, spelled, written_key
 from envs.music.meter import beat_quarters
 from envs.notation.writing.symbols import BARS_PER_LINE, Symbol, bars_of, chord_changes, low_voice
@@ -88,7 +89,7 @@ def _bar(symbols: list[Symbol], key: Key, unit: Fraction, chords: Sequence[tuple
     """
     named = {
         symbol.start: "".join(
-            f'"{name}"' for cell, name in chords if 0 <= cell - symbol.start < symbol.cells
+            f'"{_chord(name)}"' for cell, name in chords if 0 <= cell - symbol.start < symbol.cells
         )
         for symbol in symbols
     }
@@ -102,6 +103,11 @@ def _bar(symbols: list[Symbol], key: Key, unit: Fraction, chords: Sequence[tuple
             + "".join(named[s.start] + _symbol(s, key, unit, plain, signed) for s in beat)
         )
     return " ".join(beats)
+
+
+def _chord(name: str) -> str:
+    """Return a chord symbol; words above the staff where lead sheets have no such symbol."""
+    return name if SYMBOL.fullmatch(name) else f"^{name}"
 
 
 def _opening(beat: list[Symbol]) -> str:

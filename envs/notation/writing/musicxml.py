@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from envs.music.key import Key
     from envs.music.meter import Meter
     from envs.music.score import Score
+    from envs.music.task import Task
 
 _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 Partwise//EN" \
@@ -82,6 +83,7 @@ def musicxml(
         document.insert(0, layout.StaffGroup(list(document.parts), symbol="bracket"))
     root = ScoreExporter(document, makeNotation=False).parse()
     _tidy(root, title)
+    _count_in_cells(root, score.task.grid)
     for beats in root.iter("beats"):  # which were given music21 without groups
         beats.text = str(score.task.meter).split("/")[0]
     ET.indent(root)
@@ -103,6 +105,7 @@ def _part(score: Score, row: int, voice: int, tempo: float, marks: Marks) -> Any
     colours = _colours(score, row, voice, marks)
     numbers = marks.numbers or range(int(task.pickup == 0), task.bars + 2)
     part: Any = stream.Part()
+    part.partName = f"Voice {voice + 1}" if task.voices > 1 else "Melody"
     for index, (first, symbols) in enumerate(
         zip(task.bar_lines, bars_of(score, row, voice), strict=True)
     ):
@@ -123,17 +126,26 @@ def _part(score: Score, row: int, voice: int, tempo: float, marks: Marks) -> Any
                 remark.style.fontStyle = "italic"
                 measure.insert(offset, remark)
         _bracket_tuplets(measure, symbols)
-        for cell, chord in chord_changes(task, index) if voice == 0 else ():
-            measure.insert(_quarters(cell - first, task.grid), _chord(chord))
         part.append(measure)
     measure.rightBarline = bar.Barline("final")
     if task.pickup:
         upbeat = part.getElementsByClass(stream.Measure).first()
         upbeat.paddingLeft = _quarters(task.bar_cells - task.pickup, task.grid)
         upbeat.showNumber = ShowNumber.NEVER
-    part.makeAccidentals(inPlace=True)
+    part.makeAccidentals(inPlace=True, cautionaryNotImmediateRepeat=False)
     part.makeBeams(inPlace=True, setStemDirections=False)  # stems are left to the engraver
+    if voice == 0:  # after the accidentals, for music21 counts the notes of chords as played
+        _add_chords(part, task)
     return part
+
+
+def _add_chords(part: Any, task: Task) -> None:
+    """Put the chord symbols above the bars of a part."""
+    for index, (first, measure) in enumerate(
+        zip(task.bar_lines, part.getElementsByClass("Measure"), strict=True)
+    ):
+        for cell, chord in chord_changes(task, index):
+            measure.insert(_quarters(cell - first, task.grid), _chord(chord))
 
 
 def _open(measure: Any, index: int, score: Score, row: int, voice: int, tempo: float) -> None:
@@ -227,6 +239,15 @@ def _bracket_tuplets(measure: Any, symbols: list[Symbol]) -> None:
             group[-1].tuplets[0].type = "stop"
 
 
+def _count_in_cells(root: ET.Element, grid: int) -> None:
+    """Write times as whole cells; music21 rounds them to divisions that not every grid fits."""
+    from music21.defaults import divisionsPerQuarter
+
+    for tag in ("divisions", "duration", "offset"):
+        for element in root.iter(tag):
+            element.text = str(round(float(element.text or 0) * grid / divisionsPerQuarter))
+
+
 def _tidy(root: ET.Element, title: str) -> None:
     """Take out a default composer, a date that changes every day, and random names of parts."""
     unwanted = [
@@ -238,6 +259,9 @@ def _tidy(root: ET.Element, title: str) -> None:
         for parent in root.findall(path):
             for element in parent.findall(tag):
                 parent.remove(element)
+    names = root.findall("part-list/score-part/part-name")
+    if len(names) == 1:  # a name for programs; a single staff needs none
+        names[0].set("print-object", "no")
     for parts in (root.findall("part-list/score-part"), root.findall("part")):
         for number, part in enumerate(parts):
             part.set("id", f"P{number + 1}")

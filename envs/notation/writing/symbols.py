@@ -106,6 +106,15 @@ def _binary(number: int) -> bool:
     return number & (number - 1) == 0
 
 
+def _note_lengths(count: int) -> Iterator[int]:
+    """Yield the lengths of single notes, dotted or not, that add up to a count, longest first."""
+    while count > 0:
+        plain = 1 << (count.bit_length() - 1)
+        length = plain + plain // 2 if plain > 1 and plain + plain // 2 <= count else plain
+        yield length
+        count -= length
+
+
 class _BarCutter:
     """Cuts what sounds in a bar into symbols, for one task."""
 
@@ -113,6 +122,7 @@ class _BarCutter:
         self.task = task
         self.factors = task.meter.factors(task.grid)
         self.levels = task.meter.levels(task.grid)
+        self.groups = self._groups()
         self.compound = task.meter.compound and self.factors[-1:] == (3,)
         self.beat_level = len(self.factors) - self.compound
         self.beams: Sequence[Fraction | int] = task.meter.group_starts(task.grid)
@@ -123,6 +133,18 @@ class _BarCutter:
             group = max(group, Fraction(2 if three else 1))
             count = -(-task.bar_cells // (group * task.grid))
             self.beams = [number * group * task.grid for number in range(count)]
+
+    def _groups(self) -> list[tuple[int, int, tuple[int, ...]]]:
+        """Return start, size and factors of the stretches that tuplets do not cross."""
+        meter, cells = self.task.meter, self.task.bar_cells
+        if not meter.groups or cells % meter.numerator:
+            return [(0, cells, self.factors)]
+        unit = cells // meter.numerator
+        starts = meter.group_starts(self.task.grid)
+        return [
+            (start, units * unit, (units,))
+            for start, units in zip(starts, meter.groups, strict=True)
+        ]
 
     def symbols(self, segments: list[tuple[int, int, int | None]]) -> Iterator[Symbol]:
         """Yield the symbols of a bar that `segments` (start, stop, pitch) fill."""
@@ -135,7 +157,7 @@ class _BarCutter:
                 return
         # Ends too: with an upbeat, the last bar stops before its bar line.
         borders = {edge - bar for start, stop, _ in segments for edge in (start, stop)}
-        tuplets = list(self._tuplets(0, self.task.bar_cells, self.factors, borders))
+        tuplets = [each for group in self.groups for each in self._tuplets(*group, borders)]
         edges = {edge for start, size, _ in tuplets for edge in (start, start + size)}
         for begin, end, pitch in segments:
             start, stop = begin - bar, end - bar
@@ -173,11 +195,8 @@ class _BarCutter:
     ) -> Iterator[Symbol]:
         first, size, drawn = tuplet
         time_of = 1 << (drawn.bit_length() - 1)  # 3 in the time of 2, 5 and 7 in that of 4
-        unit = size // drawn
-        while start < stop:
-            count = (stop - start) // unit
-            while not _plain_length(Fraction(count)) and not _dotted_length(Fraction(count)):
-                count -= 1
+        unit = size // drawn  # every border inside falls on one
+        for count in _note_lengths((stop - start) // unit):
             written = Fraction(size, self.task.grid) / time_of * count
             mark = (bar + first, drawn, time_of)
             yield Symbol(start, count * unit, pitch, written, tuplet=mark)

@@ -183,7 +183,7 @@ def test_chords_stand_above_the_first_voice_where_they_change():
 def test_a_chord_stands_before_the_note_that_sounds_where_it_begins():
     notes = score_from_text("C4:4 C4:12").tokens
     tune = abc(Score(notes, Task("C minor", bars=1, pickup=4, chords="viio7 V9 |")))
-    assert 'C4 | "Bdim7""V9"C12 |]' in tune  # this ninth is no chord of lead sheets
+    assert 'C4 | "Bdim7""^V9"C12 |]' in tune  # this ninth is no chord of lead sheets
     assert 'C4 | "C""F"C12 |]' in abc(Score(notes, Task(bars=1, pickup=4, chords="| C F |")))
 
 
