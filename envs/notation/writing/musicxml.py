@@ -17,6 +17,7 @@ from envs.notation.writing.symbols import (
     bars_of,
     chord_changes,
     low_voice,
+    with_signs,
 )
 
 if TYPE_CHECKING:
@@ -25,13 +26,11 @@ if TYPE_CHECKING:
     from envs.music.key import Key
     from envs.music.meter import Meter
     from envs.music.score import Score
-    from envs.music.task import Task
 
 _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 Partwise//EN" \
 "http://www.musicxml.org/dtds/partwise.dtd">
 """
-_ALTERED = {-2: "--", -1: "-", 0: "", 1: "#", 2: "##"}  # as music21 writes them
 
 
 @dataclass(frozen=True)
@@ -106,14 +105,13 @@ def _part(score: Score, row: int, voice: int, tempo: float, marks: Marks) -> Any
     numbers = marks.numbers or range(int(task.pickup == 0), task.bars + 2)
     part: Any = stream.Part()
     part.partName = f"Voice {voice + 1}" if task.voices > 1 else "Melody"
-    for index, (first, symbols) in enumerate(
-        zip(task.bar_lines, bars_of(score, row, voice), strict=True)
-    ):
+    bars = with_signs(bars_of(score, row, voice), shown)
+    for index, (first, symbols) in enumerate(zip(task.bar_lines, bars, strict=True)):
         measure = stream.Measure(number=numbers[index])
         _open(measure, index, score, row, voice, tempo)
-        for symbol in symbols:
+        for symbol, signed in symbols:
             offset = _quarters(symbol.start - first, task.grid)
-            element = _element(symbol, shown, task.bar_cells)
+            element = _element(symbol, signed, shown, task.bar_cells)
             inside = range(symbol.start, symbol.start + symbol.cells)
             shown_in = [colours[cell] for cell in inside if cell in colours]
             if shown_in:
@@ -125,27 +123,17 @@ def _part(score: Score, row: int, voice: int, tempo: float, marks: Marks) -> Any
                 remark = _words(" ".join("; ".join(said).split()), "below")
                 remark.style.fontStyle = "italic"
                 measure.insert(offset, remark)
-        _bracket_tuplets(measure, symbols)
+        _bracket_tuplets(measure, [symbol for symbol, _ in symbols])
+        for cell, chord in chord_changes(task, index) if voice == 0 else ():
+            measure.insert(_quarters(cell - first, task.grid), _chord(chord))
         part.append(measure)
     measure.rightBarline = bar.Barline("final")
     if task.pickup:
         upbeat = part.getElementsByClass(stream.Measure).first()
         upbeat.paddingLeft = _quarters(task.bar_cells - task.pickup, task.grid)
         upbeat.showNumber = ShowNumber.NEVER
-    part.makeAccidentals(inPlace=True, cautionaryNotImmediateRepeat=False)
     part.makeBeams(inPlace=True, setStemDirections=False)  # stems are left to the engraver
-    if voice == 0:  # after the accidentals, for music21 counts the notes of chords as played
-        _add_chords(part, task)
     return part
-
-
-def _add_chords(part: Any, task: Task) -> None:
-    """Put the chord symbols above the bars of a part."""
-    for index, (first, measure) in enumerate(
-        zip(task.bar_lines, part.getElementsByClass("Measure"), strict=True)
-    ):
-        for cell, chord in chord_changes(task, index):
-            measure.insert(_quarters(cell - first, task.grid), _chord(chord))
 
 
 def _open(measure: Any, index: int, score: Score, row: int, voice: int, tempo: float) -> None:
@@ -206,7 +194,7 @@ def _quarters(cells: int, grid: int) -> Any:
     return opFrac(cells / grid)
 
 
-def _element(symbol: Symbol, key: Key, bar_cells: int) -> Any:
+def _element(symbol: Symbol, signed: bool, key: Key, bar_cells: int) -> Any:
     from music21 import duration, note, pitch, tie
 
     length = duration.Duration(symbol.written)
@@ -220,7 +208,9 @@ def _element(symbol: Symbol, key: Key, bar_cells: int) -> Any:
             rest.fullMeasure = True
         return rest
     letter, altered, octave = spelled(key, symbol.pitch)
-    place = pitch.Pitch(letter + _ALTERED[altered])
+    place = pitch.Pitch(letter)
+    place.accidental = pitch.Accidental(altered)
+    place.accidental.displayStatus = signed
     place.octave = octave  # set apart: 'C-1' would be C flat
     written = note.Note(place, duration=length)
     if symbol.tied or symbol.continues:

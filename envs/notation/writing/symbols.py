@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
+from envs.music.key import Key, signature, spelled
 from envs.music.meter import OFF_BEAT, beat_quarters, parts_of
 from envs.music.piece import spans_of
 from envs.music.score import Score
@@ -75,6 +76,35 @@ def bars_of(score: Score, row: int, voice: int) -> list[list[Symbol]]:
         ]
         for segments in bars
     ]
+
+
+def with_signs(bars: Sequence[Sequence[Symbol]], key: Key) -> Iterator[list[tuple[Symbol, bool]]]:
+    """Yield the symbols of each bar, each with True if it carries an accidental.
+
+    A sign holds for its line or space to the end of the bar, and over a tie. A courtesy sign stands
+    where the letter last had another one, in the bar before or in another octave.
+    """
+    plain = signature(key)
+    before: dict[tuple[str, int], int] = {}  # of the bar before, and held from it by a tie
+    for bar in bars:
+        signs: dict[tuple[str, int], int] = {}
+        held: dict[tuple[str, int], int] = {}
+        signed: list[tuple[Symbol, bool]] = []
+        for symbol in bar:
+            shown = False
+            if symbol.pitch is not None:
+                letter, sign, octave = spelled(key, symbol.pitch)
+                place = letter, octave
+                if symbol.continues:
+                    held[place] = before[place] = sign
+                else:
+                    others = {each for (name, _), each in signs.items() if name == letter}
+                    last = {before.get(place, sign), plain[letter], *others}
+                    shown = sign != signs[place] if place in signs else last != {sign}
+                    signs[place] = sign
+            signed.append((symbol, shown))
+        before = held | signs
+        yield signed
 
 
 def chord_changes(task: Task, bar: int) -> list[tuple[int, str]]:
