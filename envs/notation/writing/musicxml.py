@@ -149,7 +149,9 @@ def _open(measure: Any, index: int, score: Score, row: int, voice: int, tempo: f
         measure.insert(0, _time_signature(task.meter))
         if voice == 0:
             beat = duration.Duration(beat_quarters(task.meter))
-            measure.insert(0, MetronomeMark(number=round(tempo, 2), referent=beat))
+            mark = MetronomeMark(number=round(tempo, 2), referent=beat)
+            mark.placement = "above"
+            measure.insert(0, mark)
     elif index > (task.pickup > 0) and (index - (task.pickup > 0)) % BARS_PER_LINE == 0:
         measure.insert(0, layout.SystemLayout(isNew=True))
 
@@ -159,7 +161,7 @@ def _time_signature(meter: Meter) -> Any:
     from music21.meter import TimeSignature
 
     signature: Any = TimeSignature(meter.signature)
-    if "+" in str(meter):
+    if meter.groups and meter.denominator >= 8:  # quarters are not beamed
         groups = [f"{units}/{meter.denominator}" for units in meter.groups]
         signature.beamSequence.load("+".join(groups))
     return signature

@@ -157,7 +157,7 @@ class _BarCutter:
         self.beat_level = len(self.factors) - self.compound
         self.beams: Sequence[Fraction | int] = task.meter.group_starts(task.grid)
         group = beat_quarters(task.meter)
-        if not task.meter.compound and not task.meter.groups:
+        if not task.meter.compound and not (task.meter.groups and task.meter.denominator >= 8):
             # 3/8 is beamed as a whole, other metres at least by the quarter note.
             three = task.meter.numerator == 3 and task.meter.denominator >= 8
             group = max(group, Fraction(2 if three else 1))

@@ -14,6 +14,7 @@ from envs.music.piece import Piece
 
 Heard = list[list[tuple[Fraction, Fraction, int]]]  # of each part: start, end and pitch of notes
 ABC2MIDI = shutil.which("abc2midi")
+ROUNDED = Fraction(1, 3)  # of a cell: abc2midi rounds to its ticks and starts a tick late
 
 
 def written_notes(piece: Piece) -> Heard:
