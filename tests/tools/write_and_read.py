@@ -25,8 +25,7 @@ from tests.envs.notation.other_readers import (
     written_notes,
 )
 from tests.envs.notation.random_pieces import random_piece
-from tests.envs.notation.sheet import read_sheet
-from tests.envs.notation.writing.test_symbols import check_bars
+from tests.envs.notation.sheet import check_bars, read_sheet
 
 BATCH = 100
 

@@ -40,7 +40,7 @@ def abc(
         row: which of them.
         title: its T: field.
         number: its X: field.
-        tempo: beats per minute, dotted beats in compound metres.
+        tempo: beats per minute, see `beat_quarters`.
         remarks: lines to put beneath the tune, as comments.
 
     Raises:
@@ -96,7 +96,7 @@ def _bar(symbols: list[Symbol], key: Key, unit: Fraction, chords: Sequence[tuple
     plain = signature(key)
     signed: set[str] = set()  # letters that carry an accidental earlier in the bar
     beats: list[str] = []
-    for _, group in groupby(symbols, key=lambda symbol: symbol.tuplet or symbol.beat):
+    for _, group in groupby(symbols, key=lambda symbol: symbol.group):
         beat = list(group)
         beats.append(
             _opening(beat)

@@ -70,14 +70,15 @@ def _width(words: str, data: Path) -> float:
 
 @lru_cache(maxsize=256)
 def _path(sign: str, data: Path) -> str:
-    """Return the outline of a sign of the music font."""
+    """Return the outline of a sign of the music font, '' of a blank."""
     found = re.search(r'\bd="[^"]*"', (data / FONT / f"{ord(sign):04X}.xml").read_text())
     return found[0] if found else ""
 
 
 def _outline(sign: str, scale: float, x: float, y: str, data: Path) -> str:
+    path = _path(sign, data)
     moved = f"translate({x:g}, {y}) scale({scale:g}, {-scale:g})"
-    return f'<path transform="{moved}" {_path(sign, data)} />'
+    return f'<path transform="{moved}" {path} />' if path else ""
 
 
 @lru_cache(maxsize=2)

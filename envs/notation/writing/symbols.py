@@ -46,6 +46,17 @@ class Symbol:
     tuplet: tuple[int, int, int] | None = None
     beat: int = 0
 
+    @property
+    def flags(self) -> int:
+        """Number of flags of the note, 0 of a rest."""
+        plain = self.written if _plain_length(self.written) else self.written * 2 / 3
+        return 0 if self.pitch is None else plain.denominator.bit_length() - 1
+
+    @property
+    def group(self) -> object:
+        """Tuplet, else beat: the notes of a group share a beam."""
+        return self.tuplet or self.beat
+
 
 def low_voice(score: Score, row: int, voice: int) -> bool:
     """True if a voice is low enough for the bass clef."""

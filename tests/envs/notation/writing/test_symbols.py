@@ -1,7 +1,5 @@
 """Notes and rests as a staff shows them: they fill their bars, with lengths that notation has."""
 
-from fractions import Fraction
-from itertools import pairwise
 from random import Random
 
 import pytest
@@ -14,25 +12,7 @@ from envs.notation.text_line import score_from_text
 from envs.notation.writing.symbols import bars_of
 from tests.envs.notation.pieces import pieces, quick
 from tests.envs.notation.random_pieces import random_piece
-
-
-def check_bars(score, voice=0):
-    """Symbols fill each bar of a voice, with lengths that notation has."""
-    task = score.task
-    edges = pairwise([*task.bar_lines, task.cells])
-    for bar, (cell, end) in zip(bars_of(score, 0, voice), edges, strict=True):
-        for symbol in bar:
-            assert symbol.start == cell
-            cell += symbol.cells
-            squeeze = Fraction(*symbol.tuplet[:0:-1]) if symbol.tuplet else 1
-            assert symbol.written * squeeze == Fraction(symbol.cells, task.grid)
-            whole_bar_rest = symbol.pitch is None and symbol.cells == task.bar_cells
-            odd = symbol.written.numerator
-            while odd % 2 == 0:
-                odd //= 2
-            assert odd in (1, 3) or whole_bar_rest
-            assert symbol.written.denominator & (symbol.written.denominator - 1) == 0
-        assert cell == end
+from tests.envs.notation.sheet import check_bars
 
 
 @quick
