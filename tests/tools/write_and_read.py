@@ -7,6 +7,7 @@ abc2midi. A piece is its number, so that one can be tried again: --first 1234 --
 """
 
 import argparse
+import sys
 import time
 import traceback
 from collections import Counter
@@ -49,7 +50,8 @@ def main():
             counts += read
             faults += found
             for fault in found:
-                print(fault, flush=True)
+                print(fault)
+            print(f"\r{counts['pieces']:,} pieces ", end="", file=sys.stderr, flush=True)
     for name, count in sorted(counts.items()):
         print(f"{count:7,}  {name}")
     print(f"{len(faults):7,}  faults, {time.monotonic() - begun:.0f} s")
