@@ -78,8 +78,8 @@ def abc(
 
 
 def _one_line(words: str) -> str:
-    # A line break would begin a new field, and a percent sign a comment.
-    return " ".join(words.split()).replace("%", r"\%")
+    # A line break would begin a new field, a percent sign a comment, and a backslash a letter.
+    return " ".join(words.split()).replace("\\", r"\\").replace("%", r"\%")
 
 
 def _bar(symbols: list[Symbol], key: Key, unit: Fraction, chords: Sequence[tuple[int, str]]) -> str:

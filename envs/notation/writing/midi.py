@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _VELOCITY = 80
 _UNITS = (1, 2, 4, 8, 16, 32, 64)  # of time signatures
+_MOST_BEATS = 99
 
 
 def midi_bytes(score: Score, row: int = 0, tempo: float = 80.0, title: str = "") -> bytes:
@@ -73,12 +74,12 @@ def _upbeat(task: Task) -> tuple[int, int] | None:
     """
     own = (task.meter.numerator, task.meter.denominator)
     whole = Fraction(task.pickup, 4 * task.grid)
-    units = [unit for unit in _UNITS if unit >= own[1]]
-    fits = [each for unit in units if (each := (math.ceil(whole * unit), unit)) != own]
+    counts = ((math.ceil(whole * unit), unit) for unit in _UNITS if unit >= own[1])
+    fits = [each for each in counts if each != own and each[0] <= _MOST_BEATS]
     exact = (each for each in fits if Fraction(*each) == whole)
     # At twice the unit it fits in a bar, be it as 4/4 before 2/2.
     longer = (each for each in fits if Fraction(*each) <= Fraction(*own))
-    return next(exact, next(longer)) if task.pickup else None
+    return next(exact, next(longer, None)) if task.pickup else None
 
 
 def _markers(task: Task) -> Iterator[str]:

@@ -6,11 +6,11 @@ from random import Random
 
 import pytest
 
-from envs.music.key import Key
+from envs.music.key import Key, written_key
 from envs.music.meter import Meter, beat_quarters
 from envs.music.piece import Piece
 from envs.music.score import Score
-from envs.notation import score_from_text, written
+from envs.notation import read_piece, score_from_text, written
 from tests.envs.notation.other_readers import (
     ABC2MIDI,
     ROUNDED,
@@ -96,6 +96,22 @@ def test_abc2midi_reads_the_notes_of_abc_without_a_warning():
     tunes = [written(piece, ".abc").decode() for piece in pieces]
     for piece, heard in zip(pieces, by_abc2midi(tunes, [p.grid for p in pieces]), strict=True):
         assert alike(heard, written_notes(piece), ROUNDED)
+
+
+@pytest.mark.parametrize("suffix", [".musicxml"])
+def test_our_readers_read_the_same_piece(suffix):
+    for piece in random_pieces(5, 40):
+        used = sorted({note.voice for note in piece.notes})  # no empty voice is read
+        if not used or (suffix == ".abc" and piece.grid > 10):
+            continue
+        again = read_piece(written(piece, suffix), suffix, grid=piece.grid)
+        notes = [replace(note, voice=used.index(note.voice)) for note in piece.notes]
+        assert again.notes == tuple(notes)
+        shown = written_key(piece.key)
+        key = piece.key if suffix == ".mid" else Key(shown.tonic, shown.written_mode)
+        assert (again.key, again.meter, again.pickup) == (key, piece.meter, piece.pickup)
+        assert again.tempo == pytest.approx(piece.tempo or TEMPO, abs=0.01)
+        assert again.title == piece.title
 
 
 def test_a_chord_symbol_changes_no_accidental():
