@@ -15,6 +15,8 @@ from envs.notation.reading.draft import Draft
 from envs.notation.reading.selection import Known, one_tune
 from envs.notation.reading.times import refusing
 
+LONGEST_FIELD = 20_000  # characters of a field over several lines
+MOST_LINES = 300_000  # of a collection
 CHARSETS = r"utf-?8|us-ascii|iso-?8859-\d{1,2}|latin-?\d|(?:windows-|cp)125\d|mac-?roman|koi8-r"
 _TUNE = re.compile(r"X:(?![|:])")
 Line = tuple[int, str]  # number from 1, and text without the spaces around it
@@ -80,6 +82,8 @@ def _text(data: bytes) -> str:
     except (UnicodeDecodeError, LookupError):
         text = data.decode("cp1252", errors="replace")
     text = re.sub(r"\r\n?|\f", "\n", text)
+    if text.count("\n") > MOST_LINES:
+        raise RefusedError(f"it has more than {MOST_LINES} lines; expected fewer tunes")
     strange = re.search(r"[\x00-\x08\x0b\x0e-\x19\x1b-\x1f]", text)
     if strange:
         raise RefusedError(f"not readable as ABC: it holds {strange[0]!r}, so it is no text")
@@ -133,6 +137,10 @@ def _lines(text: str) -> Iterator[Line]:
             if before is None or not FIELD.match(before[1]):
                 raise RefusedError(f"line {number}: '+:' goes on with a field; none is before it")
             before = before[0], f"{before[1]} {line[2:].strip()}"
+            if len(before[1]) > LONGEST_FIELD:
+                raise RefusedError(
+                    f"line {number}: a field of more than {LONGEST_FIELD} characters"
+                )
         elif line.startswith("%") and not line.startswith("%%") and before is not None:
             continue  # a remark, which may stand before +:
         else:

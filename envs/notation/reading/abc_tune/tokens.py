@@ -23,7 +23,7 @@ TOKENS = {
     "rest": rf"[zx]{_LENGTH}",
     "rests": r"[ZX](\d*)",
     "number": r"\d+(?:[,.-]\d+)*\.?",
-    "microtone": r"[\^_]+(?:\d+/?\d*|/\d*)[A-Ga-g]?",
+    "microtone": r"[\^_]+(?:\d+/?\d*|/\d*)[A-Ga-g]",
     "grace": r"\{[^{}]*\}",
     "tuplet": r"\((\d+)(?::(\d*))?(?::(\d*))?",
     "overlay": r"\(&|&+\)?",
