@@ -23,7 +23,7 @@ from envs.notation.reading.time_signatures import Signature
 from envs.notation.reading.times import read_meter
 
 MOST_MEASURES = 10_000
-FINE = 48  # parts of a quarter note at which metres begin
+FINE = 48  # parts of a quarter note at which metres are likely to begin
 NEAR = Fraction(1, 32)  # of a quarter: a note so near a bar line begins or ends there
 NOTHING = Fraction(0)
 COMMON = Signature.parse("4/4")
@@ -47,7 +47,11 @@ class Stretch:
 
 
 def stretches_of(
-    metres: Iterable[tuple[Fraction, str]], grouped: str, end: Fraction, notices: list[str]
+    metres: Iterable[tuple[Fraction, str]],
+    grouped: str,
+    end: Fraction,
+    tick: Fraction,
+    notices: list[str],
 ) -> list[Stretch]:
     """Return the stretches of a file's metres, the first from the beginning on.
 
@@ -55,6 +59,7 @@ def stretches_of(
         metres: times and signatures; of several at a time the last one holds.
         grouped: a metre with its groups that signatures of the same bar stand for, or "".
         end: of the last note; metres behind it count for nothing.
+        tick: quarter notes of a tick.
         notices: grow.
     """
     marks = {at: Signature.parse(words) for at, words in metres if at < max(end, NEAR)}
@@ -67,16 +72,16 @@ def stretches_of(
     if not ordered:
         notices.append("the file names no metre: 4/4 is taken")
     elif first_at >= first.bar:
-        late = _on_line(first_at, NOTHING, first.bar) % first.bar == 0
+        late = _on_line(first_at, NOTHING, first.bar, tick) % first.bar == 0
         begun = [(NOTHING, first if late else COMMON)]
         taken = f"{begun[0][1].spelled} is taken"
         notices.append(f"no metre is named before quarter {float(first_at):g}: {taken} there")
-    elif first_at >= 2 * NEAR:
-        begun.append((_on_line(first_at, NOTHING, first.bar), first))
+    elif first_at >= NEAR:
+        begun.append((_on_line(first_at, NOTHING, first.bar, tick), first))
     for at, signature in ordered:
         start, own = begun[-1]
         if signature != own:
-            at = _on_line(at, start, own.bar)
+            at = _on_line(at, start, own.bar, tick)
             begun[-1:] = [(at, signature)] if at == start else [begun[-1], (at, signature)]
     ends = [*(at for at, _ in begun[1:]), max(end - NEAR, begun[-1][0])]
     stretches = [Stretch(at, to - at, own) for (at, own), to in zip(begun, ends, strict=True)]
@@ -87,10 +92,12 @@ def stretches_of(
     ]
 
 
-def _on_line(time: Fraction, start: Fraction, bar: Fraction) -> Fraction:
+def _on_line(time: Fraction, start: Fraction, bar: Fraction, tick: Fraction) -> Fraction:
     """Return the bar line next to a time, of bars from `start`; if it is not near, the time."""
     line = start + round((time - start) / bar) * bar
-    return line if abs(line - time) < 2 * NEAR else Fraction(round(time * FINE), FINE)
+    fine = Fraction(round(time * FINE), FINE)  # what ticks may round
+    near = fine if abs(fine - time) <= tick else time
+    return line if abs(line - time) < NEAR else near
 
 
 def _passes(stretch: Stretch, bar: Fraction) -> bool:
@@ -99,9 +106,11 @@ def _passes(stretch: Stretch, bar: Fraction) -> bool:
 
 
 def main_of(stretches: Sequence[Stretch]) -> Signature:
-    """Return the metre that holds longest."""
+    """Return the metre that holds longest; a bar before a longer one does not count."""
+    first, second = stretches[0], stretches[min(1, len(stretches) - 1)]
+    upbeat = first.length < second.signature.bar and first.length <= first.signature.bar
     lasting: dict[Signature, Fraction] = {}
-    for stretch in stretches:
+    for stretch in stretches[1:] if upbeat and first is not second else stretches:
         lasting[stretch.signature] = lasting.get(stretch.signature, NOTHING) + stretch.length
     return max(lasting, key=lambda each: lasting[each])
 
