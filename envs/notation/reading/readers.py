@@ -42,8 +42,9 @@ def read_piece(
 ) -> Piece:
     """Read a piece from a file of one of READERS' formats.
 
-    Each part (in MIDI each track that has notes) is a voice. Tied notes are one note, repeats are
-    played once with their last ending, and grace notes, percussion and chord symbols are left out.
+    Each part (in MIDI each track that has notes, or channel of one) is a voice. Tied notes are one
+    note, repeats are played once with their last ending, and grace notes, percussion and chord
+    symbols are left out.
     A reader that no other process can import, as of a notebook or `__main__`, runs in this process
     and ignores `limits`.
 

@@ -14,10 +14,9 @@ from fractions import Fraction
 from operator import itemgetter
 
 from envs.errors import RefusedError
-from envs.music.meter import Meter
 from envs.notation.reading.bars import Measure
 from envs.notation.reading.draft import Draft, MeterMark, Sound
-from envs.notation.reading.rounding import choose_grid
+from envs.notation.reading.rounding import choose_grid, rounded
 from envs.notation.reading.selection import Known
 from envs.notation.reading.time_signatures import Signature
 from envs.notation.reading.times import read_meter
@@ -119,33 +118,32 @@ def lay_bars(draft: Draft, stretches: Sequence[Stretch], known: Known) -> Known:
     """Give the parts of a file their bars, and put what is near a bar line on it.
 
     Returns:
-        the settings without a pickup: it is a bar of its own now.
+        the settings without a pickup, which is a bar of its own now, and with the grid if notes
+        are moved to it however far it is.
     """
     main = main_of(stretches)
-    end = max((sound.end for part in draft.parts for sound in part.voices[0]), default=NOTHING)
     given = known.pickup is not None
+    if given or known.quantize:
+        known = _settled(draft, known, main)
+    end = max((sound.end for part in draft.parts for sound in part.voices[0]), default=NOTHING)
     if given or (known.meter and known.meter.bar != main.bar):
-        meter = known.meter or read_meter(main.spelled)
-        upbeat = upbeat_of(stretches)
-        if given:
-            known, upbeat = _upbeat(draft, known, meter)
-        signature = Signature.parse(str(meter))
-        whole = Stretch(upbeat, end - upbeat, signature)
-        stretches = [Stretch(NOTHING, upbeat, signature), whole] if upbeat else [whole]
+        signature = Signature.parse(str(known.meter)) if known.meter else main
+        upbeat = Fraction(known.pickup or 0, known.grid or 1) if given else upbeat_of(stretches)
+        if upbeat < signature.bar:  # else the task refuses it
+            known = replace(known, pickup=None)
+            whole = Stretch(upbeat, end - upbeat, signature)
+            stretches = [Stretch(NOTHING, upbeat, signature), whole] if upbeat else [whole]
     if known.bars:  # what lies behind them may be long; a bar may be written as some short ones
         end = min(end, 4 * (known.bars[1] + 2) * max(each.signature.bar for each in stretches))
     measures = _measures(stretches, main_of(stretches).bar, end)
-    marks = [
-        MeterMark(stretch.start, stretch.signature) for stretch in stretches if not stretch.passing
-    ]
+    marks = [MeterMark(each.start, each.signature) for each in stretches if not each.passing]
     marks[0] = replace(marks[0], start=NOTHING)
     lines = [measure.start for measure in measures] + [measures[-1].start + measures[-1].length]
-    near = 4 * NEAR if known.quantize else NEAR
     for part in draft.parts:
         part.measures, part.meters = measures, marks
-        voice = [_on_bar_lines(sound, lines, near) for sound in part.voices[0]]
+        voice = [_on_bar_lines(sound, lines) for sound in part.voices[0]]
         pairs = zip(voice, part.voices[0], strict=True)
-        draft.moved = max(draft.moved, *(abs(to.start - sound.start) for to, sound in pairs))
+        draft.moved = max(draft.moved, *(abs(put.start - sound.start) for put, sound in pairs))
         part.voices = [sorted(voice)]
     return known
 
@@ -166,15 +164,17 @@ def advice(stretches: Sequence[Stretch]) -> str:
     return f"--meter {main_of(stretches).spelled}{pickup} (meter=, pickup=)"
 
 
-def _upbeat(draft: Draft, known: Known, meter: Meter) -> tuple[Known, Fraction]:
-    """Return the settings with a grid, and the quarter notes of their pickup's cells."""
+def _settled(draft: Draft, known: Known, main: Signature) -> Known:
+    """Return the settings with a grid; with `quantize` the notes are on it, before bars are cut."""
     parts = draft.parts if known.part is None else draft.parts[known.part - 1 : known.part]
     voices = [voice for part in parts for voice in part.voices]
+    meter = known.meter or read_meter(main.spelled)
     grid = known.grid or choose_grid(voices, meter, draft.tick, known.quantize)
-    upbeat = Fraction(known.pickup or 0, grid)
-    if upbeat >= meter.bar:  # the task refuses it
-        return known, NOTHING
-    return replace(known, grid=grid, pickup=None), upbeat
+    if known.quantize:
+        for part, voice in zip(parts, rounded(voices, grid, draft, True), strict=True):
+            part.voices = [voice]
+        draft.moved = NOTHING  # it is told
+    return replace(known, grid=grid)
 
 
 def _measures(stretches: Sequence[Stretch], bar: Fraction, end: Fraction) -> list[Measure]:
@@ -201,12 +201,12 @@ def _measures(stretches: Sequence[Stretch], bar: Fraction, end: Fraction) -> lis
     return measures
 
 
-def _on_bar_lines(sound: Sound, lines: Sequence[Fraction], near: Fraction) -> Sound:
-    start, end = (_snapped(time, lines, near) for time in (sound.start, sound.end))
+def _on_bar_lines(sound: Sound, lines: Sequence[Fraction]) -> Sound:
+    start, end = (_snapped(time, lines) for time in (sound.start, sound.end))
     return replace(sound, start=start, end=end) if start < end else sound
 
 
-def _snapped(time: Fraction, lines: Sequence[Fraction], near: Fraction) -> Fraction:
+def _snapped(time: Fraction, lines: Sequence[Fraction]) -> Fraction:
     """Return the bar line next to a time if it is near, else the time."""
     at = bisect_right(lines, time)
-    return next((line for line in lines[max(0, at - 1) : at + 1] if abs(line - time) < near), time)
+    return next((line for line in lines[max(0, at - 1) : at + 1] if abs(line - time) < NEAR), time)

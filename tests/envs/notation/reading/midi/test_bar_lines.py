@@ -3,7 +3,7 @@
 import pytest
 
 from envs.errors import RefusedError
-from tests.envs.notation.reading.midi.raw_midi import line, metre, notes, read, track
+from tests.envs.notation.reading.midi.raw_midi import line, metre, note, notes, read, track
 
 
 def marks(*signatures: tuple[int, int, int]) -> bytes:
@@ -38,6 +38,20 @@ def test_metres(signatures, meter, pickup, bars):
     assert piece.task.pickup == (4 if pickup is None else pickup)
     assert len(piece.notes) == 24
     assert not any("filled" in told for told in piece.notices)
+
+
+@pytest.mark.parametrize("grid", [3, 4, 5, 7, 12, 24])
+@pytest.mark.parametrize("bars", [1, 3])
+def test_upbeats_of_every_length(grid, bars):
+    """As our writer has them: a bar of the next longer signature, which the metre cuts short."""
+    quarter = 480 * grid
+    for cells in range(1, 3 * grid):
+        begin = 480 * cells
+        first = next((n, 8) for n in range(1, 7) if 2 * cells <= n * grid)
+        signatures = track([(0, metre(*first)), (begin, metre(3, 4))])
+        music = track(note(0, begin, 60) + note(begin, 3 * quarter * bars, 62))
+        piece = read(signatures, music, quarter=quarter, grid=grid)
+        assert (str(piece.task.meter), piece.task.pickup, piece.bars) == ("3/4", cells, bars)
 
 
 def test_repeated_sections_are_joined():
