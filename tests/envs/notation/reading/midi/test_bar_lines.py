@@ -84,6 +84,12 @@ def test_changes_of_metre_are_refused_with_what_reads_them():
     assert (str(second.task.meter), second.task.pickup, len(second.notes)) == ("3/4", 0, 24)
 
 
+@pytest.mark.parametrize("later", [(6, 4), (2, 4), (4, 4)])
+def test_two_bars_of_another_metre_are_a_change(later):
+    with pytest.raises(RefusedError, match="changes from 3/4"):
+        read(marks((0, 3, 4), (1440 * 10, *later)), quavers(90))
+
+
 def test_a_metre_and_an_upbeat_that_are_known_better():
     piece = read(marks((0, 4, 4)), quavers(24), meter="6/8", pickup=2)
     assert (str(piece.task.meter), piece.task.pickup, piece.numbers[0]) == ("6/8", 2, 0)
