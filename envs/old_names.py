@@ -48,7 +48,9 @@ HEIRS = {
     "envs.musicxml": "envs.notation.writing.musicxml envs.notation.writing.engrave",
     "envs.notation": "envs.notation.text_line envs.notation.writing.midi",
     "envs.panel": "rewards.checking.panel envs.music.noise",
-    "envs.piece": "envs.music.piece envs.notation.reading.assemble",
+    "envs.piece": (
+        "envs.music.piece envs.notation.reading.assemble envs.notation.reading.selection"
+    ),
     "envs.plan": "envs.music.chords envs.music.phrases",
     "envs.probes": "rewards.checking.probes rewards.checking.check_report",
     "envs.reading": "envs.notation.reading.readers",
@@ -56,7 +58,7 @@ HEIRS = {
     "envs.score": "envs.music.score envs.music.view",
     "envs.sheet_file": "envs.notation.reading.music21_stream",
     "envs.signatures": "envs.notation.reading.time_signatures",
-    "envs.sounds": "envs.notation.reading.times envs.errors",
+    "envs.sounds": "envs.notation.reading.times envs.notation.reading.draft envs.errors",
     "envs.synth": "envs.notation.writing.sound",
     "envs.theory": "envs.music.pitch envs.errors envs.music.meter envs.music.key",
     "envs.xml_file": "envs.notation.reading.musicxml",

@@ -67,6 +67,11 @@ class Meter:
         return f"{self.numerator}/{self.denominator}"
 
     @property
+    def bar(self) -> Fraction:
+        """Length of a bar in quarter notes."""
+        return Fraction(4 * self.numerator, self.denominator)
+
+    @property
     def compound(self) -> bool:
         """True if the beats are dotted: 6/8, 9/8, 12/8."""
         dotted = self.denominator >= 8 and self.numerator > 3 and self.numerator % 3 == 0

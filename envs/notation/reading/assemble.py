@@ -2,133 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from fractions import Fraction
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from envs.errors import RefusedError
-from envs.music.codec import Codec, Note
+from envs.music.codec import Note
 from envs.music.key import Key
 from envs.music.meter import Meter, beat_quarters
 from envs.music.piece import FASTEST, SLOWEST, Piece, roomy_range, score_of
 from envs.music.pitch import LETTERS
-from envs.music.task import MAX_BARS, MAX_VOICES, Task
-from envs.notation.reading.bars import Layout
-from envs.notation.reading.times import Sound, choose_grid, on_grid, rounded
+from envs.music.task import MAX_BARS, Task
+from envs.notation.reading.bars import Layout, lay_out
+from envs.notation.reading.draft import Draft, Part, Sound
+from envs.notation.reading.selection import Known, bar_at, selected
+from envs.notation.reading.times import choose_grid, on_grid, one_meter, read_meter, rounded
 
 TITLE_LENGTH = 120
-
-
-@dataclass(frozen=True)
-class Known:
-    """Settings of a caller that take precedence over the file.
-
-    Attributes:
-        grid: cells per quarter note; four if they fit, else what fits of 2, 3, 6, 8 and 12.
-        key: such as "G major", instead of the file's. If neither names one it is estimated.
-        meter: such as "6/8", instead of the file's.
-        pickup: cells before the first bar line, instead of the file's.
-        part: number of the only part to read, from 1; each part is a voice if None.
-    """
-
-    grid: int | None = None
-    key: Key | None = None
-    meter: Meter | None = None
-    pickup: int | None = None
-    part: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.grid is not None:
-            Codec(grid=self.grid)  # checks the grid
-        if self.part is not None and self.part < 1:
-            raise ValueError(f"part {self.part}: expected 1 or more, or None for all")
-        if self.pickup is not None and self.pickup < 0:
-            raise ValueError(f"pickup {self.pickup}: expected 0 cells or more")
-        if self.key is not None:  # frozen: text is read into its type here, once
-            object.__setattr__(self, "key", Key.parse(self.key))
-        if self.meter is not None:
-            object.__setattr__(self, "meter", Meter.parse(self.meter))
-
-
-@dataclass
-class Draft:
-    """The notes of a file and what it says of itself; None where it says nothing.
-
-    Attributes:
-        sounds: the notes, at the times of the file.
-        title: as the file has it, which may be anything.
-        key: tonic and mode.
-        fifths: sharps of a key signature whose mode is not named.
-        meter: the one metre of the piece.
-        tempo: quarter notes per minute.
-        layout: where its bars lie.
-        tick: within what distance a time counts as on the grid, for files that count in ticks;
-            the ends of notes are rounded there, as programs cut notes short.
-        notices: what a reader should know.
-    """
-
-    sounds: list[Sound]
-    title: str = ""
-    key: Key | None = None
-    fifths: int | None = None
-    meter: Meter | None = None
-    tempo: float | None = None
-    layout: Layout = field(default_factory=Layout)
-    tick: Fraction = Fraction(0)
-    notices: list[str] = field(default_factory=list)
-
-
-def sounds_of(parts: Sequence[Iterable[Sound]], part: int | None) -> list[Sound]:
-    """Return the notes of all parts, or of the one with a number, from 1.
-
-    Raises:
-        RefusedError: that part has no notes.
-    """
-    chosen = parts if part is None else parts[part - 1 : part]
-    sounds = [sound for each in chosen for sound in each]
-    if part is not None and not sounds:
-        numbers = [str(number) for number, each in enumerate(parts, 1) if any(True for _ in each)]
-        raise RefusedError(
-            f"part {part} holds no notes; parts that do: {', '.join(numbers) or 'none'}"
-        )
-    return sounds
 
 
 def make_piece(draft: Draft, known: Known) -> Piece:
     """Return a piece of the notes of a file and what it says of itself.
 
+    Args:
+        draft: the file; its notices grow.
+        known: what is read of it, and what is known better.
+
     Raises:
-        RefusedError: the notes fit no grid, are too many voices or bars, or overlap.
+        RefusedError: there is no such part, or the notes fit no grid, change their metre, are too
+            many voices or bars, or overlap.
         ValueError: no task fits them: a bar of no whole cells, or too many cells.
     """
-    draft.meter = known.meter or draft.meter
-    meter = draft.meter or Meter(4, 4)
-    moved_to = draft.layout.moved
-    sounds = [
-        Sound(sound.voice, *times, sound.pitch)
-        for sound in draft.sounds
-        if (times := moved_to(sound.start, sound.end)) is not None
-    ]
-    voices = sorted({sound.voice for sound in sounds})
-    if not 1 <= len(voices) <= MAX_VOICES:
-        raise RefusedError(
-            f"it has {len(voices)} voices; expected at most {MAX_VOICES}, so read one part of it"
-            if voices
-            else "it holds no notes; expected at least one pitched note"
-        )
-    grid = known.grid or choose_grid(sounds, meter, draft.tick)
-    sounds, moved = rounded(sounds, grid, draft.tick) if draft.tick else (sorted(sounds), False)
-    notes = [replace(note, voice=voices.index(note.voice)) for note in on_grid(sounds, grid)]
-    pickup, bars = _length(draft, notes, meter, grid)
+    parts = selected(draft, known)
+    main = max(parts, key=lambda part: len(part.measures))
+    named = _meter(main, known, draft.notices)
+    meter = named or Meter(4, 4)
+    layout = lay_out(main.measures, meter.bar) if named else Layout()
+    draft.notices += layout.notices
+    voices = [_moved(voice, layout) for part in parts for voice in part.voices]
+    grid = known.grid or choose_grid(voices, meter, draft.tick)
+    if draft.tick:
+        rounding = [rounded(voice, grid, draft.tick) for voice in voices]
+        voices = [voice for voice, _ in rounding]
+        if any(moved for _, moved in rounding):
+            draft.notices.append("the ends of some notes are rounded to the grid")
+    notes = on_grid(voices, grid, partial(layout.place, meter))
+    pickup, bars = _length(layout, notes, meter, grid)
     pickup = pickup if known.pickup is None else known.pickup
-    key = known.key or draft.key
-    tempo, notices = _tempo(draft, meter)
-    notices += ["the file names no metre: 4/4 is taken"] if draft.meter is None else []
-    notices += ["the ends of some notes are rounded to the grid"] if moved else []
+    key, fifths = _key(parts, known, draft.notices)
     low, high = roomy_range([note.pitch for note in notes])
     task = Task(
-        key=key or estimate_key(sounds, draft.fifths),
+        key=key or estimate_key(voices, fifths),
         meter=meter,
         bars=bars,
         low=low,
@@ -140,35 +64,78 @@ def make_piece(draft: Draft, known: Known) -> Piece:
     return Piece(
         score=score_of(notes, task),
         title=printable(draft.title),
-        tempo=tempo,
-        numbers=_numbers(draft.layout.numbers, bars + (pickup > 0), pickup),
+        tempo=_tempo(draft, meter),
+        numbers=_numbers(layout.numbers, bars + (pickup > 0), pickup),
         estimated=key is None,
-        notices=(*draft.notices, *notices),
+        notices=tuple(draft.notices),
     )
 
 
-def _length(draft: Draft, notes: Sequence[Note], meter: Meter, grid: int) -> tuple[int, int]:
+def _meter(part: Part, known: Known, notices: list[str]) -> Meter | None:
+    """Return the metre of a part, None if neither it nor its bars tell."""
+    if known.meter:
+        return known.meter
+    signature = one_meter(part)
+    if signature:
+        return read_meter(signature.spelled)
+    if not part.measures:
+        notices.append("the file names no metre: 4/4 is taken")
+        return None
+    lengths = [measure.length for measure in part.measures]
+    usual = max(lengths, key=lengths.count)
+    meter = Meter(4, 4)
+    if usual.denominator <= 2 and usual < 50:
+        whole = usual.denominator == 1
+        meter = read_meter(f"{usual}/4" if whole else f"{usual.numerator}/8")
+    notices.append(f"the file names no metre: {meter} by its bars' lengths")
+    return meter
+
+
+def _moved(voice: Sequence[Sound], layout: Layout) -> list[Sound]:
+    """Return the notes of a voice that are played, at their places in the layout."""
+    times = ((layout.moved(sound.start, sound.end), sound.pitch) for sound in voice)
+    return sorted(Sound(*found, pitch) for found, pitch in times if found is not None)
+
+
+def _key(parts: Sequence[Part], known: Known, notices: list[str]) -> tuple[Key | None, int | None]:
+    """Return the key, None if nothing names it, and the sharps of a signature without a mode."""
+    part = next((part for part in parts if part.keys), None)
+    if known.key or part is None:
+        return known.key, None
+    first = part.keys[0]
+    for mark in part.keys[1:]:
+        if (mark.key, mark.fifths) != (first.key, first.fifths):
+            bar = bar_at(part.measures, mark.start)
+            place = "" if bar is None else f" at bar {bar}"
+            notices.append(f"the key signature changes{place}; the first is taken throughout")
+            break
+    return first.key, first.fifths
+
+
+def _length(layout: Layout, notes: Sequence[Note], meter: Meter, grid: int) -> tuple[int, int]:
     """Return the cells of the upbeat, and the bars of the whole."""
-    pickup, end = draft.layout.pickup * grid, -(-draft.layout.end * grid // 1)
+    pickup, end = layout.pickup * grid, -(-layout.end * grid // 1)
     if pickup.denominator > 1:
-        raise RefusedError(
-            f"its upbeat, {draft.layout.pickup} of a quarter, is off the grid of {grid}"
-        )
+        raise RefusedError(f"its upbeat, {layout.pickup} of a quarter, is off the grid of {grid}")
     cells = max(int(end), *(note.start + note.duration for note in notes))
     bars = -(-cells // meter.bar_cells(grid))
     if bars > MAX_BARS:
-        raise RefusedError(f"it has {bars} bars; expected at most {MAX_BARS}, so cut it")
+        raise RefusedError(
+            f"it has {bars} bars; expected at most {MAX_BARS}: choose some, such as "
+            f"FILE:1-{MAX_BARS} (bars=)"
+        )
     return int(pickup), bars
 
 
-def _tempo(draft: Draft, meter: Meter) -> tuple[float | None, list[str]]:
-    """Return beats per minute within what can be listened to, and a notice if they are not."""
+def _tempo(draft: Draft, meter: Meter) -> float | None:
+    """Return beats per minute within what can be listened to; a notice says if they are not."""
     if draft.tempo is None:
-        return None, []
+        return None
     tempo = draft.tempo / float(beat_quarters(meter))
     if not SLOWEST <= tempo <= FASTEST:
-        return None, [f"the tempo, {tempo:.3g} beats per minute, is not taken"]
-    return round(tempo, 3), []
+        draft.notices.append(f"the tempo, {tempo:.3g} beats per minute, is not taken")
+        return None
+    return round(tempo, 3)
 
 
 def _numbers(printed: Sequence[int], count: int, pickup: int) -> tuple[int, ...]:
@@ -187,19 +154,19 @@ def printable(words: str) -> str:
 # -- keys ------------------------------------------------------------------------------------------
 
 
-def estimate_key(sounds: list[Sound], fifths: int | None = None) -> Key:
+def estimate_key(voices: Sequence[Sequence[Sound]], fifths: int | None = None) -> Key:
     """Return the major or minor key whose profile the lengths of the pitch classes fit best.
 
     Krumhansl and Schmuckler's algorithm, as music21 has it.
 
     Args:
-        sounds: the notes.
+        voices: lines of notes.
         fifths: sharps of the signature, if it is known.
     """
     from music21 import note, stream
 
     line: Any = stream.Stream()
-    for sound in sounds:
+    for sound in (sound for voice in voices for sound in voice):
         line.append(note.Note(sound.pitch, quarterLength=float(sound.end - sound.start)))
     best = line.analyze("krumhansl")
     for found in (best, *best.alternateInterpretations):

@@ -13,6 +13,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from envs.errors import RefusedError
+from envs.music.meter import Meter, beat_quarters
 
 NOTHING = Fraction(0)
 MOST_BARS = 64  # that may be written as one measure
@@ -86,6 +87,16 @@ class Layout:
         inside = over < 0 or (left and over == 0) or at == len(self.measures) - 1
         return measure if inside else None
 
+    def place(self, meter: Meter, time: Fraction) -> str:
+        """Return words for a time of the laid-out piece, such as 'bar 3, beat 2.5'."""
+        bar, inside = divmod(time - self.pickup, meter.bar)
+        upbeat = self.pickup > 0
+        counted = int(bar) + upbeat
+        number = (
+            self.numbers[counted] if 0 <= counted < len(self.numbers) else counted + (not upbeat)
+        )
+        return f"bar {number}, beat {float(1 + inside / beat_quarters(meter)):g}"
+
     @property
     def notices(self) -> Iterator[str]:
         """Sentences that say which bars were left out or filled up."""
@@ -104,13 +115,12 @@ def lay_out(measures: Sequence[Measure], bar: Fraction) -> Layout:
     """Lay the measures of a file on bars of one length.
 
     Args:
-        measures: in order; empty ones are not looked at.
+        measures: in order, with numbers; none of them is empty.
         bar: length of the metre's bar in quarter notes.
 
     Raises:
         RefusedError: a measure is longer than the bar, or many are shorter.
     """
-    measures = _numbered([each for each in measures if each.length > 0], bar)
     played = [each for each in measures if not each.skipped]
     if not played:
         return Layout()
@@ -133,16 +143,21 @@ def lay_out(measures: Sequence[Measure], bar: Fraction) -> Layout:
     )
 
 
-def _numbered(measures: list[Measure], bar: Fraction) -> list[Measure]:
-    """Return the measures with numbers that rise: the printed ones if they do, else counted."""
+def numbered(measures: Sequence[Measure], bars: Sequence[Fraction]) -> list[Measure]:
+    """Return measures with numbers that rise: the printed ones if they do, else counted.
+
+    Args:
+        measures: in order, none of them empty.
+        bars: length of the metre's bar at each measure, in quarter notes.
+    """
     printed = [each.number for each in measures if each.number is not None]
     rising = all(before <= after for before, after in pairwise(printed))
     distinct = len(set(printed)) > len(printed) / 2
     if len(printed) == len(measures) and rising and distinct and printed[0] >= 0:
-        return measures
-    number = 0 if measures and measures[0].length < bar and len(measures) > 1 else 1
+        return list(measures)
+    number = 0 if len(measures) > 1 and measures[0].length < bars[0] else 1
     result, filled = [], NOTHING
-    for each in measures:
+    for each, bar in zip(measures, bars, strict=True):
         if 0 < filled < bar < filled + each.length:
             number, filled = number + 1, NOTHING  # what stood before was short
         result.append(replace(each, number=number))
@@ -172,7 +187,7 @@ class _Laying:
                 "the metre; expected bars of one length"
             )
         first, short = not self.measures, length < bar
-        if first and short and following is not None:
+        if first and short and following and following.number != measure.number:
             self.pickup = length
             self.put(measure, NOTHING)
             self.numbers.append(number)

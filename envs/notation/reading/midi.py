@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
 from envs.errors import RefusedError
 from envs.music.key import Key
-from envs.music.meter import Meter
 from envs.music.piece import Piece
 from envs.music.pitch import line_of_fifths_name
-from envs.notation.reading.assemble import Draft, Known, make_piece, sounds_of
-from envs.notation.reading.bars import Layout
+from envs.notation.reading.assemble import make_piece
+from envs.notation.reading.bars import Measure
+from envs.notation.reading.draft import Draft, KeyMark, MeterMark, Part, Sound
+from envs.notation.reading.selection import Known
 from envs.notation.reading.time_signatures import Signature
-from envs.notation.reading.times import Sound, one_meter, read_meter, refusing
+from envs.notation.reading.times import refusing
+
+MOST_MEASURES = 20_000
 
 
 def read_midi(data: bytes, known: Known) -> Piece:
@@ -30,32 +33,39 @@ def read_midi(data: bytes, known: Known) -> Piece:
     quarter = file.ticks_per_quarter
     if quarter < 1:
         raise RefusedError("it counts frames, not quarter notes; export it with musical time")
-    tracks = [track for track in file.tracks if len(track.notes) and not track.is_drum]
-    parts = [_sounds(track, voice, quarter) for voice, track in enumerate(tracks)]
-    draft = Draft(sounds_of(parts, known.part), title=_title(file), tick=Fraction(1, quarter))
-    pickup = Fraction(0)
-    try:
-        draft.meter, pickup = _meter(file, quarter)
-    except RefusedError:
-        if known.meter is None:
-            raise
-    draft.layout = Layout(pickup=pickup)
+    parts = [
+        Part([_sounds(track, quarter)], str(track.name))
+        for track in file.tracks
+        if len(track.notes) and not track.is_drum
+    ]
+    marks, keys = _meters(file, quarter), _keys(file, quarter)
+    end = max((sound.end for part in parts for sound in part.voices[0]), default=Fraction(0))
+    for part in parts:
+        part.meters, part.keys = marks, keys
+        part.measures = [] if known.meter else _measures(marks, end)
+    draft = Draft(parts, _title(file), tick=Fraction(1, quarter))
     if len(file.tempos):
         draft.tempo = float(file.tempos[0].qpm)
-    keys = sorted({(each.time, each.key, each.tonality) for each in file.key_signatures})
-    if keys and abs(keys[0][1]) <= 7:
-        _, fifths, minor = keys[0]
-        mode, place = ("minor", fifths + 3) if minor else ("major", fifths)
-        draft.key = Key(line_of_fifths_name(place), mode)
-    if len({each[1:] for each in keys}) > 1:
-        draft.notices.append("the key signature changes; the first is taken throughout")
     return make_piece(draft, known)
 
 
-def _sounds(track: Any, voice: int, quarter: int) -> Iterator[Sound]:
-    for note in track.notes:
-        start = Fraction(note.time, quarter)
-        yield Sound(voice, start, start + Fraction(note.duration, quarter), note.pitch)
+def _sounds(track: Any, quarter: int) -> list[Sound]:
+    return sorted(
+        Sound(
+            Fraction(note.time, quarter), Fraction(note.time + note.duration, quarter), note.pitch
+        )
+        for note in track.notes
+    )
+
+
+def _keys(file: Any, quarter: int) -> list[KeyMark]:
+    named = sorted({(each.time, each.key, each.tonality) for each in file.key_signatures})
+    marks = []
+    for time, fifths, minor in named:
+        if abs(fifths) <= 7:
+            mode, place = ("minor", fifths + 3) if minor else ("major", fifths)
+            marks.append(KeyMark(Fraction(time, quarter), Key(line_of_fifths_name(place), mode)))
+    return marks
 
 
 def _title(file: Any) -> str:
@@ -64,11 +74,23 @@ def _title(file: Any) -> str:
     return str(tracks[0].name) if len(tracks) > 1 and not len(tracks[0].notes) else ""
 
 
-def _meter(file: Any, quarter: int) -> tuple[Meter | None, Fraction]:
-    """Return the metre, and the length of an upbeat in quarter notes."""
+def _meters(file: Any, quarter: int) -> list[MeterMark]:
     named = sorted({(each.time, each.numerator, each.denominator) for each in file.time_signatures})
-    signatures = [Signature.parse(f"{beats}/{unit}") for _, beats, unit in named]
-    starts = [Fraction(time, quarter) for time, _, _ in named]
-    bars = [1 + int(start / signatures[0].bar) for start in starts]
-    signature, upbeat = one_meter(list(zip(signatures, starts, bars, strict=True)))
-    return (read_meter(signature.spelled) if signature else None), upbeat
+    return [
+        MeterMark(Fraction(time, quarter), Signature.parse(f"{beats}/{unit}"))
+        for time, beats, unit in named
+    ]
+
+
+def _measures(marks: Sequence[MeterMark], end: Fraction) -> list[Measure]:
+    """Return the bars that time signatures ask for, up to an end."""
+    measures: list[Measure] = []
+    ends = [*(mark.start for mark in marks[1:]), end]
+    for mark, after in zip(marks, ends, strict=False):
+        time, bar = mark.start, mark.signature.bar if mark.signature else end
+        while time < min(after, end):
+            measures.append(Measure(time, min(bar, after - time) if after < end else bar))
+            if len(measures) > MOST_MEASURES:
+                raise RefusedError(f"it has more than {MOST_MEASURES} bars; write the file anew")
+            time += measures[-1].length
+    return measures

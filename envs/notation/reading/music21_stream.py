@@ -12,17 +12,17 @@ from typing import Any
 
 from envs.errors import RefusedError
 from envs.music.key import Key
-from envs.music.meter import Meter
 from envs.music.piece import Piece
 from envs.notation.reading.abc import AbcFields
-from envs.notation.reading.assemble import Draft, Known, make_piece, sounds_of
-from envs.notation.reading.bars import Measure, lay_out
+from envs.notation.reading.assemble import make_piece
+from envs.notation.reading.bars import Measure
+from envs.notation.reading.draft import Draft, KeyMark, MeterMark, Part, Sound
+from envs.notation.reading.selection import Known
 from envs.notation.reading.time_signatures import Signature, Signatures
-from envs.notation.reading.times import Sound, changed_meter, one_meter, read_meter, refusing
+from envs.notation.reading.times import refusing
 
 # What programs write where there is no title; music21 takes a file's name.
 UNTITLED = re.compile(r"Music21 Fragment|Untitled|.*\.(mxl|xml|musicxml|abc|midi?|krn)")
-KEY_CHANGES = "the key signature changes{}; the first is taken throughout"
 
 
 # -- what music21 has read -------------------------------------------------------------------------
@@ -65,11 +65,11 @@ def read_stream(
         RefusedError: it holds several pieces, changes its metre, fits no task, or music21 fails.
     """
     with refusing(kind):
-        draft = _draft(stream, known, fields, signatures or Signatures())
+        draft = _draft(stream, fields, signatures or Signatures())
     return make_piece(draft, known)
 
 
-def _draft(stream: Any, known: Known, fields: AbcFields | None, signatures: Signatures) -> Draft:
+def _draft(stream: Any, fields: AbcFields | None, signatures: Signatures) -> Draft:
     """Return the notes, and what the piece says of itself; arguments as `read_stream`."""
     from music21.stream import Opus, Score
     from music21.tempo import MetronomeMark
@@ -78,48 +78,45 @@ def _draft(stream: Any, known: Known, fields: AbcFields | None, signatures: Sign
         raise RefusedError(f"it holds {len(stream.scores)} tunes; expected one: split it")
     score = stream.toSoundingPitch()
     parts = list(score.parts) if isinstance(score, Score) else [score]
-    voices = [_sounds(part, voice) for voice, part in enumerate(parts)]
-    draft = Draft(sounds_of(voices, known.part))
+    draft = Draft([_part(part, score, fields, signatures) for part in parts])
     if score.metadata is not None:
         title = str(score.metadata.title or score.metadata.movementName or "")
         draft.title = "" if UNTITLED.fullmatch(title) else title
     marks = score.recurse().getElementsByClass(MetronomeMark)
     with suppress(Exception):  # a tempo of 0 is none, and no reason to refuse a piece
         draft.tempo = marks[0].getQuarterBPM() if marks else None
-    if not parts:
-        return draft
-    part = max(parts, key=lambda each: len(each.getElementsByClass("Measure")))
-    measures = _measures(part, score, fields)
-    if fields is None:
-        _read_key(draft, [part, *parts])
-    else:
-        draft.key = fields.key
-        draft.notices += [KEY_CHANGES.format("")] if fields.changes_key else []
-    draft.meter = known.meter or _meter(part, fields, signatures)
-    if draft.meter is None and measures:
-        draft.meter = _usual_meter(measures)
-        draft.notices.append(f"the file names no metre: {draft.meter} by its bars' lengths")
-    if draft.meter is not None:
-        bar = Fraction(4 * draft.meter.numerator, draft.meter.denominator)
-        draft.layout = lay_out(measures, bar)
-        draft.notices += draft.layout.notices
     return draft
 
 
-def _read_key(draft: Draft, parts: list[Any]) -> None:
-    """Read the key signatures of the first part that has any."""
+def _part(part: Any, score: Any, fields: AbcFields | None, signatures: Signatures) -> Part:
+    """Return a part of a score."""
+    voices = [list(_sounds(part))]
+    measures = _measures(part, score, fields)
+    if fields is None:
+        return Part(
+            voices,
+            str(getattr(part, "partName", None) or ""),
+            measures,
+            _meters(part, signatures),
+            _keys(part),
+        )
+    meters = [MeterMark(Fraction(0), fields.meter)] if fields.meter else []
+    keys = [KeyMark(Fraction(0), fields.key)]
+    keys += [KeyMark(Fraction(1), fifths=99)] if fields.changes_key else []
+    return Part(voices, "", measures, meters, keys)
+
+
+def _keys(part: Any) -> list[KeyMark]:
     from music21 import key
 
-    in_parts = (list(part.recurse().getElementsByClass(key.KeySignature)) for part in parts)
-    signatures = next(filter(None, in_parts), None)
-    if signatures is None:
-        return
-    first = signatures[0]
-    draft.fifths = first.sharps
-    if isinstance(first, key.Key):
-        draft.key = _key(first.tonic.name, first.mode)
-    later = [each for each in signatures if each.sharps != first.sharps]
-    draft.notices += [KEY_CHANGES.format(f" at bar {later[0].measureNumber}")] if later else []
+    return [
+        KeyMark(
+            exact(each.getOffsetInHierarchy(part)),
+            _key(each.tonic.name, each.mode) if isinstance(each, key.Key) else None,
+            each.sharps,
+        )
+        for each in part.recurse().getElementsByClass(key.KeySignature)
+    ]
 
 
 def _key(tonic: str, mode: str) -> Key | None:
@@ -169,69 +166,49 @@ def _skipped(part: Any, score: Any) -> set[Any]:
     return skipped
 
 
-def _meter(part: Any, fields: AbcFields | None, signatures: Signatures) -> Meter | None:
-    """Return the one metre of a part, None if it names none."""
+def _meters(part: Any, signatures: Signatures) -> list[MeterMark]:
+    """Return the time signatures of a part, with the groups that music21 is not given."""
     from music21.meter import TimeSignature
 
-    if fields is not None:
-        return read_meter(fields.meter.spelled) if fields.meter else None
-    named = [
-        (
-            Signature.parse(each.ratioString),
-            exact(each.getOffsetInHierarchy(part)),
-            each.measureNumber,
-        )
-        for each in part.recurse().getElementsByClass(TimeSignature)
-    ]
-    own, _ = one_meter(named)
-    if own is None:
-        return None
-    meter = signatures.known.get(own.plain, own)
-    if own.plain in signatures.changes:
-        raise changed_meter(meter, *signatures.changes[own.plain])
-    return read_meter(meter.spelled)
+    marks = []
+    for each in part.recurse().getElementsByClass(TimeSignature):
+        plain = Signature.parse(each.ratioString)
+        own = signatures.known.get(plain.plain, plain)
+        marks.append(MeterMark(exact(each.getOffsetInHierarchy(part)), own))
+        if plain.plain in signatures.changes:
+            after, bar = signatures.changes[plain.plain]
+            place = part.measure(int(bar)) if bar.isdigit() else None
+            marks.append(MeterMark(exact(place.offset) if place else marks[-1].start, after))
+    return marks
 
 
-def _usual_meter(measures: list[Measure]) -> Meter:
-    """Return the metre of the most common bar."""
-    lengths = [each.length for each in measures]
-    usual = max(lengths, key=lengths.count)
-    if usual.denominator > 2 or not 0 < usual < 50:
-        return Meter(4, 4)
-    return read_meter(f"{usual}/4" if usual.denominator == 1 else f"{usual.numerator}/8")
+def _sounds(part: Any) -> Iterator[Sound]:
+    """Yield the notes of a part, the notes of a chord one by one, tied notes as one."""
+    from music21 import harmony
 
-
-def _sounds(part: Any, voice: int) -> Iterator[Sound]:
-    from music21 import chord, harmony, note
-
-    last: Sound | None = None
-    goes_on = False
+    open_: dict[int, Sound] = {}  # pitch -> the note that is tied to the next
     elements = sorted(part.flatten().notes, key=lambda element: element.offset)
     for element in elements:
         if isinstance(element, harmony.Harmony) or element.duration.isGrace:
             continue
         start = exact(element.offset)
-        if any(not 0 <= pitch.ps <= 127 for pitch in element.pitches):
-            raise RefusedError(
-                f"the note at quarter {float(start):g} of voice {voice + 1} is beyond C-1 to G9"
-            )
-        if isinstance(element, chord.Chord) and element.pitches:
-            raise RefusedError(
-                f"a chord at quarter {float(start):g} of voice {voice + 1}; expected one note at "
-                "a time, so give each voice a part of its own"
-            )
-        if not isinstance(element, note.Note):
-            continue
         end = start + exact(element.duration.quarterLength)
-        sound = Sound(voice, start, end, element.pitch.midi)
-        if last and goes_on and last.pitch == sound.pitch and last.end == start:
-            sound = Sound(voice, last.start, end, sound.pitch)
-        elif last:
-            yield last
-        last = sound
-        goes_on = element.tie is not None and element.tie.type in ("start", "continue")
-    if last:
-        yield last
+        for note in getattr(element, "notes", (element,)):
+            if not hasattr(note, "pitch"):
+                continue
+            if not 0 <= note.pitch.ps <= 127:
+                raise RefusedError(f"the note at quarter {float(start):g} is beyond C-1 to G9")
+            sound = Sound(start, end, note.pitch.midi)
+            before = open_.pop(sound.pitch, None)
+            if before and before.end == start:
+                sound = Sound(before.start, end, sound.pitch)
+            elif before:
+                yield before
+            if note.tie is not None and note.tie.type in ("start", "continue"):
+                open_[sound.pitch] = sound
+            else:
+                yield sound
+    yield from open_.values()
 
 
 def exact(quarters: float | Fraction) -> Fraction:

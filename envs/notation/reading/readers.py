@@ -16,11 +16,11 @@ from typing import IO, TYPE_CHECKING, Any
 from envs.errors import RefusedError
 from envs.music.piece import Piece
 from envs.notation.reading.abc import AbcFields, abc_text, standard_abc
-from envs.notation.reading.assemble import Known
 from envs.notation.reading.midi import read_midi
 from envs.notation.reading.music21_stream import read_stream, read_text
 from envs.notation.reading.musicxml import CONTAINER, elements, music_text
 from envs.notation.reading.sandbox import Limits, read_apart
+from envs.notation.reading.selection import Known
 from envs.notation.reading.time_signatures import Signatures
 from envs.notation.reading.times import refusing
 from envs.notation.suffixes import entry
@@ -51,8 +51,8 @@ def read_piece(
         source: path of the file, its bytes, or an open file.
         suffix: the format, such as ".mid"; if None that of the file's name.
         limits: of time and memory, see `Limits`; if None the usual ones.
-        known: what is known better than by the file: `grid`, `key`, `meter`, `pickup`, `part`;
-            see `envs.notation.reading.assemble.Known`.
+        known: what is known better than by the file: `grid`, `key`, `meter`, `pickup`,
+            and what is read of it; see `envs.notation.reading.selection.Known`.
 
     Raises:
         RefusedError: the file is missing, broken, too large, empty of notes, off the grid, changes

@@ -31,7 +31,7 @@ from envs.errors import RefusedError, quoted
 from envs.music.piece import Piece
 from envs.music.score import Score
 from envs.music.task import Task
-from envs.notation.reading.assemble import Known
+from envs.notation.reading.selection import Known
 
 START_SECONDS = 120.0  # for the child to begin
 GROWTH = 2**28  # bytes that the child may keep of the files before

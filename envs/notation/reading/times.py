@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
-from itertools import groupby
 
 from envs.errors import RefusedError
 from envs.music.codec import MAX_GRID, Note
 from envs.music.key import C_MAJOR
 from envs.music.meter import Meter
+from envs.notation.reading.draft import Part, Sound
+from envs.notation.reading.selection import bar_at
 from envs.notation.reading.time_signatures import Signature
 
 # What a piece is laid on if nobody says otherwise, the first that fits: four cells are what the
 # prior and the rules that count cells are made for, the others follow from coarse to fine.
-GRIDS = (4, 2, 3, 6, 8, 12)
-
-
-@dataclass(frozen=True, order=True)
-class Sound:
-    """A note before it is on the grid; times in quarter notes."""
-
-    voice: int
-    start: Fraction
-    end: Fraction
-    pitch: int
-
-    def __str__(self) -> str:
-        return (
-            f"{C_MAJOR.pitch_name(self.pitch)} at quarter {float(self.start):g} "
-            f"of voice {self.voice + 1}"
-        )
+GRIDS = (4, 2, 3, 6, 8, 12, 24)
 
 
 @contextmanager
@@ -66,46 +51,47 @@ def read_meter(text: str) -> Meter:
         raise RefusedError(str(error)) from None
 
 
-def changed_meter(before: Signature, after: Signature | None, bar: object) -> RefusedError:
+def changed_meter(before: Signature, after: Signature | None, bar: int | None) -> RefusedError:
     """Return the refusal of a change of metre."""
+    place = "" if bar is None else f" at bar {bar}"
+    advice = f", such as FILE:1-{bar - 1} (bars=, FILE:BARS)" if bar and bar > 1 else ""
     return RefusedError(
-        f"the metre changes from {before.spelled} to {after.spelled if after else 'none'} at bar "
-        f"{bar}; expected one metre, so cut the piece there"
+        f"the metre changes from {before.spelled} to {after.spelled if after else 'none'}{place}; "
+        f"expected one metre, so read some of its bars{advice}"
     )
 
 
-def one_meter(
-    named: Sequence[tuple[Signature, Fraction, object]],
-) -> tuple[Signature | None, Fraction]:
-    """Return the metre of a piece, None if it names none, and the length of its upbeat.
-
-    Args:
-        named: the time signatures of one part in order, the quarter at which each stands, and the
-            number of its bar.
+def one_meter(part: Part) -> Signature | None:
+    """Return the metre of a part, None if it names none.
 
     Raises:
         RefusedError: the metre changes.
     """
-    changes = [each for i, each in enumerate(named) if not i or each[0] != named[i - 1][0]]
-    upbeat = Fraction(0)
+    marks = part.meters
+    changes = [
+        each for i, each in enumerate(marks) if not i or each.signature != marks[i - 1].signature
+    ]
+    first = changes[0].signature if changes else None
     # Programs write an upbeat as a bar of a metre of its own.
-    if len(changes) > 1 and changes[1][1] == changes[0][0].bar < changes[1][0].bar:
-        upbeat = changes.pop(0)[0].bar
-    if len(changes) > 1:
-        raise changed_meter(changes[0][0], changes[1][0], changes[1][2])
-    return (changes[0][0] if changes else None), upbeat
+    second = changes[1].signature if len(changes) > 1 else None
+    if first and second and changes[1].start == first.bar < second.bar:
+        del changes[0]
+    if len(changes) > 1 and changes[0].signature:
+        bar = bar_at(part.measures, changes[1].start)
+        raise changed_meter(changes[0].signature, changes[1].signature, bar)
+    return changes[0].signature if changes else None
 
 
 # -- the grid --------------------------------------------------------------------------------------
 
 
-def choose_grid(sounds: Iterable[Sound], meter: Meter, tick: Fraction) -> int:
+def choose_grid(voices: Iterable[Iterable[Sound]], meter: Meter, tick: Fraction) -> int:
     """Return the first of GRIDS on which the notes begin, and end unless ends are rounded.
 
     The metre's unit has to be whole cells as well. If none fits it is the first of those, whose
     refusal tells by how much.
     """
-    sounds = list(sounds)
+    sounds = [sound for voice in voices for sound in voice]
     times = {sound.start for sound in sounds}
     if not tick:
         times |= {sound.end for sound in sounds}
@@ -119,25 +105,24 @@ def _near(time: Fraction, grid: int, tick: Fraction) -> bool:
     return off == 0 or off < tick
 
 
-def rounded(sounds: Iterable[Sound], grid: int, tick: Fraction) -> tuple[list[Sound], bool]:
-    """Put the sounds of a file that counts ticks on the grid where they are near it.
+def rounded(voice: Sequence[Sound], grid: int, tick: Fraction) -> tuple[list[Sound], bool]:
+    """Put the notes of a voice of a file that counts ticks on the grid where they are near it.
 
     Starts move by less than a tick, ends to the nearest cell, but not into the next note.
 
     Returns:
-        the sounds in order, and whether any end moved by a tick or more.
+        the notes in order, and whether any end moved by a tick or more.
     """
     result: list[Sound] = []
     moved = False
-    for _, group in groupby(sorted(sounds), key=lambda sound: sound.voice):
-        voice = [replace(s, start=_nearest(s.start, grid, tick)) for s in group]
-        nexts = [*(sound.start for sound in voice[1:]), None]
-        for sound, following in zip(voice, nexts, strict=True):
-            end = max(Fraction(round(sound.end * grid), grid), sound.start + Fraction(1, grid))
-            if following is not None and following > sound.start:
-                end = min(end, max(following, Fraction(int(sound.end * grid), grid)))
-            moved |= abs(end - sound.end) >= tick
-            result.append(replace(sound, end=end))
+    line = [replace(each, start=_nearest(each.start, grid, tick)) for each in sorted(voice)]
+    nexts = [*(sound.start for sound in line[1:]), None]
+    for sound, following in zip(line, nexts, strict=True):
+        end = max(Fraction(round(sound.end * grid), grid), sound.start + Fraction(1, grid))
+        if following is not None and following > sound.start:
+            end = min(end, max(following, Fraction(int(sound.end * grid), grid)))
+        moved |= abs(end - sound.end) >= tick
+        result.append(replace(sound, end=end))
     return result, moved
 
 
@@ -145,43 +130,49 @@ def _nearest(time: Fraction, grid: int, tick: Fraction) -> Fraction:
     return Fraction(round(time * grid), grid) if _near(time, grid, tick) else time
 
 
-def on_grid(sounds: list[Sound], grid: int) -> list[Note]:
-    """Return the sounds as notes in cells.
+def on_grid(
+    voices: Sequence[Sequence[Sound]], grid: int, place: Callable[[Fraction], str]
+) -> list[Note]:
+    """Return the notes of voices in cells.
+
+    Args:
+        voices: the lines, each in order.
+        grid: cells per quarter note.
+        place: words for a time, for errors.
 
     Raises:
         RefusedError: a note is off the grid, of no length, or sounds with another one.
     """
     notes: list[Note] = []
-    for sound in sounds:
-        if sound.end <= sound.start:
-            raise RefusedError(f"{sound} has no length; expected at least one cell")
-        if sound.start < 0:
-            raise RefusedError(f"{sound} starts before the piece does; write the file anew")
-        for time, what in ((sound.start, "starts"), (sound.end, "ends")):
-            if (time * grid).denominator > 1:
-                raise RefusedError(_off_grid(sounds, sound, what, time * grid, grid))
-        note = Note(
-            int(sound.start * grid),
-            int((sound.end - sound.start) * grid),
-            sound.pitch,
-            sound.voice,
-        )
-        before = notes[-1] if notes else None
-        if before and before.voice == note.voice and before.start + before.duration > note.start:
-            raise RefusedError(
-                f"{sound} starts while {C_MAJOR.pitch_name(before.pitch)} still sounds; expected "
-                "one note at a time, so give each voice a part of its own"
-            )
-        notes.append(note)
+    for voice, line in enumerate(voices):
+        for number, sound in enumerate(line):
+            told = f"{C_MAJOR.pitch_name(sound.pitch)} at {place(sound.start)}"
+            told += f" of voice {voice + 1}" if len(voices) > 1 else ""
+            if sound.end <= sound.start:
+                raise RefusedError(f"{told} has no length; expected at least one cell")
+            if sound.start < 0:
+                raise RefusedError(f"{told} starts before the piece does; write the file anew")
+            before = line[number - 1] if number else None
+            if before and before.end > sound.start:
+                raise RefusedError(
+                    f"{told} starts while {C_MAJOR.pitch_name(before.pitch)} still sounds; "
+                    "expected one note at a time: choose a part or voice, or the top notes of "
+                    "chords (top=True, --top)"
+                )
+            for time, what in ((sound.start, "starts"), (sound.end, "ends")):
+                if (time * grid).denominator > 1:
+                    raise RefusedError(f"{told} {what} {_off_grid(voices, time * grid, grid)}")
+            length = int((sound.end - sound.start) * grid)
+            notes.append(Note(int(sound.start * grid), length, sound.pitch, voice))
     return notes
 
 
-def _off_grid(sounds: list[Sound], sound: Sound, what: str, place: Fraction, grid: int) -> str:
-    off = abs(float(place - round(place)))
-    times = {time for each in sounds for time in (each.start, each.end)}
+def _off_grid(voices: Sequence[Sequence[Sound]], cells: Fraction, grid: int) -> str:
+    off = abs(float(cells - round(cells)))
+    times = {time for voice in voices for each in voice for time in (each.start, each.end)}
     fits = [g for g in range(1, MAX_GRID + 1) if all((t * g).denominator == 1 for t in times)]
-    advice = f"grid {fits[0]} would fit" if fits else "no grid up to 24 fits, so quantise it"
+    advice = f"grid {fits[0]} would fit" if fits else "no grid up to 24 fits"
     return (
-        f"note {sounds.index(sound) + 1}, {sound}, {what} {off:.2g} of a cell off the grid of "
-        f"{grid} cells per quarter; {advice}"
+        f"{off:.2g} of a cell off the grid of {grid} cells per quarter; {advice}, or move notes "
+        "to the nearest cell (quantize=True, --quantize)"
     )

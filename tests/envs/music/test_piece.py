@@ -95,7 +95,8 @@ def test_a_key_that_is_not_named_is_estimated(tmp_path):
 def test_a_change_of_key_is_told(tmp_path):
     piece = reads(tmp_path, "a.abc", tune("CDEF|\nK:D\nDEFG|"))
     assert piece.key == Key("C")
-    assert piece.notices == ("the key signature changes; the first is taken throughout",)
+    assert len(piece.notices) == 1
+    assert "the key signature changes at bar" in piece.notices[0]
 
 
 @pytest.mark.parametrize(
@@ -217,7 +218,7 @@ def test_parts_are_voices_and_one_can_be_chosen(tmp_path):
     assert reads(tmp_path, "a.mid", content).voices == 3
     alone = reads(tmp_path, "a.mid", content, part=2)
     assert (alone.voices, pitches(alone)) == (1, [67, 65])
-    with pytest.raises(ValueError, match="1, 2, 3"):
+    with pytest.raises(ValueError, match="1 .*, 2 .*, 3 "):
         reads(tmp_path, "a.mid", content, part=4)
     many = midi([[(0, 480, 60 + voice)] for voice in range(9)])
     with pytest.raises(ValueError, match="9 voices"):

@@ -66,8 +66,8 @@ def text_of(data: bytes) -> str:
 def read_file(suffix: str, data: bytes) -> None:
     """A file of music, in the child process or, where coverage guides, in this one."""
     from envs.notation.reading import readers
-    from envs.notation.reading.assemble import Known
     from envs.notation.reading.sandbox import Limits
+    from envs.notation.reading.selection import Known
     from envs.notation.text_line import text
 
     if not APART:

@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 
 from envs.music.codec import Note
-from envs.notation.reading.bars import Measure, lay_out
+from envs.notation.reading.bars import Measure, lay_out, numbered
 from envs.notation.text_line import score_from_text
 from envs.notation.writing.musicxml import Marks, musicxml
 from tests.envs.notation.files import reads, tune
@@ -46,7 +46,7 @@ def measures(*lengths: object) -> list[Measure]:
         length = Fraction(length)  # type: ignore[arg-type]
         found.append(Measure(start, length, None, "skip" in marks, "open" in marks))
         start, marks = start + length, set()
-    return found
+    return numbered(found, [SIX] * len(found))
 
 
 def test_laying_out():

@@ -18,8 +18,8 @@ from envs.errors import RefusedError
 from envs.music.piece import Piece
 from envs.notation import READERS, read_piece, score_from_text, written
 from envs.notation.reading import sandbox
-from envs.notation.reading.assemble import Known
 from envs.notation.reading.sandbox import Limits
+from envs.notation.reading.selection import Known
 from tests.tools.fuzz import seeds
 
 PIECE = Piece.of(score_from_text("C4 D4 E4 F4 G4:16"), title="Good")

@@ -1,0 +1,97 @@
+"""Drafts: parts of a file with their notes, bar lines, metres and keys, before they are a piece.
+
+A reader of a format turns bytes into a Draft; everything behind it is one path for all formats.
+Times are in quarter notes from the beginning of the file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from envs.music.key import Key
+from envs.notation.reading.bars import Measure
+from envs.notation.reading.time_signatures import Signature
+
+
+@dataclass(frozen=True, order=True)
+class Sound:
+    """A note before it is on the grid.
+
+    Attributes:
+        start: time at which it begins.
+        end: time at which it ends.
+        pitch: MIDI number.
+    """
+
+    start: Fraction
+    end: Fraction
+    pitch: int
+
+
+@dataclass(frozen=True)
+class MeterMark:
+    """A time signature of a part.
+
+    Attributes:
+        start: time at which it stands.
+        signature: None where the metre ends, as in `M:none`.
+    """
+
+    start: Fraction
+    signature: Signature | None
+
+
+@dataclass(frozen=True)
+class KeyMark:
+    """A key signature of a part.
+
+    Attributes:
+        start: time at which it stands.
+        key: tonic and mode, None if the file does not name both.
+        fifths: sharps of a signature whose mode is not named.
+    """
+
+    start: Fraction
+    key: Key | None = None
+    fifths: int | None = None
+
+
+@dataclass
+class Part:
+    """A staff, a MIDI track or a voice of ABC.
+
+    Attributes:
+        voices: lines of notes in order of time; notes of one start are a chord. Ties are joined;
+            grace notes, cue notes and percussion are left out.
+        name: as the file has it, which may be anything.
+        measures: as written, one behind the other; none if the format has no bar lines.
+        meters: time signatures in order.
+        keys: key signatures in order.
+    """
+
+    voices: list[list[Sound]]
+    name: str = ""
+    measures: list[Measure] = field(default_factory=list)
+    meters: list[MeterMark] = field(default_factory=list)
+    keys: list[KeyMark] = field(default_factory=list)
+
+
+@dataclass
+class Draft:
+    """The parts of a file and what it says of itself; None where it says nothing.
+
+    Attributes:
+        parts: in the order of the file.
+        title: as the file has it, which may be anything.
+        tempo: quarter notes per minute.
+        tick: within what distance a time counts as on the grid, for files that count in ticks;
+            the ends of notes are rounded there, as programs cut notes short.
+        notices: what a reader should know.
+    """
+
+    parts: list[Part]
+    title: str = ""
+    tempo: float | None = None
+    tick: Fraction = Fraction(0)
+    notices: list[str] = field(default_factory=list)
