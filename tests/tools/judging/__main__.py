@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
-from tests.tools.judging import judge_midi
+from tests.tools.judging import judge_abc, judge_midi, judge_musicxml
 
-JUDGES = {"midi": judge_midi.judge}
+JUDGES = {
+    "abc": judge_abc.judge,
+    "midi": judge_midi.judge,
+    "musicxml": judge_musicxml.judge,
+    "kern": partial(judge_musicxml.judge, kind="kern"),
+}
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ Notes = list[tuple[Fraction, Fraction, int]]
 
 
 def corpus_tunes() -> list[tuple[str, int, str]]:
-    """File, number within it from 0, and text of every tune of music21 but essenFolksong's and the motets'."""
+    """File, number within it from 0, and text of every tune in the corpus but for two folders."""
     import music21
 
     root = Path(music21.__file__).parent / "corpus"
@@ -39,13 +39,13 @@ def corpus_tunes() -> list[tuple[str, int, str]]:
 
 _PIECES = re.compile(
     r'(?P<quoted>"[^"\n]*")|(?P<field>\[[A-Za-z]:[^\]\n]*\])|(?P<comment>%.*)'
-    r"|(?P<bar>:*\[?\|[\]:|]*\s*\[?(?:\d[\d,.\-]*)?|:+\|?:*|\[\d[\d,.\-]*|\|\])"
-    r"|(?P<ornament>![^!\n|]{1,20}!|[~HLMOPSTuv.])"
+    r"|(?P<bar>:*\[?\|[\]:|]*(?:\s*\[?\d[\d,.\-]*)?|:+\|?:*|\[\d[\d,.\-]*|\|\])"
+    r"|(?P<ornament>![^!\n|]{1,20}!|[~HLMOPSTuv.])|(?P<nothing>[`!])"
 )
 
 
-def plain(text: str, ornaments: bool = False) -> str:
-    """A tune with all bar lines plain, so that nothing is repeated; and without ornaments and words."""
+def plain(text: str, bars: bool = True) -> str:
+    """A tune without ornaments and words; with `bars` all its bar lines plain: nothing repeats."""
     lines, body = [], False
     for line in text.split("\n"):
         if re.match(r"%%|[A-Za-z+]:", line) or not body:
@@ -56,10 +56,13 @@ def plain(text: str, ornaments: bool = False) -> str:
 
         def part(found: re.Match[str]) -> str:
             if found["bar"]:
-                return " | "
-            return "" if found["quoted"] or (found["ornament"] and not ornaments) else found[0]
+                return " | " if bars else found[0]
+            dropped = found["quoted"] or found["nothing"] or found["ornament"]
+            return "" if dropped else found[0]
 
-        lines.append(_PIECES.sub(part, line))
+        changed = _PIECES.sub(part, line)
+        if changed.strip() or not line.strip():  # an empty line would end the tune
+            lines.append(changed)
     return "\n".join(lines)
 
 
@@ -72,18 +75,20 @@ def without_graces(text: str) -> str:
 # -- notes of files --------------------------------------------------------------------------------
 
 
-def midi_notes(data: bytes, late: int = 0) -> Notes:
-    """Notes of all tracks of a MIDI file but the drums, by mido, in order of onset and pitch.
+def midi_notes(data: bytes, late: int = 0, tracks: int | None = None) -> Notes:
+    """Notes of the tracks of a MIDI file but the drums, by mido, in order of onset and pitch.
 
     Args:
         data: of the file.
         late: ticks by which every note begins late.
+        tracks: how many tracks that hold notes; None for all.
     """
     import mido
 
     file = mido.MidiFile(file=io.BytesIO(data), clip=True)
     quarter, notes = file.ticks_per_beat, []
-    for track in file.tracks:
+    played = [track for track in file.tracks if any(each.type == "note_on" for each in track)]
+    for track in played[:tracks]:
         time, sounding = 0, {}
         for event in track:
             time += event.time
@@ -103,8 +108,12 @@ def midi_notes(data: bytes, late: int = 0) -> Notes:
 STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
-def xml_notes(root: ET.Element, part: int = 0) -> tuple[Notes, list[dict[str, Any]]]:
+def xml_notes(
+    root: ET.Element, part: int = 0, every: bool = False
+) -> tuple[Notes, list[dict[str, Any]]]:
     """Notes of the first voice of a part of partwise MusicXML, and its measures as written.
+
+    With `every` the notes of all its voices.
 
     Grace and cue notes are left out, ties are joined, chords give several notes of one onset.
     """
@@ -113,11 +122,11 @@ def xml_notes(root: ET.Element, part: int = 0) -> tuple[Notes, list[dict[str, An
     open_ties: dict[int, int] = {}
     begin, divisions, shift, voice = Fraction(0), 1, 0, None
     meter = key = None
+    ending = ""
     for measure in root.findall("part")[part]:
         at = last = furthest = begin
-        own = begin
         for each in measure:
-            length = Fraction(int(each.findtext("duration") or 0), divisions)
+            length = Fraction(each.findtext("duration") or 0) / divisions
             if each.tag == "attributes":
                 divisions = int(each.findtext("divisions") or divisions)
                 if each.find("transpose") is not None:
@@ -132,15 +141,15 @@ def xml_notes(root: ET.Element, part: int = 0) -> tuple[Notes, list[dict[str, An
                 at -= length
             elif each.tag == "forward":
                 at += length
+                furthest = max(furthest, at)
             elif each.tag == "note" and each.find("grace") is None and each.find("cue") is None:
                 start = last if each.find("chord") is not None else at
                 if each.find("chord") is None:
                     last, at = at, at + length
                 furthest = max(furthest, at)
                 voice = voice or each.findtext("voice")
-                if each.findtext("voice") != voice:
+                if each.findtext("voice") != voice and not every:
                     continue
-                own = max(own, at)
                 pitch = each.find("pitch")
                 if pitch is None:
                     continue
@@ -161,9 +170,19 @@ def xml_notes(root: ET.Element, part: int = 0) -> tuple[Notes, list[dict[str, An
                 if "start" in ties:
                     open_ties[midi] = len(notes)
                 notes.append((start, length, midi))
+        starts = {each.get("number") for each in measure.findall("barline/ending[@type='start']")}
+        ending = ",".join(sorted(starts)) or ending
         measures.append(
-            {"start": begin, "length": furthest - begin, "meter": meter, "key": key}
+            {
+                "start": begin,
+                "length": furthest - begin,
+                "meter": meter,
+                "key": key,
+                "ending": ending,
+            }
         )
+        if any(each.get("type") != "start" for each in measure.findall("barline/ending")):
+            ending = ""
         begin = furthest
     return sorted(notes), measures
 
