@@ -1,14 +1,15 @@
 """Judge of the MusicXML and kern readers: music21's own corpus against music21's parse.
 
 The notes of a whole file as written are compared with music21's, and for MusicXML with a plain
-reading of the elements; then every part that is a melody is read on its own, its first 32 bars if
-it is longer than a piece may be.
+reading of the elements; then every part that is a melody is read on its own, the bars that the
+refusal names if it is longer than a piece may be.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import re
 import time
 import xml.etree.ElementTree as ET
 import zipfile
@@ -21,8 +22,6 @@ from typing import Any
 from tests.tools.judging import comparing, music21_answers
 from tests.tools.judging.comparing import Tried
 from tests.tools.judging.oracles import Notes, xml_notes
-
-BARS = (1, 32)  # of parts that are longer than a piece may be
 
 
 def judge(folder: Path, python: str, kind: str = "musicxml") -> str:
@@ -46,7 +45,11 @@ def judge(folder: Path, python: str, kind: str = "musicxml") -> str:
     comparing.save(folder / f"{kind}_parts.csv", melodies)
     written = Counter(row["written"] for row in rows)
     whole = Counter(comparing.kind_of(row["refused"]) or "read" for row in rows)
-    parts = Counter(comparing.kind_of(each["refused"]) or "read" for each in melodies)
+    parts = Counter(
+        comparing.kind_of(each["refused"])
+        or (f"read, {comparing.kind_of(each['wrong'])}" if each["wrong"] else "read, right")
+        for each in melodies
+    )
     return "\n\n".join(
         [
             comparing.table(written.most_common(40), ["all notes as written", "files"]),
@@ -82,22 +85,14 @@ def _try(answer: dict[str, Any], kind: str) -> tuple[dict[str, Any], list[dict[s
         if not line or _overlaps(line):
             continue
         tried = Tried(data, path.suffix, part=number)
-        if "expected at most" in tried.refusal and "bars" in tried.refusal:
-            tried = Tried(data, path.suffix, part=number, bars=BARS)
-        kept = comparing.notes_of(tried.piece) if tried.piece else []
-        pitches = [each[2] for each in line]
-        own.append(
-            {
-                "file": file,
-                "part": number,
-                "refused": tried.refusal,
-                "notes": len(kept),
-                "of": len(line),
-                "in order": tried.piece is None or _within([n[2] for n in kept], pitches),
-                "notices": "; ".join(tried.piece.notices) if tried.piece else "",
-                "s": tried.seconds,
-            }
-        )
+        advice = re.search(r"it has \d+ bars.*FILE:(\d+)-(\d+)", tried.refusal)
+        if advice:
+            tried = Tried(data, path.suffix, part=number, bars=(int(advice[1]), int(advice[2])))
+        own.append({"file": file, "part": number, "refused": tried.refusal, "of": len(line)})
+        own[-1] |= {"s": tried.seconds, "bars": bool(advice), "wrong": "", "notices": ""}
+        if tried.piece is not None:
+            own[-1]["notices"] = "; ".join(tried.piece.notices)
+            own[-1]["wrong"] = _wrong(comparing.notes_of(tried.piece), line, own[-1])
     return row, own
 
 
@@ -166,7 +161,12 @@ def _overlaps(line: Notes) -> bool:
     return any(one[0] + one[1] > other[0] for one, other in pairwise(line))
 
 
-def _within(some: list[int], all_of_them: list[int]) -> bool:
-    """Whether pitches come in this order in a longer line."""
-    rest = iter(all_of_them)
-    return all(each in rest for each in some)
+def _wrong(kept: Notes, line: Notes, row: dict[str, Any]) -> str:
+    """What is wrong with a part as read, as far as its notices do not tell."""
+    if row["bars"] or "left out" in row["notices"]:
+        rest = iter(each[2] for each in line)
+        inside = all(pitch in rest for _, _, pitch in kept)
+        return "" if inside else "pitches that are not in the part in this order"
+    if "filled up" in row["notices"] or "cut" in row["notices"]:
+        return "" if [n[2] for n in kept] == [n[2] for n in line] else "other pitches"
+    return comparing.difference(kept, line)
