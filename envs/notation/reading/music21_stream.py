@@ -13,7 +13,6 @@ from typing import Any
 from envs.errors import RefusedError
 from envs.music.key import Key
 from envs.music.piece import Piece
-from envs.notation.reading.abc import AbcFields
 from envs.notation.reading.assemble import make_piece
 from envs.notation.reading.bars import Measure
 from envs.notation.reading.draft import Draft, KeyMark, MeterMark, Part, Sound
@@ -49,7 +48,6 @@ def read_stream(
     stream: Any,
     kind: str,
     known: Known,
-    fields: AbcFields | None = None,
     signatures: Signatures | None = None,
 ) -> Piece:
     """Read a piece as music21 has it; each part is a voice.
@@ -58,18 +56,17 @@ def read_stream(
         stream: a music21 stream of one piece.
         kind: of the file, for errors.
         known: what the caller knows better.
-        fields: of ABC, which music21 makes up in part: key, metre, and numbers of the bars.
         signatures: of MusicXML, whose groups music21 is not given.
 
     Raises:
         RefusedError: it holds several pieces, changes its metre, fits no task, or music21 fails.
     """
     with refusing(kind):
-        draft = _draft(stream, fields, signatures or Signatures())
+        draft = _draft(stream, signatures or Signatures())
     return make_piece(draft, known)
 
 
-def _draft(stream: Any, fields: AbcFields | None, signatures: Signatures) -> Draft:
+def _draft(stream: Any, signatures: Signatures) -> Draft:
     """Return the notes, and what the piece says of itself; arguments as `read_stream`."""
     from music21.stream import Opus, Score
     from music21.tempo import MetronomeMark
@@ -78,7 +75,7 @@ def _draft(stream: Any, fields: AbcFields | None, signatures: Signatures) -> Dra
         raise RefusedError(f"it holds {len(stream.scores)} tunes; expected one: split it")
     score = stream.toSoundingPitch()
     parts = list(score.parts) if isinstance(score, Score) else [score]
-    draft = Draft([_part(part, score, fields, signatures) for part in parts])
+    draft = Draft([_part(part, score, signatures) for part in parts])
     if score.metadata is not None:
         title = str(score.metadata.title or score.metadata.movementName or "")
         draft.title = "" if UNTITLED.fullmatch(title) else title
@@ -88,22 +85,15 @@ def _draft(stream: Any, fields: AbcFields | None, signatures: Signatures) -> Dra
     return draft
 
 
-def _part(part: Any, score: Any, fields: AbcFields | None, signatures: Signatures) -> Part:
+def _part(part: Any, score: Any, signatures: Signatures) -> Part:
     """Return a part of a score."""
-    voices = [list(_sounds(part))]
-    measures = _measures(part, score, fields)
-    if fields is None:
-        return Part(
-            voices,
-            str(getattr(part, "partName", None) or ""),
-            measures,
-            _meters(part, signatures),
-            _keys(part),
-        )
-    meters = [MeterMark(Fraction(0), fields.meter)] if fields.meter else []
-    keys = [KeyMark(Fraction(0), fields.key)]
-    keys += [KeyMark(Fraction(1), fifths=99)] if fields.changes_key else []
-    return Part(voices, "", measures, meters, keys)
+    return Part(
+        [list(_sounds(part))],
+        str(getattr(part, "partName", None) or ""),
+        _measures(part, score),
+        _meters(part, signatures),
+        _keys(part),
+    )
 
 
 def _keys(part: Any) -> list[KeyMark]:
@@ -126,7 +116,7 @@ def _key(tonic: str, mode: str) -> Key | None:
         return None
 
 
-def _measures(part: Any, score: Any, fields: AbcFields | None) -> list[Measure]:
+def _measures(part: Any, score: Any) -> list[Measure]:
     """Return the measures of a part."""
     found = list(part.getElementsByClass("Measure"))
     skipped = _skipped(part, score)
@@ -139,8 +129,7 @@ def _measures(part: Any, score: Any, fields: AbcFields | None) -> list[Measure]:
             length = exact(following.offset) - start
         left, right = measure.leftBarline, measure.rightBarline
         opens |= left is not None and left.type != "regular"
-        number = measure.number if fields is None else None
-        result.append(Measure(start, length, number, measure.id in skipped, opens))
+        result.append(Measure(start, length, measure.number, measure.id in skipped, opens))
         opens = right is not None and right.type != "regular"
     return result
 

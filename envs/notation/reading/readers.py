@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from envs.errors import RefusedError
 from envs.music.piece import Piece
-from envs.notation.reading.abc import AbcFields, abc_text, standard_abc
+from envs.notation.reading.abc import read_abc
 from envs.notation.reading.midi import read_midi
 from envs.notation.reading.music21_stream import read_stream, read_text
 from envs.notation.reading.musicxml import CONTAINER, elements, music_text
@@ -143,14 +143,6 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
     if len(data) > MAX_BYTES:
         raise RefusedError(f"it unpacks to more than {MAX_BYTES // 10**6} MB; expected one piece")
     return data
-
-
-def read_abc(data: bytes, known: Known) -> Piece:
-    """Read a tune in ABC."""
-    with refusing("ABC"):
-        text = abc_text(data)
-        plain = standard_abc(text)
-    return read_text(plain, "abc", "ABC", known, fields=AbcFields(text))
 
 
 READERS: dict[str, Reader] = {
