@@ -44,7 +44,7 @@ HEIRS = {
     "envs.measures": (
         "envs.notation.writing.symbols envs.music.piece envs.music.meter envs.music.key"
     ),
-    "envs.midi_file": "envs.notation.reading.midi",
+    "envs.midi_file": "envs.notation.reading.midi.reader",
     "envs.musicxml": "envs.notation.writing.musicxml envs.notation.writing.engrave",
     "envs.notation": "envs.notation.text_line envs.notation.writing.midi",
     "envs.panel": "rewards.checking.panel envs.music.noise",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
+from statistics import mode
 from typing import Any
 
 from envs.errors import RefusedError
@@ -16,8 +16,9 @@ from envs.music.pitch import LETTERS
 from envs.music.task import MAX_BARS, Task
 from envs.notation.reading.bars import Layout, lay_out
 from envs.notation.reading.draft import Draft, Part, Sound
+from envs.notation.reading.rounding import choose_grid, rounded
 from envs.notation.reading.selection import Known, bar_at, selected
-from envs.notation.reading.times import choose_grid, on_grid, one_meter, read_meter, rounded
+from envs.notation.reading.times import on_grid, one_meter, read_meter
 
 TITLE_LENGTH = 120
 
@@ -41,12 +42,8 @@ def make_piece(draft: Draft, known: Known) -> Piece:
     layout = lay_out(main.measures, meter.bar) if named else Layout()
     draft.notices += layout.notices
     voices = [_moved(voice, layout) for part in parts for voice in part.voices]
-    grid = known.grid or choose_grid(voices, meter, draft.tick)
-    if draft.tick:
-        rounding = [rounded(voice, grid, draft.tick) for voice in voices]
-        voices = [voice for voice, _ in rounding]
-        if any(moved for _, moved in rounding):
-            draft.notices.append("the ends of some notes are rounded to the grid")
+    grid = known.grid or choose_grid(voices, meter, draft.tick, known.quantize)
+    voices = rounded(voices, grid, draft, known.quantize)
     notes = on_grid(voices, grid, partial(layout.place, meter))
     pickup, bars = _length(layout, notes, meter, grid)
     pickup = pickup if known.pickup is None else known.pickup
@@ -82,8 +79,7 @@ def _meter(part: Part, known: Known, notices: list[str]) -> Meter | None:
     if not part.measures:
         notices.append("the file names no metre: 4/4 is taken")
         return None
-    lengths = [measure.length for measure in part.measures]
-    usual = max(lengths, key=Counter(lengths).__getitem__)
+    usual = mode(measure.length for measure in part.measures)
     meter = Meter(4, 4)
     if usual.denominator <= 2 and usual < 50:
         whole = usual.denominator == 1

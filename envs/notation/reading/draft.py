@@ -87,6 +87,7 @@ class Draft:
         tempo: quarter notes per minute.
         tick: within what distance a time counts as on the grid, for files that count in ticks;
             the ends of notes are rounded there, as programs cut notes short.
+        moved: how far notes begin from where the file has them, at most.
         notices: what a reader should know.
     """
 
@@ -94,4 +95,5 @@ class Draft:
     title: str = ""
     tempo: float | None = None
     tick: Fraction = Fraction(0)
+    moved: Fraction = Fraction(0)
     notices: list[str] = field(default_factory=list)

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 from envs.errors import RefusedError
 from envs.music.piece import Piece
 from envs.notation.reading.abc import read_abc
-from envs.notation.reading.midi import read_midi
+from envs.notation.reading.midi.reader import read_midi
 from envs.notation.reading.music21_stream import read_stream, read_text
 from envs.notation.reading.musicxml import CONTAINER, elements, music_text
 from envs.notation.reading.sandbox import Limits, read_apart

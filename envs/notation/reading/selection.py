@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import groupby, pairwise
+from statistics import mode
 from typing import TypeVar
 
 from envs.errors import RefusedError
@@ -17,6 +16,7 @@ from envs.music.meter import Meter
 from envs.music.task import MAX_VOICES
 from envs.notation.reading.bars import Measure, numbered
 from envs.notation.reading.draft import Draft, KeyMark, MeterMark, Part, Sound
+from envs.notation.reading.rounding import BOUND
 
 SHOWN = 12  # parts that a refusal names
 Mark = TypeVar("Mark", MeterMark, KeyMark)
@@ -106,7 +106,8 @@ def selected(draft: Draft, known: Known) -> list[Part]:
     parts = [replace(each, measures=_numbered(each, known)) for each in parts]
     parts = [replace(each, voices=[voice for voice in each.voices if voice]) for each in parts]
     if known.top:
-        parts = [replace(part, voices=[top_notes(v) for v in part.voices]) for part in parts]
+        bound = BOUND if draft.tick else Fraction(0)
+        parts = [replace(part, voices=[top_notes(v, bound) for v in part.voices]) for part in parts]
     if known.bars is not None:
         parts = _cut(parts, known.bars, draft)
     count = sum(len(part.voices) for part in parts)
@@ -132,19 +133,30 @@ def _names(draft: Draft) -> str:
     return ", ".join(found[:SHOWN]) + (", ..." if len(found) > SHOWN else "") or "none"
 
 
-def top_notes(voice: Sequence[Sound]) -> list[Sound]:
-    """Return the highest note of each chord; a note ends where the next one begins."""
-    groups = groupby(sorted(voice), key=lambda sound: sound.start)
-    tops = [max(group, key=lambda sound: sound.pitch) for _, group in groups]
-    ends = [min(a.end, b.start) for a, b in pairwise(tops)]
-    return [replace(top, end=end) for top, end in zip(tops, ends, strict=False)] + tops[-1:]
+def top_notes(voice: Sequence[Sound], bound: Fraction = Fraction(0)) -> list[Sound]:
+    """Return the upper line: no note begins below one that sounds, or sounds behind the next.
+
+    Args:
+        voice: notes.
+        bound: for how long a note may sound into the next one, in quarter notes.
+    """
+    tops: list[Sound] = []
+    for sound in sorted(voice, key=lambda sound: (sound.start, -sound.pitch)):
+        last = tops[-1] if tops else None
+        if last and last.end > sound.start:
+            below = sound.pitch < last.pitch and last.end - sound.start > bound
+            if below or sound.start == last.start:
+                continue
+            tops[-1] = replace(last, end=sound.start)
+        tops.append(sound)
+    return tops
 
 
 def _numbered(part: Part, known: Known) -> list[Measure]:
     """Return the measures with numbers, which are counted by the metres where none are printed."""
     measures = [measure for measure in part.measures if measure.length > 0]
     lengths = [measure.length for measure in measures]
-    usual = max(lengths, key=Counter(lengths).__getitem__, default=Fraction(0))
+    usual = mode(lengths) if lengths else Fraction(0)
     bars = []
     for measure in measures:
         at = bisect_right(part.meters, measure.start, key=lambda mark: mark.start) - 1
