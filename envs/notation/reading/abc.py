@@ -74,8 +74,8 @@ def _text(data: bytes) -> str:
     try:
         text = data.removeprefix(codecs.BOM_UTF8).decode(name)
     except (UnicodeDecodeError, LookupError):
-        text = data.decode("latin-1")
-    text = re.sub(r"\r\n?|\f", "\n", text).replace("\0", "" if name == "utf-16" else "\0")
+        text = data.decode("cp1252", errors="replace")
+    text = re.sub(r"\r\n?|\f", "\n", text)
     strange = re.search(r"[\x00-\x08\x0b\x0e-\x19\x1b-\x1f]", text)
     if strange:
         raise RefusedError(f"not readable as ABC: it holds {strange[0]!r}, so it is no text")

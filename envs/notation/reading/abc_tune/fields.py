@@ -153,7 +153,7 @@ class VoiceSettings:
                 setattr(self, "octave" if name == "octave" else "transpose", int(given))
             elif name in MOVED:
                 raise RefusedError(f"{name}= is not read; write the notes as they sound")
-            elif not (quote or (name or word) in DRAWN or name == "clef"):
+            elif not (quote or (name or word) in DRAWN):
                 self.left_out.append(f"{name}={given}" if name else word)
 
     def read_unit(self, value: str) -> None:

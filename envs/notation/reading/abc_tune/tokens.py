@@ -64,9 +64,10 @@ def bang(text: str) -> int:
         RefusedError: it may be either.
     """
     name = re.sub(r"\s+", "", text.strip("!")).lower()
-    if text == "!" or (name not in DECORATIONS and re.search(r"\s", text)):
+    spaced, like_music = re.search(r"\s", text), _LIKE_MUSIC.fullmatch(name)
+    if text == "!" or (name not in DECORATIONS and spaced and like_music):
         return 1
-    if name in DECORATIONS or not _LIKE_MUSIC.fullmatch(name):
+    if name in DECORATIONS or not (spaced or like_music):
         return len(text)
     raise RefusedError(
         f"{quoted(text)} may be a decoration or notes between line breaks; write "

@@ -35,6 +35,8 @@ class TuneReader:
         self.bangs, self.length = False, 0
         self.macros: dict[str, str] = {}
         self.notices: list[str] = []
+        self.junk: list[str] = []  # lines of the header that are no fields
+        self.symbols: set[str] = set()  # letters that U: gives a meaning
         for number, line in lines:
             try:
                 self._line(line)
@@ -50,21 +52,20 @@ class TuneReader:
         drums = [voice for voice in heard if voice.settings.drums]
         if drums:
             self.notices.append("percussion is left out")
-        unknown = sorted(set().union(*(voice.unknown for voice in heard)))
+        if self.junk:
+            self.notices.append(f"left out of the header, being no field: {self.junk[0][:40]}")
+        unknown = sorted(set().union(*(voice.unknown for voice in heard)) - self.symbols)
         if unknown:
             self.notices.append(f"left out, being no notes in ABC: {' '.join(unknown[:20])}")
+        self.notices += dict.fromkeys(words for voice in heard for words in voice.told)
         words = [
             word
             for each in (self.settings, *(voice.settings for voice in heard))
             for word in each.left_out
         ]
         if words:
-            self.notices.append(f"left out of its K: fields: {' '.join(dict.fromkeys(words))[:80]}")
-        if any(voice.carried for voice in heard):
-            self.notices.append(
-                "an accidental changes the letter in other octaves too, to the end of its bar, as "
-                "ABC 2.1 has it; '%%propagate-accidentals octave' says otherwise"
-            )
+            words = list(dict.fromkeys(words))
+            self.notices.append(f"left out of its K: and V: fields: {' '.join(words)[:80]}")
         tempo = read_tempo(self.tempo, self.settings.unit)
         parts = [voice.part for voice in heard if voice not in drums]
         return Draft(parts, self.title, tempo, notices=self.notices)
@@ -76,7 +77,7 @@ class TuneReader:
         elif field and (self.in_head or not _MUSIC.match(line)):
             self._field(field[1], field[2])
         elif self.in_head:
-            self.notices += [f"left out of the header: {line[:40]}"] if line else []
+            self.junk += [line] if line else []
         elif line:
             voice = self._current()
             music = MAIL.sub("", line).replace("=3D", "=")
@@ -123,8 +124,10 @@ class TuneReader:
             self._section(value)
         elif letter in "KLM":
             self._setting(letter, value)
-        elif letter == "U" and re.match(r"[A-Ga-gxyzXZ]\s*=", value):
-            raise RefusedError(f"'U:{value[:40]}' gives another meaning to notes; write them out")
+        elif letter == "U":
+            if re.match(r"[A-Ga-gxyzXZ]\s*=", value):
+                raise RefusedError(f"'U:{value[:40]}' gives notes another meaning; write them out")
+            self.symbols |= {value[:1]}
 
     def _voices(self) -> list[Voice]:
         """Return the voices that a field is about: the present one, or all if none is named yet."""
@@ -179,8 +182,8 @@ class TuneReader:
     def _section(self, value: str) -> None:
         if self.in_head and len(set(value) - set(" .()\t0123456789")) < len(value):
             self.notices.append("its P: field is not followed: each section is read once")
-        if self.voice and self.voice.time == self.voice.bars[-1].start:
-            self.voice.bars[-1].opens = True
+        if self.voice:
+            self.voice.bars.open_section(self.voice.time)
 
     def _directive(self, words: str) -> None:
         """Take a directive, of %% or of an I: field."""

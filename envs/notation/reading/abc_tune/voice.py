@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from envs.errors import RefusedError, quoted
 from envs.music.pitch import LETTERS
-from envs.notation.reading.abc_tune.endings import PLAIN, WrittenBar, measures
+from envs.notation.reading.abc_tune.endings import MOST_MEASURES, BarLines
 from envs.notation.reading.abc_tune.fields import SIGNS, VoiceSettings
 from envs.notation.reading.abc_tune.tokens import (
     DECORATIONS,
@@ -24,8 +24,13 @@ from envs.notation.reading.abc_tune.tokens import (
 )
 from envs.notation.reading.draft import KeyMark, MeterMark, Part, Sound
 
+CARRIED = (
+    "an accidental changes the letter in other octaves too, to the end of its bar, as ABC 2.1 has "
+    "it; '%%propagate-accidentals octave' says otherwise"
+)
+UNEVEN = "a < or > stands between unequal lengths, which ABC does not define: both are multiplied"
+LED = "a tie leads into several endings: it is read into the first one only"
 ANY = 99  # stands for every octave
-MOST_MEASURES = 20_000
 FINEST = 1 << 20  # of the denominators of times
 
 
@@ -58,17 +63,19 @@ class Voice:
         self.time = self.latest = Fraction(0)
         self.lines: list[list[_Sounding]] = [[]]
         self.line = 0
-        self.bars = [WrittenBar(Fraction(0))]
+        self.bars = BarLines()
         self.meters: list[MeterMark] = []
         self.keys: list[KeyMark] = []
         self.altered: dict[tuple[str, int], int] = {}  # by accidentals earlier in the bar
-        self.carried = False  # an accidental to another octave
         self.ties: dict[int, dict[tuple[str, int], _Sounding]] = {}
         self.event: _Event | None = None
         self.after: str = ""  # the kind of the last token that is no space or text
         self.factor = Fraction(1)  # of the next note, by a broken rhythm
+        self.before = Fraction(0)  # length of the note before a broken rhythm
         self.tuplet, self.left = Fraction(1), 0
-        self.unknown: set[str] = set()
+        self.unknown: set[str] = set()  # characters that are left out
+        self.told: dict[str, None] = {}  # sentences about doubtful readings
+        self.leads = False  # a tie leads into the first of several endings
         self._mark_settings("KM")
 
     # -- a line of music ---------------------------------------------------------------------------
@@ -134,8 +141,11 @@ class Voice:
     ) -> None:
         """Take a note, a chord or, without notes, a rest."""
         factor, self.factor = self.factor, Fraction(1)
-        if self.left:
-            factor, self.left = factor * self.tuplet, self.left - 1
+        tuplet = self.tuplet if self.left else Fraction(1)
+        self.left -= self.left > 0
+        if factor != 1 and self.before != _times(length, tuplet):
+            self.told[UNEVEN] = None
+        factor *= tuplet
         event = _Event(self.time, _times(length, factor))
         ties = self.ties.pop(self.line, {})
         for sign, letter, marks, own in notes:
@@ -173,8 +183,8 @@ class Voice:
         alteration = SIGNS[sign] if sign else self.altered.get(everywhere, plain)
         if sign and settings.propagate != "not":
             self.altered[scope] = self.altered[everywhere] = alteration
-        elif not settings.propagate:
-            self.carried |= alteration != self.altered.get(scope, plain)
+        elif not settings.propagate and alteration != self.altered.get(scope, plain):
+            self.told[CARRIED] = None
         octave = place + settings.octave + settings.clef
         pitch = 60 + 12 * octave + LETTERS[letter] + alteration + settings.transpose
         if not 0 <= pitch <= 127:
@@ -197,7 +207,7 @@ class Voice:
         first, second = (2 - short, short) if found[0][0] == ">" else (short, 2 - short)
         if self.event is None or self.factor != 1 or len(found[0]) > 3:
             raise RefusedError(f"{quoted(found[0])} stands behind no note; take it out")
-        event, self.factor = self.event, second
+        event, self.factor, self.before = self.event, second, self.event.length
         self.time = event.start + event.length * first
         for _, _, sounding, length in event.notes:
             sounding.end = event.start + length * first
@@ -216,7 +226,7 @@ class Voice:
         meter, count = self.settings.meter, int(found[1] or 1) if len(found[1]) < 6 else 0
         if meter is None:
             raise RefusedError("it has rests of whole bars but no metre; expected an M: field")
-        if not count or count + len(self.bars) > MOST_MEASURES:
+        if not count or count > MOST_MEASURES:
             raise RefusedError(f"{quoted(found[0])} is no rest of bars; expected such as Z4")
         for number in range(count):
             if number:
@@ -231,26 +241,15 @@ class Voice:
     def _end_bar(self, sign: str) -> None:
         self.time = self.latest = max(self.time, self.latest)
         self.line, self.altered = 0, {}
-        self._cut(sign)
-
-    def _cut(self, sign: str) -> None:
-        """End the measure here; at its beginning the sign is added to the one before it."""
-        strong = sign not in PLAIN
-        if self.time > self.bars[-1].start:
-            self.bars[-1].sign = sign
-            self.bars.append(WrittenBar(self.time, strong))
-            if len(self.bars) > MOST_MEASURES:
-                raise RefusedError(f"it has more than {MOST_MEASURES} bars; expected one tune")
-        else:
-            self.bars[-1].opens |= strong
-            if len(self.bars) > 1:
-                self.bars[-2].sign += sign
+        self.bars.cut(self.time, sign)
 
     def _ending(self, found: re.Match[str]) -> None:
-        self._cut("")
-        self.bars[-1].ending = found[0].strip('["')
-        if len(self.bars) > 1 and self.bars[-2].repeats:
+        if self.bars.begin_ending(self.time, found[0].strip('["')):
+            if self.leads:
+                self.told[LED] = None
             self.ties.clear()  # no note of the ending before sounds on
+        else:
+            self.leads = any(self.ties.values())
 
     def _number(self, found: re.Match[str]) -> None:
         if self.after != "bar":
@@ -261,16 +260,10 @@ class Voice:
         if found[0] != "&":
             raise RefusedError(f"{found[0]!r} is not read; expected a V: field for each voice")
         self.latest = max(self.latest, self.time)
-        self.time, self.line = self._bar_start(), self.line + 1
+        self.time, self.line = self.bars.start, self.line + 1
         if self.line == len(self.lines):
             self.lines.append([])
         self.altered, self.event, self.left = {}, None, 0
-
-    def _bar_start(self) -> Fraction:
-        at = len(self.bars) - 1
-        while at and not self.bars[at - 1].sign:  # an ending that begins within a bar
-            at -= 1
-        return self.bars[at].start
 
     # -- what changes nothing ----------------------------------------------------------------------
 
@@ -319,7 +312,7 @@ class Voice:
         if self.left or self.factor != 1:
             raise RefusedError("its last tuplet, < or > lacks a note; add it or take the sign out")
         voices = [[Sound(each.start, each.end, each.pitch) for each in line] for line in self.lines]
-        return Part(voices, self.name, list(measures(self.bars)), self.meters, self.keys)
+        return Part(voices, self.name, self.bars.measures, self.meters, self.keys)
 
 
 def _times(length: Fraction, factor: Fraction) -> Fraction:

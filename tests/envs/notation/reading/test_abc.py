@@ -106,6 +106,10 @@ def test_what_cannot_be_read_right_is_refused_with_its_line(music, told):
         ("CDEF Fine", "n"),
         ("^C c", "octave"),
         ("P:A\nCD?E", "?"),
+        ("A>B/ c", "unequal"),
+        ("A>B>c d", "unequal"),
+        ("|:C4-|1C4:|2C4|]", "endings"),
+        ("C Vivace", "i"),
     ],
 )
 def test_what_may_be_wrong_is_told(music, told):
@@ -124,9 +128,16 @@ def test_a_bang_may_be_a_line_break(music):
     assert notes(music) == "C4 D4 E4 F4 G4 A4 B4 C5"
 
 
-def test_a_bang_that_may_be_either_is_refused():
+@pytest.mark.parametrize("music", ["CDEF!GABc!", "CDEF!a tempo!G"])
+def test_a_bang_that_may_be_either_is_refused(music):
     with pytest.raises(RefusedError, match="linebreak"):
-        draft_of("CDEF!GABc!")
+        draft_of(music)
+
+
+@pytest.mark.parametrize("music", ["(3GAB c", "A>B (3A>BA", "^C c,|c", "U:W=!x!\nWC", "uAvBTc~d"])
+def test_what_is_sure_is_not_told(music):
+    told = draft_of(music).notices
+    assert told == []
 
 
 # -- encodings and collections --------------------------------------------------------------------
