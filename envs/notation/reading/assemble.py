@@ -66,6 +66,7 @@ def make_piece(draft: Draft, known: Known) -> Piece:
         numbers=_numbers(layout.numbers, bars + (pickup > 0), pickup),
         estimated=key is None,
         notices=tuple(draft.notices),
+        lost=draft.lost,
     )
 
 
