@@ -167,6 +167,13 @@ class Piece:
         """Number of voices."""
         return self.task.voices
 
+    @property
+    def facts(self) -> str:
+        """Key, metre and size in one line."""
+        sizes = [(self.bars, "bar"), (self.voices, "voice"), (len(self.notes), "note")]
+        counts = ", ".join(f"{count} {unit}{'s' * (count != 1)}" for count, unit in sizes)
+        return f"{self.key}{' (estimated)' * self.estimated}, {self.meter}, {counts}"
+
     def score_for(self, task: Task) -> Score:
         """Return the notes as a score of another task.
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from statistics import mode
 from typing import Any
 
 from envs.errors import RefusedError
 from envs.music.codec import Note
-from envs.music.key import Key
+from envs.music.key import MODE_FIFTHS, Key
 from envs.music.meter import Meter, beat_quarters
 from envs.music.piece import FASTEST, SLOWEST, Piece, roomy_range, score_of
 from envs.music.pitch import LETTERS
@@ -48,6 +48,8 @@ def make_piece(draft: Draft, known: Known) -> Piece:
     pickup, bars = _length(layout, notes, meter, grid)
     pickup = pickup if known.pickup is None else known.pickup
     key, fifths = _key(parts, known, draft.notices)
+    if draft.tick and key and key != known.key:
+        draft.notices += _other_modes(key, voices)
     low, high = roomy_range([note.pitch for note in notes])
     task = Task(
         key=key or estimate_key(voices, fifths),
@@ -172,6 +174,28 @@ def estimate_key(voices: Sequence[Sequence[Sound]], fifths: int | None = None) -
         if fifths is None or key.fifths == fifths:
             return key
     return Key("C")
+
+
+def _other_modes(key: Key, voices: Sequence[Sequence[Sound]]) -> Iterator[str]:
+    """Yield a notice if the signature of a MIDI file is rather that of another mode.
+
+    It is if the last note lies in the key and its pitch class sounds longer than the tonic.
+    """
+    sounds = [sound for voice in voices for sound in voice]
+    final = max(sounds, key=lambda sound: (sound.end, -sound.pitch)).pitch % 12
+    length = [
+        sum(each.end - each.start for each in sounds if each.pitch % 12 == place)
+        for place in range(12)
+    ]
+    if final == key.pitch_class or length[final] <= length[key.pitch_class]:
+        return
+    for word in MODE_FIFTHS:
+        other = _named(final, word, key.fifths)
+        if other.fifths == key.fifths:
+            yield (
+                f"MIDI names major and minor only: {key} is taken, but it ends on {other.tonic} "
+                f"and may be in {other} (key=, --key)"
+            )
 
 
 def _named(pitch_class: int, mode: str, fifths: int | None) -> Key:

@@ -233,7 +233,9 @@ def test_of_several_keys_metres_and_tempos():
     fast, slow = (meta(0x51, each.to_bytes(3)) for each in (250_000, 1_000_000))
     signs = [(0, meta(0x59, b"\1\0")), (0, meta(0x59, b"\xfe\1")), (9999, meta(0x59, b"\3\0"))]
     at_once = [(0, metre(4, 4)), (0, metre(3, 4)), (9999, metre(7, 8))]
-    piece = read(track([*at_once, *signs, (0, fast), (480, slow)]), track(line(*range(60, 66))))
+    piece = read(
+        track([*at_once, *signs, (0, fast), (480, slow)]), track(line(60, 61, 62, 63, 64, 67))
+    )
     assert (str(piece.task.meter), str(piece.task.key)) == ("3/4", "G minor")
     assert piece.tempo == 60
     assert piece.notices == ("the tempo changes; the one that holds longest is taken throughout",)
