@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,14 +15,10 @@ from envs.music.piece import Piece
 from envs.notation.reading.abc import AbcFields
 from envs.notation.reading.assemble import make_piece
 from envs.notation.reading.bars import Measure
-from envs.notation.reading.draft import Draft, KeyMark, MeterMark, Part, Sound
+from envs.notation.reading.draft import UNTITLED, Draft, KeyMark, MeterMark, Part, Sound
 from envs.notation.reading.selection import Known
-from envs.notation.reading.time_signatures import Signature, Signatures
+from envs.notation.reading.time_signatures import Signature
 from envs.notation.reading.times import refusing
-
-# What programs write where there is no title; music21 takes a file's name.
-UNTITLED = re.compile(r"Music21 Fragment|Untitled|.*\.(mxl|xml|musicxml|abc|midi?|krn)")
-
 
 # -- what music21 has read -------------------------------------------------------------------------
 
@@ -50,7 +45,6 @@ def read_stream(
     kind: str,
     known: Known,
     fields: AbcFields | None = None,
-    signatures: Signatures | None = None,
 ) -> Piece:
     """Read a piece as music21 has it; each part is a voice.
 
@@ -59,17 +53,16 @@ def read_stream(
         kind: of the file, for errors.
         known: what the caller knows better.
         fields: of ABC, which music21 makes up in part: key, metre, and numbers of the bars.
-        signatures: of MusicXML, whose groups music21 is not given.
 
     Raises:
         RefusedError: it holds several pieces, changes its metre, fits no task, or music21 fails.
     """
     with refusing(kind):
-        draft = _draft(stream, fields, signatures or Signatures())
+        draft = _draft(stream, fields)
     return make_piece(draft, known)
 
 
-def _draft(stream: Any, fields: AbcFields | None, signatures: Signatures) -> Draft:
+def _draft(stream: Any, fields: AbcFields | None) -> Draft:
     """Return the notes, and what the piece says of itself; arguments as `read_stream`."""
     from music21.stream import Opus, Score
     from music21.tempo import MetronomeMark
@@ -78,7 +71,7 @@ def _draft(stream: Any, fields: AbcFields | None, signatures: Signatures) -> Dra
         raise RefusedError(f"it holds {len(stream.scores)} tunes; expected one: split it")
     score = stream.toSoundingPitch()
     parts = list(score.parts) if isinstance(score, Score) else [score]
-    draft = Draft([_part(part, score, fields, signatures) for part in parts])
+    draft = Draft([_part(part, score, fields) for part in parts])
     if score.metadata is not None:
         title = str(score.metadata.title or score.metadata.movementName or "")
         draft.title = "" if UNTITLED.fullmatch(title) else title
@@ -88,7 +81,7 @@ def _draft(stream: Any, fields: AbcFields | None, signatures: Signatures) -> Dra
     return draft
 
 
-def _part(part: Any, score: Any, fields: AbcFields | None, signatures: Signatures) -> Part:
+def _part(part: Any, score: Any, fields: AbcFields | None) -> Part:
     """Return a part of a score."""
     voices = [list(_sounds(part))]
     measures = _measures(part, score, fields)
@@ -97,7 +90,7 @@ def _part(part: Any, score: Any, fields: AbcFields | None, signatures: Signature
             voices,
             str(getattr(part, "partName", None) or ""),
             measures,
-            _meters(part, signatures),
+            _meters(part),
             _keys(part),
         )
     meters = [MeterMark(Fraction(0), fields.meter)] if fields.meter else []
@@ -166,20 +159,14 @@ def _skipped(part: Any, score: Any) -> set[Any]:
     return skipped
 
 
-def _meters(part: Any, signatures: Signatures) -> list[MeterMark]:
-    """Return the time signatures of a part, with the groups that music21 is not given."""
+def _meters(part: Any) -> list[MeterMark]:
+    """Return the time signatures of a part."""
     from music21.meter import TimeSignature
 
-    marks = []
-    for each in part.recurse().getElementsByClass(TimeSignature):
-        plain = Signature.parse(each.ratioString)
-        own = signatures.known.get(plain.plain, plain)
-        marks.append(MeterMark(exact(each.getOffsetInHierarchy(part)), own))
-        if plain.plain in signatures.changes:
-            after, bar = signatures.changes[plain.plain]
-            place = part.measure(int(bar)) if bar.isdigit() else None
-            marks.append(MeterMark(exact(place.offset) if place else marks[-1].start, after))
-    return marks
+    return [
+        MeterMark(exact(each.getOffsetInHierarchy(part)), Signature.parse(each.ratioString))
+        for each in part.recurse().getElementsByClass(TimeSignature)
+    ]
 
 
 def _sounds(part: Any) -> Iterator[Sound]:

@@ -1,127 +1,306 @@
-"""XML from anywhere, cut down to the elements that a reader asks for. Entities are refused."""
+"""MusicXML: each staff is a part, and each voice of a staff a line of its own.
+
+A voice that moves to another staff and back stays one line, of the staff that holds most of it.
+"""
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
-from collections.abc import Mapping
-from itertools import zip_longest
-from xml.parsers import expat
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import accumulate, pairwise
 
-from envs.errors import RefusedError, quoted
-from envs.notation.reading.time_signatures import Signatures
+from envs.music.piece import Piece
+from envs.notation.reading.assemble import make_piece
+from envs.notation.reading.bars import Measure
+from envs.notation.reading.draft import UNTITLED, Draft, KeyMark, MeterMark, Part, Sound
+from envs.notation.reading.selection import Known
 from envs.notation.reading.times import refusing
-
-# What stands in what, as far as it tells notes, bars, key, metre and tempo.
-_CHILDREN = {
-    "score-partwise": "work movement-title part-list part",
-    "work": "work-title",
-    "part-list": "score-part",
-    "part": "measure",
-    "measure": "attributes note backup forward barline direction sound",
-    "attributes": "divisions key time transpose staves",
-    "key": "fifths mode key-step key-alter",
-    "time": "beats beat-type senza-misura",
-    "transpose": "diatonic chromatic octave-change double",
-    "note": "pitch rest unpitched chord grace cue duration voice type dot tie accidental "
-    "time-modification staff",
-    "pitch": "step alter octave",
-    "time-modification": "actual-notes normal-notes normal-type normal-dot",
-    "backup": "duration",
-    "forward": "duration voice staff",
-    "barline": "bar-style repeat ending",
-    "direction": "direction-type sound",
-    "direction-type": "metronome",
-    "metronome": "beat-unit beat-unit-dot per-minute",
-}
-MUSIC = {parent: frozenset(children.split()) for parent, children in _CHILDREN.items()}
-CONTAINER = {"container": frozenset({"rootfiles"}), "rootfiles": frozenset({"rootfile"})}
-ATTRIBUTES = frozenset(
-    {"id", "number", "implicit", "type", "location", "direction", "times", "tempo", "full-path"}
-    | {"measure"}  # of a rest that fills one
-)
+from envs.notation.reading.xml.document import MUSIC, elements, parts, unpacked
+from envs.notation.reading.xml.measures import ZERO, Bar, Item, bars
 
 
-def music_text(data: bytes, signatures: Signatures) -> str:
-    """Return a MusicXML document with nothing but music in it.
+@dataclass(frozen=True)
+class _Line:
+    """A part of the file.
 
-    Args:
-        data: the document, UTF-8 or UTF-16.
-        signatures: takes its metres, which stand in the text without their groups.
+    Attributes:
+        name: as the file has it.
+        bars: in order.
+        meters: length of the metre's bar at each bar, None where there is no metre.
+        staves: labels from above.
+    """
+
+    name: str
+    bars: list[Bar]
+    meters: list[Fraction | None]
+    staves: list[str]
+
+
+@dataclass
+class _Note:
+    """A note of a part, from the beginning of the file; ties make it longer."""
+
+    start: Fraction
+    end: Fraction
+    item: Item
+    played: bool
+    voice: tuple[str, str] = ("", "")  # labels of its staff and its own
+
+
+def read_xml(data: bytes, known: Known) -> Piece:
+    """Read a MusicXML document.
 
     Raises:
-        RefusedError: it is no XML, defines entities or is no partwise score.
+        RefusedError: it is broken, no score, or fits no task.
+    """
+    return make_piece(read_draft(data, known), known)
+
+
+def read_mxl(data: bytes, known: Known) -> Piece:
+    """Read a zip archive whose META-INF/container.xml names a MusicXML document.
+
+    Raises:
+        RefusedError: as `read_xml`, or it is no such archive.
+    """
+    return read_xml(unpacked(data), known)
+
+
+def read_draft(data: bytes, known: Known) -> Draft:
+    """Return the parts of a MusicXML document.
+
+    Raises:
+        RefusedError: it is broken or no score.
     """
     root = elements(data, MUSIC, "MusicXML")
-    for number, part in enumerate(root.iter("part")):
-        for measure in part:
-            for time in measure.iter("time"):
-                _make_plain(time, signatures, number, measure.get("number", ""))
-    return ET.tostring(root, encoding="unicode")
+    with refusing("MusicXML"):
+        lines = [_line(name, list(bars(measures))) for name, measures in parts(root)]
+        lengths = _lengths(lines, known)
+        starts = list(accumulate(lengths, initial=ZERO))
+        skipped = set().union(*(_skipped(line.bars) for line in lines))
+        draft = Draft([])
+        for line in lines:
+            draft.parts += _staves(line, starts, skipped)
+        titles = (root.findtext("work/work-title"), root.findtext("movement-title"))
+        named = (each for each in titles if each and not UNTITLED.fullmatch(each.strip()))
+        draft.title = next(named, "")
+        tempos = [
+            (starts[at] + time, tempo)
+            for line in lines
+            for at, bar in enumerate(line.bars)
+            for time, tempo in bar.tempos
+        ]
+        draft.tempo = min(tempos, key=lambda each: each[0])[1] if tempos else None
+        unread = set().union(*(bar.unread for line in lines for bar in line.bars))
+        draft.notices += [f"{kind} are left out" for kind in sorted(unread)]
+    return draft
 
 
-def _make_plain(time: ET.Element, signatures: Signatures, part: int, bar: str) -> None:
-    """Write a metre without its groups, which music21 does not read."""
-    beats = [(each.text or "").strip() for each in time.findall("beats")]
-    units = [(each.text or "").strip() for each in time.findall("beat-type")]
-    pairs = [f"{count}/{unit}" for count, unit in zip_longest(beats, units, fillvalue="")]
-    if time.find("senza-misura") is not None or not pairs:
-        return
-    plain = signatures.plain("+".join(pairs), part, bar)
-    time[:] = []
-    for name, words in zip(("beats", "beat-type"), plain.split("/"), strict=True):
-        ET.SubElement(time, name).text = words
+# -- the lengths of measures -----------------------------------------------------------------------
 
 
-def elements(data: bytes, kept: Mapping[str, frozenset[str]], kind: str) -> ET.Element:
-    """Return the root of a document, with those elements only that are asked for.
+def _line(name: str, found: list[Bar]) -> _Line:
+    meters: list[Fraction | None] = []
+    meter: Fraction | None = None
+    for bar in found:
+        for _, mark in bar.marks:
+            if isinstance(mark, MeterMark):
+                meter = mark.signature.bar if mark.signature else None
+        meters.append(meter)
+    staves = {item.staff for bar in found for item in bar.items} or {"1"}
+    return _Line(name, found, meters, sorted(staves, key=_order))
+
+
+def _order(label: str) -> tuple[int, str]:
+    return (int(label) if label.isdecimal() and len(label) < 10 else 10**10, label)
+
+
+def _lengths(lines: Sequence[_Line], known: Known) -> list[Fraction]:
+    """Return the lengths of the measures, which are those of all parts.
+
+    A part that is not read makes no measure longer than the metre has it.
+    """
+    count, lengths = max((len(line.bars) for line in lines), default=0), []
+    ends = list(accumulate(len(line.staves) for line in lines))
+    read = [
+        known.part is None or end - len(line.staves) < known.part <= end
+        for line, end in zip(lines, ends, strict=True)
+    ]
+    for at in range(count):
+        inside = [(line, own) for line, own in zip(lines, read, strict=True) if at < len(line.bars)]
+        meter = next((each for line, _ in inside if (each := line.meters[at])), None)
+        edge = at in (0, count - 1) or any(line.bars[at].implicit for line, _ in inside)
+        found = [(*_held(line.bars[at].items, meter, edge), own) for line, own in inside]
+        notes = [sung if own or meter is None else min(sung, meter) for sung, _, own in found]
+        rests = [rested for _, rested, _ in found]
+        lengths.append(max(notes) or max(rests) or meter or ZERO)
+    return lengths
+
+
+def _held(items: Iterable[Item], meter: Fraction | None, edge: bool) -> tuple[Fraction, Fraction]:
+    """Return the ends of what tells the length of a measure, and of all that it holds.
+
+    A rest alone in its voice may stand for a measure of any length, and in the first and the last
+    measure any rests may be longer than the notes.
 
     Args:
-        data: the document, UTF-8 or UTF-16.
-        kept: the root first; which elements stand in which, by names without prefixes.
-        kind: of the file, for errors.
-
-    Raises:
-        RefusedError: it is no XML, defines entities or has another root.
+        items: of one part.
+        meter: length of the metre's bar.
+        edge: the measure may be shorter.
     """
-    utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
-    tree = ET.TreeBuilder()
-    parser = expat.ParserCreate()
-    parser.buffer_text = True
-    parser.StartDoctypeDeclHandler = _refuse_entities
-    parser.StartElementHandler = tree.start
-    parser.EndElementHandler = tree.end
-    parser.CharacterDataHandler = tree.data
-    with refusing(kind):
-        # As text, whose encoding the document cannot declare to be another.
-        parser.Parse(data.decode("utf-16" if utf16 else "utf-8-sig"), True)
-    root, expected = tree.close(), next(iter(kept))
-    if _name(root) != expected:
-        raise RefusedError(
-            f"its root is {quoted(_name(root))}; expected {expected!r}: export it anew"
+    voices: dict[tuple[str, str], list[Item]] = {}
+    for item in items:
+        voices.setdefault((item.voice, item.staff), []).append(item)
+    sung = rested = filled = ZERO
+    for voice in voices.values():
+        end = max(item.end for item in voice)
+        first = voice[0]
+        if not all(item.is_rest for item in voice):
+            sung = max(sung, end)
+        elif len(voice) == 1 and (first.fills or (meter and first.end >= meter)):
+            filled = max(filled, min(end, meter or end) if first.fills else end)
+        else:
+            rested = max(rested, end)
+    if sung:
+        return (sung if edge else max(sung, rested, filled)), ZERO
+    return (ZERO if edge else rested), max(rested, filled)
+
+
+# -- repeats ---------------------------------------------------------------------------------------
+
+
+def _skipped(found: Sequence[Bar]) -> set[int]:
+    """Return the indices of the bars in endings that another ending follows."""
+    brackets: list[tuple[str, int, int]] = []  # number, first and last bar
+    opened: tuple[str, int] | None = None
+    for at, bar in enumerate(found):
+        if bar.ending:
+            if opened:
+                brackets.append((*opened, at - 1))
+            opened = (bar.ending, at)
+        if bar.ends and opened:
+            brackets.append((*opened, at))
+            opened = None
+    if opened:
+        brackets.append((*opened, opened[1]))
+    return {
+        at
+        for (number, first, last), (after, begins, _) in pairwise(brackets)
+        if begins == last + 1 and number != after
+        for at in range(first, last + 1)
+    }
+
+
+# -- staves and voices -----------------------------------------------------------------------------
+
+
+def _staves(line: _Line, starts: Sequence[Fraction], skipped: set[int]) -> list[Part]:
+    """Return the staves of a part of the file, from above."""
+    voices = _voices(line, starts, skipped)
+    measures = [
+        Measure(
+            starts[at],
+            starts[at + 1] - starts[at],
+            bar.number,
+            at in skipped,
+            bar.opens or (at > 0 and line.bars[at - 1].closes),
         )
-    return _pruned(root, kept)
-
-
-def _refuse_entities(name: str, system: str | None, public: str | None, subset: int) -> None:
-    """Refuse a document type that does more than name itself."""
-    if subset:
-        raise RefusedError("it defines XML entities, which music does not need; export it anew")
-
-
-def _name(element: ET.Element) -> str:
-    return element.tag.rpartition(":")[2]
-
-
-def _pruned(element: ET.Element, kept: Mapping[str, frozenset[str]]) -> ET.Element:
-    """Return a copy of an element with the children and attributes that are asked for."""
-    name = _name(element)
-    result = ET.Element(name, {k: v for k, v in element.attrib.items() if k in ATTRIBUTES})
-    if name not in kept:
-        result.text = (element.text or "") + "".join(child.tail or "" for child in element)
-        return result
-    for child in element:
-        if _name(child) in kept[name]:
-            inner = _pruned(child, kept)
-            if len(inner) or not inner.tag.startswith("direction"):  # an empty one says nothing
-                result.append(inner)
+        for at, bar in enumerate(line.bars)
+    ]
+    marks = [
+        (staff, replace(mark, start=starts[at] + mark.start))
+        for at, bar in enumerate(line.bars)
+        for staff, mark in bar.marks
+    ]
+    result = []
+    for staff in line.staves:
+        own = [mark for place, mark in marks if place in ("", staff)]
+        named = [line.name] * bool(line.name) + [f"staff {staff}"] * (len(line.staves) > 1)
+        result.append(
+            Part(
+                [
+                    voices[each]
+                    for each in sorted(voices, key=lambda v: _order(v[1]))
+                    if each[0] == staff
+                ],
+                ", ".join(named),
+                list(measures),
+                [mark for mark in own if isinstance(mark, MeterMark)],
+                [mark for mark in own if isinstance(mark, KeyMark)],
+            )
+        )
     return result
+
+
+def _voices(
+    line: _Line, starts: Sequence[Fraction], skipped: set[int]
+) -> dict[tuple[str, str], list[Sound]]:
+    """Return the notes of each voice by the labels of its staff and its own, tied notes as one."""
+    labels: dict[str, list[_Note]] = {}
+    for at, bar in enumerate(line.bars):
+        for item in bar.items:
+            end = min(item.end, starts[at + 1] - starts[at]) if item.is_rest else item.end
+            note = _Note(starts[at] + item.start, starts[at] + end, item, at not in skipped)
+            labels.setdefault(item.voice, []).append(note)
+    notes: list[_Note] = []
+    for label, found in labels.items():
+        home = _home(found)
+        for note in found:
+            note.voice = (home or note.item.staff, label)
+        notes += [note for note in found if note.item.pitch is not None]
+    notes.sort(key=lambda note: note.start)
+    # A tie goes on behind an ending that is not played.
+    behind: dict[Fraction, Fraction] = {}
+    for at in sorted(skipped, reverse=True):
+        if at + 1 < len(starts):
+            behind[starts[at]] = behind.get(starts[at + 1], starts[at + 1])
+    voices: dict[tuple[str, str], list[Sound]] = {}
+    for note in _joined(notes, behind):
+        sound = Sound(note.start, note.end, note.item.pitch or 0)
+        voices.setdefault(note.voice, []).append(sound)
+    return {voice: sorted(set(sounds)) for voice, sounds in voices.items()}
+
+
+def _joined(notes: Sequence[_Note], behind: Mapping[Fraction, Fraction]) -> list[_Note]:
+    """Return notes with tied ones as one, which may begin in another voice.
+
+    Args:
+        notes: of a part, in order.
+        behind: where the music goes on that breaks off at the beginning of an ending.
+    """
+    result: list[_Note] = []
+    open_: dict[tuple[bool, int | None], list[_Note]] = {}  # notes tied to the next
+    taken = {(note.voice, note.start) for note in notes}
+    for note in notes:
+        waiting = open_.setdefault((note.played, note.item.pitch), [])
+        waiting[:] = [each for each in waiting if behind.get(each.end, each.end) >= note.start]
+        ties = [
+            each
+            for each in waiting
+            if each.end == note.start or (note.item.ends_tie and behind.get(each.end) == note.start)
+        ]
+        own = [each for each in ties if each.voice == note.voice]
+        before = next(iter(own or (ties if note.item.ends_tie else ())), None)
+        if before is None:
+            result.append(note)
+        else:
+            waiting.remove(before)
+            before.end = note.end
+            if (before.voice, note.start) in taken:  # where another note begins instead
+                before.voice = note.voice
+        if note.item.tied:
+            waiting.append(before or note)
+    return result
+
+
+def _home(notes: Sequence[_Note]) -> str:
+    """Return the staff of a voice that moves between staves, "" if it is on several at once."""
+    ends: dict[str, Fraction] = {}
+    for note in sorted(notes, key=lambda note: note.start):
+        if not note.item.chord:
+            others = [end for staff, end in ends.items() if staff != note.item.staff]
+            if others and max(others) > note.start:
+                return ""
+            ends[note.item.staff] = max(note.end, ends.get(note.item.staff, ZERO))
+    staves = [note.item.staff for note in notes if note.item.pitch is not None]
+    return max(staves, key=staves.count, default="1")

@@ -1,0 +1,1 @@
+"""MusicXML: the document, its measures, and parts of it."""

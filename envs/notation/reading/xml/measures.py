@@ -1,0 +1,359 @@
+"""Measures of MusicXML: notes and rests with exact times, metres, keys, tempo and bar lines."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import zip_longest
+
+from envs.errors import RefusedError, quoted
+from envs.music.key import MODE_FIFTHS, MODE_NAMES, Key
+from envs.music.pitch import LETTERS, line_of_fifths_name
+from envs.notation.reading.draft import KeyMark, MeterMark
+from envs.notation.reading.time_signatures import Signature
+
+_SMALL = ("eighth", "16th", "32nd", "64th", "128th", "256th", "512th", "1024th")
+TYPES = {"maxima": 32, "long": 16, "breve": 8, "whole": 4, "half": 2, "quarter": 1}
+QUARTERS = {name: Fraction(length) for name, length in TYPES.items()} | {
+    name: Fraction(1, 2 ** (place + 1)) for place, name in enumerate(_SMALL)
+}
+SHORTEST = 32  # parts of a quarter note that a duration without a note's type may be in
+_NUMBER = re.compile(r"[+-]?\d{1,9}(\.\d{1,9})?")
+PLAIN = ("regular", "none", "dotted", "dashed")  # bar lines that begin no section
+ZERO = Fraction(0)
+
+
+@dataclass
+class Item:
+    """A note or rest of a measure; times in quarter notes from the beginning of the measure.
+
+    Attributes:
+        start: time at which it begins.
+        end: time at which it ends.
+        pitch: MIDI number, None for what is not read as a note.
+        voice: label of its voice.
+        staff: label of its staff.
+        is_rest: True for a rest, cue note or skipped time.
+        fills: it is a rest that stands for a measure of any length.
+        chord: it begins with the note before it.
+        tied: to the next note of its pitch.
+        ends_tie: it is tied to a note before it.
+    """
+
+    start: Fraction
+    end: Fraction
+    pitch: int | None
+    voice: str
+    staff: str
+    is_rest: bool = False
+    fills: bool = False
+    chord: bool = False
+    tied: bool = False
+    ends_tie: bool = False
+
+
+@dataclass
+class Bar:
+    """One measure of a part; times in quarter notes from its beginning.
+
+    Attributes:
+        number: as printed, None if there is none.
+        implicit: its number is not printed, as of an upbeat.
+        items: notes and rests in the order of the file.
+        marks: metres and keys with the staff they are for, "" for all.
+        tempos: times and quarter notes per minute.
+        opens: a repeat sign or double bar is at its left.
+        closes: a repeat sign or double bar is at its right.
+        ending: number of the ending that begins, "" if none does.
+        ends: an ending ends with it.
+        unread: kinds of notes that are left out.
+    """
+
+    number: int | None
+    implicit: bool
+    items: list[Item] = field(default_factory=list)
+    marks: list[tuple[str, MeterMark | KeyMark]] = field(default_factory=list)
+    tempos: list[tuple[Fraction, float]] = field(default_factory=list)
+    opens: bool = False
+    closes: bool = False
+    ending: str = ""
+    ends: bool = False
+    unread: set[str] = field(default_factory=set)
+
+
+def bars(measures: list[ET.Element]) -> Iterator[Bar]:
+    """Yield the bars of a part.
+
+    Raises:
+        RefusedError: a number is none, a pitch is no pitch, or a metre no metre.
+    """
+    part = _Part()
+    for measure in measures:
+        yield part.read(measure)
+
+
+def number(text: str | None, what: str) -> Fraction:
+    """Return a number of the file.
+
+    Raises:
+        RefusedError: it is none.
+    """
+    words = (text or "").strip()
+    if not _NUMBER.fullmatch(words):
+        raise RefusedError(f"{what} is {quoted(words)}; expected a number: export it anew")
+    return Fraction(words)
+
+
+def whole(text: str | None, what: str) -> int:
+    """Return a whole number of the file; RefusedError if it is none."""
+    found = number(text, what)
+    if found.denominator > 1:
+        raise RefusedError(f"{what} is {quoted(text)}; expected a whole number")
+    return int(found)
+
+
+class _Part:
+    """What holds from measure to measure of a part, and the place in the measure."""
+
+    def __init__(self) -> None:
+        self.divisions = Fraction(1)
+        self.shifts: dict[str, tuple[int, int]] = {}  # semitones and fifths of each staff
+        self.drums: set[str] = set()
+        self.number: int | None = None
+        self.bar = Bar(None, False)
+        self.raw = self.now = self.last = ZERO  # the first as the durations of the file add up
+        self.places = {ZERO: ZERO}
+        self.layer = 1
+
+    def read(self, measure: ET.Element) -> Bar:
+        printed = re.match(r"\d{1,6}", measure.get("number", "").strip())
+        if printed:
+            self.number = int(printed[0])
+        elif measure.get("number", "").strip():  # such as X1, which counts with the one before
+            self.number = self.number or 0
+        implicit = measure.get("implicit") == "yes"
+        has_number = bool(measure.get("number", "").strip())
+        self.bar = Bar(self.number if has_number else None, implicit)
+        self.raw = self.now = self.last = ZERO
+        self.places = {ZERO: ZERO}
+        self.layer = 1
+        for element in measure:
+            getattr(self, f"_{element.tag}")(element)
+        return self.bar
+
+    # -- time --------------------------------------------------------------------------------------
+
+    def _lengths(self, element: ET.Element) -> tuple[Fraction, Fraction]:
+        """Return the length of an element as its duration says, and exactly.
+
+        Durations are rounded where a tuplet is not whole divisions; the type and the
+        tuplet of the note are exact.
+        """
+        written = self._written(element)
+        if written is not None and element.find("duration") is None:
+            return written, written
+        raw = number(element.findtext("duration"), "a duration") / self.divisions
+        if raw < 0:
+            raise RefusedError("a duration is below 0; export it anew")
+        rounded = written is not None and abs(raw - written) * self.divisions < 1
+        if written is not None and rounded and (not raw or element.find("time-modification")):
+            return raw, written
+        return raw, self._restored(raw)
+
+    def _written(self, note: ET.Element) -> Fraction | None:
+        """Return the length that the type, dots and tuplet of a note say, None without a type."""
+        length = QUARTERS.get((note.findtext("type") or "").strip())
+        if length is None:
+            return None
+        length *= 2 - Fraction(1, 2 ** min(len(note.findall("dot")), 8))
+        tuplet = note.find("time-modification")
+        if tuplet is None:
+            return length
+        actual = whole(tuplet.findtext("actual-notes"), "the notes of a tuplet")
+        normal = whole(tuplet.findtext("normal-notes"), "the notes of a tuplet")
+        return length * normal / actual if actual > 0 and normal > 0 else None
+
+    def _restored(self, raw: Fraction) -> Fraction:
+        """Return a time, as a part of a triplet if it is none of a note but rounded from one."""
+        near = raw.limit_denominator(24)
+        if raw.denominator > SHORTEST and abs(raw - near) * self.divisions < 1:
+            return near
+        return raw
+
+    def _backup(self, element: ET.Element) -> None:
+        self.raw -= number(element.findtext("duration"), "a duration") / self.divisions
+        # Rounded durations add up to a little less or more.
+        if -self.raw * self.divisions > len(self.bar.items):
+            raise RefusedError(f"bar {self.bar.number} backs up before its beginning")
+        self.layer += 1
+        self._go(max(self.raw, ZERO))
+
+    def _go(self, raw: Fraction) -> None:
+        """Go back to a time of the file: that of a note that begins or ends there if one does."""
+        near = min(self.places, key=lambda place: abs(place - raw))
+        if abs(near - raw) * self.divisions < 1:
+            self.raw, self.now = near, self.places[near]
+        else:
+            before = max(place for place in self.places if place <= raw)
+            self.raw, self.now = raw, self.places[before] + self._restored(raw - before)
+
+    def _forward(self, element: ET.Element) -> None:
+        raw, length = self._lengths(element)
+        voice = (element.findtext("voice") or "").strip() or "forward"
+        end = self.places.get(self.raw + raw, self.now + length)
+        self._add(Item(self.now, end, None, voice, self._staff(element), is_rest=True))
+        self._move(raw, end)
+
+    def _move(self, raw: Fraction, end: Fraction) -> None:
+        self.last = self.now
+        self.raw, self.now = self.raw + raw, end
+        self.places.setdefault(self.raw, self.now)
+
+    # -- notes -------------------------------------------------------------------------------------
+
+    def _note(self, note: ET.Element) -> None:
+        if note.find("grace") is not None:
+            return
+        raw, length = self._lengths(note)
+        chord = note.find("chord") is not None
+        start = self.last if chord else self.now
+        rest = note.find("rest")
+        voice = (note.findtext("voice") or "").strip()
+        if not voice:
+            voice = self.bar.items[-1].voice if chord and self.bar.items else str(self.layer)
+        item = Item(start, start + length, None, voice, self._staff(note), chord=chord)
+        item.is_rest = rest is not None or note.find("cue") is not None
+        item.fills = rest is not None and rest.get("measure") == "yes"
+        if not item.is_rest:
+            item.pitch = self._pitch(note, item.staff)
+            ties = note.findall("tie") or note.findall("notations/tied")
+            item.tied = any(each.get("type") == "start" for each in ties)
+            item.ends_tie = any(each.get("type") == "stop" for each in ties)
+        self._add(item)
+        if not chord:
+            self._move(raw, item.end)
+
+    def _add(self, item: Item) -> None:
+        self.bar.items.append(item)
+
+    def _staff(self, element: ET.Element) -> str:
+        return (element.findtext("staff") or "").strip() or "1"
+
+    def _pitch(self, note: ET.Element, staff: str) -> int | None:
+        """Return the pitch that sounds, None for one that is not read."""
+        pitch = note.find("pitch")
+        if pitch is None or staff in self.drums:
+            return None
+        if (note.findtext("notehead") or "").strip() == "slash":
+            self.bar.unread.add("slashes for rhythm")
+            return None
+        if note.get("print-object") == "no":
+            self.bar.unread.add("notes that are not printed")
+            return None
+        step = (pitch.findtext("step") or "").strip()
+        if step not in LETTERS:
+            raise RefusedError(f"a note is {quoted(step)}; expected A to G")
+        alter = number(pitch.findtext("alter") or "0", "an alteration")
+        if alter.denominator > 1:
+            raise RefusedError(
+                f"bar {self.bar.number} has a quarter tone; expected whole semitones"
+            )
+        octave = whole(pitch.findtext("octave"), "an octave")
+        shift = self.shifts.get(staff, self.shifts.get("", (0, 0)))[0]
+        found = 12 * (octave + 1) + LETTERS[step] + int(alter) + shift
+        if not 0 <= found <= 127:
+            raise RefusedError(f"a note of bar {self.bar.number} is beyond C-1 to G9")
+        return found
+
+    # -- what stands beside the notes --------------------------------------------------------------
+
+    def _attributes(self, element: ET.Element) -> None:
+        divisions = element.find("divisions")
+        if divisions is not None:
+            self.divisions = number(divisions.text, "the divisions of a quarter note")
+            if self.divisions <= 0:
+                raise RefusedError("the divisions of a quarter note are 0; export it anew")
+        for each in element.findall("transpose"):
+            self._transpose(each)
+        for clef in element.findall("clef"):
+            drums = (clef.findtext("sign") or "").strip() == "percussion"
+            (self.drums.add if drums else self.drums.discard)(clef.get("number", "1"))
+        for key in element.findall("key"):
+            self.bar.marks.append((key.get("number", ""), self._key(key)))
+        for time in element.findall("time"):
+            mark = MeterMark(self.now, _signature(time))
+            self.bar.marks.append((time.get("number", ""), mark))
+
+    def _transpose(self, element: ET.Element) -> None:
+        chromatic = whole(element.findtext("chromatic") or "0", "a transposition")
+        diatonic = element.findtext("diatonic")
+        fifths = (7 * chromatic + 6) % 12 - 6
+        if diatonic and abs(7 * chromatic - 12 * whole(diatonic, "a transposition")) <= 12:
+            fifths = 7 * chromatic - 12 * whole(diatonic, "a transposition")
+        octaves = whole(element.findtext("octave-change") or "0", "a transposition")
+        self.shifts[element.get("number", "")] = (chromatic + 12 * octaves, fifths)
+
+    def _key(self, element: ET.Element) -> KeyMark:
+        """Return the key that sounds."""
+        if element.find("fifths") is None:
+            return KeyMark(self.now)
+        fifths = whole(element.findtext("fifths"), "the sharps of a key")
+        staff = element.get("number", "1")
+        fifths += self.shifts.get(staff, self.shifts.get("", (0, 0)))[1]
+        if abs(fifths) > 7:
+            fifths -= 12 if fifths > 0 else -12
+        mode = (element.findtext("mode") or "").strip().lower()
+        mode = MODE_NAMES.get(mode, mode)
+        place = MODE_FIFTHS.get("minor" if mode == "natural minor" else mode)
+        if place is None or abs(fifths) > 7:
+            return KeyMark(self.now, fifths=fifths)
+        return KeyMark(self.now, Key(line_of_fifths_name(fifths + place), mode), fifths)
+
+    def _barline(self, element: ET.Element) -> None:
+        style = (element.findtext("bar-style") or "regular").strip()
+        place = element.get("location", "right")
+        if style not in PLAIN or element.find("repeat") is not None:
+            self.bar.opens |= place == "left"
+            self.bar.closes |= place == "right"
+        ending = element.find("ending")
+        if ending is not None and ending.get("type") == "start":
+            self.bar.ending = ending.get("number", "").strip() or "?"
+        elif ending is not None:
+            self.bar.ends = True
+
+    def _direction(self, element: ET.Element) -> None:
+        metronome = element.find("direction-type/metronome")
+        found = _per_minute(metronome) if metronome is not None else None
+        if found:
+            self.bar.tempos.append((self.now, found))
+        else:
+            for sound in element.findall("sound"):
+                self._sound(sound)
+
+    def _sound(self, element: ET.Element) -> None:
+        words = element.get("tempo", "").strip()
+        if _NUMBER.fullmatch(words) and float(words) > 0:
+            self.bar.tempos.append((self.now, float(words)))
+
+
+def _signature(time: ET.Element) -> Signature | None:
+    """Return a metre with its groups, None where it ends."""
+    beats = [(each.text or "").strip() for each in time.findall("beats")]
+    units = [(each.text or "").strip() for each in time.findall("beat-type")]
+    if time.find("senza-misura") is not None or not (beats or units):
+        return None
+    pairs = zip_longest(beats, units, fillvalue="")
+    return Signature.parse("+".join(f"{count}/{unit}" for count, unit in pairs))
+
+
+def _per_minute(metronome: ET.Element) -> float | None:
+    """Return quarter notes per minute, None if a mark names none."""
+    unit = QUARTERS.get((metronome.findtext("beat-unit") or "").strip())
+    figure = re.search(r"\d{1,4}(\.\d{1,4})?", metronome.findtext("per-minute") or "")
+    if unit is None or not figure:
+        return None
+    dots = min(len(metronome.findall("beat-unit-dot")), 8)
+    return float(unit * (2 - Fraction(1, 2**dots))) * float(figure[0]) or None
