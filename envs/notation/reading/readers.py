@@ -16,11 +16,12 @@ from envs.music.piece import Piece
 from envs.notation.reading.abc import AbcFields, abc_text, standard_abc
 from envs.notation.reading.midi import read_midi
 from envs.notation.reading.music21_stream import read_stream, read_text
-from envs.notation.reading.musicxml import read_mxl, read_xml
 from envs.notation.reading.sandbox import Limits, read_apart
 from envs.notation.reading.selection import Known
+from envs.notation.reading.sheets.document import MAX_BYTES
+from envs.notation.reading.sheets.kern import read_kern
+from envs.notation.reading.sheets.musicxml import read_mxl, read_xml
 from envs.notation.reading.times import refusing
-from envs.notation.reading.xml.document import MAX_BYTES, decoded
 from envs.notation.suffixes import entry
 
 if TYPE_CHECKING:
@@ -110,11 +111,6 @@ def _content(source: str | Path | bytes | IO[Any]) -> bytes:
 
 
 # -- formats ---------------------------------------------------------------------------------------
-
-
-def read_kern(data: bytes, known: Known) -> Piece:
-    """Read a Humdrum file; each `**kern` spine is a part."""
-    return read_text(decoded(data), "humdrum", "Humdrum kern", known)
 
 
 def read_abc(data: bytes, known: Known) -> Piece:

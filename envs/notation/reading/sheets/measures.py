@@ -39,6 +39,7 @@ class Item:
         is_rest: True for a rest, cue note or skipped time.
         fills: it is a rest that stands for a measure of any length.
         chord: it begins with the note before it.
+        hidden: it is not printed.
         tied: to the next note of its pitch.
         ends_tie: it is tied to a note before it.
     """
@@ -51,6 +52,7 @@ class Item:
     is_rest: bool = False
     fills: bool = False
     chord: bool = False
+    hidden: bool = False
     tied: bool = False
     ends_tie: bool = False
 
@@ -142,7 +144,17 @@ class _Part:
         self.layer = 1
         for element in measure:
             getattr(self, f"_{element.tag}")(element)
+        self._leave_hidden()
         return self.bar
+
+    def _leave_hidden(self) -> None:
+        """Leave out notes that are not printed beside others: they tell how to play those."""
+        items = [item for item in self.bar.items if item.pitch is not None]
+        shown = {item.staff for item in items if not item.hidden}
+        for item in items:
+            if item.hidden and item.staff in shown:
+                item.pitch = None
+                self.bar.unread.add("notes that are not printed")
 
     # -- time --------------------------------------------------------------------------------------
 
@@ -229,6 +241,7 @@ class _Part:
         item.fills = rest is not None and rest.get("measure") == "yes"
         if not item.is_rest:
             item.pitch = self._pitch(note, item.staff)
+            item.hidden = note.get("print-object") == "no"
             ties = note.findall("tie") or note.findall("notations/tied")
             item.tied = any(each.get("type") == "start" for each in ties)
             item.ends_tie = any(each.get("type") == "stop" for each in ties)
@@ -249,9 +262,6 @@ class _Part:
             return None
         if (note.findtext("notehead") or "").strip() == "slash":
             self.bar.unread.add("slashes for rhythm")
-            return None
-        if note.get("print-object") == "no":
-            self.bar.unread.add("notes that are not printed")
             return None
         step = (pitch.findtext("step") or "").strip()
         if step not in LETTERS:

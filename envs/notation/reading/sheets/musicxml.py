@@ -5,7 +5,7 @@ A voice that moves to another staff and back stays one line, of the staff that h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import accumulate, pairwise
@@ -15,9 +15,10 @@ from envs.notation.reading.assemble import make_piece
 from envs.notation.reading.bars import Measure
 from envs.notation.reading.draft import UNTITLED, Draft, KeyMark, MeterMark, Part, Sound
 from envs.notation.reading.selection import Known
+from envs.notation.reading.sheets.document import MUSIC, elements, parts, unpacked
+from envs.notation.reading.sheets.measures import ZERO, Bar, Item, bars
+from envs.notation.reading.sheets.ties import Note, gaps, joined
 from envs.notation.reading.times import refusing
-from envs.notation.reading.xml.document import MUSIC, elements, parts, unpacked
-from envs.notation.reading.xml.measures import ZERO, Bar, Item, bars
 
 
 @dataclass(frozen=True)
@@ -35,17 +36,6 @@ class _Line:
     bars: list[Bar]
     meters: list[Fraction | None]
     staves: list[str]
-
-
-@dataclass
-class _Note:
-    """A note of a part, from the beginning of the file; ties make it longer."""
-
-    start: Fraction
-    end: Fraction
-    item: Item
-    played: bool
-    voice: tuple[str, str] = ("", "")  # labels of its staff and its own
 
 
 def read_xml(data: bytes, known: Known) -> Piece:
@@ -153,12 +143,13 @@ def _held(items: Iterable[Item], meter: Fraction | None, edge: bool) -> tuple[Fr
         voices.setdefault((item.voice, item.staff), []).append(item)
     sung = rested = filled = ZERO
     for voice in voices.values():
-        end = max(item.end for item in voice)
-        first = voice[0]
+        # A rest may be written longer than its bar.
+        ends = [min(item.end, meter or item.end) if item.is_rest else item.end for item in voice]
+        first, end = voice[0], max(ends)
         if not all(item.is_rest for item in voice):
             sung = max(sung, end)
         elif len(voice) == 1 and (first.fills or (meter and first.end >= meter)):
-            filled = max(filled, min(end, meter or end) if first.fills else end)
+            filled = max(filled, end)
         else:
             rested = max(rested, end)
     if sung:
@@ -236,71 +227,36 @@ def _voices(
     line: _Line, starts: Sequence[Fraction], skipped: set[int]
 ) -> dict[tuple[str, str], list[Sound]]:
     """Return the notes of each voice by the labels of its staff and its own, tied notes as one."""
-    labels: dict[str, list[_Note]] = {}
+    labels: dict[str, list[tuple[int, Item]]] = {}
     for at, bar in enumerate(line.bars):
         for item in bar.items:
-            end = min(item.end, starts[at + 1] - starts[at]) if item.is_rest else item.end
-            note = _Note(starts[at] + item.start, starts[at] + end, item, at not in skipped)
-            labels.setdefault(item.voice, []).append(note)
-    notes: list[_Note] = []
+            labels.setdefault(item.voice, []).append((at, item))
+    notes = []
     for label, found in labels.items():
-        home = _home(found)
-        for note in found:
-            note.voice = (home or note.item.staff, label)
-        notes += [note for note in found if note.item.pitch is not None]
-    notes.sort(key=lambda note: note.start)
-    # A tie goes on behind an ending that is not played.
-    behind: dict[Fraction, Fraction] = {}
-    for at in sorted(skipped, reverse=True):
-        if at + 1 < len(starts):
-            behind[starts[at]] = behind.get(starts[at + 1], starts[at + 1])
-    voices: dict[tuple[str, str], list[Sound]] = {}
-    for note in _joined(notes, behind):
-        sound = Sound(note.start, note.end, note.item.pitch or 0)
-        voices.setdefault(note.voice, []).append(sound)
-    return {voice: sorted(set(sounds)) for voice, sounds in voices.items()}
+        home = _home(found, starts)
+        for at, item in found:
+            if item.pitch is not None:
+                start, end = starts[at] + item.start, starts[at] + item.end
+                voice = (home or item.staff, label)
+                note = Note(voice, start, end, item.pitch, item.tied, item.ends_tie)
+                notes.append(replace(note, played=at not in skipped))
+    return joined(notes, gaps(starts, skipped))
 
 
-def _joined(notes: Sequence[_Note], behind: Mapping[Fraction, Fraction]) -> list[_Note]:
-    """Return notes with tied ones as one, which may begin in another voice.
-
-    Args:
-        notes: of a part, in order.
-        behind: where the music goes on that breaks off at the beginning of an ending.
-    """
-    result: list[_Note] = []
-    open_: dict[tuple[bool, int | None], list[_Note]] = {}  # notes tied to the next
-    taken = {(note.voice, note.start) for note in notes}
-    for note in notes:
-        waiting = open_.setdefault((note.played, note.item.pitch), [])
-        waiting[:] = [each for each in waiting if behind.get(each.end, each.end) >= note.start]
-        ties = [
-            each
-            for each in waiting
-            if each.end == note.start or (note.item.ends_tie and behind.get(each.end) == note.start)
-        ]
-        own = [each for each in ties if each.voice == note.voice]
-        before = next(iter(own or (ties if note.item.ends_tie else ())), None)
-        if before is None:
-            result.append(note)
-        else:
-            waiting.remove(before)
-            before.end = note.end
-            if (before.voice, note.start) in taken:  # where another note begins instead
-                before.voice = note.voice
-        if note.item.tied:
-            waiting.append(before or note)
-    return result
-
-
-def _home(notes: Sequence[_Note]) -> str:
+def _home(items: Sequence[tuple[int, Item]], starts: Sequence[Fraction]) -> str:
     """Return the staff of a voice that moves between staves, "" if it is on several at once."""
     ends: dict[str, Fraction] = {}
-    for note in sorted(notes, key=lambda note: note.start):
-        if not note.item.chord:
-            others = [end for staff, end in ends.items() if staff != note.item.staff]
-            if others and max(others) > note.start:
+    for at, item in sorted(items, key=lambda each: starts[each[0]] + each[1].start):
+        if not item.chord:
+            start = starts[at] + item.start
+            if any(end > start for staff, end in ends.items() if staff != item.staff):
                 return ""
-            ends[note.item.staff] = max(note.end, ends.get(note.item.staff, ZERO))
-    staves = [note.item.staff for note in notes if note.item.pitch is not None]
+            # A rest may be written longer than its bar.
+            end = (
+                min(starts[at] + item.end, starts[at + 1])
+                if item.is_rest
+                else item.end + starts[at]
+            )
+            ends[item.staff] = max(end, ends.get(item.staff, ZERO))
+    staves = [item.staff for _, item in items if item.pitch is not None]
     return max(staves, key=staves.count, default="1")

@@ -1,1 +1,0 @@
-"""MusicXML: the document, its measures, and parts of it."""
