@@ -22,12 +22,12 @@ from envs.notation.reading.bars import Measure
 from envs.notation.reading.draft import UNTITLED, Draft, KeyMark, MeterMark, Part
 from envs.notation.reading.selection import Known, one_tune
 from envs.notation.reading.sheets.document import decoded
-from envs.notation.reading.sheets.ties import Note, gaps, joined
+from envs.notation.reading.sheets.ties import Tone, gaps, joined
 from envs.notation.reading.time_signatures import Signature
 
 _ENDS = re.compile(r"(?<=\n)\*-(?:\t\*-)*[^\S\n]*(?:\n|$)")  # every spine ends: so does the piece
 _DURATION = re.compile(r"(\d{1,4})(?:%(\d{1,4}))?(\.{0,4})")
-_PITCH = re.compile(r"([a-g])\1{0,5}|([A-G])\2{0,5}")
+_PITCH = re.compile(r"([a-g])\1*|([A-G])\2*")
 _SIGNS = re.compile(r"#+|-+|n")
 _BAR = re.compile(r"=+(\d{1,6})?")
 _METER = re.compile(r"\*M(\d{1,2}(?:\+\d{1,2})*)/(\d{1,3})(?::.*)?")
@@ -89,7 +89,7 @@ class _Reader:
     def __init__(self) -> None:
         self.columns: list[_Column] = []
         self.parts: list[Part] = []
-        self.notes: list[list[Note]] = []
+        self.notes: list[list[Tone]] = []
         self.title = ""
         self.tempo: float | None = None
         self.now = ZERO
@@ -149,7 +149,7 @@ class _Reader:
                 length = _length(word) or length
                 pitch = None if column.cue or "r" in word else _pitch(word)
                 if pitch is not None:
-                    note = Note(("", str(column.voice)), start, start + length, pitch)
+                    note = Tone(("", str(column.voice)), start, start + length, pitch)
                     note.tied, note.ends_tie = bool({*"[_"} & {*word}), bool({*"]_"} & {*word})
                     self.notes[column.part or 0].append(note)
             first = _length(token.split(" ")[0])
@@ -160,10 +160,10 @@ class _Reader:
     # -- interpretations ---------------------------------------------------------------------------
 
     def _interpret(self, tokens: Sequence[str]) -> None:
+        self.now = max(column.end for column in self.columns)
         if any(token in ("*^", "*v", "*x", "*+", "*-") or token[:2] == "**" for token in tokens):
             self._turn(tokens)
             return
-        self.now = max(column.end for column in self.columns)
         for column, token in zip(self.columns, tokens, strict=True):
             if token.startswith("*>"):
                 self._section(token[2:])

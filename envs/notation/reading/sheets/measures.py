@@ -7,21 +7,22 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import zip_longest
 
 from envs.errors import RefusedError, quoted
-from envs.music.key import MODE_FIFTHS, MODE_NAMES, Key
-from envs.music.pitch import LETTERS, line_of_fifths_name
+from envs.music.pitch import LETTERS
 from envs.notation.reading.draft import KeyMark, MeterMark
-from envs.notation.reading.time_signatures import Signature
+from envs.notation.reading.sheets.attributes import (
+    NUMBER,
+    QUARTERS,
+    key_mark,
+    number,
+    per_minute,
+    signature,
+    transposition,
+    whole,
+)
 
-_SMALL = ("eighth", "16th", "32nd", "64th", "128th", "256th", "512th", "1024th")
-TYPES = {"maxima": 32, "long": 16, "breve": 8, "whole": 4, "half": 2, "quarter": 1}
-QUARTERS = {name: Fraction(length) for name, length in TYPES.items()} | {
-    name: Fraction(1, 2 ** (place + 1)) for place, name in enumerate(_SMALL)
-}
-SHORTEST = 32  # parts of a quarter note that a duration without a note's type may be in
-_NUMBER = re.compile(r"[+-]?\d{1,9}(\.\d{1,9})?")
+PARTS = 32 * 9 * 5 * 7 * 11 * 13  # of a quarter note that notes and tuplets are whole numbers of
 PLAIN = ("regular", "none", "dotted", "dashed")  # bar lines that begin no section
 ZERO = Fraction(0)
 
@@ -58,7 +59,7 @@ class Item:
 
 
 @dataclass
-class Bar:
+class Contents:
     """One measure of a part; times in quarter notes from its beginning.
 
     Attributes:
@@ -86,7 +87,7 @@ class Bar:
     unread: set[str] = field(default_factory=set)
 
 
-def bars(measures: list[ET.Element]) -> Iterator[Bar]:
+def bars(measures: list[ET.Element]) -> Iterator[Contents]:
     """Yield the bars of a part.
 
     Raises:
@@ -97,40 +98,21 @@ def bars(measures: list[ET.Element]) -> Iterator[Bar]:
         yield part.read(measure)
 
 
-def number(text: str | None, what: str) -> Fraction:
-    """Return a number of the file.
-
-    Raises:
-        RefusedError: it is none.
-    """
-    words = (text or "").strip()
-    if not _NUMBER.fullmatch(words):
-        raise RefusedError(f"{what} is {quoted(words)}; expected a number: export it anew")
-    return Fraction(words)
-
-
-def whole(text: str | None, what: str) -> int:
-    """Return a whole number of the file; RefusedError if it is none."""
-    found = number(text, what)
-    if found.denominator > 1:
-        raise RefusedError(f"{what} is {quoted(text)}; expected a whole number")
-    return int(found)
-
-
 class _Part:
-    """What holds from measure to measure of a part, and the place in the measure."""
+    """Divisions, transposition and place of a part while its measures are read."""
 
     def __init__(self) -> None:
         self.divisions = Fraction(1)
         self.shifts: dict[str, tuple[int, int]] = {}  # semitones and fifths of each staff
         self.drums: set[str] = set()
         self.number: int | None = None
-        self.bar = Bar(None, False)
-        self.raw = self.now = self.last = ZERO  # the first as the durations of the file add up
+        self.bar = Contents(None, False)
+        self.raw = self.now = ZERO  # as the durations of the file add up, and exactly
+        self.last = (ZERO, ZERO)  # start and end of the note before
         self.places = {ZERO: ZERO}
         self.layer = 1
 
-    def read(self, measure: ET.Element) -> Bar:
+    def read(self, measure: ET.Element) -> Contents:
         printed = re.match(r"\d{1,6}", measure.get("number", "").strip())
         if printed:
             self.number = int(printed[0])
@@ -138,8 +120,9 @@ class _Part:
             self.number = self.number or 0
         implicit = measure.get("implicit") == "yes"
         has_number = bool(measure.get("number", "").strip())
-        self.bar = Bar(self.number if has_number else None, implicit)
-        self.raw = self.now = self.last = ZERO
+        self.bar = Contents(self.number if has_number else None, implicit)
+        self.raw = self.now = ZERO
+        self.last = (ZERO, ZERO)
         self.places = {ZERO: ZERO}
         self.layer = 1
         for element in measure:
@@ -161,8 +144,8 @@ class _Part:
     def _lengths(self, element: ET.Element) -> tuple[Fraction, Fraction]:
         """Return the length of an element as its duration says, and exactly.
 
-        Durations are rounded where a tuplet is not whole divisions; the type and the
-        tuplet of the note are exact.
+        Durations are rounded where a note is not whole divisions; its type, dots and tuplet are
+        exact.
         """
         written = self._written(element)
         if written is not None and element.find("duration") is None:
@@ -170,9 +153,11 @@ class _Part:
         raw = number(element.findtext("duration"), "a duration") / self.divisions
         if raw < 0:
             raise RefusedError("a duration is below 0; export it anew")
-        rounded = written is not None and abs(raw - written) * self.divisions < 1
-        if written is not None and rounded and (not raw or element.find("time-modification")):
-            return raw, written
+        if written is not None and abs(raw - written) * self.divisions < 1:
+            # Without a tuplet far from its type it may be a note of one that is not said.
+            tuplet = element.find("time-modification") is not None
+            if tuplet or not raw or abs(raw - written) * 10 < written:
+                return raw, written
         return raw, self._restored(raw)
 
     def _written(self, note: ET.Element) -> Fraction | None:
@@ -189,9 +174,9 @@ class _Part:
         return length * normal / actual if actual > 0 and normal > 0 else None
 
     def _restored(self, raw: Fraction) -> Fraction:
-        """Return a time, as a part of a triplet if it is none of a note but rounded from one."""
-        near = raw.limit_denominator(24)
-        if raw.denominator > SHORTEST and abs(raw - near) * self.divisions < 1:
+        """Return a time, as that of a triplet near it if it is none of notes."""
+        near = Fraction(round(raw * 24), 24)
+        if PARTS % raw.denominator and abs(raw - near) * self.divisions < 1:
             return near
         return raw
 
@@ -220,7 +205,7 @@ class _Part:
         self._move(raw, end)
 
     def _move(self, raw: Fraction, end: Fraction) -> None:
-        self.last = self.now
+        self.last = (self.now, end)
         self.raw, self.now = self.raw + raw, end
         self.places.setdefault(self.raw, self.now)
 
@@ -231,12 +216,13 @@ class _Part:
             return
         raw, length = self._lengths(note)
         chord = note.find("chord") is not None
-        start = self.last if chord else self.now
+        start, end = self.last if chord else (self.now, self.now + length)
+        end = min(end, start + length)
         rest = note.find("rest")
         voice = (note.findtext("voice") or "").strip()
         if not voice:
             voice = self.bar.items[-1].voice if chord and self.bar.items else str(self.layer)
-        item = Item(start, start + length, None, voice, self._staff(note), chord=chord)
+        item = Item(start, end, None, voice, self._staff(note), chord=chord)
         item.is_rest = rest is not None or note.find("cue") is not None
         item.fills = rest is not None and rest.get("measure") == "yes"
         if not item.is_rest:
@@ -272,8 +258,7 @@ class _Part:
                 f"bar {self.bar.number} has a quarter tone; expected whole semitones"
             )
         octave = whole(pitch.findtext("octave"), "an octave")
-        shift = self.shifts.get(staff, self.shifts.get("", (0, 0)))[0]
-        found = 12 * (octave + 1) + LETTERS[step] + int(alter) + shift
+        found = 12 * (octave + 1) + LETTERS[step] + int(alter) + self._shift(staff)[0]
         if not 0 <= found <= 127:
             raise RefusedError(f"a note of bar {self.bar.number} is beyond C-1 to G9")
         return found
@@ -287,40 +272,18 @@ class _Part:
             if self.divisions <= 0:
                 raise RefusedError("the divisions of a quarter note are 0; export it anew")
         for each in element.findall("transpose"):
-            self._transpose(each)
+            self.shifts[each.get("number", "")] = transposition(each)
         for clef in element.findall("clef"):
             drums = (clef.findtext("sign") or "").strip() == "percussion"
             (self.drums.add if drums else self.drums.discard)(clef.get("number", "1"))
         for key in element.findall("key"):
-            self.bar.marks.append((key.get("number", ""), self._key(key)))
+            mark = key_mark(key, self.now, self._shift(key.get("number", "1"))[1])
+            self.bar.marks.append((key.get("number", ""), mark))
         for time in element.findall("time"):
-            mark = MeterMark(self.now, _signature(time))
-            self.bar.marks.append((time.get("number", ""), mark))
+            self.bar.marks.append((time.get("number", ""), MeterMark(self.now, signature(time))))
 
-    def _transpose(self, element: ET.Element) -> None:
-        chromatic = whole(element.findtext("chromatic") or "0", "a transposition")
-        diatonic = element.findtext("diatonic")
-        fifths = (7 * chromatic + 6) % 12 - 6
-        if diatonic and abs(7 * chromatic - 12 * whole(diatonic, "a transposition")) <= 12:
-            fifths = 7 * chromatic - 12 * whole(diatonic, "a transposition")
-        octaves = whole(element.findtext("octave-change") or "0", "a transposition")
-        self.shifts[element.get("number", "")] = (chromatic + 12 * octaves, fifths)
-
-    def _key(self, element: ET.Element) -> KeyMark:
-        """Return the key that sounds."""
-        if element.find("fifths") is None:
-            return KeyMark(self.now)
-        fifths = whole(element.findtext("fifths"), "the sharps of a key")
-        staff = element.get("number", "1")
-        fifths += self.shifts.get(staff, self.shifts.get("", (0, 0)))[1]
-        if abs(fifths) > 7:
-            fifths -= 12 if fifths > 0 else -12
-        mode = (element.findtext("mode") or "").strip().lower()
-        mode = MODE_NAMES.get(mode, mode)
-        place = MODE_FIFTHS.get("minor" if mode == "natural minor" else mode)
-        if place is None or abs(fifths) > 7:
-            return KeyMark(self.now, fifths=fifths)
-        return KeyMark(self.now, Key(line_of_fifths_name(fifths + place), mode), fifths)
+    def _shift(self, staff: str) -> tuple[int, int]:
+        return self.shifts.get(staff, self.shifts.get("", (0, 0)))
 
     def _barline(self, element: ET.Element) -> None:
         style = (element.findtext("bar-style") or "regular").strip()
@@ -336,7 +299,7 @@ class _Part:
 
     def _direction(self, element: ET.Element) -> None:
         metronome = element.find("direction-type/metronome")
-        found = _per_minute(metronome) if metronome is not None else None
+        found = per_minute(metronome) if metronome is not None else None
         if found:
             self.bar.tempos.append((self.now, found))
         else:
@@ -345,25 +308,5 @@ class _Part:
 
     def _sound(self, element: ET.Element) -> None:
         words = element.get("tempo", "").strip()
-        if _NUMBER.fullmatch(words) and float(words) > 0:
+        if NUMBER.fullmatch(words) and float(words) > 0:
             self.bar.tempos.append((self.now, float(words)))
-
-
-def _signature(time: ET.Element) -> Signature | None:
-    """Return a metre with its groups, None where it ends."""
-    beats = [(each.text or "").strip() for each in time.findall("beats")]
-    units = [(each.text or "").strip() for each in time.findall("beat-type")]
-    if time.find("senza-misura") is not None or not (beats or units):
-        return None
-    pairs = zip_longest(beats, units, fillvalue="")
-    return Signature.parse("+".join(f"{count}/{unit}" for count, unit in pairs))
-
-
-def _per_minute(metronome: ET.Element) -> float | None:
-    """Return quarter notes per minute, None if a mark names none."""
-    unit = QUARTERS.get((metronome.findtext("beat-unit") or "").strip())
-    figure = re.search(r"\d{1,4}(\.\d{1,4})?", metronome.findtext("per-minute") or "")
-    if unit is None or not figure:
-        return None
-    dots = min(len(metronome.findall("beat-unit-dot")), 8)
-    return float(unit * (2 - Fraction(1, 2**dots))) * float(figure[0]) or None

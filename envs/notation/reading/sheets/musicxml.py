@@ -16,8 +16,8 @@ from envs.notation.reading.bars import Measure
 from envs.notation.reading.draft import UNTITLED, Draft, KeyMark, MeterMark, Part, Sound
 from envs.notation.reading.selection import Known
 from envs.notation.reading.sheets.document import MUSIC, elements, parts, unpacked
-from envs.notation.reading.sheets.measures import ZERO, Bar, Item, bars
-from envs.notation.reading.sheets.ties import Note, gaps, joined
+from envs.notation.reading.sheets.measures import ZERO, Contents, Item, bars
+from envs.notation.reading.sheets.ties import Tone, gaps, joined
 from envs.notation.reading.times import refusing
 
 
@@ -33,7 +33,7 @@ class _Line:
     """
 
     name: str
-    bars: list[Bar]
+    bars: list[Contents]
     meters: list[Fraction | None]
     staves: list[str]
 
@@ -89,7 +89,7 @@ def read_draft(data: bytes, known: Known) -> Draft:
 # -- the lengths of measures -----------------------------------------------------------------------
 
 
-def _line(name: str, found: list[Bar]) -> _Line:
+def _line(name: str, found: list[Contents]) -> _Line:
     meters: list[Fraction | None] = []
     meter: Fraction | None = None
     for bar in found:
@@ -108,22 +108,27 @@ def _order(label: str) -> tuple[int, str]:
 def _lengths(lines: Sequence[_Line], known: Known) -> list[Fraction]:
     """Return the lengths of the measures, which are those of all parts.
 
-    A part that is not read makes no measure longer than the metre has it.
+    A part that is not read makes no measure longer than the metre of those that are has it.
     """
-    count, lengths = max((len(line.bars) for line in lines), default=0), []
     ends = list(accumulate(len(line.staves) for line in lines))
-    read = [
+    chosen = [
         known.part is None or end - len(line.staves) < known.part <= end
         for line, end in zip(lines, ends, strict=True)
     ]
+    ordered = sorted(zip(lines, chosen, strict=True), key=lambda each: not each[1])
+    count = max((len(line.bars) for line in lines), default=0)
+    lengths = []
     for at in range(count):
-        inside = [(line, own) for line, own in zip(lines, read, strict=True) if at < len(line.bars)]
+        inside = [(line, own) for line, own in ordered if at < len(line.bars)]
         meter = next((each for line, _ in inside if (each := line.meters[at])), None)
         edge = at in (0, count - 1) or any(line.bars[at].implicit for line, _ in inside)
-        found = [(*_held(line.bars[at].items, meter, edge), own) for line, own in inside]
-        notes = [sung if own or meter is None else min(sung, meter) for sung, _, own in found]
-        rests = [rested for _, rested, _ in found]
-        lengths.append(max(notes) or max(rests) or meter or ZERO)
+        sung = rested = ZERO
+        for line, own in inside:
+            if own or line.meters[at] == meter:
+                notes, rests = _held(line.bars[at].items, meter, edge)
+                sung = max(sung, notes if own or meter is None else min(notes, meter))
+                rested = max(rested, rests)
+        lengths.append(sung or rested or meter or ZERO)
     return lengths
 
 
@@ -160,7 +165,7 @@ def _held(items: Iterable[Item], meter: Fraction | None, edge: bool) -> tuple[Fr
 # -- repeats ---------------------------------------------------------------------------------------
 
 
-def _skipped(found: Sequence[Bar]) -> set[int]:
+def _skipped(found: Sequence[Contents]) -> set[int]:
     """Return the indices of the bars in endings that another ending follows."""
     brackets: list[tuple[str, int, int]] = []  # number, first and last bar
     opened: tuple[str, int] | None = None
@@ -169,8 +174,8 @@ def _skipped(found: Sequence[Bar]) -> set[int]:
             if opened:
                 brackets.append((*opened, at - 1))
             opened = (bar.ending, at)
-        if bar.ends and opened:
-            brackets.append((*opened, at))
+        if bar.ends:
+            brackets.append((*(opened or ("", at)), at))
             opened = None
     if opened:
         brackets.append((*opened, opened[1]))
@@ -231,16 +236,16 @@ def _voices(
     for at, bar in enumerate(line.bars):
         for item in bar.items:
             labels.setdefault(item.voice, []).append((at, item))
-    notes = []
+    tones = []
     for label, found in labels.items():
         home = _home(found, starts)
         for at, item in found:
             if item.pitch is not None:
                 start, end = starts[at] + item.start, starts[at] + item.end
                 voice = (home or item.staff, label)
-                note = Note(voice, start, end, item.pitch, item.tied, item.ends_tie)
-                notes.append(replace(note, played=at not in skipped))
-    return joined(notes, gaps(starts, skipped))
+                tone = Tone(voice, start, end, item.pitch, item.tied, item.ends_tie)
+                tones.append(replace(tone, played=at not in skipped))
+    return joined(tones, gaps(starts, skipped))
 
 
 def _home(items: Sequence[tuple[int, Item]], starts: Sequence[Fraction]) -> str:

@@ -12,7 +12,7 @@ Voice = tuple[str, str]  # labels of a staff and of a voice in it
 
 
 @dataclass
-class Note:
+class Tone:
     """A note of a part; times in quarter notes from the beginning of the file.
 
     Attributes:
@@ -48,7 +48,7 @@ def gaps(starts: Sequence[Fraction], skipped: Collection[int]) -> dict[Fraction,
     return found
 
 
-def joined(notes: Iterable[Note], gaps: Mapping[Fraction, Fraction]) -> dict[Voice, list[Sound]]:
+def joined(notes: Iterable[Tone], gaps: Mapping[Fraction, Fraction]) -> dict[Voice, list[Sound]]:
     """Return the sounds of each voice in order; a tie may go on in another voice.
 
     Args:
@@ -56,8 +56,8 @@ def joined(notes: Iterable[Note], gaps: Mapping[Fraction, Fraction]) -> dict[Voi
         gaps: as `gaps` returns them; a tie goes on behind.
     """
     ordered = sorted(notes, key=lambda note: note.start)
-    result: list[Note] = []
-    open_: dict[tuple[bool, int], list[Note]] = {}  # notes that are tied to the next
+    result: list[Tone] = []
+    open_: dict[tuple[bool, int], list[Tone]] = {}  # notes that are tied to the next
     starts = {(note.voice, note.start) for note in ordered}
     pitches = {(note.voice, note.start, note.pitch) for note in ordered}
     for note in ordered:
@@ -83,8 +83,8 @@ def joined(notes: Iterable[Note], gaps: Mapping[Fraction, Fraction]) -> dict[Voi
 
 
 def _continues(
-    before: Note,
-    note: Note,
+    before: Tone,
+    note: Tone,
     pitches: Collection[tuple[Voice, Fraction, int]],
     gaps: Mapping[Fraction, Fraction],
 ) -> bool:
