@@ -36,7 +36,7 @@ class ComposeConfig:
         seed: of the draw; the same seed gives the same melodies. A beam draws nothing.
         temperature: of the draw; 1 draws as trained, lower is more cautious.
         primer: notes to begin with, such as "C4 E4:2 G4:2"; a name alone lasts a beat.
-        tempo: beats per minute.
+        tempo: beats per minute; the beat of 3/8 and 6/8 is a dotted quarter, of 7/8 a quarter.
         pictures: write score and piano roll of each melody as SVG.
         sound: write a WAV file of each melody.
         soundfont: an .sf2 file, for sound by FluidSynth; a small synthesiser if empty.

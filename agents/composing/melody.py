@@ -83,7 +83,7 @@ class Melody:
         score: a score of one piece.
         report: what it was paid and how it was found.
         number: of the melody among those of its request, from 1.
-        tempo: beats per minute, dotted beats in compound metres.
+        tempo: beats per minute, see `beat_quarters`.
     """
 
     score: Score

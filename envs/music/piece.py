@@ -96,7 +96,7 @@ class Piece:
         score: the piece, a batch of one.
         title: a line of printable characters, may be empty.
         source: the name of the file that it was read from; empty if it was composed.
-        tempo: beats per minute, 10 to 400, dotted beats in compound metres; None if
+        tempo: beats per minute, 10 to 400, of the length of `beat_quarters`; None if
             none is named.
         numbers: of the bars as the file prints them, the pickup's included; empty if counted.
         estimated: True if the key was estimated from the notes.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -84,7 +85,7 @@ def _meter(part: Part, known: Known, notices: list[str]) -> Meter | None:
         notices.append("the file names no metre: 4/4 is taken")
         return None
     lengths = [measure.length for measure in part.measures]
-    usual = max(lengths, key=lengths.count)
+    usual = max(lengths, key=Counter(lengths).__getitem__)
     meter = Meter(4, 4)
     if usual.denominator <= 2 and usual < 50:
         whole = usual.denominator == 1

@@ -13,15 +13,14 @@ from typing import IO, TYPE_CHECKING, Any
 
 from envs.errors import RefusedError
 from envs.music.piece import Piece
-from envs.notation.reading.abc import AbcFields, abc_text, standard_abc
+from envs.notation.reading.abc import read_abc
 from envs.notation.reading.midi import read_midi
-from envs.notation.reading.music21_stream import read_stream, read_text
+from envs.notation.reading.music21_stream import read_stream
 from envs.notation.reading.sandbox import Limits, read_apart
 from envs.notation.reading.selection import Known
 from envs.notation.reading.sheets.document import MAX_BYTES
 from envs.notation.reading.sheets.kern import read_kern
 from envs.notation.reading.sheets.musicxml import read_mxl, read_xml
-from envs.notation.reading.times import refusing
 from envs.notation.suffixes import entry
 
 if TYPE_CHECKING:
@@ -108,17 +107,6 @@ def _content(source: str | Path | bytes | IO[Any]) -> bytes:
     if not data:
         raise RefusedError("the file is empty; expected a piece of music")
     return data
-
-
-# -- formats ---------------------------------------------------------------------------------------
-
-
-def read_abc(data: bytes, known: Known) -> Piece:
-    """Read a tune in ABC."""
-    with refusing("ABC"):
-        text = abc_text(data)
-        plain = standard_abc(text)
-    return read_text(plain, "abc", "ABC", known, fields=AbcFields(text))
 
 
 READERS: dict[str, Reader] = {

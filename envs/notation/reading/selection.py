@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -143,7 +144,7 @@ def _numbered(part: Part, known: Known) -> list[Measure]:
     """Return the measures with numbers, which are counted by the metres where none are printed."""
     measures = [measure for measure in part.measures if measure.length > 0]
     lengths = [measure.length for measure in measures]
-    usual = max(lengths, key=lengths.count, default=Fraction(0))
+    usual = max(lengths, key=Counter(lengths).__getitem__, default=Fraction(0))
     bars = []
     for measure in measures:
         at = bisect_right(part.meters, measure.start, key=lambda mark: mark.start) - 1

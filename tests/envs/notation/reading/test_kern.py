@@ -157,7 +157,7 @@ def test_another_reader_finds_the_same_notes(name):
     ours = read_draft(path.read_bytes(), Known())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        theirs = _draft(converter.parseData(path.read_text("latin-1"), format="humdrum"), None)
+        theirs = _draft(converter.parseData(path.read_text("latin-1"), format="humdrum"))
     assert len(ours.parts) == len(theirs.parts)
     for one, other in zip(ours.parts, theirs.parts, strict=True):
         sounds = [sorted({s for voice in part.voices for s in voice}) for part in (one, other)]

@@ -1,0 +1,101 @@
+"""Measures of a voice of ABC, and the endings of its repeats."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+from envs.errors import RefusedError
+from envs.notation.reading.bars import Measure
+
+MOST_MEASURES = 20_000
+PLAIN = ("", "|", "[|]")  # bar lines that end no section
+
+
+@dataclass
+class WrittenBar:
+    """A measure as it stands: the ending that begins with it, the bar line at its end."""
+
+    start: Fraction
+    opens: bool = False
+    ending: str = ""
+    sign: str = ""
+
+    @property
+    def repeats(self) -> bool:
+        """True if a repeat ends with it."""
+        return re.search(r":+\||::", self.sign) is not None
+
+
+class BarLines:
+    """The bar lines of a voice and the measures between them."""
+
+    def __init__(self) -> None:
+        self.bars = [WrittenBar(Fraction(0))]  # the last one goes on
+
+    def cut(self, time: Fraction, sign: str = "") -> None:
+        """End the measure; a sign at its very beginning is added to the bar line there.
+
+        Raises:
+            RefusedError: there are too many measures.
+        """
+        strong = sign not in PLAIN
+        if time > self.bars[-1].start:
+            self.bars[-1].sign = sign
+            self.bars.append(WrittenBar(time, strong))
+            if len(self.bars) > MOST_MEASURES:
+                raise RefusedError(f"it has more than {MOST_MEASURES} bars; expected one tune")
+        else:
+            self.bars[-1].opens |= strong
+            if len(self.bars) > 1:
+                self.bars[-2].sign += sign
+
+    def begin_ending(self, time: Fraction, name: str) -> bool:
+        """Begin an ending; return True if a repeat ends before it, as before all but the first."""
+        self.cut(time)
+        self.bars[-1].ending = name
+        return len(self.bars) > 1 and self.bars[-2].repeats
+
+    def open_section(self, time: Fraction) -> None:
+        """Begin a section with the measure, if nothing stands in it yet."""
+        self.bars[-1].opens |= time == self.bars[-1].start
+
+    @property
+    def start(self) -> Fraction:
+        """Time of the last bar line; an ending may begin behind it."""
+        at = len(self.bars) - 1
+        while at and not self.bars[at - 1].sign:
+            at -= 1
+        return self.bars[at].start
+
+    @property
+    def measures(self) -> list[Measure]:
+        """The measures that are ended."""
+        return list(_measures(self.bars))
+
+
+def _measures(bars: Sequence[WrittenBar]) -> Iterator[Measure]:
+    """Yield the measures between bar lines; the last of `bars` begins where the voice ends."""
+    left_out = {at for first, end in _endings(bars) for at in range(first, end)}
+    for at, (bar, following) in enumerate(pairwise(bars)):
+        yield Measure(bar.start, following.start - bar.start, None, at in left_out, bar.opens)
+
+
+def _endings(bars: Sequence[WrittenBar]) -> Iterator[tuple[int, int]]:
+    """Yield the measures of each ending that another one follows, as first and end."""
+    starts = [at for at, bar in enumerate(bars) if bar.ending]
+    for first, end in pairwise(starts):
+        inside = bars[first:end]
+        stop = next((bar for bar in inside if bar.sign not in PLAIN), inside[-1])
+        closes = next((bar for bar in inside if bar.repeats), stop)
+        if closes is inside[-1] and _later(inside[0].ending, bars[end].ending):
+            yield first, end
+
+
+def _later(ending: str, other: str) -> bool:
+    """Return True if an ending is played before another one, by their numbers or names."""
+    first, second = (re.match(r"\d{1,6}", each) for each in (ending, other))
+    return int(first[0]) < int(second[0]) if first and second else ending != other
