@@ -38,6 +38,8 @@ def make_piece(draft: Draft, known: Known) -> Piece:
     parts = selected(draft, known)
     main = max(parts, key=lambda part: len(part.measures))
     named = _meter(main, known, draft.notices)
+    if not known.meter:
+        _refuse_other_meters(main, parts)
     meter = named or Meter(4, 4)
     layout = lay_out(main.measures, meter.bar) if named else Layout()
     draft.notices += layout.notices
@@ -68,6 +70,7 @@ def make_piece(draft: Draft, known: Known) -> Piece:
         numbers=_numbers(layout.numbers, bars + (pickup > 0), pickup),
         estimated=key is None,
         notices=tuple(draft.notices),
+        lost=draft.lost,
     )
 
 
@@ -88,6 +91,18 @@ def _meter(part: Part, known: Known, notices: list[str]) -> Meter | None:
         meter = read_meter(f"{usual}/4" if whole else f"{usual.numerator}/8")
     notices.append(f"the file names no metre: {meter} by its bars' lengths")
     return meter
+
+
+def _refuse_other_meters(main: Part, parts: Sequence[Part]) -> None:
+    """Refuse parts whose bars are of other lengths than those of the main one."""
+    own = one_meter(main)
+    for part in parts:
+        other = one_meter(part) if part.voices else None
+        if own and other and other.bar != own.bar:
+            raise RefusedError(
+                f"its parts are in {own.spelled} and {other.spelled} at once; expected one metre, "
+                "so choose a part (part=, --part)"
+            )
 
 
 def _moved(voice: Sequence[Sound], layout: Layout) -> list[Sound]:
@@ -119,9 +134,10 @@ def _length(layout: Layout, notes: Sequence[Note], meter: Meter, grid: int) -> t
     cells = max(int(end), *(note.start + note.duration for note in notes))
     bars = -(-cells // meter.bar_cells(grid))
     if bars > MAX_BARS:
+        first = max(1, layout.numbers[0]) if layout.numbers else 1
         raise RefusedError(
             f"it has {bars} bars; expected at most {MAX_BARS}: choose some, such as "
-            f"FILE:1-{MAX_BARS} (bars=)"
+            f"FILE:{first}-{first + MAX_BARS - 1} (bars=)"
         )
     return int(pickup), bars
 

@@ -6,8 +6,6 @@ whatever is wrong with it is one RefusedError of one line.
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,19 +16,17 @@ from envs.music.piece import Piece
 from envs.notation.address import parse_address
 from envs.notation.reading.abc import read_abc, tunes
 from envs.notation.reading.midi.reader import read_midi
-from envs.notation.reading.music21_stream import read_stream, read_text
-from envs.notation.reading.musicxml import CONTAINER, elements, music_text
+from envs.notation.reading.music21_stream import read_stream
 from envs.notation.reading.sandbox import Limits, read_apart
 from envs.notation.reading.selection import Known, one_tune
-from envs.notation.reading.time_signatures import Signatures
-from envs.notation.reading.times import refusing
+from envs.notation.reading.sheets.document import MAX_BYTES
+from envs.notation.reading.sheets.kern import read_kern
+from envs.notation.reading.sheets.musicxml import read_mxl, read_xml
 from envs.notation.suffixes import FOREIGN, PICTURES, entry
 
 if TYPE_CHECKING:
     from music21.stream import Stream
 
-MAX_BYTES = 10_000_000  # of a file, packed and unpacked
-MAX_MEMBERS = 64  # files in an .mxl archive
 Reader = Callable[[bytes, Known], Piece]
 
 
@@ -45,8 +41,8 @@ def read_piece(
 
     "theme.abc#7:1-32" names the seventh tune of a file and bars of it, as they are printed; a
     pickup is bar 0. An existing file of exactly that name goes before. Each part (in MIDI each
-    track that has notes) is a voice. Tied notes are one note, repeats are played once with their
-    last ending, and grace notes, percussion and chord symbols are left out.
+    track that has notes, or channel of one) is a voice. Tied notes are one note, repeats are played
+    once with their last ending, and grace notes, percussion and chord symbols are left out.
     A reader that no other process can import, as of a notebook or `__main__`, runs in this process
     and ignores `limits`.
 
@@ -156,44 +152,13 @@ def _content(source: str | Path | bytes | IO[Any]) -> bytes:
     return data
 
 
-# -- formats ---------------------------------------------------------------------------------------
-
-
-def read_xml(data: bytes, known: Known) -> Piece:
-    """Read a MusicXML document."""
-    signatures = Signatures()
-    text = music_text(data, signatures)
-    return read_text(text, "musicxml", "MusicXML", known, signatures=signatures)
-
-
-def read_mxl(data: bytes, known: Known) -> Piece:
-    """Read a zip archive whose META-INF/container.xml names a MusicXML document."""
-    with refusing("compressed MusicXML"), zipfile.ZipFile(io.BytesIO(data)) as archive:
-        if len(archive.infolist()) > MAX_MEMBERS:
-            raise RefusedError(f"it packs more than {MAX_MEMBERS} files; expected one score")
-        packed = _member(archive, "META-INF/container.xml")
-        root = elements(packed, CONTAINER, "a container").find(".//rootfile")
-        if root is None:
-            raise RefusedError("its container.xml names no score; export it anew")
-        score = _member(archive, root.get("full-path", ""))
-    return read_xml(score, known)
-
-
-def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    # What the archive says about the size may be a lie: stop reading at the bound.
-    with archive.open(name) as member:
-        data = member.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise RefusedError(f"it unpacks to more than {MAX_BYTES // 10**6} MB; expected one piece")
-    return data
-
-
 READERS: dict[str, Reader] = {
     ".mid": read_midi,
     ".midi": read_midi,
     ".musicxml": read_xml,
     ".xml": read_xml,
     ".mxl": read_mxl,
+    ".krn": read_kern,
     ".abc": read_abc,
 }
 # Formats whose files may hold several tunes, and what parts them.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
+from math import ceil
 from statistics import median
 
 from envs.music.meter import Meter
@@ -107,7 +108,7 @@ def rounded(
         for sound in sorted(voice):
             start = sound.start
             if quantize or _near(start, grid, draft.tick):
-                start = Fraction(round(start * grid), grid)
+                start = _cell(start, grid)
             moved = max(moved, abs(start - sound.start))
             if pairs and pairs[-1][1] == start and in_turn(pairs[-1][0], sound):
                 count += 1
@@ -127,6 +128,7 @@ def rounded(
         )
     if ends:
         draft.notices.append("the ends of some notes are rounded to the grid")
+    draft.lost += count
     if count:
         which = "a note" if count == 1 else f"{count} notes"
         draft.notices.append(f"{which} of less than a cell left out, in the cell of a longer one")
@@ -153,7 +155,7 @@ def _ended(
     for sound, start in reversed(pairs):
         if result and result[-1].start != start:
             later = result[-1].start
-        end = max(Fraction(round(gate(sound) * grid), grid), start + Fraction(1, grid))
+        end = max(_cell(gate(sound), grid), start + Fraction(1, grid))
         if later is not None and later < end:
             bound = sound.end - later < max(BOUND, Fraction(1, 2 * grid))
             end = max(later, start) if bound else end
@@ -170,12 +172,21 @@ def in_turn(first: Sound, second: Sound) -> bool:
     return 2 * (first.end - second.start) < min(_length(first), _length(second))
 
 
+def _cell(time: Fraction, grid: int) -> Fraction:
+    """Return the time of the nearest cell, the earlier one of two."""
+    return Fraction(ceil(time * grid - Fraction(1, 2)), grid)
+
+
 def _off(time: Fraction, grid: int) -> Fraction:
     """Return how many cells a time is off the grid."""
     return abs(time * grid - round(time * grid))
 
 
 def _near(time: Fraction, grid: int, tick: Fraction) -> bool:
-    """Return True on the grid and, in a file that counts ticks, close to it or a tick off."""
+    """Return True on the grid and, in a file that counts ticks, close to it or a tick off.
+
+    Close is no wider than on the grid of four: what is a cell of a finer one is no such cell.
+    """
     off = _off(time, grid)
-    return off == 0 or (tick > 0 and (off < CLOSE or off <= tick * grid <= 2 * CLOSE))
+    close = off < min(CLOSE, CLOSE * grid / GRIDS[0]) or off <= tick * grid <= 2 * CLOSE
+    return off == 0 or (tick > 0 and close)

@@ -27,7 +27,7 @@ class Known:
     """Settings of a caller: what is read of a file, and what is known better than by it.
 
     Attributes:
-        grid: cells per quarter note; four if they fit, else what fits of times.GRIDS.
+        grid: cells per quarter note; four if they fit, else what fits of rounding.GRIDS.
         key: such as "G major", instead of the file's. If neither names one it is estimated.
         meter: such as "6/8", instead of the file's.
         pickup: cells before the first bar line, instead of the file's.

@@ -74,7 +74,7 @@ def _draft(file: MidiFile, known: Known) -> tuple[Draft, list[Stretch]]:
         for at, beats, unit in track.meters
     )
     notices = [] if known.meter else draft.notices
-    return draft, stretches_of(metres, _marker(tracks, "Meter: "), end, notices)
+    return draft, stretches_of(metres, _marker(tracks, "Meter: "), end, draft.tick, notices)
 
 
 def _notes(count: int) -> str:
