@@ -39,7 +39,11 @@ def parts_of(path: Path) -> list[dict[str, Any]]:
         joined = part.toSoundingPitch().stripTies()
         notes, meters = [], []
         for each in joined.recurse().notes:
-            if each.duration.isGrace or getattr(each.style, "noteSize", None) == "cue" or "Unpitched" in each.classes:
+            if (
+                each.duration.isGrace
+                or getattr(each.style, "noteSize", None) == "cue"
+                or "Unpitched" in each.classes
+            ):
                 continue
             start = each.getOffsetInHierarchy(joined)
             voice = each.activeSite.id if isinstance(each.activeSite, stream.Voice) else ""
