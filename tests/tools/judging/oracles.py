@@ -115,7 +115,7 @@ def xml_notes(
 
     With `every` the notes of all its voices.
 
-    Grace, cue and hidden notes are left out, ties are joined, chords give several notes of one onset.
+    Grace, cue and hidden notes are left out, ties are joined, a chord is several notes.
     """
     notes: Notes = []
     measures: list[dict[str, Any]] = []
