@@ -157,5 +157,11 @@ def parts_of(size: int, factors: Sequence[int]) -> int:
 
 
 def beat_quarters(meter: Meter) -> Fraction:
-    """Return the length of a beat in quarter notes."""
-    return Fraction(12 if meter.compound else 4, meter.denominator)
+    """Return the length of the beat that a tempo counts, in quarter notes.
+
+    It is dotted in compound metres, in 3/8, and where all groups have three units. Other metres
+    of eighths or sixteenths are counted in pairs of them: 7/8 by the quarter note.
+    """
+    dotted = meter.compound or set(meter.groups or (meter.numerator,)) == {3}
+    units = (3 if dotted else min(2, meter.numerator)) if meter.denominator >= 8 else 1
+    return Fraction(4 * units, meter.denominator)

@@ -96,7 +96,7 @@ class Piece:
         score: the piece, a batch of one.
         title: a line of printable characters, may be empty.
         source: the name of the file that it was read from; empty if it was composed.
-        tempo: beats per minute, 10 to 400, dotted beats in compound metres; None if
+        tempo: beats per minute, 10 to 400, of the length of `beat_quarters`; None if
             none is named.
         numbers: of the bars as the file prints them, the pickup's included; empty if counted.
         estimated: True if the key was estimated from the notes.
@@ -166,6 +166,13 @@ class Piece:
     def voices(self) -> int:
         """Number of voices."""
         return self.task.voices
+
+    @property
+    def facts(self) -> str:
+        """Key, metre and size in one line."""
+        sizes = [(self.bars, "bar"), (self.voices, "voice"), (len(self.notes), "note")]
+        counts = ", ".join(f"{count} {unit}{'s' * (count != 1)}" for count, unit in sizes)
+        return f"{self.key}{' (estimated)' * self.estimated}, {self.meter}, {counts}"
 
     def score_for(self, task: Task) -> Score:
         """Return the notes as a score of another task.

@@ -15,10 +15,12 @@ from envs.notation.reading.draft import Draft
 from envs.notation.reading.selection import Known, one_tune
 from envs.notation.reading.times import refusing
 
+LONGEST_FIELD = 20_000  # characters of a field over several lines
+MOST_LINES = 300_000  # of a collection
 CHARSETS = r"utf-?8|us-ascii|iso-?8859-\d{1,2}|latin-?\d|(?:windows-|cp)125\d|mac-?roman|koi8-r"
 _TUNE = re.compile(r"X:(?![|:])")
 Line = tuple[int, str]  # number from 1, and text without the spaces around it
-Lines = tuple[list[Line], list[int]]  # of a tune, and the numbers of music behind its end
+Lines = tuple[list[Line], list[Line]]  # of a tune, and of music behind its end
 
 
 def read_abc(data: bytes, known: Known) -> Piece:
@@ -42,18 +44,22 @@ def read_draft(data: bytes, known: Known) -> Draft:
         lines, behind = found[one_tune(len(found), known)]
         draft = TuneReader(head + lines).draft
     if behind:
-        draft.notices.append(f"line {behind[0]}: not read, as an empty line ends the tune above it")
+        draft.notices.append(
+            f"line {behind[0][0]}: not read, as an empty line ends the tune above it"
+        )
     return draft
 
 
 def tunes(data: bytes) -> list[str]:
-    """Return the tunes of a file, each as a text that can be read alone.
+    """Return the tunes of a file, each as a text that can be read alone, as right as in the file.
 
     Raises:
         RefusedError: it is no text.
     """
     head, found = _split(_text(data))
-    return ["\n".join(line for _, line in head + tune) + "\n" for tune, _ in found]
+    head = [line for line in head if "abc-charset" not in line[1]]  # text has none
+    texts = ([*head, *tune, *([(0, ""), *behind] if behind else ())] for tune, behind in found)
+    return ["\n".join(line for _, line in text) + "\n" for text in texts]
 
 
 # -- text ------------------------------------------------------------------------------------------
@@ -76,6 +82,8 @@ def _text(data: bytes) -> str:
     except (UnicodeDecodeError, LookupError):
         text = data.decode("cp1252", errors="replace")
     text = re.sub(r"\r\n?|\f", "\n", text)
+    if text.count("\n") > MOST_LINES:
+        raise RefusedError(f"it has more than {MOST_LINES} lines; expected fewer tunes")
     strange = re.search(r"[\x00-\x08\x0b\x0e-\x19\x1b-\x1f]", text)
     if strange:
         raise RefusedError(f"not readable as ABC: it holds {strange[0]!r}, so it is no text")
@@ -108,7 +116,7 @@ def _split(text: str) -> tuple[list[Line], list[Lines]]:
         if not ended:
             found[-1][0].append((number, line))
         elif "|" in line and not FIELD.match(line):
-            found[-1][1].append(number)
+            found[-1][1].append((number, line))
     return head, found
 
 
@@ -129,6 +137,10 @@ def _lines(text: str) -> Iterator[Line]:
             if before is None or not FIELD.match(before[1]):
                 raise RefusedError(f"line {number}: '+:' goes on with a field; none is before it")
             before = before[0], f"{before[1]} {line[2:].strip()}"
+            if len(before[1]) > LONGEST_FIELD:
+                raise RefusedError(
+                    f"line {number}: a field of more than {LONGEST_FIELD} characters"
+                )
         elif line.startswith("%") and not line.startswith("%%") and before is not None:
             continue  # a remark, which may stand before +:
         else:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from statistics import mode
 from typing import Any
 
 from envs.errors import RefusedError
 from envs.music.codec import Note
-from envs.music.key import Key
+from envs.music.key import MODE_FIFTHS, Key
 from envs.music.meter import Meter, beat_quarters
 from envs.music.piece import FASTEST, SLOWEST, Piece, roomy_range, score_of
 from envs.music.pitch import LETTERS
@@ -38,6 +38,8 @@ def make_piece(draft: Draft, known: Known) -> Piece:
     parts = selected(draft, known)
     main = max(parts, key=lambda part: len(part.measures))
     named = _meter(main, known, draft.notices)
+    if not known.meter:
+        _refuse_other_meters(main, parts)
     meter = named or Meter(4, 4)
     layout = lay_out(main.measures, meter.bar) if named else Layout()
     draft.notices += layout.notices
@@ -48,6 +50,8 @@ def make_piece(draft: Draft, known: Known) -> Piece:
     pickup, bars = _length(layout, notes, meter, grid)
     pickup = pickup if known.pickup is None else known.pickup
     key, fifths = _key(parts, known, draft.notices)
+    if draft.tick and key and key != known.key:
+        draft.notices += _other_modes(key, voices)
     low, high = roomy_range([note.pitch for note in notes])
     task = Task(
         key=key or estimate_key(voices, fifths),
@@ -89,6 +93,18 @@ def _meter(part: Part, known: Known, notices: list[str]) -> Meter | None:
     return meter
 
 
+def _refuse_other_meters(main: Part, parts: Sequence[Part]) -> None:
+    """Refuse parts whose bars are of other lengths than those of the main one."""
+    own = one_meter(main)
+    for part in parts:
+        other = one_meter(part) if part.voices else None
+        if own and other and other.bar != own.bar:
+            raise RefusedError(
+                f"its parts are in {own.spelled} and {other.spelled} at once; expected one metre, "
+                "so choose a part (part=, --part)"
+            )
+
+
 def _moved(voice: Sequence[Sound], layout: Layout) -> list[Sound]:
     """Return the notes of a voice that are played, at their places in the layout."""
     times = ((layout.moved(sound.start, sound.end), sound.pitch) for sound in voice)
@@ -118,9 +134,10 @@ def _length(layout: Layout, notes: Sequence[Note], meter: Meter, grid: int) -> t
     cells = max(int(end), *(note.start + note.duration for note in notes))
     bars = -(-cells // meter.bar_cells(grid))
     if bars > MAX_BARS:
+        first = max(1, layout.numbers[0]) if layout.numbers else 1
         raise RefusedError(
             f"it has {bars} bars; expected at most {MAX_BARS}: choose some, such as "
-            f"FILE:1-{MAX_BARS} (bars=)"
+            f"FILE:{first}-{first + MAX_BARS - 1} (bars=)"
         )
     return int(pickup), bars
 
@@ -172,6 +189,28 @@ def estimate_key(voices: Sequence[Sequence[Sound]], fifths: int | None = None) -
         if fifths is None or key.fifths == fifths:
             return key
     return Key("C")
+
+
+def _other_modes(key: Key, voices: Sequence[Sequence[Sound]]) -> Iterator[str]:
+    """Yield a notice if the signature of a MIDI file is rather that of another mode.
+
+    It is if the last note lies in the key and its pitch class sounds longer than the tonic.
+    """
+    sounds = [sound for voice in voices for sound in voice]
+    final = max(sounds, key=lambda sound: (sound.end, -sound.pitch)).pitch % 12
+    length = [
+        sum(each.end - each.start for each in sounds if each.pitch % 12 == place)
+        for place in range(12)
+    ]
+    if final == key.pitch_class or length[final] <= length[key.pitch_class]:
+        return
+    for word in MODE_FIFTHS:
+        other = _named(final, word, key.fifths)
+        if other.fifths == key.fifths:
+            yield (
+                f"MIDI names major and minor only: {key} is taken, but it ends on {other.tonic} "
+                f"and may be in {other} (key=, --key)"
+            )
 
 
 def _named(pitch_class: int, mode: str, fifths: int | None) -> Key:

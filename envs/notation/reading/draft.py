@@ -6,12 +6,16 @@ Times are in quarter notes from the beginning of the file.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 from envs.music.key import Key
 from envs.notation.reading.bars import Measure
 from envs.notation.reading.time_signatures import Signature
+
+# What programs write where there is no title.
+UNTITLED = re.compile(r"Music21 Fragment|Untitled|.*\.(mxl|xml|musicxml|abc|midi?|krn)")
 
 
 @dataclass(frozen=True, order=True)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import warnings
-from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
 from itertools import pairwise
@@ -15,58 +12,34 @@ from envs.music.key import Key
 from envs.music.piece import Piece
 from envs.notation.reading.assemble import make_piece
 from envs.notation.reading.bars import Measure
-from envs.notation.reading.draft import Draft, KeyMark, MeterMark, Part, Sound
+from envs.notation.reading.draft import UNTITLED, Draft, KeyMark, MeterMark, Part, Sound
 from envs.notation.reading.selection import Known
-from envs.notation.reading.time_signatures import Signature, Signatures
+from envs.notation.reading.sheets.ties import Tone, joined
+from envs.notation.reading.time_signatures import Signature
 from envs.notation.reading.times import refusing
-
-# What programs write where there is no title; music21 takes a file's name.
-UNTITLED = re.compile(r"Music21 Fragment|Untitled|.*\.(mxl|xml|musicxml|abc|midi?|krn)")
-
-
-# -- what music21 has read -------------------------------------------------------------------------
-
-
-def read_text(text: str, form: str, kind: str, known: Known, **more: Any) -> Piece:
-    """Read a piece from text that music21 parses; `more` as `read_stream`.
-
-    Raises:
-        RefusedError: as `read_stream`, or music21 cannot read it.
-    """
-    from music21 import converter
-
-    with refusing(kind), warnings.catch_warnings():
-        # It goes on without the bar that it failed at; a bar that is missing is no reading.
-        warnings.filterwarnings("error", message="The following exception")
-        # parseData, as parse() takes a short text for a file name or an address to fetch, and
-        # keeps pickles of what it read.
-        stream = converter.parseData(text, format=form)
-    return read_stream(stream, kind, known, **more)
 
 
 def read_stream(
     stream: Any,
     kind: str,
     known: Known,
-    signatures: Signatures | None = None,
 ) -> Piece:
-    """Read a piece as music21 has it; each part is a voice.
+    """Read a piece as music21 has it; the voices of its measures are lines of their own.
 
     Args:
         stream: a music21 stream of one piece.
         kind: of the file, for errors.
         known: what the caller knows better.
-        signatures: of MusicXML, whose groups music21 is not given.
 
     Raises:
         RefusedError: it holds several pieces, changes its metre, fits no task, or music21 fails.
     """
     with refusing(kind):
-        draft = _draft(stream, signatures or Signatures())
+        draft = _draft(stream)
     return make_piece(draft, known)
 
 
-def _draft(stream: Any, signatures: Signatures) -> Draft:
+def _draft(stream: Any) -> Draft:
     """Return the notes, and what the piece says of itself; arguments as `read_stream`."""
     from music21.stream import Opus, Score
     from music21.tempo import MetronomeMark
@@ -75,7 +48,7 @@ def _draft(stream: Any, signatures: Signatures) -> Draft:
         raise RefusedError(f"it holds {len(stream.scores)} tunes; expected one: split it")
     score = stream.toSoundingPitch()
     parts = list(score.parts) if isinstance(score, Score) else [score]
-    draft = Draft([_part(part, score, signatures) for part in parts])
+    draft = Draft([_part(part, score) for part in parts])
     if score.metadata is not None:
         title = str(score.metadata.title or score.metadata.movementName or "")
         draft.title = "" if UNTITLED.fullmatch(title) else title
@@ -85,13 +58,13 @@ def _draft(stream: Any, signatures: Signatures) -> Draft:
     return draft
 
 
-def _part(part: Any, score: Any, signatures: Signatures) -> Part:
+def _part(part: Any, score: Any) -> Part:
     """Return a part of a score."""
     return Part(
-        [list(_sounds(part))],
+        _voices(part),
         str(getattr(part, "partName", None) or ""),
         _measures(part, score),
-        _meters(part, signatures),
+        _meters(part),
         _keys(part),
     )
 
@@ -155,49 +128,39 @@ def _skipped(part: Any, score: Any) -> set[Any]:
     return skipped
 
 
-def _meters(part: Any, signatures: Signatures) -> list[MeterMark]:
-    """Return the time signatures of a part, with the groups that music21 is not given."""
+def _meters(part: Any) -> list[MeterMark]:
+    """Return the time signatures of a part."""
     from music21.meter import TimeSignature
 
-    marks = []
-    for each in part.recurse().getElementsByClass(TimeSignature):
-        plain = Signature.parse(each.ratioString)
-        own = signatures.known.get(plain.plain, plain)
-        marks.append(MeterMark(exact(each.getOffsetInHierarchy(part)), own))
-        if plain.plain in signatures.changes:
-            after, bar = signatures.changes[plain.plain]
-            place = part.measure(int(bar)) if bar.isdigit() else None
-            marks.append(MeterMark(exact(place.offset) if place else marks[-1].start, after))
-    return marks
+    return [
+        MeterMark(exact(each.getOffsetInHierarchy(part)), Signature.parse(each.ratioString))
+        for each in part.recurse().getElementsByClass(TimeSignature)
+    ]
 
 
-def _sounds(part: Any) -> Iterator[Sound]:
-    """Yield the notes of a part, the notes of a chord one by one, tied notes as one."""
-    from music21 import harmony
+def _voices(part: Any) -> list[list[Sound]]:
+    """Return the notes of each voice of a part, the notes of a chord one by one."""
+    from music21 import harmony, stream
 
-    open_: dict[int, Sound] = {}  # pitch -> the note that is tied to the next
-    elements = sorted(part.flatten().notes, key=lambda element: element.offset)
-    for element in elements:
+    notes = []
+    for element in part.recurse().notes:
         if isinstance(element, harmony.Harmony) or element.duration.isGrace:
             continue
-        start = exact(element.offset)
+        voice, site = 0, element.activeSite
+        if isinstance(site, stream.Voice):
+            voice = [id(each) for each in site.activeSite.voices].index(id(site))
+        start = exact(element.getOffsetInHierarchy(part))
         end = start + exact(element.duration.quarterLength)
         for note in getattr(element, "notes", (element,)):
             if not hasattr(note, "pitch"):
                 continue
             if not 0 <= note.pitch.ps <= 127:
                 raise RefusedError(f"the note at quarter {float(start):g} is beyond C-1 to G9")
-            sound = Sound(start, end, note.pitch.midi)
-            before = open_.pop(sound.pitch, None)
-            if before and before.end == start:
-                sound = Sound(before.start, end, sound.pitch)
-            elif before:
-                yield before
-            if note.tie is not None and note.tie.type in ("start", "continue"):
-                open_[sound.pitch] = sound
-            else:
-                yield sound
-    yield from open_.values()
+            ties = note.tie.type if note.tie is not None else ""
+            tied, ends = ties in ("start", "continue"), ties in ("stop", "continue")
+            notes.append(Tone(("", str(voice)), start, end, note.pitch.midi, tied, ends))
+    voices = joined(notes, {})
+    return [voices[each] for each in sorted(voices, key=lambda each: int(each[1]))]
 
 
 def exact(quarters: float | Fraction) -> Fraction:

@@ -6,30 +6,27 @@ whatever is wrong with it is one RefusedError of one line.
 
 from __future__ import annotations
 
-import io
-import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from envs.errors import RefusedError
+from envs.errors import RefusedError, quoted
 from envs.music.piece import Piece
-from envs.notation.reading.abc import read_abc
+from envs.notation.address import parse_address
+from envs.notation.reading.abc import read_abc, tunes
 from envs.notation.reading.midi.reader import read_midi
-from envs.notation.reading.music21_stream import read_stream, read_text
-from envs.notation.reading.musicxml import CONTAINER, elements, music_text
+from envs.notation.reading.music21_stream import read_stream
 from envs.notation.reading.sandbox import Limits, read_apart
-from envs.notation.reading.selection import Known
-from envs.notation.reading.time_signatures import Signatures
-from envs.notation.reading.times import refusing
-from envs.notation.suffixes import entry
+from envs.notation.reading.selection import Known, one_tune
+from envs.notation.reading.sheets.document import MAX_BYTES
+from envs.notation.reading.sheets.kern import read_kern
+from envs.notation.reading.sheets.musicxml import read_mxl, read_xml
+from envs.notation.suffixes import FOREIGN, PICTURES, entry
 
 if TYPE_CHECKING:
     from music21.stream import Stream
 
-MAX_BYTES = 10_000_000  # of a file, packed and unpacked
-MAX_MEMBERS = 64  # files in an .mxl archive
 Reader = Callable[[bytes, Known], Piece]
 
 
@@ -40,42 +37,84 @@ def read_piece(
     limits: Limits | None = None,
     **known: Any,
 ) -> Piece:
-    """Read a piece from a file of one of READERS' formats.
+    """Read a piece from a file of one of READERS' formats, or from a part of one.
 
-    Each part (in MIDI each track that has notes) is a voice. Tied notes are one note, repeats are
-    played once with their last ending, and grace notes, percussion and chord symbols are left out.
+    "theme.abc#7:1-32" names the seventh tune of a file and bars of it, as they are printed; a
+    pickup is bar 0. An existing file of exactly that name goes before. Each part (in MIDI each
+    track that has notes, or channel of one) is a voice. Tied notes are one note, repeats are played
+    once with their last ending, and grace notes, percussion and chord symbols are left out.
     A reader that no other process can import, as of a notebook or `__main__`, runs in this process
     and ignores `limits`.
 
     Args:
-        source: path of the file, its bytes, or an open file.
+        source: path of the file, with what is read of it; its bytes, or an open file.
         suffix: the format, such as ".mid"; if None that of the file's name.
         limits: of time and memory, see `Limits`; if None the usual ones.
         known: what is known better than by the file: `grid`, `key`, `meter`, `pickup`,
-            and what is read of it; see `envs.notation.reading.selection.Known`.
+            and what is read of it: `tune`, `bars`, `part`, `voice`, `top`, `quantize`; see
+            `envs.notation.reading.selection.Known`.
 
     Raises:
         RefusedError: the file is missing, broken, too large, empty of notes, off the grid, changes
             its metre, has two notes at once in one voice, fits no task, or takes longer or more
             memory to read than the limits allow.
-        ValueError: no reader has that suffix, or `known` is no such value.
+        ValueError: no reader has that suffix, `known` is no such value, or tune or bars are named
+            twice.
         TypeError: `source` is none of the three, `known` has another name, or the reader returned
             no piece.
     """
     if not isinstance(source, str | Path | bytes) and not hasattr(source, "read"):
         raise TypeError(f"expected a path, bytes or an open file, got {type(source).__name__}")
-    better = Known(**known)
     given = source if isinstance(source, str | Path) else getattr(source, "name", "")
-    name = str(given) if isinstance(given, str | Path) else ""
+    name = file = str(given) if isinstance(given, str | Path) else ""
     if not (suffix or name):
         raise ValueError("bytes have no name; expected their suffix, such as suffix='.mid'")
-    reader = entry(READERS, suffix or name, "read")
+    if isinstance(source, str | Path):
+        source, known = with_address(name, known)
+        file = str(source)
+    better = Known(**known)
+    reader = entry(READERS, suffix or file, "read", FOREIGN | PICTURES)
     try:
+        if not _splitter(suffix or file):
+            one_tune(1, better)
         piece = read_apart(reader, _content(source), better, limits or Limits())
     except ValueError as refusal:
         reason = str(refusal) if name else f"the {suffix} file: {refusal}"
         raise RefusedError(reason, name) from refusal.__cause__  # of a reader in this process
     return replace(piece, source=name)
+
+
+def tunes_of(path: str | Path) -> list[bytes]:
+    """Return the content of a file, of a collection that of each tune, to be read alone.
+
+    Raises:
+        RefusedError: the file is missing, empty, too large or no text.
+        ValueError: no reader has its suffix.
+    """
+    entry(READERS, str(path), "read", FOREIGN | PICTURES)
+    try:
+        data, split = _content(path), _splitter(str(path))
+        return [tune.encode() for tune in split(data)] if split else [data]
+    except ValueError as refusal:
+        raise RefusedError(str(refusal), str(path)) from None
+
+
+def _splitter(name: str) -> Callable[[bytes], list[str]] | None:
+    found = (split for suffix, split in COLLECTIONS.items() if name.lower().endswith(suffix))
+    return next(found, None)
+
+
+def with_address(text: str, known: Mapping[str, Any]) -> tuple[Path, dict[str, Any]]:
+    """Return the file that a text names, and what is known together with its tune and bars.
+
+    Raises:
+        ValueError: as `parse_address`, or tune or bars are known already.
+    """
+    address = parse_address(text)
+    for name in address.known:
+        if known.get(name) is not None:
+            raise ValueError(f"{quoted(text)} and {name}= both say what is read; leave one out")
+    return address.path, {**known, **address.known}
 
 
 def from_music21(stream: Stream[Any], **known: Any) -> Piece:
@@ -113,43 +152,14 @@ def _content(source: str | Path | bytes | IO[Any]) -> bytes:
     return data
 
 
-# -- formats ---------------------------------------------------------------------------------------
-
-
-def read_xml(data: bytes, known: Known) -> Piece:
-    """Read a MusicXML document."""
-    signatures = Signatures()
-    text = music_text(data, signatures)
-    return read_text(text, "musicxml", "MusicXML", known, signatures=signatures)
-
-
-def read_mxl(data: bytes, known: Known) -> Piece:
-    """Read a zip archive whose META-INF/container.xml names a MusicXML document."""
-    with refusing("compressed MusicXML"), zipfile.ZipFile(io.BytesIO(data)) as archive:
-        if len(archive.infolist()) > MAX_MEMBERS:
-            raise RefusedError(f"it packs more than {MAX_MEMBERS} files; expected one score")
-        packed = _member(archive, "META-INF/container.xml")
-        root = elements(packed, CONTAINER, "a container").find(".//rootfile")
-        if root is None:
-            raise RefusedError("its container.xml names no score; export it anew")
-        score = _member(archive, root.get("full-path", ""))
-    return read_xml(score, known)
-
-
-def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    # What the archive says about the size may be a lie: stop reading at the bound.
-    with archive.open(name) as member:
-        data = member.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise RefusedError(f"it unpacks to more than {MAX_BYTES // 10**6} MB; expected one piece")
-    return data
-
-
 READERS: dict[str, Reader] = {
     ".mid": read_midi,
     ".midi": read_midi,
     ".musicxml": read_xml,
     ".xml": read_xml,
     ".mxl": read_mxl,
+    ".krn": read_kern,
     ".abc": read_abc,
 }
+# Formats whose files may hold several tunes, and what parts them.
+COLLECTIONS: dict[str, Callable[[bytes], list[str]]] = {".abc": tunes}

@@ -183,6 +183,10 @@ def _off(time: Fraction, grid: int) -> Fraction:
 
 
 def _near(time: Fraction, grid: int, tick: Fraction) -> bool:
-    """Return True on the grid and, in a file that counts ticks, close to it or a tick off."""
+    """Return True on the grid and, in a file that counts ticks, close to it or a tick off.
+
+    Close is no wider than on the grid of four: what is a cell of a finer one is no such cell.
+    """
     off = _off(time, grid)
-    return off == 0 or (tick > 0 and (off < CLOSE or off <= tick * grid <= 2 * CLOSE))
+    close = off < min(CLOSE, CLOSE * grid / GRIDS[0]) or off <= tick * grid <= 2 * CLOSE
+    return off == 0 or (tick > 0 and close)

@@ -9,7 +9,7 @@ from fractions import Fraction
 from statistics import mode
 from typing import TypeVar
 
-from envs.errors import RefusedError
+from envs.errors import RefusedError, quoted
 from envs.music.codec import Codec
 from envs.music.key import Key
 from envs.music.meter import Meter
@@ -27,7 +27,7 @@ class Known:
     """Settings of a caller: what is read of a file, and what is known better than by it.
 
     Attributes:
-        grid: cells per quarter note; four if they fit, else what fits of times.GRIDS.
+        grid: cells per quarter note; four if they fit, else what fits of rounding.GRIDS.
         key: such as "G major", instead of the file's. If neither names one it is estimated.
         meter: such as "6/8", instead of the file's.
         pickup: cells before the first bar line, instead of the file's.
@@ -55,15 +55,19 @@ class Known:
             Codec(grid=self.grid)  # checks the grid
         for name in ("tune", "part", "voice"):
             number = getattr(self, name)
+            if number is not None and not isinstance(number, int):
+                raise TypeError(f"{name}={quoted(number)}: expected a whole number, or None")
             if number is not None and number < 1:
                 raise ValueError(f"{name} {number}: expected 1 or more, or None for all")
         if self.pickup is not None and self.pickup < 0:
             raise ValueError(f"pickup {self.pickup}: expected 0 cells or more")
         if self.bars is not None:
-            first, last = self.bars
-            if not 0 <= first <= last:
-                raise ValueError(f"bars {first} to {last}: expected a first and a last bar")
-            object.__setattr__(self, "bars", (first, last))
+            pair = tuple(self.bars) if isinstance(self.bars, tuple | list) else ()
+            if len(pair) != 2 or not all(isinstance(bar, int) for bar in pair):
+                raise TypeError(f"bars={quoted(self.bars)}: expected first and last, as (1, 32)")
+            if not 0 <= pair[0] <= pair[1]:
+                raise ValueError(f"bars {pair[0]} to {pair[1]}: expected a first and a last bar")
+            object.__setattr__(self, "bars", pair)
         if self.key is not None:  # frozen: text is read into its type here, once
             object.__setattr__(self, "key", Key.parse(self.key))
         if self.meter is not None:
@@ -176,8 +180,9 @@ def _cut(parts: list[Part], bars: tuple[int, int], draft: Draft) -> list[Part]:
     first, last = bars
     inside = [each for each in measures if first <= (each.number or 0) <= last]
     if not inside or last > max(numbers):
-        there = f"{min(numbers)} to {max(numbers)}" if numbers else "none"
-        raise RefusedError(f"bars {first} to {last}: the bars of the file are {there}")
+        there = f"bars {min(numbers)} to {max(numbers)}" if numbers else "no bar lines"
+        asked = f"bar {first}" if first == last else f"bars {first} to {last}"
+        raise RefusedError(f"{asked}: it has {there}; expected some of them")
     start, end = inside[0].start, inside[-1].start + inside[-1].length
     result = []
     for part in parts:

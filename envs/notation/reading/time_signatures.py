@@ -1,8 +1,4 @@
-"""Time signatures of files as they spell them, and the plain ones that music21 is given.
-
-music21 takes 2+2+2/8 in ABC for 222/8 and refuses it in MusicXML, and takes the longer for a metre
-the more units a bar of it has.
-"""
+"""Time signatures of files as they spell them, and their sums."""
 
 from __future__ import annotations
 
@@ -61,30 +57,3 @@ class Signature:
 
 def _is_unit(unit: int) -> bool:
     return 1 <= unit <= 128 and math.log2(unit).is_integer()
-
-
-class Signatures:
-    """The time signatures of a file, as it spells them."""
-
-    def __init__(self) -> None:
-        self.known: dict[str, Signature] = {}
-        self.part: dict[str, int] = {}
-        self.changes: dict[str, tuple[Signature, str]] = {}
-
-    def plain(self, text: str, part: int = 0, bar: str = "") -> str:
-        """Return a signature as music21 is given it.
-
-        Args:
-            text: as `Signature.parse` has it.
-            part: number of the part that it stands in.
-            bar: number of the bar.
-
-        Raises:
-            RefusedError: it is none.
-        """
-        found = Signature.parse(text)
-        first = self.known.setdefault(found.plain, found)
-        own = self.part.setdefault(found.plain, part) == part
-        if own and found != first:
-            self.changes.setdefault(found.plain, (found, bar))
-        return found.plain

@@ -66,11 +66,6 @@ def one_meter(part: Part) -> Signature | None:
     changes = [
         each for i, each in enumerate(marks) if not i or each.signature != marks[i - 1].signature
     ]
-    first = changes[0].signature if changes else None
-    # Programs write an upbeat as a bar of a metre of its own.
-    second = changes[1].signature if len(changes) > 1 else None
-    if first and second and changes[1].start == first.bar < second.bar:
-        del changes[0]
     if len(changes) > 1 and changes[0].signature:
         bar = bar_at(part.measures, changes[1].start)
         raise changed_meter(changes[0].signature, changes[1].signature, bar)

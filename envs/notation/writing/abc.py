@@ -12,6 +12,7 @@ from fractions import Fraction
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from envs.music.chords import SYMBOL
 from envs.music.key import signature, spelled, written_key
 from envs.music.meter import beat_quarters
 from envs.notation.writing.symbols import BARS_PER_LINE, Symbol, bars_of, chord_changes, low_voice
@@ -39,7 +40,7 @@ def abc(
         row: which of them.
         title: its T: field.
         number: its X: field.
-        tempo: beats per minute, dotted beats in compound metres.
+        tempo: beats per minute, see `beat_quarters`.
         remarks: lines to put beneath the tune, as comments.
 
     Raises:
@@ -77,8 +78,8 @@ def abc(
 
 
 def _one_line(words: str) -> str:
-    # A line break would begin a new field, and a percent sign a comment.
-    return " ".join(words.split()).replace("%", r"\%")
+    # A line break would begin a new field, a percent sign a comment, and a backslash a letter.
+    return " ".join(words.split()).replace("\\", r"\\").replace("%", r"\%")
 
 
 def _bar(symbols: list[Symbol], key: Key, unit: Fraction, chords: Sequence[tuple[int, str]]) -> str:
@@ -88,20 +89,25 @@ def _bar(symbols: list[Symbol], key: Key, unit: Fraction, chords: Sequence[tuple
     """
     named = {
         symbol.start: "".join(
-            f'"{name}"' for cell, name in chords if 0 <= cell - symbol.start < symbol.cells
+            f'"{_chord(name)}"' for cell, name in chords if 0 <= cell - symbol.start < symbol.cells
         )
         for symbol in symbols
     }
     plain = signature(key)
     signed: set[str] = set()  # letters that carry an accidental earlier in the bar
     beats: list[str] = []
-    for _, group in groupby(symbols, key=lambda symbol: symbol.tuplet or symbol.beat):
+    for _, group in groupby(symbols, key=lambda symbol: symbol.group):
         beat = list(group)
         beats.append(
             _opening(beat)
             + "".join(named[s.start] + _symbol(s, key, unit, plain, signed) for s in beat)
         )
     return " ".join(beats)
+
+
+def _chord(name: str) -> str:
+    """Return a chord symbol; words above the staff where lead sheets have no such symbol."""
+    return name if SYMBOL.fullmatch(name) else f"^{name}"
 
 
 def _opening(beat: list[Symbol]) -> str:

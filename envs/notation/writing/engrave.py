@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from envs.notation.writing.glyphs import draw_signs
+
 
 def svg(document: str, width: int = 800) -> str:
     """Return a MusicXML document engraved as SVG, `width` pixels wide and as high as it needs.
@@ -31,6 +33,7 @@ def svg(document: str, width: int = 800) -> str:
         "footer": "none",
         "svgViewBox": True,
         "xmlIdChecksum": True,  # the same piece gives the same picture
+        "smuflTextFont": "none",  # its signs are drawn, see `draw_signs`
     }
     toolkit.setOptions(options)
     if not toolkit.loadData(document):
@@ -39,7 +42,7 @@ def svg(document: str, width: int = 800) -> str:
     # because the ink is black whatever the page's colour.
     sized = r'<svg width="\1" height="\2" viewBox="0 0 \1 \2" style="background: white"'
     drawn = re.sub(r'<svg viewBox="0 0 (\d+) (\d+)"', sized, toolkit.renderToSVG(1), count=1)
-    return _colour_whole_rests(drawn, document)
+    return draw_signs(_colour_whole_rests(drawn, document), fonts)
 
 
 def _colour_whole_rests(drawn: str, document: str) -> str:

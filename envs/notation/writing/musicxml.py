@@ -17,20 +17,19 @@ from envs.notation.writing.symbols import (
     bars_of,
     chord_changes,
     low_voice,
+    with_signs,
 )
 
 if TYPE_CHECKING:
     import xml.etree.ElementTree as ET
 
     from envs.music.key import Key
-    from envs.music.meter import Meter
     from envs.music.score import Score
 
 _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 Partwise//EN" \
 "http://www.musicxml.org/dtds/partwise.dtd">
 """
-_ALTERED = {-2: "--", -1: "-", 0: "", 1: "#", 2: "##"}  # as music21 writes them
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def musicxml(
         score: the pieces.
         row: which of them.
         title: printed above; none if empty.
-        tempo: beats per minute, dotted beats in compound metres.
+        tempo: beats per minute, see `beat_quarters`.
         remarks: words to print under the note or rest that sounds at (voice, cell).
         marks: the same words, colours and numbers of bars, in place of `remarks`.
     """
@@ -82,6 +81,7 @@ def musicxml(
         document.insert(0, layout.StaffGroup(list(document.parts), symbol="bracket"))
     root = ScoreExporter(document, makeNotation=False).parse()
     _tidy(root, title)
+    _count_in_cells(root, score.task.grid)
     for beats in root.iter("beats"):  # which were given music21 without groups
         beats.text = str(score.task.meter).split("/")[0]
     ET.indent(root)
@@ -103,14 +103,14 @@ def _part(score: Score, row: int, voice: int, tempo: float, marks: Marks) -> Any
     colours = _colours(score, row, voice, marks)
     numbers = marks.numbers or range(int(task.pickup == 0), task.bars + 2)
     part: Any = stream.Part()
-    for index, (first, symbols) in enumerate(
-        zip(task.bar_lines, bars_of(score, row, voice), strict=True)
-    ):
+    part.partName = f"Voice {voice + 1}" if task.voices > 1 else "Melody"
+    bars = with_signs(bars_of(score, row, voice), shown)
+    for index, (first, symbols) in enumerate(zip(task.bar_lines, bars, strict=True)):
         measure = stream.Measure(number=numbers[index])
         _open(measure, index, score, row, voice, tempo)
-        for symbol in symbols:
+        for symbol, signed in symbols:
             offset = _quarters(symbol.start - first, task.grid)
-            element = _element(symbol, shown, task.bar_cells)
+            element = _element(symbol, signed, shown, task.bar_cells)
             inside = range(symbol.start, symbol.start + symbol.cells)
             shown_in = [colours[cell] for cell in inside if cell in colours]
             if shown_in:
@@ -122,7 +122,10 @@ def _part(score: Score, row: int, voice: int, tempo: float, marks: Marks) -> Any
                 remark = _words(" ".join("; ".join(said).split()), "below")
                 remark.style.fontStyle = "italic"
                 measure.insert(offset, remark)
-        _bracket_tuplets(measure, symbols)
+        notes = measure.notesAndRests
+        drawn = [(symbol, note) for (symbol, _), note in zip(symbols, notes, strict=True)]
+        _bracket_tuplets(drawn)
+        _beam(drawn)
         for cell, chord in chord_changes(task, index) if voice == 0 else ():
             measure.insert(_quarters(cell - first, task.grid), _chord(chord))
         part.append(measure)
@@ -131,14 +134,13 @@ def _part(score: Score, row: int, voice: int, tempo: float, marks: Marks) -> Any
         upbeat = part.getElementsByClass(stream.Measure).first()
         upbeat.paddingLeft = _quarters(task.bar_cells - task.pickup, task.grid)
         upbeat.showNumber = ShowNumber.NEVER
-    part.makeAccidentals(inPlace=True)
-    part.makeBeams(inPlace=True, setStemDirections=False)  # stems are left to the engraver
     return part
 
 
 def _open(measure: Any, index: int, score: Score, row: int, voice: int, tempo: float) -> None:
     """Put clef, key, metre and tempo into the first bar, and begin a new line every few bars."""
     from music21 import clef, duration, key, layout
+    from music21.meter import TimeSignature
     from music21.tempo import MetronomeMark
 
     task = score.task
@@ -146,23 +148,14 @@ def _open(measure: Any, index: int, score: Score, row: int, voice: int, tempo: f
         low, shown = low_voice(score, row, voice), written_key(task.key)
         measure.insert(0, clef.BassClef() if low else clef.TrebleClef())
         measure.insert(0, key.Key(shown.tonic.replace("b", "-"), shown.written_mode))
-        measure.insert(0, _time_signature(task.meter))
+        measure.insert(0, TimeSignature(task.meter.signature))
         if voice == 0:
             beat = duration.Duration(beat_quarters(task.meter))
-            measure.insert(0, MetronomeMark(number=round(tempo, 2), referent=beat))
+            mark: Any = MetronomeMark(number=round(tempo, 2), referent=beat)
+            mark.placement = "above"
+            measure.insert(0, mark)
     elif index > (task.pickup > 0) and (index - (task.pickup > 0)) % BARS_PER_LINE == 0:
         measure.insert(0, layout.SystemLayout(isNew=True))
-
-
-def _time_signature(meter: Meter) -> Any:
-    """Return a metre that beams by its groups."""
-    from music21.meter import TimeSignature
-
-    signature: Any = TimeSignature(meter.signature)
-    if "+" in str(meter):
-        groups = [f"{units}/{meter.denominator}" for units in meter.groups]
-        signature.beamSequence.load("+".join(groups))
-    return signature
 
 
 def _colours(score: Score, row: int, voice: int, marks: Marks) -> dict[int, str]:
@@ -194,7 +187,7 @@ def _quarters(cells: int, grid: int) -> Any:
     return opFrac(cells / grid)
 
 
-def _element(symbol: Symbol, key: Key, bar_cells: int) -> Any:
+def _element(symbol: Symbol, signed: bool, key: Key, bar_cells: int) -> Any:
     from music21 import duration, note, pitch, tie
 
     length = duration.Duration(symbol.written)
@@ -208,7 +201,9 @@ def _element(symbol: Symbol, key: Key, bar_cells: int) -> Any:
             rest.fullMeasure = True
         return rest
     letter, altered, octave = spelled(key, symbol.pitch)
-    place = pitch.Pitch(letter + _ALTERED[altered])
+    place = pitch.Pitch(letter)
+    place.accidental = pitch.Accidental(altered)
+    place.accidental.displayStatus = signed
     place.octave = octave  # set apart: 'C-1' would be C flat
     written = note.Note(place, duration=length)
     if symbol.tied or symbol.continues:
@@ -217,14 +212,37 @@ def _element(symbol: Symbol, key: Key, bar_cells: int) -> Any:
     return written
 
 
-def _bracket_tuplets(measure: Any, symbols: list[Symbol]) -> None:
+def _bracket_tuplets(drawn: Sequence[tuple[Symbol, Any]]) -> None:
     """Mark where each tuplet of a bar begins and ends."""
-    elements = list(measure.notesAndRests)
-    for _, members in groupby(range(len(symbols)), key=lambda i: symbols[i].tuplet):
-        group = [elements[i].duration for i in members]
+    for _, members in groupby(drawn, key=lambda pair: pair[0].tuplet):
+        group = [element.duration for _, element in members]
         if group[0].tuplets:
             group[0].tuplets[0].type = "start"
             group[-1].tuplets[0].type = "stop"
+
+
+def _beam(drawn: Sequence[tuple[Symbol, Any]]) -> None:
+    """Join the flags of neighbouring notes of a group to beams."""
+    for _, members in groupby(drawn, key=lambda pair: (pair[0].group, pair[0].flags > 0)):
+        notes = list(members)
+        flags = [0, *(symbol.flags for symbol, _ in notes), 0]
+        for (_, note), before, own, after in zip(notes, flags, flags[1:], flags[2:], strict=False):
+            for level in range(1, own + 1) if len(notes) > 1 else ():
+                if level > max(before, after):
+                    note.beams.append("partial", "left" if before else "right")
+                elif level <= min(before, after):
+                    note.beams.append("continue")
+                else:
+                    note.beams.append("start" if level <= after else "stop")
+
+
+def _count_in_cells(root: ET.Element, grid: int) -> None:
+    """Write times as whole cells; music21 rounds them to divisions that not every grid fits."""
+    from music21.defaults import divisionsPerQuarter
+
+    for tag in ("divisions", "duration", "offset"):
+        for element in root.iter(tag):
+            element.text = str(round(float(element.text or 0) * grid / divisionsPerQuarter))
 
 
 def _tidy(root: ET.Element, title: str) -> None:
@@ -238,6 +256,9 @@ def _tidy(root: ET.Element, title: str) -> None:
         for parent in root.findall(path):
             for element in parent.findall(tag):
                 parent.remove(element)
+    names = root.findall("part-list/score-part/part-name")
+    if len(names) == 1:  # a name for programs; a single staff needs none
+        names[0].set("print-object", "no")
     for parts in (root.findall("part-list/score-part"), root.findall("part")):
         for number, part in enumerate(parts):
             part.set("id", f"P{number + 1}")

@@ -50,7 +50,7 @@ def wav_bytes(
     Args:
         score: the pieces.
         row: which of them.
-        tempo: beats per minute, dotted beats in compound metres.
+        tempo: beats per minute, see `beat_quarters`.
         soundfont: path of an .sf2 or .sf3 file, played by FluidSynth; the small synthesiser here
             if None.
         rate: samples per second.

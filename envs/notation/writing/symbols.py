@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
+from envs.music.key import Key, signature, spelled
 from envs.music.meter import OFF_BEAT, beat_quarters, parts_of
 from envs.music.piece import spans_of
 from envs.music.score import Score
@@ -44,6 +45,17 @@ class Symbol:
     continues: bool = False
     tuplet: tuple[int, int, int] | None = None
     beat: int = 0
+
+    @property
+    def flags(self) -> int:
+        """Number of flags of the note, 0 of a rest."""
+        plain = self.written if _plain_length(self.written) else self.written * 2 / 3
+        return 0 if self.pitch is None else plain.denominator.bit_length() - 1
+
+    @property
+    def group(self) -> object:
+        """Tuplet, else beat: the notes of a group share a beam."""
+        return self.tuplet or self.beat
 
 
 def low_voice(score: Score, row: int, voice: int) -> bool:
@@ -77,6 +89,35 @@ def bars_of(score: Score, row: int, voice: int) -> list[list[Symbol]]:
     ]
 
 
+def with_signs(bars: Sequence[Sequence[Symbol]], key: Key) -> Iterator[list[tuple[Symbol, bool]]]:
+    """Yield the symbols of each bar, each with True if it carries an accidental.
+
+    A sign holds for its line or space to the end of the bar, and over a tie. A courtesy sign stands
+    where the letter last had another one, in the bar before or in another octave.
+    """
+    plain = signature(key)
+    before: dict[tuple[str, int], int] = {}  # of the bar before, and held from it by a tie
+    for bar in bars:
+        signs: dict[tuple[str, int], int] = {}
+        held: dict[tuple[str, int], int] = {}
+        signed: list[tuple[Symbol, bool]] = []
+        for symbol in bar:
+            shown = False
+            if symbol.pitch is not None:
+                letter, sign, octave = spelled(key, symbol.pitch)
+                place = letter, octave
+                if symbol.continues:
+                    held[place] = before[place] = sign
+                else:
+                    others = {each for (name, _), each in signs.items() if name == letter}
+                    last = {before.get(place, sign), plain[letter], *others}
+                    shown = sign != signs[place] if place in signs else last != {sign}
+                    signs[place] = sign
+            signed.append((symbol, shown))
+        before = held | signs
+        yield signed
+
+
 def chord_changes(task: Task, bar: int) -> list[tuple[int, str]]:
     """Return cell and symbol of each chord that begins in a bar and is not the one before.
 
@@ -106,6 +147,15 @@ def _binary(number: int) -> bool:
     return number & (number - 1) == 0
 
 
+def _note_lengths(count: int) -> Iterator[int]:
+    """Yield the lengths of single notes, dotted or not, that add up to a count, longest first."""
+    while count > 0:
+        plain = 1 << (count.bit_length() - 1)
+        length = plain + plain // 2 if plain > 1 and plain + plain // 2 <= count else plain
+        yield length
+        count -= length
+
+
 class _BarCutter:
     """Cuts what sounds in a bar into symbols, for one task."""
 
@@ -113,16 +163,29 @@ class _BarCutter:
         self.task = task
         self.factors = task.meter.factors(task.grid)
         self.levels = task.meter.levels(task.grid)
+        self.groups = self._groups()
         self.compound = task.meter.compound and self.factors[-1:] == (3,)
         self.beat_level = len(self.factors) - self.compound
         self.beams: Sequence[Fraction | int] = task.meter.group_starts(task.grid)
         group = beat_quarters(task.meter)
-        if not task.meter.compound and not task.meter.groups:
+        if not task.meter.compound and not (task.meter.groups and task.meter.denominator >= 8):
             # 3/8 is beamed as a whole, other metres at least by the quarter note.
             three = task.meter.numerator == 3 and task.meter.denominator >= 8
             group = max(group, Fraction(2 if three else 1))
             count = -(-task.bar_cells // (group * task.grid))
             self.beams = [number * group * task.grid for number in range(count)]
+
+    def _groups(self) -> list[tuple[int, int, tuple[int, ...]]]:
+        """Return start, size and factors of the stretches that tuplets do not cross."""
+        meter, cells = self.task.meter, self.task.bar_cells
+        if not meter.groups or cells % meter.numerator:
+            return [(0, cells, self.factors)]
+        unit = cells // meter.numerator
+        starts = meter.group_starts(self.task.grid)
+        return [
+            (start, units * unit, (units,))
+            for start, units in zip(starts, meter.groups, strict=True)
+        ]
 
     def symbols(self, segments: list[tuple[int, int, int | None]]) -> Iterator[Symbol]:
         """Yield the symbols of a bar that `segments` (start, stop, pitch) fill."""
@@ -135,7 +198,7 @@ class _BarCutter:
                 return
         # Ends too: with an upbeat, the last bar stops before its bar line.
         borders = {edge - bar for start, stop, _ in segments for edge in (start, stop)}
-        tuplets = list(self._tuplets(0, self.task.bar_cells, self.factors, borders))
+        tuplets = [each for group in self.groups for each in self._tuplets(*group, borders)]
         edges = {edge for start, size, _ in tuplets for edge in (start, start + size)}
         for begin, end, pitch in segments:
             start, stop = begin - bar, end - bar
@@ -173,11 +236,8 @@ class _BarCutter:
     ) -> Iterator[Symbol]:
         first, size, drawn = tuplet
         time_of = 1 << (drawn.bit_length() - 1)  # 3 in the time of 2, 5 and 7 in that of 4
-        unit = size // drawn
-        while start < stop:
-            count = (stop - start) // unit
-            while not _plain_length(Fraction(count)) and not _dotted_length(Fraction(count)):
-                count -= 1
+        unit = size // drawn  # every border inside falls on one
+        for count in _note_lengths((stop - start) // unit):
             written = Fraction(size, self.task.grid) / time_of * count
             mark = (bar + first, drawn, time_of)
             yield Symbol(start, count * unit, pitch, written, tuplet=mark)

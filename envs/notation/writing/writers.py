@@ -28,7 +28,7 @@ def _document(piece: Piece) -> str:
 
 
 WRITERS: dict[str, Writer] = {
-    ".mid": lambda piece: midi_bytes(piece.score, 0, piece.tempo or TEMPO),
+    ".mid": lambda piece: midi_bytes(piece.score, 0, piece.tempo or TEMPO, piece.title),
     ".musicxml": lambda piece: _document(piece).encode(),
     ".abc": lambda piece: abc(piece.score, 0, piece.title, 1, piece.tempo or TEMPO).encode(),
     ".svg": lambda piece: svg(_document(piece)).encode(),

@@ -4,7 +4,7 @@ from music21.scale import Direction
 
 from envs.errors import did_you_mean
 from envs.music.key import MODE_FIFTHS, SCALES, Key
-from envs.music.meter import Meter
+from envs.music.meter import Meter, beat_quarters
 from envs.music.pitch import interval_name, parse_pitch, parse_range
 
 TONICS = ["C", "G", "D", "A", "E", "B", "F#", "F", "Bb", "Eb", "Ab", "Db"]
@@ -191,3 +191,16 @@ def test_interval_names_and_hints():
     assert interval_name(16) == "octave and a major third"
     assert did_you_mean("reverd", ["reward"]) == " Did you mean 'reward'?"
     assert did_you_mean("zzz", ["reward"]) == ""
+
+
+def test_the_beat_that_a_tempo_counts():
+    beats = {
+        0.5: "7/16 4/16 1/8",
+        0.75: "3/16 6/16 12/16",
+        1: "4/4 3/4 5/4 7/8 5/8 2+2+3/8 8/8 4/8 2+2+2/8",
+        1.5: "3/8 6/8 9/8 12/8 3+3/8",
+        2: "2/2 3/2 1/2",
+        4: "2/1",
+    }
+    for length, meters in beats.items():
+        assert {beat_quarters(Meter.parse(meter)) for meter in meters.split()} == {length}

@@ -16,6 +16,7 @@ quick = settings(
 )
 TONICS = [letter + sign for letter in "CDEFGAB" for sign in ("", "#", "b")]
 METERS = ["4/4", "3/4", "6/8", "2/4", "2/2", "12/8", "9/8", "5/4", "7/8", "3/8", "3/2", "4/16"]
+METERS += ["5/8", "7/16"]
 
 
 def fits(meter: str, grid: int) -> bool:

@@ -66,5 +66,5 @@ def test_bytes_without_a_suffix_and_what_is_no_file():
         read_piece(3, ".mid")
     with pytest.raises(TypeError, match="colour"):
         read_piece(b"X:1", ".abc", colour="red")
-    with pytest.raises(ValueError, match=r"krn.*\.musicxml"):
-        read_piece(b"X:1", ".krn")
+    with pytest.raises(ValueError, match=r"mei.*\.musicxml"):
+        read_piece(b"X:1", ".mei")

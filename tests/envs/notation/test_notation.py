@@ -115,6 +115,7 @@ def test_abc_of_a_tune():
         "X:7\nT:A tune 100\\%\nM:4/4\nL:1/16\nQ:1/4=90\nK:G\n"
         "D4 F2=F2 ^f2G6 | A16 | z16 | B,16- |\nB,2z2 z4 z8 |]\n% one two\n"
     )
+    assert "T:back\\\\slash\n" in abc(score, title="back\\slash")
     assert "K:Ddor\n" in abc(score_from_text("C4", key="D dorian"))
     assert "V:1 clef=bass\n" in abc(score_from_text("E3 G3"))
     assert "V:1" not in abc(score_from_text("A3 C4"))
@@ -183,7 +184,7 @@ def test_chords_stand_above_the_first_voice_where_they_change():
 def test_a_chord_stands_before_the_note_that_sounds_where_it_begins():
     notes = score_from_text("C4:4 C4:12").tokens
     tune = abc(Score(notes, Task("C minor", bars=1, pickup=4, chords="viio7 V9 |")))
-    assert 'C4 | "Bdim7""V9"C12 |]' in tune  # this ninth is no chord of lead sheets
+    assert 'C4 | "Bdim7""^V9"C12 |]' in tune  # this ninth is no chord of lead sheets
     assert 'C4 | "C""F"C12 |]' in abc(Score(notes, Task(bars=1, pickup=4, chords="| C F |")))
 
 

@@ -21,7 +21,7 @@ MODES |= {"ion": "major", "aeo": "minor", "m": "minor", "": "major"}
 SIGNS = {"^": 1, "^^": 2, "_": -1, "__": -2, "=": 0}
 _TONIC = re.compile(r"([A-G])([#b♯♭]?)(\s*)([A-Za-z]*)(.*)")
 _ACCIDENTAL = re.compile(r"(\^\^?|__?|=)([A-Ga-g])")
-_MICROTONE = re.compile(r"[\^_]+(?:\d+/?\d*|/\d*)[A-Ga-g]")
+_MICROTONE = re.compile(r"(?<![\^_])[\^_]+(?:\d+/?\d*|/\d*)[A-Ga-g]")
 _WORD = re.compile(r'([A-Za-z]+)=("[^"]*"|\S*)|("[^"]*")|(\S+)')
 _CLEF = re.compile(
     r"(treble|alto|tenor|bass|soprano|mezzosoprano|baritone|subbass|auto|none|perc|[GCFP](?=\d))"
@@ -46,7 +46,7 @@ _ESCAPE = re.compile(
 )
 _NUMBER = r"\d{1,4}(?:\.\d{1,6})?"
 _TEMPO = re.compile(
-    r"(?:(?P<beat>(?:\d{1,3}/\d{1,3} ?)+)= ?"
+    r"(?:(?P<beat>\d{1,3}/\d{1,3}(?: \d{1,3}/\d{1,3}){0,7}) ?= ?"
     r"|(?P<unit>[Cc])(?P<count>\d{0,2})(?:/(?P<of>\d{1,2}))? ?= ?)?"
     rf"(?P<low>{_NUMBER})(?: ?- ?(?P<high>{_NUMBER}))?(?!\d|/)"
 )

@@ -68,7 +68,7 @@ class TuneReader:
             self.notices.append(f"left out of its K: and V: fields: {' '.join(words)[:80]}")
         tempo = read_tempo(self.tempo, self.settings.unit)
         parts = [voice.part for voice in heard if voice not in drums]
-        return Draft(parts, self.title, tempo, notices=self.notices)
+        return Draft(parts, self.title, tempo, notices=list(dict.fromkeys(self.notices)))
 
     def _line(self, line: str) -> None:
         field = FIELD.match(line)
@@ -105,7 +105,7 @@ class TuneReader:
     def _field(self, letter: str, value: str) -> None:
         """Take a field of the header, of the body or within a line."""
         value = re.split(r"(?<!\\)%", value)[0].strip()
-        value = value if letter == "Q" else MAIL.sub("", value).strip()
+        value = value if letter in "QT" else MAIL.sub("", value).strip()
         if letter == "T":
             self.title = self.title or read_words(value)
         elif letter == "I":
@@ -175,7 +175,7 @@ class TuneReader:
 
     def _macro(self, value: str) -> None:
         name, equals, notes = (part.strip() for part in value.partition("="))
-        if not name or not equals or "n" in name or len(name) > 30:
+        if not name or not equals or "n" in name or len(name) > 30 or len(self.macros) >= 100:
             raise RefusedError(f"the macro {quoted(value)} is not read; write its notes out")
         self.macros[name] = notes
 

@@ -30,6 +30,7 @@ CARRIED = (
 )
 UNEVEN = "a < or > stands between unequal lengths, which ABC does not define: both are multiplied"
 LED = "a tie leads into several endings: it is read into the first one only"
+MOST_OVERLAYS = 15  # in a bar
 ANY = 99  # stands for every octave
 FINEST = 1 << 20  # of the denominators of times
 
@@ -257,7 +258,7 @@ class Voice:
         self._ending(found)
 
     def _overlay(self, found: re.Match[str]) -> None:
-        if found[0] != "&":
+        if found[0] != "&" or self.line >= MOST_OVERLAYS:
             raise RefusedError(f"{found[0]!r} is not read; expected a V: field for each voice")
         self.latest = max(self.latest, self.time)
         self.time, self.line = self.bars.start, self.line + 1
@@ -270,8 +271,9 @@ class Voice:
     def _mark(self, found: re.Match[str]) -> None:
         self.unknown |= set(found[0]) - set(MEANT)
 
-    def _stray(self, found: re.Match[str]) -> None:
-        self.unknown |= set(found[0]) - {"*"}
+    def _words(self, found: re.Match[str]) -> None:
+        if set(found[0]) - set(MEANT):
+            raise RefusedError(f"{quoted(found[0])} is no music; write % before words")
 
     def _plus(self, found: re.Match[str]) -> None:
         if found[1].lower() not in DECORATIONS and OLD_CHORD.fullmatch(found[1]):
@@ -292,10 +294,12 @@ class Voice:
         if "K" in letters:
             self.altered = {}
             key, fifths = self.settings.sounding_key
-            self.keys = [each for each in self.keys if each.start < self.time]
+            while self.keys and self.keys[-1].start >= self.time:
+                self.keys.pop()
             self.keys.append(KeyMark(self.time, key, fifths))
         if "M" in letters and self.settings.metered:
-            self.meters = [each for each in self.meters if each.start < self.time]
+            while self.meters and self.meters[-1].start >= self.time:
+                self.meters.pop()
             self.meters.append(MeterMark(self.time, self.settings.meter))
 
     # -- the whole ---------------------------------------------------------------------------------
@@ -339,6 +343,7 @@ _HANDLERS: dict[str, Callable[[Voice, re.Match[str]], None]] = {
     "tie": Voice._tie,
     "broken": Voice._broken,
     "plus": Voice._plus,
+    "words": Voice._words,
     "mark": Voice._mark,
-    "stray": Voice._stray,
+    "stray": Voice._mark,
 }

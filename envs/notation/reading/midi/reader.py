@@ -14,7 +14,7 @@ from envs.music.piece import Piece
 from envs.music.pitch import line_of_fifths_name
 from envs.notation.reading.assemble import make_piece
 from envs.notation.reading.draft import Draft, KeyMark, Part, Sound
-from envs.notation.reading.midi.bars import NEAR, Run, advice, lay_bars, runs_of
+from envs.notation.reading.midi.bar_lines import NEAR, Stretch, advice, lay_bars, stretches_of
 from envs.notation.reading.midi.events import MidiFile, Struck, Track, midi_file
 from envs.notation.reading.rounding import BOUND, in_turn
 from envs.notation.reading.selection import Known, one_tune
@@ -29,19 +29,19 @@ def read_midi(data: bytes, known: Known) -> Piece:
     Raises:
         RefusedError: it is broken, counts frames, changes its metre, or fits no task.
     """
-    draft, runs = _draft(midi_file(data), known)
-    known = lay_bars(draft, runs, known)
+    draft, stretches = _draft(midi_file(data), known)
+    known = lay_bars(draft, stretches, known)
     try:
         return make_piece(draft, known)
     except RefusedError as refusal:
-        if known.meter or "metre" not in str(refusal) or len(runs) < 2:
+        if known.meter or "metre" not in str(refusal) or len(stretches) < 2:
             raise
         raise RefusedError(
-            f"{refusal}; or name one that holds throughout: {advice(runs)}"
+            f"{refusal}; or name one that holds throughout: {advice(stretches)}"
         ) from None
 
 
-def _draft(file: MidiFile, known: Known) -> tuple[Draft, list[Run]]:
+def _draft(file: MidiFile, known: Known) -> tuple[Draft, list[Stretch]]:
     """Return what a file holds, without bars, and its metres."""
     tracks, title = _tracks(file, known)
     draft = Draft([], title, tick=Fraction(1, file.quarter))
@@ -74,7 +74,7 @@ def _draft(file: MidiFile, known: Known) -> tuple[Draft, list[Run]]:
         for at, beats, unit in track.meters
     )
     notices = [] if known.meter else draft.notices
-    return draft, runs_of(metres, _marker(tracks, "Meter: "), end, notices)
+    return draft, stretches_of(metres, _marker(tracks, "Meter: "), end, draft.tick, notices)
 
 
 def _notes(count: int) -> str:

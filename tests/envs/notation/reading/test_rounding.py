@@ -10,8 +10,7 @@ from envs.errors import RefusedError
 from envs.music.meter import Meter
 from envs.notation.reading.draft import Sound
 from envs.notation.reading.rounding import Gate, choose_grid
-from tests.envs.notation.reading.midi.raw import line, metre, note, track
-from tests.envs.notation.reading.midi.test_reader import notes, read
+from tests.envs.notation.reading.midi.raw_midi import line, metre, note, notes, read, track
 
 TICK = Fraction(1, 480)
 FOUR = (0, metre(4, 4))
@@ -111,6 +110,24 @@ def test_of_two_notes_in_a_cell_the_longer_is_kept_and_it_is_told():
     piece = read(grace, quantize=True, grid=4)
     assert notes(piece) == [(0, 4, 60), (4, 4, 62), (8, 4, 64)]
     assert "a note of less than a cell left out" in piece.notices[-1]
+
+
+def test_notes_that_are_played_are_in_the_bar_where_the_grid_has_them():
+    """Half a cell early is no note of the bar before; a grace note leaves its main note alone."""
+    early = [FOUR, *line(*range(60, 76), begin=50, late=-50, gate=50)]
+    bar = read(track(early), quantize=True, grid=4, bars=(2, 2))
+    assert notes(bar) == [(4 * n, 4, 64 + n) for n in range(4)]
+    assert not any("cut" in told for told in bar.notices)
+    for begin, end in ((1880, 1920), (1920, 1960)):
+        main = note(end, 2400, 67)
+        grace = [FOUR, *line(60, 62, 64), *note(1440, begin, 65), *note(begin, end, 66), *main]
+        assert notes(read(track(grace), quantize=True, grid=4))[3:] == [(12, 4, 65), (16, 4, 67)]
+
+
+def test_cells_of_a_fine_grid_are_not_near_a_coarse_one():
+    for cell in (20, 40, 460):
+        piece = read(track([FOUR, *note(0, cell, 60), *note(cell, 960, 62)]))
+        assert notes(piece)[1][0] * 480 == cell * piece.task.grid
 
 
 def test_gate_by_share_or_by_time():

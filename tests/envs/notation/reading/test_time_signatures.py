@@ -8,7 +8,7 @@ from envs.errors import RefusedError
 from envs.music.meter import Meter
 from envs.notation.reading.readers import from_music21, read_piece
 from envs.notation.reading.sandbox import Limits
-from envs.notation.reading.time_signatures import Signature, Signatures
+from envs.notation.reading.time_signatures import Signature
 from envs.notation.text_line import score_from_text
 from envs.notation.writing.abc import abc
 from envs.notation.writing.engrave import svg
@@ -39,15 +39,6 @@ def test_signatures(text, spelled, plain):
 def test_what_is_no_signature(text):
     with pytest.raises(RefusedError, match="metre"):
         Signature.parse(text)
-
-
-def test_the_groups_of_a_file_s_signatures_are_known():
-    signatures = Signatures()
-    assert signatures.plain("3+2+2/8", 1, "1") == "7/8"
-    assert signatures.plain("2+2+3/8", 2, "1") == "7/8"  # of another part
-    assert not signatures.changes
-    signatures.plain("2+2+3/8", 1, "4")
-    assert signatures.changes["7/8"] == (Signature("2+2+3/8", "7/8"), "4")
 
 
 @pytest.mark.parametrize("meter", ["3+2+2/8", "2+3/8", "2+2+2+3/8", "3+3+4/16", "7/8", "2+2/4"])

@@ -1,35 +1,47 @@
 """Notes and rests as a staff shows them: they fill their bars, with lengths that notation has."""
 
-from fractions import Fraction
-from itertools import pairwise
+from random import Random
 
+import pytest
 from hypothesis import given
 
+from envs.music.codec import MAX_GRID
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.text_line import score_from_text
-from envs.notation.writing.symbols import bars_of
+from envs.notation.writing.symbols import bars_of, with_signs
 from tests.envs.notation.pieces import pieces, quick
+from tests.envs.notation.random_pieces import random_piece
+from tests.envs.notation.sheet import check_bars
 
 
 @quick
 @given(pieces(grids=range(1, 25), voices=1, pickups=True))
 def test_symbols_fill_their_bars_with_lengths_notation_has(score):
-    task = score.task
-    edges = pairwise([*task.bar_lines, task.cells])
-    for bar, (cell, end) in zip(bars_of(score, 0, 0), edges, strict=True):
-        for symbol in bar:
-            assert symbol.start == cell
-            cell += symbol.cells
-            squeeze = Fraction(*symbol.tuplet[:0:-1]) if symbol.tuplet else 1
-            assert symbol.written * squeeze == Fraction(symbol.cells, task.grid)
-            whole_bar_rest = symbol.pitch is None and symbol.cells == task.bar_cells
-            odd = symbol.written.numerator
-            while odd % 2 == 0:
-                odd //= 2
-            assert odd in (1, 3) or whole_bar_rest
-            assert symbol.written.denominator & (symbol.written.denominator - 1) == 0
-        assert cell == end
+    check_bars(score)
+
+
+@pytest.mark.parametrize("grid", range(1, MAX_GRID + 1))
+def test_symbols_fill_the_bars_of_every_metre_and_upbeat(grid):
+    rng = Random(grid)
+    for _ in range(40):
+        piece = random_piece(rng, grids=(grid,))
+        for voice in range(piece.voices):
+            check_bars(piece.score, voice)
+
+
+def test_tuplets_do_not_cross_the_groups_of_a_bar():
+    score = score_from_text("C4:6 D4:2 E4:2 F4:2 G4:12", meter="3+3+2/8", grid=6)
+    (bar,) = bars_of(score, 0, 0)
+    first, second = (6, 3, 2), (9, 3, 2)  # a second group begins at cell 9
+    assert [(symbol.start, symbol.tuplet) for symbol in bar] == [
+        (0, None),
+        (6, first),
+        (8, first),
+        (9, second),
+        (10, second),
+        (12, None),
+    ]
 
 
 def lengths(line: str, meter: str = "4/4", grid: int = 4) -> list[list[str]]:
@@ -38,6 +50,22 @@ def lengths(line: str, meter: str = "4/4", grid: int = 4) -> list[list[str]]:
         [("r" if s.pitch is None else "") + str(s.written * grid) for s in bar]
         for bar in bars_of(score, 0, 0)
     ]
+
+
+def signs(line: str, key: str = "C major") -> str:
+    """A letter for each symbol: x with a sign, . without."""
+    score = score_from_text(line, key)
+    bars = with_signs(bars_of(score, 0, 0), score.task.key)
+    return " ".join("".join(".x"[signed] for _, signed in bar) for bar in bars)
+
+
+def test_signs_hold_to_the_end_of_the_bar_and_warn_where_another_was():
+    assert signs("F#4:4 F#4:4 F4:4 F4:4") == "x.x."
+    assert signs("F#4:16 F4:8 F4:8 F4:16") == "x x. ."  # the bar before had another
+    assert signs("F#4:32 F4:8 G4:8 F4:16") == "x . x. ."  # held from the bar before
+    assert signs("F#4:20 F#4:12") == "x .x"  # behind a tie the signature is back
+    assert signs("F#4:8 F5:4 F5:4") == "xx."  # in another octave
+    assert signs("F4:8 F#4:8 r:16 F#4:16", "G major") == "xx . ."
 
 
 def test_symbols_show_the_beats():

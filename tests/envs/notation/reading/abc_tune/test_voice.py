@@ -52,6 +52,7 @@ def test_a_letter_before_a_repeat_is_no_field(line):
         ("|:C4|1D4:|2E4:|F4|1G4:|2A4:|", [1, 4]),
         ("|:C4|1D4|]", []),
         ("|:C4:|:D4:|", []),
+        ("|:C4|1D4:|E4|2F4|]", []),
     ],
 )
 def test_endings_but_the_last_are_skipped(music, skipped):
@@ -119,6 +120,8 @@ def test_an_overlay_is_a_further_voice_of_its_part():
         "C4:4",
     ]
     assert draft.parts[0].voices[1][0].start == 4
+    draft = draft_of("C2 & E4|F[K:D]F & F2|F")
+    assert [each.start for each in draft.parts[0].voices[0]] == [0, 4, 5, 6]
 
 
 # -- lengths, rhythm, ties -------------------------------------------------------------------------
@@ -251,8 +254,12 @@ def test_chords(music, reads):
     assert notes(music) == reads
 
 
-def test_a_chord_lasts_as_long_as_its_first_note():
-    assert [each.start for each in draft_of("[C2E]G").parts[0].voices[0]] == [0, 0, 2]
+@pytest.mark.parametrize(
+    ("music", "starts"),
+    [("[C2E]G", [0, 0, 2]), ("[z2E]G", [0, 2]), ("[z/E]2G", [0, 1]), ("[CE2]G", [0, 0, 1])],
+)
+def test_a_chord_lasts_as_long_as_its_first_note(music, starts):
+    assert [each.start for each in draft_of(music).parts[0].voices[0]] == starts
 
 
 def test_a_chord_of_old_abc_is_refused_with_its_new_form():

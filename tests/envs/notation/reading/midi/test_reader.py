@@ -14,8 +14,19 @@ from envs.notation.reading.readers import read_piece
 from envs.notation.reading.selection import Known
 from envs.notation.text_line import score_from_text
 from envs.notation.writing.midi import midi_bytes
-from tests.envs.notation.reading.midi import raw
-from tests.envs.notation.reading.midi.raw import line, meta, metre, midi, note, off, on, track
+from tests.envs.notation.reading.midi.raw_midi import (
+    Event,
+    line,
+    meta,
+    metre,
+    midi,
+    note,
+    notes,
+    off,
+    on,
+    read,
+    track,
+)
 
 FILES = Path(__file__).parents[1] / "files"
 EXPECTED = json.loads((FILES / "expected.json").read_text())
@@ -24,15 +35,7 @@ FOUR = [(0, metre(4, 4))]
 CDEF = [(0, 4, 60), (4, 4, 62), (8, 4, 64), (12, 4, 65)]
 
 
-def read(*tracks: bytes, form: int = 1, quarter: int = 480, **known) -> Piece:
-    return read_midi(midi(*tracks, form=form, quarter=quarter), Known(**known))
-
-
-def notes(piece: Piece) -> list[tuple[int, int, int]]:
-    return [(each.start, each.duration, each.pitch) for each in piece.notes]
-
-
-def cdef(**how) -> list[raw.Event]:
+def cdef(**how) -> list[Event]:
     return [*FOUR, *line(60, 62, 64, 65, **how)]
 
 
@@ -216,7 +219,9 @@ def test_chords_are_refused_by_place_and_their_top_is_an_upper_line():
     assert notes(top) == [(0, 8, 72), (8, 4, 74), (16, 4, 71)]
     played = [(0, 460, 60), (3, 470, 64), (6, 470, 67), (480, 950, 62), (489, 940, 59)]
     rolled = track(event for each in played for event in note(*each))
-    assert notes(read(rolled, top=True)) == [(0, 4, 67), (4, 4, 62)]
+    gathered = read(rolled, top=True)
+    assert notes(gathered) == [(0, 4, 67), (4, 4, 62)]
+    assert any("by 0.075 of a cell" in told for told in gathered.notices)
     with pytest.raises(RefusedError, match="--top"):
         read(rolled)
 
@@ -228,7 +233,9 @@ def test_of_several_keys_metres_and_tempos():
     fast, slow = (meta(0x51, each.to_bytes(3)) for each in (250_000, 1_000_000))
     signs = [(0, meta(0x59, b"\1\0")), (0, meta(0x59, b"\xfe\1")), (9999, meta(0x59, b"\3\0"))]
     at_once = [(0, metre(4, 4)), (0, metre(3, 4)), (9999, metre(7, 8))]
-    piece = read(track([*at_once, *signs, (0, fast), (480, slow)]), track(line(*range(60, 66))))
+    piece = read(
+        track([*at_once, *signs, (0, fast), (480, slow)]), track(line(60, 61, 62, 63, 64, 67))
+    )
     assert (str(piece.task.meter), str(piece.task.key)) == ("3/4", "G minor")
     assert piece.tempo == 60
     assert piece.notices == ("the tempo changes; the one that holds longest is taken throughout",)

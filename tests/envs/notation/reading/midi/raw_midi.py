@@ -2,6 +2,10 @@
 
 from collections.abc import Iterable
 
+from envs.music.piece import Piece
+from envs.notation.reading.midi.reader import read_midi
+from envs.notation.reading.selection import Known
+
 Event = tuple[int, bytes]  # its tick and its bytes
 
 
@@ -64,3 +68,13 @@ def midi(*tracks: bytes, form: int = 1, quarter: int = 480, count: int | None = 
     """A MIDI file."""
     head = [(form, 2), (len(tracks) if count is None else count, 2), (quarter, 2)]
     return b"MThd\0\0\0\6" + b"".join(n.to_bytes(size) for n, size in head) + b"".join(tracks)
+
+
+def read(*tracks: bytes, form: int = 1, quarter: int = 480, **known) -> Piece:
+    """The piece that is read from a file of these tracks."""
+    return read_midi(midi(*tracks, form=form, quarter=quarter), Known(**known))
+
+
+def notes(piece: Piece) -> list[tuple[int, int, int]]:
+    """Cells and pitches of a piece."""
+    return [(each.start, each.duration, each.pitch) for each in piece.notes]

@@ -3,8 +3,7 @@
 import pytest
 
 from envs.errors import RefusedError
-from tests.envs.notation.reading.midi.raw import line, metre, track
-from tests.envs.notation.reading.midi.test_reader import notes, read
+from tests.envs.notation.reading.midi.raw_midi import line, metre, note, notes, read, track
 
 
 def marks(*signatures: tuple[int, int, int]) -> bytes:
@@ -41,6 +40,20 @@ def test_metres(signatures, meter, pickup, bars):
     assert not any("filled" in told for told in piece.notices)
 
 
+@pytest.mark.parametrize("grid", [3, 4, 5, 7, 12, 24])
+@pytest.mark.parametrize("bars", [1, 3])
+def test_upbeats_of_every_length(grid, bars):
+    """As our writer has them: a bar of the next longer signature, which the metre cuts short."""
+    quarter = 480 * grid
+    for cells in range(1, 3 * grid):
+        begin = 480 * cells
+        first = next((n, 8) for n in range(1, 7) if 2 * cells <= n * grid)
+        signatures = track([(0, metre(*first)), (begin, metre(3, 4))])
+        music = track(note(0, begin, 60) + note(begin, 3 * quarter * bars, 62))
+        piece = read(signatures, music, quarter=quarter, grid=grid)
+        assert (str(piece.task.meter), piece.task.pickup, piece.bars) == ("3/4", cells, bars)
+
+
 def test_repeated_sections_are_joined():
     """MuseScore: upbeat, bars and the rest of a bar, each section twice."""
     section = [(0, 1, 8), (240, 6, 8), (1680, 5, 8)]
@@ -69,6 +82,12 @@ def test_changes_of_metre_are_refused_with_what_reads_them():
     assert (str(first.task.meter), first.task.pickup, len(first.notes)) == ("4/4", 4, 18)
     second = read(changing, quavers(60), bars=(3, 6))
     assert (str(second.task.meter), second.task.pickup, len(second.notes)) == ("3/4", 0, 24)
+
+
+@pytest.mark.parametrize("later", [(6, 4), (2, 4), (4, 4)])
+def test_two_bars_of_another_metre_are_a_change(later):
+    with pytest.raises(RefusedError, match="changes from 3/4"):
+        read(marks((0, 3, 4), (1440 * 10, *later)), quavers(90))
 
 
 def test_a_metre_and_an_upbeat_that_are_known_better():

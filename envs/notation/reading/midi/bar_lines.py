@@ -14,23 +14,22 @@ from fractions import Fraction
 from operator import itemgetter
 
 from envs.errors import RefusedError
-from envs.music.meter import Meter
 from envs.notation.reading.bars import Measure
 from envs.notation.reading.draft import Draft, MeterMark, Sound
-from envs.notation.reading.rounding import choose_grid
+from envs.notation.reading.rounding import choose_grid, rounded
 from envs.notation.reading.selection import Known
 from envs.notation.reading.time_signatures import Signature
 from envs.notation.reading.times import read_meter
 
-MOST_MEASURES = 50_000
-FINE = 48  # parts of a quarter note at which metres begin
+MOST_MEASURES = 10_000
+FINE = 48  # parts of a quarter note at which metres are likely to begin
 NEAR = Fraction(1, 32)  # of a quarter: a note so near a bar line begins or ends there
 NOTHING = Fraction(0)
 COMMON = Signature.parse("4/4")
 
 
 @dataclass(frozen=True)
-class Run:
+class Stretch:
     """A stretch of one metre, in quarter notes.
 
     Attributes:
@@ -46,15 +45,20 @@ class Run:
     passing: bool = False
 
 
-def runs_of(
-    metres: Iterable[tuple[Fraction, str]], grouped: str, end: Fraction, notices: list[str]
-) -> list[Run]:
-    """Return the runs of a file's metres, the first from the beginning on.
+def stretches_of(
+    metres: Iterable[tuple[Fraction, str]],
+    grouped: str,
+    end: Fraction,
+    tick: Fraction,
+    notices: list[str],
+) -> list[Stretch]:
+    """Return the stretches of a file's metres, the first from the beginning on.
 
     Args:
         metres: times and signatures; of several at a time the last one holds.
         grouped: a metre with its groups that signatures of the same bar stand for, or "".
         end: of the last note; metres behind it count for nothing.
+        tick: quarter notes of a tick.
         notices: grow.
     """
     marks = {at: Signature.parse(words) for at, words in metres if at < max(end, NEAR)}
@@ -67,107 +71,124 @@ def runs_of(
     if not ordered:
         notices.append("the file names no metre: 4/4 is taken")
     elif first_at >= first.bar:
-        late = _on_line(first_at, NOTHING, first.bar) % first.bar == 0
+        late = _on_line(first_at, NOTHING, first.bar, tick) % first.bar == 0
         begun = [(NOTHING, first if late else COMMON)]
         taken = f"{begun[0][1].spelled} is taken"
         notices.append(f"no metre is named before quarter {float(first_at):g}: {taken} there")
-    elif first_at >= 2 * NEAR:
-        begun.append((_on_line(first_at, NOTHING, first.bar), first))
+    elif first_at >= NEAR:
+        begun.append((_on_line(first_at, NOTHING, first.bar, tick), first))
     for at, signature in ordered:
         start, own = begun[-1]
         if signature != own:
-            at = _on_line(at, start, own.bar)
+            at = _on_line(at, start, own.bar, tick)
             begun[-1:] = [(at, signature)] if at == start else [begun[-1], (at, signature)]
     ends = [*(at for at, _ in begun[1:]), max(end - NEAR, begun[-1][0])]
-    runs = [Run(at, to - at, own) for (at, own), to in zip(begun, ends, strict=True)]
-    main = main_of(runs)
-    return [replace(run, passing=run.signature != main and _passes(run, main.bar)) for run in runs]
+    stretches = [Stretch(at, to - at, own) for (at, own), to in zip(begun, ends, strict=True)]
+    main = main_of(stretches)
+    return [
+        replace(stretch, passing=stretch.signature != main and _passes(stretch, main.bar))
+        for stretch in stretches
+    ]
 
 
-def _on_line(time: Fraction, start: Fraction, bar: Fraction) -> Fraction:
+def _on_line(time: Fraction, start: Fraction, bar: Fraction, tick: Fraction) -> Fraction:
     """Return the bar line next to a time, of bars from `start`; if it is not near, the time."""
     line = start + round((time - start) / bar) * bar
-    return line if abs(line - time) < 2 * NEAR else Fraction(round(time * FINE), FINE)
+    fine = Fraction(round(time * FINE), FINE)  # what ticks may round
+    near = fine if abs(fine - time) <= tick else time
+    return line if abs(line - time) < NEAR else near
 
 
-def _passes(run: Run, bar: Fraction) -> bool:
-    own = run.signature.bar
-    return max(run.length, own) <= bar or (own % bar == 0 and run.length <= own)
+def _passes(stretch: Stretch, bar: Fraction) -> bool:
+    own = stretch.signature.bar
+    return max(stretch.length, own) <= bar or (own % bar == 0 and stretch.length <= own)
 
 
-def main_of(runs: Sequence[Run]) -> Signature:
-    """Return the metre that holds longest."""
+def main_of(stretches: Sequence[Stretch]) -> Signature:
+    """Return the metre that holds longest; a bar before a longer one does not count."""
+    first, second = stretches[0], stretches[min(1, len(stretches) - 1)]
+    upbeat = first.length < second.signature.bar and first.length <= first.signature.bar
     lasting: dict[Signature, Fraction] = {}
-    for run in runs:
-        lasting[run.signature] = lasting.get(run.signature, NOTHING) + run.length
+    for stretch in stretches[1:] if upbeat and first is not second else stretches:
+        lasting[stretch.signature] = lasting.get(stretch.signature, NOTHING) + stretch.length
     return max(lasting, key=lambda each: lasting[each])
 
 
-def lay_bars(draft: Draft, runs: Sequence[Run], known: Known) -> Known:
+def lay_bars(draft: Draft, stretches: Sequence[Stretch], known: Known) -> Known:
     """Give the parts of a file their bars, and put what is near a bar line on it.
 
     Returns:
-        the settings without a pickup: it is a bar of its own now.
+        the settings without a pickup, which is a bar of its own now, and with the grid if notes
+        are moved to it however far it is.
     """
-    main = main_of(runs)
-    end = max((sound.end for part in draft.parts for sound in part.voices[0]), default=NOTHING)
+    main = main_of(stretches)
     given = known.pickup is not None
+    if given or known.quantize:
+        known = _settled(draft, known, main)
+    end = max((sound.end for part in draft.parts for sound in part.voices[0]), default=NOTHING)
     if given or (known.meter and known.meter.bar != main.bar):
-        meter = known.meter or read_meter(main.spelled)
-        upbeat = upbeat_of(runs)
-        if given:
-            known, upbeat = _upbeat(draft, known, meter)
-        signature = Signature.parse(str(meter))
-        whole = Run(upbeat, end - upbeat, signature)
-        runs = [Run(NOTHING, upbeat, signature), whole] if upbeat else [whole]
-    measures = _measures(runs, main_of(runs).bar, end)
-    marks = [MeterMark(run.start, run.signature) for run in runs if not run.passing]
+        signature = Signature.parse(str(known.meter)) if known.meter else main
+        upbeat = Fraction(known.pickup or 0, known.grid or 1) if given else upbeat_of(stretches)
+        if upbeat < signature.bar:  # else the task refuses it
+            known = replace(known, pickup=None)
+            whole = Stretch(upbeat, end - upbeat, signature)
+            stretches = [Stretch(NOTHING, upbeat, signature), whole] if upbeat else [whole]
+    if known.bars:  # what lies behind them may be long; a bar may be written as some short ones
+        end = min(end, 4 * (known.bars[1] + 2) * max(each.signature.bar for each in stretches))
+    measures = _measures(stretches, main_of(stretches).bar, end)
+    marks = [MeterMark(each.start, each.signature) for each in stretches if not each.passing]
     marks[0] = replace(marks[0], start=NOTHING)
     lines = [measure.start for measure in measures] + [measures[-1].start + measures[-1].length]
-    near = 4 * NEAR if known.quantize else NEAR
     for part in draft.parts:
         part.measures, part.meters = measures, marks
-        voice = [_on_bar_lines(sound, lines, near) for sound in part.voices[0]]
+        voice = [_on_bar_lines(sound, lines) for sound in part.voices[0]]
         pairs = zip(voice, part.voices[0], strict=True)
-        draft.moved = max(draft.moved, *(abs(to.start - sound.start) for to, sound in pairs))
+        draft.moved = max(draft.moved, *(abs(put.start - sound.start) for put, sound in pairs))
         part.voices = [sorted(voice)]
     return known
 
 
-def upbeat_of(runs: Sequence[Run]) -> Fraction:
+def upbeat_of(stretches: Sequence[Stretch]) -> Fraction:
     """Return the length of a first bar that is not whole, 0 if there is none."""
-    return runs[0].length if len(runs) > 1 and runs[0].length < main_of(runs).bar else NOTHING
+    return (
+        stretches[0].length
+        if len(stretches) > 1 and stretches[0].length < main_of(stretches).bar
+        else NOTHING
+    )
 
 
-def advice(runs: Sequence[Run]) -> str:
+def advice(stretches: Sequence[Stretch]) -> str:
     """Return the settings by which a file is read in one metre."""
-    cells = 4 * upbeat_of(runs)
+    cells = 4 * upbeat_of(stretches)
     pickup = f" --pickup {cells}" if cells and cells.denominator == 1 else ""
-    return f"--meter {main_of(runs).spelled}{pickup} (meter=, pickup=)"
+    return f"--meter {main_of(stretches).spelled}{pickup} (meter=, pickup=)"
 
 
-def _upbeat(draft: Draft, known: Known, meter: Meter) -> tuple[Known, Fraction]:
-    """Return the settings with a grid, and the quarter notes of their pickup's cells."""
+def _settled(draft: Draft, known: Known, main: Signature) -> Known:
+    """Return the settings with a grid; with `quantize` the notes are on it, before bars are cut."""
     parts = draft.parts if known.part is None else draft.parts[known.part - 1 : known.part]
     voices = [voice for part in parts for voice in part.voices]
+    meter = known.meter or read_meter(main.spelled)
     grid = known.grid or choose_grid(voices, meter, draft.tick, known.quantize)
-    upbeat = Fraction(known.pickup or 0, grid)
-    if upbeat >= meter.bar:  # the task refuses it
-        return known, NOTHING
-    return replace(known, grid=grid, pickup=None), upbeat
+    if known.quantize:
+        for part, voice in zip(parts, rounded(voices, grid, draft, True), strict=True):
+            part.voices = [voice]
+        draft.moved = NOTHING  # it is told
+    return replace(known, grid=grid)
 
 
-def _measures(runs: Sequence[Run], bar: Fraction, end: Fraction) -> list[Measure]:
-    """Return the bars of runs, up to that in which the last note ends.
+def _measures(stretches: Sequence[Stretch], bar: Fraction, end: Fraction) -> list[Measure]:
+    """Return the bars of stretches, up to that in which the last note ends.
 
     After an upbeat the last one is shorter by it if the notes allow.
     """
     measures: list[Measure] = []
-    for run in runs:
-        last = run is runs[-1]
-        time, after = run.start, end - NEAR if last else run.start + run.length
+    for stretch in stretches:
+        last = stretch is stretches[-1]
+        time = stretch.start
+        after = end - NEAR if last else min(end, time + stretch.length)
         while time < after or not measures:
-            own = run.signature.bar
+            own = stretch.signature.bar
             length = own if last else min(own, after - time)
             # A small bar after a whole one is an upbeat: what it lacks is silence before it.
             measures.append(Measure(time, length, opens=2 * length < bar))
@@ -180,12 +201,12 @@ def _measures(runs: Sequence[Run], bar: Fraction, end: Fraction) -> list[Measure
     return measures
 
 
-def _on_bar_lines(sound: Sound, lines: Sequence[Fraction], near: Fraction) -> Sound:
-    start, end = (_snapped(time, lines, near) for time in (sound.start, sound.end))
+def _on_bar_lines(sound: Sound, lines: Sequence[Fraction]) -> Sound:
+    start, end = (_snapped(time, lines) for time in (sound.start, sound.end))
     return replace(sound, start=start, end=end) if start < end else sound
 
 
-def _snapped(time: Fraction, lines: Sequence[Fraction], near: Fraction) -> Fraction:
+def _snapped(time: Fraction, lines: Sequence[Fraction]) -> Fraction:
     """Return the bar line next to a time if it is near, else the time."""
     at = bisect_right(lines, time)
-    return next((line for line in lines[max(0, at - 1) : at + 1] if abs(line - time) < near), time)
+    return next((line for line in lines[max(0, at - 1) : at + 1] if abs(line - time) < NEAR), time)

@@ -1,0 +1,1 @@
+"""Sheet music as other programs write it: MusicXML and Humdrum kern."""

@@ -1,0 +1,334 @@
+"""Humdrum kern: each `**kern` spine is a part, from the right, and its subspines are voices.
+
+Other spines, such as `**text` and `**dynam`, are left out. The syntax is that of
+https://www.humdrum.org/rep/kern.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import pairwise
+
+from envs.errors import RefusedError, quoted
+from envs.music.key import MODE_NAMES, Key
+from envs.music.piece import Piece
+from envs.music.pitch import FIFTHS, LETTERS
+from envs.notation.reading.assemble import make_piece
+from envs.notation.reading.bars import Measure
+from envs.notation.reading.draft import UNTITLED, Draft, KeyMark, MeterMark, Part
+from envs.notation.reading.selection import Known, one_tune
+from envs.notation.reading.sheets.document import decoded
+from envs.notation.reading.sheets.ties import Tone, gaps, joined
+from envs.notation.reading.time_signatures import Signature
+
+_ENDS = re.compile(r"(?<=\n)\*-(?:\t\*-)*[^\S\n]*(?:\n|$)")  # every spine ends: so does the piece
+_DURATION = re.compile(r"(\d{1,4})(?:%(\d{1,4}))?(\.{0,4})")
+_PITCH = re.compile(r"([a-g])\1*|([A-G])\2*")
+_SIGNS = re.compile(r"#+|-+|n")
+_BAR = re.compile(r"=+(\d{1,6})?")
+_METER = re.compile(r"\*M(\d{1,2}(?:\+\d{1,2})*)/(\d{1,3})(?::.*)?")
+_KEY = re.compile(r"\*([a-gA-G])([#-]?):(dor|phr|lyd|mix|aeo|ion|loc)?")
+_TITLE = re.compile(r"!!!OTL(?:@[^:]*)?:(.*)")
+MODES = MODE_NAMES | {"aeo": "natural minor", "ion": "major"}
+ZERO = Fraction(0)
+
+
+@dataclass
+class _Column:
+    """A spine or subspine.
+
+    Attributes:
+        part: number of its part from the left, None if it is no kern.
+        voice: number of its voice, from 1.
+        end: time at which its last note or rest ends.
+        cue: its notes are cue notes.
+    """
+
+    part: int | None
+    voice: int = 1
+    end: Fraction = ZERO
+    cue: bool = False
+
+
+def read_kern(data: bytes, known: Known) -> Piece:
+    """Read a Humdrum file of kern spines.
+
+    Raises:
+        RefusedError: it is broken, holds several pieces, or fits no task.
+    """
+    return make_piece(read_draft(data, known), known)
+
+
+def read_draft(data: bytes, known: Known) -> Draft:
+    """Return the parts of a Humdrum file.
+
+    Raises:
+        RefusedError: it is broken, or holds several pieces and none is chosen.
+    """
+    text = re.sub("\r\n?", "\n", decoded(data))
+    pieces = [piece for piece in _ENDS.split(text) if "**kern" in piece]
+    if not pieces:
+        raise RefusedError("it has no **kern spine; expected notes in kern")
+    reader = _Reader()
+    piece = pieces[one_tune(len(pieces), known)]
+    for number, line in enumerate(piece.split("\n"), 1):
+        try:
+            reader.read(line)
+        except RefusedError as error:
+            raise RefusedError(f"line {number}: {error}") from None
+    return reader.draft()
+
+
+class _Reader:
+    """The state while the lines of a file are read."""
+
+    def __init__(self) -> None:
+        self.columns: list[_Column] = []
+        self.parts: list[Part] = []
+        self.notes: list[list[Tone]] = []
+        self.title = ""
+        self.tempo: float | None = None
+        self.now = ZERO
+        self.lines: list[tuple[Fraction, str]] = []  # bar lines
+        self.labels: list[tuple[Fraction, str]] = []  # of sections
+        self.once: list[str] | None = None  # sections that are played when nothing is repeated
+        self.repeats = False
+
+    def read(self, line: str) -> None:
+        """Read a line."""
+        if not line.strip() or line.startswith("!"):
+            title = _TITLE.match(line)
+            words = html.unescape(title[1].strip()) if title else ""
+            if not UNTITLED.fullmatch(words):
+                self.title = self.title or words
+            return
+        tokens = line.split("\t")
+        if not self.columns and tokens[0].startswith("**"):
+            self.columns = [self._begin(token) for token in tokens]
+            return
+        if len(tokens) != len(self.columns):
+            raise RefusedError(
+                f"it has {len(tokens)} columns; expected {len(self.columns)}, one of each spine"
+            )
+        if line.startswith("*"):
+            self._interpret(tokens)
+        elif line.startswith("="):
+            self.now = max(column.end for column in self.columns)
+            self.lines.append((self.now, tokens[0]))
+        else:
+            self._sound(tokens)
+
+    def _begin(self, token: str) -> _Column:
+        """Return the column of a spine that begins."""
+        if token != "**kern":
+            return _Column(None, end=self.now)
+        self.parts.append(Part([]))
+        self.notes.append([])
+        return _Column(len(self.parts) - 1, end=self.now)
+
+    # -- notes -------------------------------------------------------------------------------------
+
+    def _sound(self, tokens: Sequence[str]) -> None:
+        """Read a line of notes, which begin together."""
+        found = [
+            (column, token)
+            for column, token in zip(self.columns, tokens, strict=True)
+            if column.part is not None and token != "."
+        ]
+        timed = [(c, t) for c, t in found if not re.search("[qQ]", t.split(" ")[0])]
+        times = {column.end for column, _ in timed}
+        if len(times) > 1:
+            raise RefusedError("its notes do not begin together, as durations before it say")
+        for column, token in timed:
+            start, length = column.end, ZERO
+            for word in token.split(" "):
+                length = _length(word) or length
+                pitch = None if column.cue or "r" in word else _pitch(word)
+                if pitch is not None:
+                    note = Tone(("", str(column.voice)), start, start + length, pitch)
+                    note.tied, note.ends_tie = bool({*"[_"} & {*word}), bool({*"]_"} & {*word})
+                    self.notes[column.part or 0].append(note)
+            first = _length(token.split(" ")[0])
+            if first is None:
+                raise RefusedError(f"{quoted(token)} has no duration")
+            column.end += first
+
+    # -- interpretations ---------------------------------------------------------------------------
+
+    def _interpret(self, tokens: Sequence[str]) -> None:
+        self.now = max(column.end for column in self.columns)
+        if any(token in ("*^", "*v", "*x", "*+", "*-") or token[:2] == "**" for token in tokens):
+            self._turn(tokens)
+            return
+        for column, token in zip(self.columns, tokens, strict=True):
+            if token.startswith("*>"):
+                self._section(token[2:])
+            if column.part is None:
+                continue
+            part = self.parts[column.part]
+            if token in ("*cue", "*Xcue"):
+                column.cue = token == "*cue"
+            elif token.startswith('*I"'):
+                part.name = part.name or token[3:]
+            elif meter := _METER.fullmatch(token):
+                part.meters.append(MeterMark(self.now, _signature(meter[1], meter[2])))
+            elif token.startswith("*MX"):
+                part.meters.append(MeterMark(self.now, None))
+            elif tempo := re.fullmatch(r"\*MM(\d{1,4}(?:\.\d{1,4})?)", token):
+                self.tempo = self.tempo or float(tempo[1])
+            elif token.startswith("*k["):
+                self._mark_key(part, fifths=_fifths(token[3:].rstrip("]")))
+            elif key := _KEY.fullmatch(token):
+                self._mark_key(part, key=_key(*key.groups()))
+
+    def _mark_key(self, part: Part, key: Key | None = None, fifths: int | None = None) -> None:
+        """Add a signature, or the key that it is of; other keys are no signatures."""
+        last = part.keys[-1] if part.keys and part.keys[-1].start == self.now else None
+        if last is not None:
+            part.keys[-1] = replace(
+                last, key=key or last.key, fifths=fifths if key is None else last.fifths
+            )
+        elif key is None or not part.keys:
+            part.keys.append(KeyMark(self.now, key, fifths))
+
+    def _section(self, words: str) -> None:
+        """Read the name of a section, or which sections are played."""
+        words, is_list, names = words.partition("[")
+        if not is_list:
+            if not self.labels or self.labels[-1] != (self.now, words):
+                self.labels.append((self.now, words))
+        elif words:
+            self.once = names.rstrip("]").split(",")
+        else:
+            self.repeats = True
+
+    def _turn(self, tokens: Sequence[str]) -> None:
+        """Split, join, exchange, add and end spines."""
+        columns: list[_Column] = []
+        joining = False
+        swapped: int | None = None
+        for column, token in zip(self.columns, tokens, strict=True):
+            if token == "*v" and joining and columns[-1].part == column.part:
+                columns[-1].end = max(columns[-1].end, column.end)
+                columns[-1].voice = min(columns[-1].voice, column.voice)
+                continue
+            joining = token == "*v"
+            if token == "*-":
+                continue
+            if token.startswith("**"):
+                column = self._begin(token)
+            columns.append(column)
+            if token == "*^":
+                taken = {each.voice for each in self.columns + columns if each.part == column.part}
+                free = min({*range(1, len(taken) + 2)} - taken)
+                columns.append(replace(column, voice=free))
+            elif token == "*+":
+                columns.append(_Column(None, end=self.now))
+            elif token == "*x" and swapped is not None:
+                columns[swapped], columns[-1], swapped = columns[-1], columns[swapped], None
+            elif token == "*x":
+                swapped = len(columns) - 1
+        self.columns = columns
+
+    # -- the whole ---------------------------------------------------------------------------------
+
+    def draft(self) -> Draft:
+        """Return what was read."""
+        end = max((note.end for notes in self.notes for note in notes), default=ZERO)
+        end = max([end, self.now, *(column.end for column in self.columns)])
+        lines = [(ZERO, ""), *self.lines]
+        starts = [*(time for time, _ in lines), end]
+        skipped = [at for at, time in enumerate(starts[:-1]) if self._is_skipped(time)]
+        measures = [
+            Measure(start, after - start, number, at in skipped, bool(re.search(r"[:|!]{2}", mark)))
+            for at, ((start, after), number, (_, mark)) in enumerate(
+                zip(pairwise(starts), _numbers(lines), lines, strict=True)
+            )
+        ]
+        for part, notes in zip(self.parts, self.notes, strict=True):
+            for note in notes:
+                note.played = not self._is_skipped(note.start)
+            voices = joined(notes, gaps(starts, skipped))
+            part.voices = [voices[each] for each in sorted(voices, key=lambda each: int(each[1]))]
+            part.measures = list(measures)
+        return Draft(self.parts[::-1], self.title, self.tempo)
+
+    def _is_skipped(self, time: Fraction) -> bool:
+        """Return True if a time is in a section that is played at a repeat only."""
+        at = sum(start <= time for start, _ in self.labels) - 1
+        if at < 0:
+            return False
+        name = self.labels[at][1]
+        if self.once is not None:
+            return name not in self.once
+        after = self.labels[at + 1][1] if at + 1 < len(self.labels) else ""
+        ending, next_ending = (re.fullmatch(r"(.*?)(\d+)", each) for each in (name, after))
+        if not (self.repeats and ending and next_ending):
+            return False
+        return ending[1] == next_ending[1] and int(ending[2]) + 1 == int(next_ending[2])
+
+
+def _length(token: str) -> Fraction | None:
+    """Return the quarter notes of a note or rest, None if it does not say."""
+    found = _DURATION.search(token)
+    if not found:
+        return None
+    count, of, dots = found.groups()
+    if not count.strip("0"):  # a breve, and twice and four times as long
+        length = Fraction(4 * 2 ** len(count))
+    else:
+        length = Fraction(4 * int(of or 1), int(count))
+    return length * (2 - Fraction(1, 2 ** len(dots)))
+
+
+def _pitch(token: str) -> int:
+    found = _PITCH.search(token)
+    if not found:
+        raise RefusedError(f"{quoted(token)} is no note; expected such as 4cc#")
+    name = found[0]
+    octave = len(name) - 1 if name.islower() else -len(name)
+    signs = _SIGNS.search(token, found.end())
+    shift = 0 if not signs or signs[0] == "n" else len(signs[0]) * (1 if signs[0][0] == "#" else -1)
+    pitch = 60 + 12 * octave + LETTERS[name[0].upper()] + shift
+    if not 0 <= pitch <= 127:
+        raise RefusedError(f"{quoted(token)} is beyond C-1 to G9")
+    return pitch
+
+
+def _signature(beats: str, unit: str) -> Signature:
+    if not unit.strip("0"):  # breves
+        return Signature.parse(f"{int(beats.split('+')[0]) * 2 ** len(unit)}/1")
+    return Signature.parse(f"{beats}/{unit}")
+
+
+def _fifths(signs: str) -> int | None:
+    """Return the sharps of a signature, None if it is of no key."""
+    for order, sign, way in ((FIFTHS, "#", 1), (FIFTHS[::-1], "-", -1)):
+        letters = signs.lower().replace(sign, "")
+        if signs.count(sign) == len(letters) and order.lower().startswith(letters):
+            return way * len(letters)
+    return None
+
+
+def _key(letter: str, sign: str, mode: str | None) -> Key:
+    usual = "minor" if letter.islower() else "major"
+    return Key(letter.upper() + sign.replace("-", "b"), MODES.get(mode or "", usual))
+
+
+def _numbers(lines: Sequence[tuple[Fraction, str]]) -> list[int | None]:
+    """Return the numbers of the measures behind bar lines, None if none is printed."""
+    found = [_BAR.match(mark) for _, mark in lines]
+    printed = [int(each[1]) if each and each[1] else None for each in found]
+    first = next((number for number in printed if number is not None), None)
+    if first is None:
+        return printed
+    number = first - 1
+    result: list[int | None] = []
+    for each in printed:
+        number = number if each is None else each
+        result.append(number)
+    return result

@@ -1,0 +1,94 @@
+"""Notes of the voices of a part: tied ones are joined, also over endings that are not played."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from envs.notation.reading.draft import Sound
+
+Voice = tuple[str, str]  # labels of a staff and of a voice in it
+
+
+@dataclass
+class Tone:
+    """A note of a part; times in quarter notes from the beginning of the file.
+
+    Attributes:
+        voice: that it stands in.
+        start: time at which it begins.
+        end: time at which it ends.
+        pitch: MIDI number.
+        tied: to the next note of its pitch.
+        ends_tie: it is tied to a note before it.
+        played: it is not in an ending that is left out.
+    """
+
+    voice: Voice
+    start: Fraction
+    end: Fraction
+    pitch: int
+    tied: bool = False
+    ends_tie: bool = False
+    played: bool = True
+
+
+def gaps(starts: Sequence[Fraction], skipped: Collection[int]) -> dict[Fraction, Fraction]:
+    """Return the times at which measures that are left out begin, with those at which they end.
+
+    Args:
+        starts: of the measures, and the end of the last.
+        skipped: indices of the measures that are left out.
+    """
+    found: dict[Fraction, Fraction] = {}
+    for at in sorted(skipped, reverse=True):
+        end = starts[at + 1]
+        found[starts[at]] = found.get(end, end)
+    return found
+
+
+def joined(notes: Iterable[Tone], gaps: Mapping[Fraction, Fraction]) -> dict[Voice, list[Sound]]:
+    """Return the sounds of each voice in order; a tie may go on in another voice.
+
+    Args:
+        notes: of a part.
+        gaps: as `gaps` returns them; a tie goes on behind.
+    """
+    ordered = sorted(notes, key=lambda note: note.start)
+    result: list[Tone] = []
+    open_: dict[tuple[bool, int], list[Tone]] = {}  # notes that are tied to the next
+    starts = {(note.voice, note.start) for note in ordered}
+    pitches = {(note.voice, note.start, note.pitch) for note in ordered}
+    for note in ordered:
+        waiting = open_.setdefault((note.played, note.pitch), [])
+        waiting[:] = [each for each in waiting if gaps.get(each.end, each.end) >= note.start]
+        before = next((each for each in waiting if _continues(each, note, pitches, gaps)), None)
+        kept = note
+        if before is None:
+            kept = replace(note)
+            result.append(kept)
+        else:
+            kept = before
+            waiting.remove(before)
+            before.end = note.end
+            if (before.voice, note.start) in starts:  # where another note begins instead
+                before.voice = note.voice
+        if note.tied:
+            waiting.append(kept)
+    voices: dict[Voice, list[Sound]] = {}
+    for note in result:
+        voices.setdefault(note.voice, []).append(Sound(note.start, note.end, note.pitch))
+    return {voice: sorted(set(sounds)) for voice, sounds in voices.items()}
+
+
+def _continues(
+    before: Tone,
+    note: Tone,
+    pitches: Collection[tuple[Voice, Fraction, int]],
+    gaps: Mapping[Fraction, Fraction],
+) -> bool:
+    """Return True if a note is what one before it is tied to."""
+    if before.voice != note.voice and (before.voice, note.start, note.pitch) in pitches:
+        return False
+    return before.end == note.start or (note.ends_tie and gaps.get(before.end) == note.start)

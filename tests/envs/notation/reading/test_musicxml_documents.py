@@ -1,0 +1,96 @@
+"""Documents of MusicXML: encodings, scores by time, changes on the way, tempo, refusals."""
+
+import pytest
+
+from envs.errors import RefusedError
+from envs.notation.reading.readers import from_music21, read_piece
+from envs.notation.text_line import score_from_text
+from envs.notation.writing.musicxml import musicxml
+from tests.envs.notation.files import reads
+from tests.envs.notation.reading.scores import FOUR, TIME, back, note, score
+
+ONE = "".join(note(name, 1) for name in ("C4", "D4", "E4"))
+TITLED = "<work><work-title>Jalousie é</work-title></work><part-list>"
+
+
+@pytest.mark.parametrize(
+    ("declared", "encoding"),
+    [("ISO-8859-1", "latin-1"), ("windows-1252", "cp1252"), ("UTF-16", "utf-16"),
+     ("UTF-16", "utf-16-le"), ("UTF-16", "utf-16-be"), ("UTF-16", "utf-8"), ("UTF-8", "utf-8-sig"),
+     ("UTF-8", "utf-8"), ("UTF-8", "latin-1"), ("macintosh", "mac_roman"), ("nonsense", "utf-8")],
+)  # fmt: skip
+def test_encodings(tmp_path, declared, encoding):
+    text = f'<?xml version="1.0" encoding="{declared}"?>\n'
+    text += score([FOUR]).replace("<part-list>", TITLED)
+    piece = reads(tmp_path, "a.xml", text.encode(encoding))
+    assert (piece.title, len(piece.notes)) == ("Jalousie é", 4)
+
+
+def test_scores_by_time_and_with_prefixes(tmp_path):
+    start = "<attributes><divisions>1</divisions>" + TIME.format(4, 4) + "</attributes>"
+    body = "".join(
+        f'<measure number="{number}"><part id="A">{start}{FOUR}</part>'
+        f'<part id="B">{start}{note("C3", 4)}</part></measure>'
+        for number in (5, 6)
+    )
+    document = f"<score-timewise><part-list/>{body}</score-timewise>"
+    piece = reads(tmp_path, "a.xml", document)
+    assert (piece.task.voices, piece.bars, piece.numbers) == (2, 2, (5, 6))
+    prefixed = score([FOUR]).replace("</", "</m:").replace("<m:", "<").replace("<", "<m:")
+    prefixed = prefixed.replace("<m:/m:", "</m:").replace("<m:/", "</m:")
+    assert len(reads(tmp_path, "a.xml", prefixed).notes) == 4
+
+
+def test_divisions_and_metres_that_change_and_none(tmp_path):
+    halved = "<attributes><divisions>2</divisions></attributes>"
+    twice = halved + "".join(note(name, 2) for name in ("C4", "D4", "E4", "F4"))
+    piece = reads(tmp_path, "a.xml", score([FOUR, twice]))
+    assert [n.start for n in piece.notes] == [0, 4, 8, 12, 16, 20, 24, 28]
+    changed = f"<attributes>{TIME.format(3, 4)}</attributes>" + ONE
+    document = score([FOUR, changed, FOUR])
+    with pytest.raises(RefusedError, match="bar 2"):
+        reads(tmp_path, "a.xml", document)
+    assert reads(tmp_path, "a.xml", document, bars=(1, 1)).bars == 1
+    free = score([FOUR], time="", first="<time><senza-misura/></time>")
+    assert reads(tmp_path, "a.xml", free).bars == 1
+
+
+@pytest.mark.parametrize(
+    ("direction", "tempo"),
+    [
+        ("<sound tempo='90'/>", 90),
+        ("<direction><direction-type><metronome><beat-unit>half</beat-unit><per-minute>c. 40.5"
+         "</per-minute></metronome></direction-type><sound tempo='200'/></direction>", 81),
+        ("<direction><direction-type><metronome><beat-unit>quarter</beat-unit><beat-unit-dot/>"
+         "<per-minute>60</per-minute></metronome></direction-type></direction>", 90),
+        ("<sound tempo='fast'/>", None),
+    ],
+)  # fmt: skip
+def test_tempo(tmp_path, direction, tempo):
+    assert reads(tmp_path, "a.xml", score([direction + FOUR])).tempo == tempo
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("<duration>1</duration>", "<duration>-1</duration>"),
+        ("<duration>1</duration>", "<duration>1e9</duration>"),
+        ("<octave>4</octave>", "<octave>44</octave>"),
+        ("<step>C</step>", "<step>H</step>"),
+        ("<divisions>1</divisions>", "<divisions>0</divisions>"),
+        ("</measure>", f"{back(9)}{back(9)}</measure>"),
+    ],
+)
+def test_what_no_program_should_write_is_refused(tmp_path, wrong, right):
+    with pytest.raises(RefusedError, match=r"expected|export|beyond|backs up"):
+        reads(tmp_path, "a.xml", score([FOUR]).replace(wrong, right, 1))
+
+
+def test_what_is_written_is_read_by_another_reader_alike():
+    from music21 import converter
+
+    line = "C4:3 E4:3 G4:6 C5:12 r:12 A4:4 B4:4 C5:4 ; C3:24 G3:24"
+    document = musicxml(score_from_text(line, grid=12, key="A minor"))
+    theirs = from_music21(converter.parseData(document, format="musicxml"), grid=12)
+    ours = read_piece(document.encode(), ".xml", grid=12)
+    assert (ours.notes, ours.key, ours.meter) == (theirs.notes, theirs.key, theirs.meter)
