@@ -115,7 +115,7 @@ def xml_notes(
 
     With `every` the notes of all its voices.
 
-    Grace and cue notes are left out, ties are joined, chords give several notes of one onset.
+    Grace, cue and hidden notes are left out, ties are joined, a chord is several notes.
     """
     notes: Notes = []
     measures: list[dict[str, Any]] = []
@@ -151,15 +151,16 @@ def xml_notes(
                 if each.findtext("voice") != voice and not every:
                     continue
                 pitch = each.find("pitch")
-                if pitch is None:
+                if pitch is None or each.get("print-object") == "no":  # a written-out ornament
                     continue
                 midi = 12 * (int(pitch.findtext("octave") or 0) + 1) + STEPS[pitch.findtext("step")]
                 alter = float(pitch.findtext("alter") or 0)
                 midi += int(alter) + shift
                 if alter % 1:
                     midi += 1000  # a quarter tone, equal to nothing
-                ties = {tie.get("type") for tie in each.findall("tie")}
-                if "stop" in ties and midi in open_ties:
+                marks = [*each.findall("tie"), *each.findall("notations/tied")]
+                ties = {mark.get("type") for mark in marks}
+                if midi in open_ties:  # some programs write no end of a tie
                     index = open_ties.pop(midi)
                     onset, before, _ = notes[index]
                     if onset + before == start:
