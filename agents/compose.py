@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from agents.settings import commands
+from agents.settings.reading_flags import PartFlags
 
 if TYPE_CHECKING:
     from agents.composing import Composer, Request
 
 
 @dataclass(frozen=True)
-class ComposeConfig:
+class ComposeConfig(PartFlags):
     """Settings of a composition.
 
     Attributes:
@@ -36,7 +37,8 @@ class ComposeConfig:
         seed: of the draw; the same seed gives the same melodies. A beam draws nothing.
         temperature: of the draw; 1 draws as trained, lower is more cautious.
         primer: notes to begin with, such as "C4 E4:2 G4:2"; a name alone lasts a beat.
-        tempo: beats per minute; the beat of 3/8 and 6/8 is a dotted quarter, of 7/8 a quarter.
+        tempo: beats per minute; the locked or rewritten file's, or 80, if 0. The beat of 3/8 and
+            6/8 is a dotted quarter, of 7/8 a quarter.
         pictures: write score and piano roll of each melody as SVG.
         sound: write a WAV file of each melody.
         soundfont: an .sf2 file, for sound by FluidSynth; a small synthesiser if empty.
@@ -60,8 +62,8 @@ class ComposeConfig:
         chords: 'i VII i v', a bar each, or with bar lines 'C | F G7 | C'. Chord symbols of a file
             that is locked are not read.
         phrases: plan of the form: AABA, 4+4 or 'A4 A4 B8'.
-        lock: bars of a file that stay as they are, theme.musicxml:1-2,5; key, metre and length are
-            the file's unless asked for.
+        lock: bars of a file that stay as they are, theme.musicxml:1-2,5 or book.abc#7:1-2; key,
+            metre, length, title and tempo are the file's unless asked for.
         rewrite: bars of a file that are written anew, all others stay.
         must: rules that every melody keeps, by name as in --mask; if they cannot be kept nothing
             is written (sample, prior).
@@ -80,7 +82,7 @@ class ComposeConfig:
     seed: int = 1
     temperature: float = 1.0
     primer: str = ""
-    tempo: float = 80.0
+    tempo: float = 0.0
     pictures: bool = True
     sound: bool = True
     soundfont: str = ""
@@ -111,6 +113,9 @@ class ComposeConfig:
             raise ValueError("--lock and --rewrite take the task from the file; leave --task out")
         if self.lock and self.rewrite:
             raise ValueError("--lock and --rewrite both say what stays; leave one out")
+        super().__post_init__()
+        for name in self.known if not (self.lock or self.rewrite) else ():
+            raise ValueError(f"--{name} says what is read of a file; add --lock or --rewrite")
 
 
 def read_request(config: ComposeConfig) -> Request:
@@ -126,7 +131,7 @@ def read_request(config: ComposeConfig) -> Request:
     del flags["task"]  # of the composer; what is asked for in words goes before it
     asked = {name: value for name, value in flags.items() if value not in ("", None)}
     file = config.lock or config.rewrite
-    given = Bars.read(file, rewrite=bool(config.rewrite)) if file else None
+    given = Bars.read(file, bool(config.rewrite), **config.known) if file else None
     return Request(given=given, **asked)
 
 
@@ -155,13 +160,17 @@ def load_composer(config: ComposeConfig, request: Request) -> Composer:
 
 def compose(config: ComposeConfig) -> None:
     """Compose, write the files, and print where they are and how much compute it took."""
+    from agents.composing import Bars
     from agents.composing.melody_files import suffixes, write_melodies
 
     request = read_request(config)
+    if isinstance(request.given, Bars):
+        for words in request.given.piece.notices:
+            commands.note(words)
     composer = load_composer(config, request)
     commands.tell_changes(composer.notes)
     commands.check_new_directory(config.out)  # before the search, which takes a while
-    melodies = composer.compose(request, tempo=config.tempo)
+    melodies = composer.compose(request, tempo=config.tempo or None)
     folder = commands.new_directory(config.out)
     formats = suffixes(config.pictures, config.sound)
     write_melodies(melodies, folder, formats, config.soundfont)

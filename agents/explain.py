@@ -4,6 +4,8 @@ python -m agents.explain tune.abc
 
 python -m agents.explain tune.mid --key "G major" --reward in_key leap_recovery=0.5 --out explained
 
+python -m agents.explain book.abc#7:1-16
+
 python -m agents.explain runs/rltuner-v0-ppo-1
 """
 
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from agents.settings import commands
+from agents.settings.reading_flags import ReadingFlags
 from envs.music.piece import require_tempo
 
 if TYPE_CHECKING:
@@ -24,18 +27,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ExplainConfig:
+class ExplainConfig(ReadingFlags):
     """Settings of an explanation.
 
     Attributes:
-        piece: a MIDI, MusicXML or ABC file, or a run directory, whose samples are explained.
+        piece: a MIDI, MusicXML or ABC file, FILE#7 for its seventh tune, FILE:1-32 for bars of it,
+            or a run directory, whose samples are explained.
         reward: rules to ask as name=weight, as python -m agents.train takes them; if empty those
             of the run that have words for what is wrong, or all such rules, with weight 1.
-        key: such as "G major"; the file's if empty, or estimated.
-        meter: such as 6/8; the file's if empty.
-        grid: cells per quarter note; if 0 four, or what else fits.
-        pickup: cells before the first bar line; -1 for the file's. MIDI files rarely tell.
-        part: number of the only part to read, from 1; 0 for all, each a voice.
         chords: harmony for rules that ask for it: 'i VII i v', a bar each. Chord symbols in a file
             are not read.
         phrases: form for rules that ask for it: AABA, 4+4 or 'A4 A4 B8'.
@@ -50,11 +49,6 @@ class ExplainConfig:
 
     piece: tyro.conf.Positional[Path]
     reward: tuple[str, ...] = ()
-    key: str = ""
-    meter: str = ""
-    grid: int = 0
-    pickup: int = -1
-    part: int = 0
     chords: str = ""
     phrases: str = ""
     tempo: float = 0.0
@@ -65,11 +59,9 @@ class ExplainConfig:
     trust: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.tempo:
             require_tempo(self.tempo)
-        for name, least in (("grid", 0), ("pickup", -1), ("part", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name}={getattr(self, name)}: expected {least} or more")
 
 
 def explanations(config: ExplainConfig) -> list[Explanation]:
@@ -86,10 +78,6 @@ def explanations(config: ExplainConfig) -> list[Explanation]:
     from agents.settings.trust import code_of, require_trust
     from rewards.build import build
 
-    given = {name: getattr(config, name) for name in ("grid", "key", "meter", "part")}
-    known = {name: value for name, value in given.items() if value}
-    if config.pickup >= 0:
-        known["pickup"] = config.pickup
     plan = {"chords": config.chords, "phrases": config.phrases}
     reward = build(TrainConfig(reward=config.reward).terms) if config.reward else None
     lenient, prior = reward is None, config.prior or "melody"
@@ -97,7 +85,7 @@ def explanations(config: ExplainConfig) -> list[Explanation]:
         run, trust = Run(config.piece), config.trust
         besides = ("mask", "reward")
         settings = require_trust(run.read_config(trust), run.config_file, trust, besides)
-        pieces = list(samples_of(run, settings.task, known, plan))
+        pieces = list(samples_of(run, settings.task, config.known, plan))
         if reward is None:
             without = [] if trust else code_of(settings, ["reward"])
             if without:
@@ -106,7 +94,7 @@ def explanations(config: ExplainConfig) -> list[Explanation]:
             reward = rules_of(run, settings, without)
         prior = config.prior or settings.prior
     else:
-        pieces = [(config.piece.name, read_with_plan(config.piece, known, plan))]
+        pieces = [(config.piece.name, read_with_plan(config.piece, config.known, plan))]
     asked = None if prior == "none" else prior
     return [
         explain(piece, reward, asked, commands.plain(name), lenient=lenient)

@@ -32,10 +32,9 @@ from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.readers import from_music21
 from envs.notation.text_line import score_from_text
-from pretrained.corpora.abc_text import TuneError
 from pretrained.corpora.folk import COLLECTIONS, collection_files, load_corpus, split_tunes
 from pretrained.corpora.pieces import scores
-from pretrained.corpora.tunes import GridTune, read_tune
+from pretrained.corpora.tunes import GridTune, TuneError, read_tune
 from pretrained.ngrams.judge import with_its_mode
 from rewards.build import PACKS, build, pack_names, read_pack
 from rewards.rule import REGISTRY, Rule, as_rule

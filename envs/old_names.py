@@ -44,7 +44,7 @@ HEIRS = {
     "envs.measures": (
         "envs.notation.writing.symbols envs.music.piece envs.music.meter envs.music.key"
     ),
-    "envs.midi_file": "envs.notation.reading.midi",
+    "envs.midi_file": "envs.notation.reading.midi.reader",
     "envs.musicxml": "envs.notation.writing.musicxml envs.notation.writing.engrave",
     "envs.notation": "envs.notation.text_line envs.notation.writing.midi",
     "envs.panel": "rewards.checking.panel envs.music.noise",
@@ -62,7 +62,7 @@ HEIRS = {
     "envs.synth": "envs.notation.writing.sound",
     "envs.theory": "envs.music.pitch envs.errors envs.music.meter envs.music.key",
     "envs.xml_file": "envs.notation.reading.musicxml",
-    "pretrained.abc_reader": "pretrained.corpora.tunes pretrained.corpora.abc_text",
+    "pretrained.abc_reader": "pretrained.corpora.tunes",
     "pretrained.check": "pretrained.conformance",
     "pretrained.corpus": "pretrained.corpora.folk",
     "pretrained.files": "envs.durable_files",

@@ -43,7 +43,7 @@ STRINGS_ALLOWED = {
     "envs.registration",  # entry points of Gymnasium
 }
 # Modules of one package that share a name, as they do the same for another format.
-SAME_NAME = {("envs", "abc"), ("envs", "midi"), ("envs", "musicxml")}
+SAME_NAME = {("envs", "abc"), ("envs", "musicxml")}
 
 
 def name_of(path):

@@ -9,6 +9,7 @@ import pytest
 from agents.benchmark import BenchmarkConfig
 from agents.check import CheckConfig
 from agents.compose import ComposeConfig
+from agents.convert import ConvertConfig
 from agents.evaluate import EvaluateConfig
 from agents.explain import ExplainConfig
 from agents.settings.arguments import parse_arguments
@@ -56,6 +57,7 @@ def test_command_is_one_of_ours_and_its_arguments_parse(command, monkeypatch):
         elif words[:2] == ["python", "-m"] and words[2] != "agents.train":
             kinds = {
                 "agents.compose": ComposeConfig,
+                "agents.convert": ConvertConfig,
                 "agents.evaluate": EvaluateConfig,
                 "agents.explain": ExplainConfig,
                 "agents.benchmark": BenchmarkConfig,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agents.composing.decoding import METHODS, Search, method_of
+from agents.composing.locked_bars import Bars
 from agents.composing.masks import read_demands
 from agents.composing.melody import Melody, melodies_of
 from agents.composing.request import Request, require_kind
@@ -162,13 +163,14 @@ class Composer:
         )
 
     def compose(
-        self, request: Request | None = None, *, tempo: float = TEMPO, **keywords: Any
+        self, request: Request | None = None, *, tempo: float | None = None, **keywords: Any
     ) -> list[Melody]:
         """Return the melodies of a request, as many as it asks for; best first where ranked.
 
         Args:
             request: what is asked for.
-            tempo: of the melodies, 10 to 400 beats per minute.
+            tempo: of the melodies, 10 to 400 beats per minute; if None that of the piece whose bars
+                are given, or 80.
             keywords: those of `Request`, in its place.
 
         Raises:
@@ -180,6 +182,9 @@ class Composer:
         request = request or Request(**keywords)
         hint = 'a Request, or its keywords, as compose(key="D minor", bars=8)'
         require_kind("request", request, Request, hint)
+        piece = request.given.piece if isinstance(request.given, Bars) else None
+        title, own_tempo = (piece.title, piece.tempo) if piece else ("", None)
+        tempo = (own_tempo or TEMPO) if tempo is None else tempo
         require_tempo(tempo)  # before the search, which takes a while
         method, task, objective = method_of(request), request.task_on(self.task), self.objective
         if request.wishes:  # a wish takes the place of a term of its name
@@ -200,7 +205,7 @@ class Composer:
             demands=demands,
         )
         objective.reward.prepare(task)
-        return melodies_of(method.fill(search), objective.reward, tempo)
+        return melodies_of(method.fill(search), objective.reward, tempo, title)
 
     def _network(self, method: str) -> Prior:
         """Return the network that a method uses."""

@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from envs.errors import quoted
 from envs.music.codec import FIRST_PITCH, HOLD, REST, UNWRITTEN
 from envs.music.piece import Piece
 from envs.music.score import Score
 from envs.music.task import Task
+from envs.notation.address import parse_address
 from envs.notation.reading.readers import read_piece
-
-
-def parse_bars(text: str) -> tuple[Path, set[int]]:
-    """Return the file and the bar numbers of text such as 'theme.abc:1-2,5'.
-
-    Raises:
-        ValueError: no file or no numbers.
-    """
-    name, _, bars = text.rpartition(":")
-    if not name or not re.fullmatch(r"\d{1,9}(-\d{1,9})?(,\d{1,9}(-\d{1,9})?)*", bars):
-        raise ValueError(
-            f"{quoted(text)}: expected a file and bars of it, such as theme.musicxml:1-2,5"
-        )
-    numbers: set[int] = set()
-    for part in bars.split(","):
-        ends = [int(number) for number in part.split("-")]
-        first, last = ends[0], ends[-1]
-        if last > 9999 or last < first:
-            raise ValueError(f"{quoted(text)}: bars {part} are none")
-        numbers |= set(range(first, last + 1))
-    return Path(name), numbers
 
 
 @dataclass(frozen=True)
@@ -47,7 +24,7 @@ class Bars:
 
     Attributes:
         piece: the melody.
-        numbers: of the bars, from 1; a pickup is bar 0.
+        numbers: of the bars, as the piece's file prints them, or counted from 1; a pickup is bar 0.
         rewrite: True if these bars are written anew and all others stay.
         source: name of the piece in messages.
     """
@@ -60,18 +37,25 @@ class Bars:
     def __post_init__(self) -> None:
         if self.piece.voices > 1:
             raise ValueError(
-                f"{self.source} has {self.piece.voices} voices; expected a melody of one"
+                f"{self.source} has {self.piece.voices} voices; expected a melody of one, so "
+                "choose it (part=, voice=; --part, --voice)"
             )
 
     @classmethod
-    def read(cls, text: str, rewrite: bool = False) -> Bars:
-        """Read a file and the numbers of bars, such as "theme.abc:1-2,5".
+    def read(cls, text: str, rewrite: bool = False, **known: Any) -> Bars:
+        """Read a file and the numbers of bars, such as "theme.abc:1-2,5" or "book.abc#7:1-4".
+
+        Args:
+            text: the file with its bars, all of which are read.
+            rewrite: True if these bars are written anew and all others stay.
+            known: as `read_piece`, such as part=2, voice=1 or top=True.
 
         Raises:
             ValueError: no numbers, or a file that cannot be read or has several voices.
         """
-        path, numbers = parse_bars(text)
-        return cls(read_piece(path), numbers, rewrite, str(path))
+        address = parse_address(text, bars=True)
+        piece = read_piece(text.rpartition(":")[0], **known)
+        return cls(piece, address.numbers, rewrite, text.rpartition(":")[0])
 
     def task_with(self, changes: Mapping[str, Any]) -> Task:
         """Return the piece's task with these bars given, and with changed fields.
@@ -92,12 +76,13 @@ class Bars:
                 f"{name} is in {piece.meter} with a pickup of {piece.pickup} cells; its bars "
                 "cannot be kept in another metre, so leave meter and pickup out"
             )
-        lines, first = [*task.bar_lines, task.cells], int(task.pickup == 0)
-        there = range(first, first + sum(line < piece.cells for line in lines[:-1]))
+        lines = [*task.bar_lines, task.cells]
+        printed = self.piece.numbers or (int(task.pickup == 0),)
+        numbers = [*printed, *range(printed[-1] + 1, printed[-1] + len(lines))][: len(lines) - 1]
+        there = numbers[: sum(line < piece.cells for line in lines[:-1])]
         wrong = ", ".join(map(str, sorted(self.numbers - set(there))))
         if wrong:
             raise ValueError(f"bar {wrong} of {name}: the piece has bars {there[0]} to {there[-1]}")
-        numbers = range(first, first + len(lines) - 1)
         chosen = [(number in self.numbers) != self.rewrite for number in numbers]
         locked = np.repeat(chosen, np.diff(lines))
         locked[piece.cells :] = False  # bars that the file does not have

@@ -84,17 +84,19 @@ class Melody:
         report: what it was paid and how it was found.
         number: of the melody among those of its request, from 1.
         tempo: beats per minute, see `beat_quarters`.
+        title: of the piece that it continues; empty if there is none.
     """
 
     score: Score
     report: MelodyReport
     number: int
     tempo: float
+    title: str = ""
 
     @cached_property
     def piece(self) -> Piece:
         """The melody as a piece with a title."""
-        return Piece.of(self.score, 0, f"Melody {self.number}", self.tempo)
+        return Piece.of(self.score, 0, self.title or f"Melody {self.number}", self.tempo)
 
     def written(self, suffix: str, soundfont: str = "", likeness: bool = True) -> bytes:
         """Return the content of a file.
@@ -143,11 +145,13 @@ class Melody:
         return f"<Melody {self.number}: {self}; {self.report}>"
 
 
-def melodies_of(result: SearchResult, reward: RewardSum, tempo: float = TEMPO) -> list[Melody]:
+def melodies_of(
+    result: SearchResult, reward: RewardSum, tempo: float = TEMPO, title: str = ""
+) -> list[Melody]:
     """Return each piece of a search as a melody, with the payments of a reward."""
     melodies = []
     for row, searched in enumerate(result.returns.tolist()):
         piece = result.score[row : row + 1]
         report = MelodyReport(piece, reward, searched, result.compute)
-        melodies.append(Melody(piece, report, row + 1, tempo))
+        melodies.append(Melody(piece, report, row + 1, tempo, title))
     return melodies

@@ -118,10 +118,7 @@ class Explanation:
     @property
     def facts(self) -> str:
         """Key, metre and size of the piece in one line."""
-        task = self.piece.task
-        sizes = [(task.bars, "bar"), (task.voices, "voice"), (len(self.piece.notes), "note")]
-        counts = ", ".join(f"{count} {unit}{'s' * (count != 1)}" for count, unit in sizes)
-        return f"{task.key}{' (estimated)' * self.piece.estimated}, {task.meter}, {counts}"
+        return self.piece.facts
 
     def __repr__(self) -> str:
         count = len(self.messages)

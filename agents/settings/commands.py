@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +23,7 @@ EXPECTED = (ValueError, TypeError, OSError, RewardError, gymnasium.error.Error)
 
 def parse(kind: type[T], command: str, description: str | None) -> T:
     """Return a dataclass from the command line; `--help` and bad arguments end the program."""
-    words = read_words(sys.argv[1:], kind.__annotations__)
+    words = read_words(sys.argv[1:], signature(kind).parameters)
     return tyro.cli(kind, args=words, prog=f"python -m agents.{command}", description=description)
 
 

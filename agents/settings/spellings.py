@@ -50,7 +50,7 @@ def read_words(words: Iterable[str], flags: Iterable[str]) -> list[str]:
 
 
 def _path_of(word: str, flag: str) -> str:
-    """Return the beginning of a word that is a path, up to a colon behind it; empty if none is."""
+    """Return the beginning of a word that is a path, before the tune and bars; empty if none is."""
     name, equals, value = word.partition("=")
     if equals and name in PATHS + LOCKS:
         return name + equals + _path_of(value, name)
@@ -59,7 +59,8 @@ def _path_of(word: str, flag: str) -> str:
     path, colon, _ = word.rpartition(":")
     if flag in LOCKS:
         return path + colon or word
-    return path + colon if os.path.exists(path) else ""
+    files = (path, *(re.sub(r"#\d+$", "", name) for name in (path, word)))
+    return next((word[: len(file)] for file in files if os.path.exists(file)), "")
 
 
 def _without_quotes(words: Sequence[str]) -> list[str]:

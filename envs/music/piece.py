@@ -101,6 +101,7 @@ class Piece:
         numbers: of the bars as the file prints them, the pickup's included; empty if counted.
         estimated: True if the key was estimated from the notes.
         notices: remarks on how the file was read.
+        lost: number of notes of the file that were left out, as they fit no cell of the grid.
     """
 
     score: Score
@@ -110,6 +111,7 @@ class Piece:
     numbers: tuple[int, ...] = ()
     estimated: bool = False
     notices: tuple[str, ...] = ()
+    lost: int = 0
 
     def __post_init__(self) -> None:
         if self.tempo is not None:
@@ -164,6 +166,13 @@ class Piece:
     def voices(self) -> int:
         """Number of voices."""
         return self.task.voices
+
+    @property
+    def facts(self) -> str:
+        """Key, metre and size in one line."""
+        sizes = [(self.bars, "bar"), (self.voices, "voice"), (len(self.notes), "note")]
+        counts = ", ".join(f"{count} {unit}{'s' * (count != 1)}" for count, unit in sizes)
+        return f"{self.key}{' (estimated)' * self.estimated}, {self.meter}, {counts}"
 
     def score_for(self, task: Task) -> Score:
         """Return the notes as a score of another task.

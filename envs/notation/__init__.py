@@ -1,6 +1,7 @@
 """Pieces in and out of files: text, MIDI, MusicXML, ABC, pictures and sound."""
 
 from envs.music.piece import notes_of, score_of
+from envs.notation.converting import convert
 from envs.notation.reading.readers import READERS, from_music21, read_piece
 from envs.notation.text_line import parse_notes, score_from_text, text
 from envs.notation.writing.abc import abc
@@ -13,6 +14,7 @@ __all__ = [
     "READERS",
     "WRITERS",
     "abc",
+    "convert",
     "from_music21",
     "midi_bytes",
     "musicxml",

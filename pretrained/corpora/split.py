@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from envs.music.codec import FIRST_PITCH
 GRAM = 12  # intervals in a gram
 SHARED = 0.30  # share of common grams from which two tunes are near-duplicates
 SPLITS = ("train", "valid", "test")
+HELD_OUT = ("test", "valid")  # the first has the right to a tune that is like tunes of both
 HELD_OUT_SHARE = 0.05
 
 
@@ -97,7 +98,7 @@ def split_clusters(cluster: Sequence[int], names: Sequence[str], seed: int = 0) 
     def key(number: int) -> bytes:
         return hashlib.sha256(f"{seed}/{first[number]}".encode()).digest()
 
-    room = {part: round(HELD_OUT_SHARE * len(cluster)) for part in ("test", "valid")}
+    room = {part: round(HELD_OUT_SHARE * len(cluster)) for part in HELD_OUT}
     chosen: dict[int, str] = {}
     for number in sorted(size, key=key):
         part = next((part for part in room if size[number] <= room[part]), "train")
@@ -105,3 +106,27 @@ def split_clusters(cluster: Sequence[int], names: Sequence[str], seed: int = 0) 
         if part in room:
             room[part] -= size[number]
     return [chosen[number] for number in cluster]
+
+
+def split_as(
+    tunes: Sequence[NDArray[np.int16]], held_out: Mapping[str, Sequence[NDArray[np.int16]]]
+) -> tuple[list[int], list[str]]:
+    """Return cluster and split of each tune: those like tunes held out before are held out again.
+
+    All others are "train".
+
+    Args:
+        tunes: tokens of each tune.
+        held_out: tokens of the tunes of each split of HELD_OUT.
+    """
+    before = [(part, tokens) for part in HELD_OUT for tokens in held_out[part]]
+    joint = clusters([*(tokens for _, tokens in before), *tunes])
+    part_of: dict[int, str] = {}
+    for cluster, (part, _) in zip(joint, before, strict=False):
+        part_of.setdefault(cluster, part)
+    number: dict[int, int] = {}
+    found = joint[len(before) :]
+    return (
+        [number.setdefault(cluster, len(number)) for cluster in found],
+        [part_of.get(cluster, "train") for cluster in found],
+    )

@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import symusic
 
 from agents import explain as command
 from agents.explain import ExplainConfig, explain_all
 from envs.notation.text_line import score_from_text
 from envs.notation.writing.abc import abc
+from envs.notation.writing.midi import midi_bytes
 
 
 @pytest.fixture
@@ -55,6 +57,42 @@ def test_the_command_prints_json_and_surprise(tune, tiny_checkpoint, run_command
     assert {"in_key", "leap_recovery"} <= {each["rule"] for each in told["rules"]}
     assert all(message["surprise"] > 0 for message in told["messages"])
     assert not any(message["rule"] == "in_key" for message in told["messages"])
+
+
+def test_a_part_of_a_file_is_explained(tmp_path, run_command):
+    two = score_from_text("C4:16 D4:16 E4:16 ; C3:16 F#3:16 G3:16")
+    path = tmp_path / "two.mid"
+    path.write_bytes(midi_bytes(two))
+
+    def told(more, *words):
+        found = run_command(f"{path}{more}", "--prior", "none", "--json", *words)
+        assert found[0] == 0, found
+        return json.loads(found[1])
+
+    assert told("")["voices"] == 2
+    assert told("", "--part", "2")["voices"] == 1
+    second = told("#1:2-3", "--part", "2", "--voice", "1", "--key", "C major")
+    assert (second["bars"], second["messages"][0]["text"]) == (2, "F#3 is not in C major")
+    assert second["messages"][0]["where"].startswith("bar 2")
+    status, out, err = run_command(f"{path}:9", "--prior", "none")
+    assert (status, out) == (2, "")
+    assert "1 to 3" in err
+    status, out, err = run_command(path, "--part", "3", "--prior", "none")
+    assert "parts that do: 1" in err
+
+
+def test_top_notes_and_notes_off_the_grid(tmp_path, run_command):
+    file = symusic.Score.from_midi(midi_bytes(score_from_text("C4:4 E4:4 G4:8")))
+    notes = file.tracks[0].notes
+    notes.append(symusic.Note(notes[0].time, notes[0].duration, 48, 80))
+    notes[1].time += 50
+    path = tmp_path / "played.mid"
+    path.write_bytes(file.dumps_midi())
+    words = (path, "--reward", "in_key", "--prior", "none")
+    assert "--top" in run_command(*words)[2]
+    assert "--quantize" in run_command(*words, "--top")[2]
+    status, out, _ = run_command(*words, "--top", "--quantize")
+    assert (status, "3 notes" in out) == (0, True)
 
 
 def test_the_samples_of_a_run_are_explained(run, tmp_path, capsys):

@@ -20,7 +20,7 @@ MOST_LINES = 300_000  # of a collection
 CHARSETS = r"utf-?8|us-ascii|iso-?8859-\d{1,2}|latin-?\d|(?:windows-|cp)125\d|mac-?roman|koi8-r"
 _TUNE = re.compile(r"X:(?![|:])")
 Line = tuple[int, str]  # number from 1, and text without the spaces around it
-Lines = tuple[list[Line], list[int]]  # of a tune, and the numbers of music behind its end
+Lines = tuple[list[Line], list[Line]]  # of a tune, and of music behind its end
 
 
 def read_abc(data: bytes, known: Known) -> Piece:
@@ -44,18 +44,22 @@ def read_draft(data: bytes, known: Known) -> Draft:
         lines, behind = found[one_tune(len(found), known)]
         draft = TuneReader(head + lines).draft
     if behind:
-        draft.notices.append(f"line {behind[0]}: not read, as an empty line ends the tune above it")
+        draft.notices.append(
+            f"line {behind[0][0]}: not read, as an empty line ends the tune above it"
+        )
     return draft
 
 
 def tunes(data: bytes) -> list[str]:
-    """Return the tunes of a file, each as a text that can be read alone.
+    """Return the tunes of a file, each as a text that can be read alone, as right as in the file.
 
     Raises:
         RefusedError: it is no text.
     """
     head, found = _split(_text(data))
-    return ["\n".join(line for _, line in head + tune) + "\n" for tune, _ in found]
+    head = [line for line in head if "abc-charset" not in line[1]]  # text has none
+    texts = ([*head, *tune, *([(0, ""), *behind] if behind else ())] for tune, behind in found)
+    return ["\n".join(line for _, line in text) + "\n" for text in texts]
 
 
 # -- text ------------------------------------------------------------------------------------------
@@ -112,7 +116,7 @@ def _split(text: str) -> tuple[list[Line], list[Lines]]:
         if not ended:
             found[-1][0].append((number, line))
         elif "|" in line and not FIELD.match(line):
-            found[-1][1].append(number)
+            found[-1][1].append((number, line))
     return head, found
 
 

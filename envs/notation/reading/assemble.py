@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
+from statistics import mode
 from typing import Any
 
 from envs.errors import RefusedError
 from envs.music.codec import Note
-from envs.music.key import Key
+from envs.music.key import MODE_FIFTHS, Key
 from envs.music.meter import Meter, beat_quarters
 from envs.music.piece import FASTEST, SLOWEST, Piece, roomy_range, score_of
 from envs.music.pitch import LETTERS
 from envs.music.task import MAX_BARS, Task
 from envs.notation.reading.bars import Layout, lay_out
 from envs.notation.reading.draft import Draft, Part, Sound
+from envs.notation.reading.rounding import choose_grid, rounded
 from envs.notation.reading.selection import Known, bar_at, selected
-from envs.notation.reading.times import choose_grid, on_grid, one_meter, read_meter, rounded
+from envs.notation.reading.times import on_grid, one_meter, read_meter
 
 TITLE_LENGTH = 120
 
@@ -46,16 +47,14 @@ def make_piece(draft: Draft, known: Known) -> Piece:
     voices = [_moved(voice, layout) for voice in lines]
     if layout.filled and any(_is_longer(sound, layout) for voice in lines for sound in voice):
         draft.notices.append("a note that is tied over a filled bar lasts until the next one")
-    grid = known.grid or choose_grid(voices, meter, draft.tick)
-    if draft.tick:
-        rounding = [rounded(voice, grid, draft.tick) for voice in voices]
-        voices = [voice for voice, _ in rounding]
-        if any(moved for _, moved in rounding):
-            draft.notices.append("the ends of some notes are rounded to the grid")
+    grid = known.grid or choose_grid(voices, meter, draft.tick, known.quantize)
+    voices = rounded(voices, grid, draft, known.quantize)
     notes = on_grid(voices, grid, partial(layout.place, meter))
     pickup, bars = _length(layout, notes, meter, grid)
     pickup = pickup if known.pickup is None else known.pickup
     key, fifths = _key(parts, known, draft.notices)
+    if draft.tick and key and key != known.key:
+        draft.notices += _other_modes(key, voices)
     low, high = roomy_range([note.pitch for note in notes])
     task = Task(
         key=key or estimate_key(voices, fifths),
@@ -74,6 +73,7 @@ def make_piece(draft: Draft, known: Known) -> Piece:
         numbers=_numbers(layout.numbers, bars + (pickup > 0), pickup),
         estimated=key is None,
         notices=tuple(draft.notices),
+        lost=draft.lost,
     )
 
 
@@ -87,8 +87,7 @@ def _meter(part: Part, known: Known, notices: list[str]) -> Meter | None:
     if not part.measures:
         notices.append("the file names no metre: 4/4 is taken")
         return None
-    lengths = [measure.length for measure in part.measures]
-    usual = max(lengths, key=Counter(lengths).__getitem__)
+    usual = mode(measure.length for measure in part.measures)
     meter = Meter(4, 4)
     if usual.denominator <= 2 and usual < 50:
         whole = usual.denominator == 1
@@ -199,6 +198,28 @@ def estimate_key(voices: Sequence[Sequence[Sound]], fifths: int | None = None) -
         if fifths is None or key.fifths == fifths:
             return key
     return Key("C")
+
+
+def _other_modes(key: Key, voices: Sequence[Sequence[Sound]]) -> Iterator[str]:
+    """Yield a notice if the signature of a MIDI file is rather that of another mode.
+
+    It is if the last note lies in the key and its pitch class sounds longer than the tonic.
+    """
+    sounds = [sound for voice in voices for sound in voice]
+    final = max(sounds, key=lambda sound: (sound.end, -sound.pitch)).pitch % 12
+    length = [
+        sum(each.end - each.start for each in sounds if each.pitch % 12 == place)
+        for place in range(12)
+    ]
+    if final == key.pitch_class or length[final] <= length[key.pitch_class]:
+        return
+    for word in MODE_FIFTHS:
+        other = _named(final, word, key.fifths)
+        if other.fifths == key.fifths:
+            yield (
+                f"MIDI names major and minor only: {key} is taken, but it ends on {other.tonic} "
+                f"and may be in {other} (key=, --key)"
+            )
 
 
 def _named(pitch_class: int, mode: str, fifths: int | None) -> Key:

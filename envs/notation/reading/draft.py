@@ -91,6 +91,8 @@ class Draft:
         tempo: quarter notes per minute.
         tick: within what distance a time counts as on the grid, for files that count in ticks;
             the ends of notes are rounded there, as programs cut notes short.
+        moved: how far notes begin from where the file has them, at most.
+        lost: number of notes left out, as they fit no cell of the grid.
         notices: what a reader should know.
     """
 
@@ -98,4 +100,6 @@ class Draft:
     title: str = ""
     tempo: float | None = None
     tick: Fraction = Fraction(0)
+    moved: Fraction = Fraction(0)
+    lost: int = 0
     notices: list[str] = field(default_factory=list)

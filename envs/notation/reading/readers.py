@@ -6,22 +6,23 @@ whatever is wrong with it is one RefusedError of one line.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from envs.errors import RefusedError
+from envs.errors import RefusedError, quoted
 from envs.music.piece import Piece
-from envs.notation.reading.abc import read_abc
-from envs.notation.reading.midi import read_midi
+from envs.notation.address import parse_address
+from envs.notation.reading.abc import read_abc, tunes
+from envs.notation.reading.midi.reader import read_midi
 from envs.notation.reading.music21_stream import read_stream
 from envs.notation.reading.sandbox import Limits, read_apart
-from envs.notation.reading.selection import Known
+from envs.notation.reading.selection import Known, one_tune
 from envs.notation.reading.sheets.document import MAX_BYTES
 from envs.notation.reading.sheets.kern import read_kern
 from envs.notation.reading.sheets.musicxml import read_mxl, read_xml
-from envs.notation.suffixes import entry
+from envs.notation.suffixes import FOREIGN, PICTURES, entry
 
 if TYPE_CHECKING:
     from music21.stream import Stream
@@ -36,42 +37,84 @@ def read_piece(
     limits: Limits | None = None,
     **known: Any,
 ) -> Piece:
-    """Read a piece from a file of one of READERS' formats.
+    """Read a piece from a file of one of READERS' formats, or from a part of one.
 
-    Each part (in MIDI each track that has notes) is a voice. Tied notes are one note, repeats are
-    played once with their last ending, and grace notes, percussion and chord symbols are left out.
+    "theme.abc#7:1-32" names the seventh tune of a file and bars of it, as they are printed; a
+    pickup is bar 0. An existing file of exactly that name goes before. Each part (in MIDI each
+    track that has notes, or channel of one) is a voice. Tied notes are one note, repeats are played
+    once with their last ending, and grace notes, percussion and chord symbols are left out.
     A reader that no other process can import, as of a notebook or `__main__`, runs in this process
     and ignores `limits`.
 
     Args:
-        source: path of the file, its bytes, or an open file.
+        source: path of the file, with what is read of it; its bytes, or an open file.
         suffix: the format, such as ".mid"; if None that of the file's name.
         limits: of time and memory, see `Limits`; if None the usual ones.
         known: what is known better than by the file: `grid`, `key`, `meter`, `pickup`,
-            and what is read of it; see `envs.notation.reading.selection.Known`.
+            and what is read of it: `tune`, `bars`, `part`, `voice`, `top`, `quantize`; see
+            `envs.notation.reading.selection.Known`.
 
     Raises:
         RefusedError: the file is missing, broken, too large, empty of notes, off the grid, changes
             its metre, has two notes at once in one voice, fits no task, or takes longer or more
             memory to read than the limits allow.
-        ValueError: no reader has that suffix, or `known` is no such value.
+        ValueError: no reader has that suffix, `known` is no such value, or tune or bars are named
+            twice.
         TypeError: `source` is none of the three, `known` has another name, or the reader returned
             no piece.
     """
     if not isinstance(source, str | Path | bytes) and not hasattr(source, "read"):
         raise TypeError(f"expected a path, bytes or an open file, got {type(source).__name__}")
-    better = Known(**known)
     given = source if isinstance(source, str | Path) else getattr(source, "name", "")
-    name = str(given) if isinstance(given, str | Path) else ""
+    name = file = str(given) if isinstance(given, str | Path) else ""
     if not (suffix or name):
         raise ValueError("bytes have no name; expected their suffix, such as suffix='.mid'")
-    reader = entry(READERS, suffix or name, "read")
+    if isinstance(source, str | Path):
+        source, known = with_address(name, known)
+        file = str(source)
+    better = Known(**known)
+    reader = entry(READERS, suffix or file, "read", FOREIGN | PICTURES)
     try:
+        if not _splitter(suffix or file):
+            one_tune(1, better)
         piece = read_apart(reader, _content(source), better, limits or Limits())
     except ValueError as refusal:
         reason = str(refusal) if name else f"the {suffix} file: {refusal}"
         raise RefusedError(reason, name) from refusal.__cause__  # of a reader in this process
     return replace(piece, source=name)
+
+
+def tunes_of(path: str | Path) -> list[bytes]:
+    """Return the content of a file, of a collection that of each tune, to be read alone.
+
+    Raises:
+        RefusedError: the file is missing, empty, too large or no text.
+        ValueError: no reader has its suffix.
+    """
+    entry(READERS, str(path), "read", FOREIGN | PICTURES)
+    try:
+        data, split = _content(path), _splitter(str(path))
+        return [tune.encode() for tune in split(data)] if split else [data]
+    except ValueError as refusal:
+        raise RefusedError(str(refusal), str(path)) from None
+
+
+def _splitter(name: str) -> Callable[[bytes], list[str]] | None:
+    found = (split for suffix, split in COLLECTIONS.items() if name.lower().endswith(suffix))
+    return next(found, None)
+
+
+def with_address(text: str, known: Mapping[str, Any]) -> tuple[Path, dict[str, Any]]:
+    """Return the file that a text names, and what is known together with its tune and bars.
+
+    Raises:
+        ValueError: as `parse_address`, or tune or bars are known already.
+    """
+    address = parse_address(text)
+    for name in address.known:
+        if known.get(name) is not None:
+            raise ValueError(f"{quoted(text)} and {name}= both say what is read; leave one out")
+    return address.path, {**known, **address.known}
 
 
 def from_music21(stream: Stream[Any], **known: Any) -> Piece:
@@ -118,3 +161,5 @@ READERS: dict[str, Reader] = {
     ".krn": read_kern,
     ".abc": read_abc,
 }
+# Formats whose files may hold several tunes, and what parts them.
+COLLECTIONS: dict[str, Callable[[bytes], list[str]]] = {".abc": tunes}

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import groupby, pairwise
+from statistics import mode
 from typing import TypeVar
 
-from envs.errors import RefusedError
+from envs.errors import RefusedError, quoted
 from envs.music.codec import Codec
 from envs.music.key import Key
 from envs.music.meter import Meter
 from envs.music.task import MAX_VOICES
 from envs.notation.reading.bars import Measure, numbered
 from envs.notation.reading.draft import Draft, KeyMark, MeterMark, Part, Sound
+from envs.notation.reading.rounding import BOUND
 
 SHOWN = 12  # parts that a refusal names
 Mark = TypeVar("Mark", MeterMark, KeyMark)
@@ -27,7 +27,7 @@ class Known:
     """Settings of a caller: what is read of a file, and what is known better than by it.
 
     Attributes:
-        grid: cells per quarter note; four if they fit, else what fits of times.GRIDS.
+        grid: cells per quarter note; four if they fit, else what fits of rounding.GRIDS.
         key: such as "G major", instead of the file's. If neither names one it is estimated.
         meter: such as "6/8", instead of the file's.
         pickup: cells before the first bar line, instead of the file's.
@@ -55,15 +55,19 @@ class Known:
             Codec(grid=self.grid)  # checks the grid
         for name in ("tune", "part", "voice"):
             number = getattr(self, name)
+            if number is not None and not isinstance(number, int):
+                raise TypeError(f"{name}={quoted(number)}: expected a whole number, or None")
             if number is not None and number < 1:
                 raise ValueError(f"{name} {number}: expected 1 or more, or None for all")
         if self.pickup is not None and self.pickup < 0:
             raise ValueError(f"pickup {self.pickup}: expected 0 cells or more")
         if self.bars is not None:
-            first, last = self.bars
-            if not 0 <= first <= last:
-                raise ValueError(f"bars {first} to {last}: expected a first and a last bar")
-            object.__setattr__(self, "bars", (first, last))
+            pair = tuple(self.bars) if isinstance(self.bars, tuple | list) else ()
+            if len(pair) != 2 or not all(isinstance(bar, int) for bar in pair):
+                raise TypeError(f"bars={quoted(self.bars)}: expected first and last, as (1, 32)")
+            if not 0 <= pair[0] <= pair[1]:
+                raise ValueError(f"bars {pair[0]} to {pair[1]}: expected a first and a last bar")
+            object.__setattr__(self, "bars", pair)
         if self.key is not None:  # frozen: text is read into its type here, once
             object.__setattr__(self, "key", Key.parse(self.key))
         if self.meter is not None:
@@ -106,7 +110,8 @@ def selected(draft: Draft, known: Known) -> list[Part]:
     parts = [replace(each, measures=_numbered(each, known)) for each in parts]
     parts = [replace(each, voices=[voice for voice in each.voices if voice]) for each in parts]
     if known.top:
-        parts = [replace(part, voices=[top_notes(v) for v in part.voices]) for part in parts]
+        bound = BOUND if draft.tick else Fraction(0)
+        parts = [replace(part, voices=[top_notes(v, bound) for v in part.voices]) for part in parts]
     if known.bars is not None:
         parts = _cut(parts, known.bars, draft)
     count = sum(len(part.voices) for part in parts)
@@ -132,19 +137,30 @@ def _names(draft: Draft) -> str:
     return ", ".join(found[:SHOWN]) + (", ..." if len(found) > SHOWN else "") or "none"
 
 
-def top_notes(voice: Sequence[Sound]) -> list[Sound]:
-    """Return the highest note of each chord; a note ends where the next one begins."""
-    groups = groupby(sorted(voice), key=lambda sound: sound.start)
-    tops = [max(group, key=lambda sound: sound.pitch) for _, group in groups]
-    ends = [min(a.end, b.start) for a, b in pairwise(tops)]
-    return [replace(top, end=end) for top, end in zip(tops, ends, strict=False)] + tops[-1:]
+def top_notes(voice: Sequence[Sound], bound: Fraction = Fraction(0)) -> list[Sound]:
+    """Return the upper line: no note begins below one that sounds, or sounds behind the next.
+
+    Args:
+        voice: notes.
+        bound: for how long a note may sound into the next one, in quarter notes.
+    """
+    tops: list[Sound] = []
+    for sound in sorted(voice, key=lambda sound: (sound.start, -sound.pitch)):
+        last = tops[-1] if tops else None
+        if last and last.end > sound.start:
+            below = sound.pitch < last.pitch and last.end - sound.start > bound
+            if below or sound.start == last.start:
+                continue
+            tops[-1] = replace(last, end=sound.start)
+        tops.append(sound)
+    return tops
 
 
 def _numbered(part: Part, known: Known) -> list[Measure]:
     """Return the measures with numbers, which are counted by the metres where none are printed."""
     measures = [measure for measure in part.measures if measure.length > 0]
     lengths = [measure.length for measure in measures]
-    usual = max(lengths, key=Counter(lengths).__getitem__, default=Fraction(0))
+    usual = mode(lengths) if lengths else Fraction(0)
     bars = []
     for measure in measures:
         at = bisect_right(part.meters, measure.start, key=lambda mark: mark.start) - 1
@@ -164,8 +180,9 @@ def _cut(parts: list[Part], bars: tuple[int, int], draft: Draft) -> list[Part]:
     first, last = bars
     inside = [each for each in measures if first <= (each.number or 0) <= last]
     if not inside or last > max(numbers):
-        there = f"{min(numbers)} to {max(numbers)}" if numbers else "none"
-        raise RefusedError(f"bars {first} to {last}: the bars of the file are {there}")
+        there = f"bars {min(numbers)} to {max(numbers)}" if numbers else "no bar lines"
+        asked = f"bar {first}" if first == last else f"bars {first} to {last}"
+        raise RefusedError(f"{asked}: it has {there}; expected some of them")
     start, end = inside[0].start, inside[-1].start + inside[-1].length
     result = []
     for part in parts:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from fractions import Fraction
 
 from envs.errors import RefusedError
@@ -14,10 +13,6 @@ from envs.music.meter import Meter
 from envs.notation.reading.draft import Part, Sound
 from envs.notation.reading.selection import bar_at
 from envs.notation.reading.time_signatures import Signature
-
-# What a piece is laid on if nobody says otherwise, the first that fits: four cells are what the
-# prior and the rules that count cells are made for, the others follow from coarse to fine.
-GRIDS = (4, 2, 3, 6, 8, 12, 24)
 
 
 @contextmanager
@@ -71,63 +66,10 @@ def one_meter(part: Part) -> Signature | None:
     changes = [
         each for i, each in enumerate(marks) if not i or each.signature != marks[i - 1].signature
     ]
-    first = changes[0].signature if changes else None
-    # Programs write an upbeat as a bar of a metre of its own.
-    second = changes[1].signature if len(changes) > 1 else None
-    if first and second and changes[1].start == first.bar < second.bar:
-        del changes[0]
     if len(changes) > 1 and changes[0].signature:
         bar = bar_at(part.measures, changes[1].start)
         raise changed_meter(changes[0].signature, changes[1].signature, bar)
     return changes[0].signature if changes else None
-
-
-# -- the grid --------------------------------------------------------------------------------------
-
-
-def choose_grid(voices: Iterable[Iterable[Sound]], meter: Meter, tick: Fraction) -> int:
-    """Return the first of GRIDS on which the notes begin, and end unless ends are rounded.
-
-    The metre's unit has to be whole cells as well. If none fits it is the first of those, whose
-    refusal tells by how much.
-    """
-    sounds = [sound for voice in voices for sound in voice]
-    times = {sound.start for sound in sounds}
-    if not tick:
-        times |= {sound.end for sound in sounds}
-    whole = [grid for grid in GRIDS if 4 * grid % meter.denominator == 0]
-    fits = (grid for grid in whole if all(_near(time, grid, tick) for time in times))
-    return next(fits, whole[0])
-
-
-def _near(time: Fraction, grid: int, tick: Fraction) -> bool:
-    off = abs(time - Fraction(round(time * grid), grid))
-    return off == 0 or off < tick
-
-
-def rounded(voice: Sequence[Sound], grid: int, tick: Fraction) -> tuple[list[Sound], bool]:
-    """Put the notes of a voice of a file that counts ticks on the grid where they are near it.
-
-    Starts move by less than a tick, ends to the nearest cell, but not into the next note.
-
-    Returns:
-        the notes in order, and whether any end moved by a tick or more.
-    """
-    result: list[Sound] = []
-    moved = False
-    line = [replace(each, start=_nearest(each.start, grid, tick)) for each in sorted(voice)]
-    nexts = [*(sound.start for sound in line[1:]), None]
-    for sound, following in zip(line, nexts, strict=True):
-        end = max(Fraction(round(sound.end * grid), grid), sound.start + Fraction(1, grid))
-        if following is not None and following > sound.start:
-            end = min(end, max(following, Fraction(int(sound.end * grid), grid)))
-        moved |= abs(end - sound.end) >= tick
-        result.append(replace(sound, end=end))
-    return result, moved
-
-
-def _nearest(time: Fraction, grid: int, tick: Fraction) -> Fraction:
-    return Fraction(round(time * grid), grid) if _near(time, grid, tick) else time
 
 
 def on_grid(
@@ -152,6 +94,9 @@ def on_grid(
                 raise RefusedError(f"{told} has no length; expected at least one cell")
             if sound.start < 0:
                 raise RefusedError(f"{told} starts before the piece does; write the file anew")
+            for time, what in ((sound.start, "starts"), (sound.end, "ends")):
+                if (time * grid).denominator > 1:
+                    raise RefusedError(f"{told} {what} {_off_grid(voices, time * grid, grid)}")
             before = line[number - 1] if number else None
             if before and before.end > sound.start:
                 raise RefusedError(
@@ -159,9 +104,6 @@ def on_grid(
                     "expected one note at a time: choose a part or voice, or the top notes of "
                     "chords (top=True, --top)"
                 )
-            for time, what in ((sound.start, "starts"), (sound.end, "ends")):
-                if (time * grid).denominator > 1:
-                    raise RefusedError(f"{told} {what} {_off_grid(voices, time * grid, grid)}")
             length = int((sound.end - sound.start) * grid)
             notes.append(Note(int(sound.start * grid), length, sound.pitch, voice))
     return notes

@@ -5,7 +5,8 @@ import pytest
 
 from agents import compose
 from agents.compose import ComposeConfig
-from agents.composing.locked_bars import Bars, parse_bars
+from agents.composing.locked_bars import Bars
+from envs.music.piece import Piece
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.readers import read_piece
@@ -24,14 +25,6 @@ def theme(tmp_path):
     path = tmp_path / "theme.musicxml"
     path.write_text(musicxml(score, 0, "Theme"))
     return path
-
-
-def test_files_and_bars():
-    path, bars = parse_bars("a:b.abc:1-2,5")
-    assert (str(path), bars) == ("a:b.abc", {1, 2, 5})
-    for bad in ("theme.abc", "theme.abc:", ":1", "t.abc:2-1", "t.abc:x", "t.abc:1-99999"):
-        with pytest.raises(ValueError, match="expected a file and bars|are none"):
-            parse_bars(bad)
 
 
 def test_locked_bars_are_given_and_the_others_free(theme):
@@ -101,6 +94,49 @@ def test_locked_cells_come_back_through_every_file(theme, tiny_checkpoint, tmp_p
                 assert (note.start, note.pitch) in there, ending
                 if (note.start + note.duration) % 16:  # the next bar may hold the last one on
                     assert there[note.start, note.pitch] == note.duration
+
+
+def test_title_and_tempo_of_the_file_are_kept(theme, tiny_checkpoint, tmp_path):
+    path = theme.with_name("slow.abc")
+    path.write_text(abc(read_piece(theme).score, 0, "Slow Air", tempo=52))
+    flags = {"rewrite": f"{path}:3-4", "method": "prior", "prior": str(tiny_checkpoint), "n": 2}
+    for more, tempo in (({}, 52), ({"tempo": 70.0}, 70)):
+        out = tmp_path / f"at {tempo}"
+        compose.compose(ComposeConfig(out=out, candidates=2, reward=("in_key=1",), **flags, **more))
+        for number in (1, 2):
+            piece = read_piece(out / f"melody-{number:02d}.musicxml")
+            assert (piece.title, piece.tempo) == ("Slow Air", tempo)
+
+
+def test_bars_are_numbered_as_the_file_prints_them(theme):
+    text = theme.read_text()
+    for number in range(4, 0, -1):
+        assert f'number="{number}"' in text
+        text = text.replace(f'number="{number}"', f'number="{number + 16}"')
+    theme.write_text(text)
+    free = Bars.read(f"{theme}:17,19").task_with({"bars": 5}).free[0].reshape(5, 16)
+    assert free.any(axis=1).tolist() == [False, True, False, True, True]
+    with pytest.raises(ValueError, match="17 to 20"):
+        Bars.read(f"{theme}:1").task_with({})
+
+
+def test_bars_of_a_piece_that_no_file_numbers_are_counted(theme):
+    piece = Piece.of(read_piece(theme).score)
+    free = Bars(piece, {2, 4}).task_with({}).free[0].reshape(4, 16)
+    assert free.any(axis=1).tolist() == [True, False, True, False]
+
+
+def test_a_part_is_chosen(tmp_path, theme):
+    path = tmp_path / "two.mid"
+    write_midi(score_from_text(f"{TUNE} ; G3:16 B3:16 D4:16 G3:16", key="G major"), 0, path)
+    with pytest.raises(ValueError, match="--part"):
+        Bars.read(f"{path}:1")
+    notes = [note.pitch for note in Bars.read(f"{path}:1", part=2).piece.notes]
+    assert notes == [55, 59, 62, 55]
+    assert Bars.read(f"{path}#1:1,3", part=1).numbers == {1, 3}
+    assert [n.pitch for n in Bars.read(f"{theme}:1", part=1, top=True).piece.notes] == [
+        n.pitch for n in read_piece(theme).notes
+    ]
 
 
 @pytest.mark.parametrize(

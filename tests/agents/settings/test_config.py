@@ -305,7 +305,8 @@ except SystemExit as end:
 
 
 @pytest.mark.parametrize(
-    "module", ["agents.train", "agents.compose", "agents.evaluate", "pretrained.train"]
+    "module",
+    ["agents.train", "agents.compose", "agents.convert", "agents.evaluate", "pretrained.train"],
 )
 def test_help_comes_without_the_heavy_libraries(module):
     done = subprocess.run(

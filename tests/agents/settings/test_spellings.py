@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agents import benchmark, check, compose, evaluate, explain
+from agents import benchmark, check, compose, convert, evaluate, explain
 from agents.settings import commands
 from agents.settings.arguments import parse_arguments
 from agents.settings.spellings import ANSWERS, SAME, read_words
@@ -60,6 +60,8 @@ def test_a_file_of_any_name_is_itself(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "1–2 ♯.abc").write_text("")
     assert read_words(["1–2 ♯.abc"], FLAGS) == ["1–2 ♯.abc"]
+    for typed, meant in (("#7", "#7"), (":1–3", ":1-3"), ("#7:1–3", "#7:1-3")):
+        assert read_words([f"1–2 ♯.abc{typed}"], FLAGS) == [f"1–2 ♯.abc{meant}"]
 
 
 def test_a_quote_that_is_not_closed_is_named():
@@ -133,6 +135,8 @@ REFUSED = {
     "benchmark": (benchmark, ["--seed", "-1"], "--seed: .*--seeds"),
     "explain": (explain, ["a.abc", "--key", "“A minor"], "not closed"),
     "check": (check, ["in_key=1", "in_key=2"], "twice"),
+    "convert": (convert, ["a.abc", "a.mid"], "no such file"),
+    "compose, part": (compose, ["--part", "2", "--bars", "4"], "--lock"),
 }
 
 

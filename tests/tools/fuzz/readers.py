@@ -216,13 +216,13 @@ def read_notes_text(data: bytes) -> None:
 
 def read_term(data: bytes) -> None:
     """A term of the reward on the command line, and an argument of the task."""
-    from agents.composing.locked_bars import parse_bars
     from agents.settings.tasks import variants
+    from envs.notation.address import parse_address
     from rewards.spec import parse_assignment, parse_term
 
     text = text_of(data)
     which = crc32(data) % 4
-    reads = (parse_term, parse_assignment, parse_bars, lambda vary: variants(vary.split()))
+    reads = (parse_term, parse_assignment, parse_address, lambda vary: variants(vary.split()))
     reads[which](text)  # type: ignore[operator]
 
 

@@ -31,6 +31,7 @@ TOKENS = {
     "broken": r"<+|>+",
     "plus": r"\+([^+|\s]+)\+",
     "bang": r"!(?:([^!|]*)!)?",
+    "words": r"[H-Wh-w]{3,}",
     "mark": r"[.~H-Wh-w()]",
     "stray": r"[*;?@#+}\]:\\]",
 }
@@ -40,7 +41,7 @@ _CHORD = re.compile(rf"{_NOTE}(-?)|([zx]){_LENGTH}")
 _BETWEEN = re.compile(r'"[^"]*"|![^!]*!|[\s.~H-Wh-w()`-]')  # nothing that sounds, within a chord
 OLD_CHORD = re.compile(rf"(?:{_NOTE})+")
 TUPLETS = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}  # the others depend on the metre
-MEANT = ".~HLMOPSTuv()"  # the marks to which the standard gives a meaning
+MEANT = ".~HLMOPSTuv()*"  # marks to which the standard, or * an older one, gives a meaning
 _NAMES = (  # of decorations
     "trill trill( trill) lowermordent uppermordent mordent pralltriller roll turn turnx "
     "invertedturn invertedturnx arpeggio > accent emphasis fermata invertedfermata tenuto 0 1 2 3 "

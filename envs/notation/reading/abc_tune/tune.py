@@ -105,7 +105,7 @@ class TuneReader:
     def _field(self, letter: str, value: str) -> None:
         """Take a field of the header, of the body or within a line."""
         value = re.split(r"(?<!\\)%", value)[0].strip()
-        value = value if letter == "Q" else MAIL.sub("", value).strip()
+        value = value if letter in "QT" else MAIL.sub("", value).strip()
         if letter == "T":
             self.title = self.title or read_words(value)
         elif letter == "I":

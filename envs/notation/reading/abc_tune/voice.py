@@ -271,8 +271,9 @@ class Voice:
     def _mark(self, found: re.Match[str]) -> None:
         self.unknown |= set(found[0]) - set(MEANT)
 
-    def _stray(self, found: re.Match[str]) -> None:
-        self.unknown |= set(found[0]) - {"*"}
+    def _words(self, found: re.Match[str]) -> None:
+        if set(found[0]) - set(MEANT):
+            raise RefusedError(f"{quoted(found[0])} is no music; write % before words")
 
     def _plus(self, found: re.Match[str]) -> None:
         if found[1].lower() not in DECORATIONS and OLD_CHORD.fullmatch(found[1]):
@@ -342,6 +343,7 @@ _HANDLERS: dict[str, Callable[[Voice, re.Match[str]], None]] = {
     "tie": Voice._tie,
     "broken": Voice._broken,
     "plus": Voice._plus,
+    "words": Voice._words,
     "mark": Voice._mark,
-    "stray": Voice._stray,
+    "stray": Voice._mark,
 }

@@ -89,7 +89,7 @@ BOMB = '<!DOCTYPE score-partwise [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;"
     "&b;", note("C", 12)
 )
 BEATS = xml("<attributes><time><beats>{}</beats></time></attributes>", note("C", 12))
-TRUNCATED = midi_bytes(score_from_text("C4 A4 G4"))[:70]
+TRUNCATED = midi_bytes(score_from_text("C4 A4 G4"))[:13]
 FRAMES = b"MThd" + struct.pack(">IHHH", 6, 0, 1, 0xE728) + b"MTrk" + struct.pack(">I", 4)
 FRAMES += b"\x00\xff\x2f\x00"
 
@@ -213,14 +213,14 @@ def test_midi_of_absurd_length_and_two_notes_at_once(tmp_path):
         file.tracks.append(track)
         return file.dumps_midi()
 
-    with pytest.raises(ValueError, match="25001"):
+    with pytest.raises(ValueError, match="more than 10000 bars"):
         notes_in(tmp_path, "a.mid", midi((480 * 10**5, 480, 60)))
     with pytest.raises(ValueError, match="E4"):
         notes_in(tmp_path, "a.mid", midi((0, 960, 60), (480, 480, 64)))
     with pytest.raises(ValueError, match="grid 12"):
         notes_in(tmp_path, "a.mid", midi((0, 120, 60), (400, 80, 62)))
     with pytest.raises(ValueError, match="24"):
-        notes_in(tmp_path, "a.mid", midi((0, 480, 60), (481, 100, 62)))
+        notes_in(tmp_path, "a.mid", midi((0, 480, 60), (500, 100, 62)))
     assert notes_in(tmp_path, "a.mid", midi((0, 160, 60), (400, 80, 62)), 6) == [
         Note(0, 2, 60), Note(5, 1, 62)
     ]  # fmt: skip

@@ -9,7 +9,7 @@ from envs.music.codec import MAX_GRID
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.text_line import score_from_text
-from envs.notation.writing.symbols import bars_of
+from envs.notation.writing.symbols import bars_of, with_signs
 from tests.envs.notation.pieces import pieces, quick
 from tests.envs.notation.random_pieces import random_piece
 from tests.envs.notation.sheet import check_bars
@@ -50,6 +50,22 @@ def lengths(line: str, meter: str = "4/4", grid: int = 4) -> list[list[str]]:
         [("r" if s.pitch is None else "") + str(s.written * grid) for s in bar]
         for bar in bars_of(score, 0, 0)
     ]
+
+
+def signs(line: str, key: str = "C major") -> str:
+    """A letter for each symbol: x with a sign, . without."""
+    score = score_from_text(line, key)
+    bars = with_signs(bars_of(score, 0, 0), score.task.key)
+    return " ".join("".join(".x"[signed] for _, signed in bar) for bar in bars)
+
+
+def test_signs_hold_to_the_end_of_the_bar_and_warn_where_another_was():
+    assert signs("F#4:4 F#4:4 F4:4 F4:4") == "x.x."
+    assert signs("F#4:16 F4:8 F4:8 F4:16") == "x x. ."  # the bar before had another
+    assert signs("F#4:32 F4:8 G4:8 F4:16") == "x . x. ."  # held from the bar before
+    assert signs("F#4:20 F#4:12") == "x .x"  # behind a tie the signature is back
+    assert signs("F#4:8 F5:4 F5:4") == "xx."  # in another octave
+    assert signs("F4:8 F#4:8 r:16 F#4:16", "G major") == "xx . ."
 
 
 def test_symbols_show_the_beats():

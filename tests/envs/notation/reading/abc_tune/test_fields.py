@@ -149,6 +149,7 @@ def test_tempo(tempo, quarters):
         (r"\`a \^o \"u \~n \cc \AE \ss \/o \aa \vs \u00e9", "à ô ü ñ ç Æ ß ø å š é"),
         (r"50\% of it % no more", "50% of it"),
         ("Smith &amp; Sons", "Smith & Sons"),
+        (r"a \\\\ b =", r"a \\ b ="),
     ],
 )
 def test_titles(title, reads):

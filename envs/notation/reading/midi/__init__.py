@@ -1,0 +1,1 @@
+"""MIDI files: their events, metres and parts."""
