@@ -31,8 +31,8 @@ class ExplainConfig(ReadingFlags):
     """Settings of an explanation.
 
     Attributes:
-        piece: a MIDI, MusicXML or ABC file, FILE#7 for its seventh tune, FILE:1-32 for bars of it,
-            or a run directory, whose samples are explained.
+        piece: a MIDI, MusicXML, ABC or kern file, FILE#7 for its seventh tune, FILE:1-32 for bars
+            of it, or a run directory, whose samples are explained.
         reward: rules to ask as name=weight, as python -m agents.train takes them; if empty those
             of the run that have words for what is wrong, or all such rules, with weight 1.
         chords: harmony for rules that ask for it: 'i VII i v', a bar each. Chord symbols in a file

@@ -161,7 +161,8 @@ def _convert(source: Any, form: str, target: Path, known: dict[str, Any]) -> Con
     """
     name = getattr(source, "name", "") if form else str(source)
     name += f"#{known['tune']}" if known.get("tune") is not None else ""
-    name += ":{}-{}".format(*known["bars"]) if known.get("bars") is not None else ""
+    if known.get("bars") is not None:
+        name += ":" + "-".join(dict.fromkeys(map(str, known["bars"])))  # 5, or 1-32
     if os.path.lexists(target):
         reason = f"{quoted(name)}: {target} exists; nothing is overwritten, name another"
         return Converted(name, target, refusal=reason)

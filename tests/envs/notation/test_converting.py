@@ -20,7 +20,7 @@ LINE = "D4 E4 F#4 G4 A4:8 G4:2 F#4:2 E4 D4:8 r:4 A4 D4:16"
 @pytest.fixture
 def tune(tmp_path):
     path = tmp_path / "tune.abc"
-    path.write_text(abc(score_from_text(LINE, key="D major"), title="Short", tempo=96))
+    path.write_text(abc(score_from_text(LINE, key="E dorian"), title="Short", tempo=96))
     return path
 
 
@@ -40,6 +40,7 @@ def test_any_format_becomes_any_other(tune, tmp_path, one, other):
         before, after = read_piece(tune), read_piece(done.target)
         assert after.notes == before.notes
         assert (after.key, after.meter, after.tempo) == (before.key, before.meter, 96)
+        assert after.title == "Short"
 
 
 def test_a_part_of_a_file_with_what_is_known_better(tune, tmp_path):
