@@ -36,7 +36,7 @@ MOVED = {
 }
 # A module of 0.4 that is gone, or has lost names: the modules that have them, the likeliest first.
 HEIRS = {
-    "envs.abc_file": "envs.notation.reading.abc",
+    "envs.abc_file": "envs.notation.reading.abc envs.notation.reading.abc_tune.fields",
     "envs.barlines": "envs.notation.reading.bars",
     "envs.check": "agents.check agents.training.exploit rewards.checking.check_report",
     "envs.contract": "envs.composition envs.plugins rewards.functions envs.errors",
@@ -53,7 +53,10 @@ HEIRS = {
     ),
     "envs.plan": "envs.music.chords envs.music.phrases",
     "envs.probes": "rewards.checking.probes rewards.checking.check_report",
-    "envs.reading": "envs.notation.reading.readers",
+    "envs.reading": (
+        "envs.notation.reading.readers envs.notation.reading.sheets.musicxml"
+        " envs.notation.reading.sheets.document"
+    ),
     "envs.render": "envs.render",
     "envs.score": "envs.music.score envs.music.view",
     "envs.sheet_file": "envs.notation.reading.music21_stream",
@@ -64,7 +67,9 @@ HEIRS = {
     ),
     "envs.synth": "envs.notation.writing.sound",
     "envs.theory": "envs.music.pitch envs.errors envs.music.meter envs.music.key",
-    "envs.xml_file": "envs.notation.reading.musicxml",
+    "envs.xml_file": (
+        "envs.notation.reading.sheets.document envs.notation.reading.sheets.musicxml"
+    ),
     "pretrained.abc_reader": "pretrained.corpora.tunes",
     "pretrained.check": "pretrained.conformance",
     "pretrained.corpus": "pretrained.corpora.folk",

@@ -5,10 +5,10 @@ Programs that count ticks round triplets, play notes a tick late and let go of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import pairwise
+from itertools import groupby, pairwise
 from math import ceil
 from statistics import median
 
@@ -79,9 +79,19 @@ def choose_grid(
         fits = [grid for grid, many in zip(whole, far, strict=True) if FEW * many <= len(starts)]
         return fits[0] if fits else whole[0]
     gate = Gate.of(lines) if tick else Gate()
-    ends = {(sound.end, gate.whole(sound)) for sound in sounds}
+    ends = {each for line in lines for each in _ends(line, gate)}
     both = (g for g in fits if all(any(_near(time, g, tick) for time in end) for end in ends))
     return next(both, fits[0] if fits and (tick or quantize) else whole[0])
+
+
+def _ends(line: Sequence[Sound], gate: Gate) -> Iterator[tuple[Fraction, Fraction]]:
+    """Yield where each note of a line ends, as played and as written, by the next note at most."""
+    later: Fraction | None = None
+    for start, group in groupby(sorted(line, reverse=True), key=lambda sound: sound.start):
+        for sound in group:
+            ends = sound.end, gate.whole(sound)
+            yield ends if later is None else (min(ends[0], later), min(ends[1], later))
+        later = start
 
 
 def rounded(
@@ -157,7 +167,7 @@ def _ended(
             later = result[-1].start
         end = max(_cell(gate(sound), grid), start + Fraction(1, grid))
         if later is not None and later < end:
-            bound = sound.end - later < max(BOUND, Fraction(1, 2 * grid))
+            bound = sound.end - later <= max(BOUND, Fraction(1, 2 * grid))
             end = max(later, start) if bound else end
         result.append(replace(sound, start=start, end=end))
     return result[::-1]

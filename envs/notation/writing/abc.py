@@ -7,6 +7,7 @@ in the bar, which reads the same under each of the conventions.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import groupby
@@ -78,8 +79,10 @@ def abc(
 
 
 def _one_line(words: str) -> str:
-    # A line break would begin a new field, a percent sign a comment, and a backslash a letter.
-    return " ".join(words.split()).replace("\\", r"\\").replace("%", r"\%")
+    # A line break would begin a new field, a percent sign a comment, and a backslash or an
+    # ampersand a letter.
+    line = " ".join(words.split()).replace("\\", r"\\").replace("%", r"\%")
+    return re.sub(r"&(?=#?\w+;)", r"\\&", line)
 
 
 def _bar(symbols: list[Symbol], key: Key, unit: Fraction, chords: Sequence[tuple[int, str]]) -> str:

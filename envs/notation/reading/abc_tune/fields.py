@@ -250,6 +250,7 @@ def read_words(value: str) -> str:
         code, ligature, mark, base, plain = found.groups()
         if mark:
             return unicodedata.normalize("NFC", base + COMBINING[mark])
-        return chr(int(code, 16)) if code else LIGATURES.get(ligature, plain)
+        sign = "\0" if plain == "&" else plain  # which begins no name of a letter
+        return chr(int(code, 16)) if code else LIGATURES.get(ligature, sign)
 
-    return html.unescape(_ESCAPE.sub(letter, value)).strip()
+    return html.unescape(_ESCAPE.sub(letter, value)).replace("\0", "&").strip()

@@ -70,9 +70,9 @@ class Voice:
         self.altered: dict[tuple[str, int], int] = {}  # by accidentals earlier in the bar
         self.ties: dict[int, dict[tuple[str, int], _Sounding]] = {}
         self.event: _Event | None = None
+        self.broken: _Event | None = None  # the note before a broken rhythm
         self.after: str = ""  # the kind of the last token that is no space or text
         self.factor = Fraction(1)  # of the next note, by a broken rhythm
-        self.before = Fraction(0)  # length of the note before a broken rhythm
         self.tuplet, self.left = Fraction(1), 0
         self.unknown: set[str] = set()  # characters that are left out
         self.told: dict[str, None] = {}  # sentences about doubtful readings
@@ -144,7 +144,7 @@ class Voice:
         factor, self.factor = self.factor, Fraction(1)
         tuplet = self.tuplet if self.left else Fraction(1)
         self.left -= self.left > 0
-        if factor != 1 and self.before != _times(length, tuplet):
+        if self.broken and factor != 1 and self.broken.length != _times(length, tuplet):
             self.told[UNEVEN] = None
         factor *= tuplet
         event = _Event(self.time, _times(length, factor))
@@ -194,8 +194,9 @@ class Voice:
 
     def _tie(self, found: re.Match[str]) -> None:
         # Behind a grace note a tie belongs to nothing.
-        if self.event is not None and self.after in ("note", "chord", "bar"):
-            self._bind(self.event.notes)
+        event = self.broken if self.after == "broken" else self.event
+        if event is not None and self.after in ("note", "chord", "bar", "broken"):
+            self._bind(event.notes)
 
     def _bind(self, notes: list[tuple[str, int, _Sounding, Fraction]]) -> None:
         ties = self.ties.setdefault(self.line, {})
@@ -208,11 +209,11 @@ class Voice:
         first, second = (2 - short, short) if found[0][0] == ">" else (short, 2 - short)
         if self.event is None or self.factor != 1 or len(found[0]) > 3:
             raise RefusedError(f"{quoted(found[0])} stands behind no note; take it out")
-        event, self.factor, self.before = self.event, second, self.event.length
+        event, self.factor = self.event, second
         self.time = event.start + event.length * first
         for _, _, sounding, length in event.notes:
             sounding.end = event.start + length * first
-        self.event = None  # what follows makes another note longer
+        self.broken, self.event = event, None  # what follows makes another note longer
 
     def _tuplet(self, found: re.Match[str]) -> None:
         if self.left:
