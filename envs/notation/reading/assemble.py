@@ -43,7 +43,10 @@ def make_piece(draft: Draft, known: Known) -> Piece:
     meter = named or Meter(4, 4)
     layout = lay_out(main.measures, meter.bar) if named else Layout()
     draft.notices += layout.notices
-    voices = [_moved(voice, layout) for part in parts for voice in part.voices]
+    lines = [voice for part in parts for voice in part.voices]
+    voices = [_moved(voice, layout) for voice in lines]
+    if layout.filled and any(_is_longer(sound, layout) for voice in lines for sound in voice):
+        draft.notices.append("a note that is tied over a filled bar lasts until the next one")
     grid = known.grid or choose_grid(voices, meter, draft.tick, known.quantize)
     voices = rounded(voices, grid, draft, known.quantize)
     notes = on_grid(voices, grid, partial(layout.place, meter))
@@ -109,6 +112,12 @@ def _moved(voice: Sequence[Sound], layout: Layout) -> list[Sound]:
     """Return the notes of a voice that are played, at their places in the layout."""
     times = ((layout.moved(sound.start, sound.end), sound.pitch) for sound in voice)
     return sorted(Sound(*found, pitch) for found, pitch in times if found is not None)
+
+
+def _is_longer(sound: Sound, layout: Layout) -> bool:
+    """Return True if a note is tied over silence that fills up a bar."""
+    found = layout.moved(sound.start, sound.end)
+    return found is not None and found[1] - found[0] > sound.end - sound.start
 
 
 def _key(parts: Sequence[Part], known: Known, notices: list[str]) -> tuple[Key | None, int | None]:

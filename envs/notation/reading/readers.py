@@ -19,6 +19,7 @@ from envs.notation.reading.midi.reader import read_midi
 from envs.notation.reading.music21_stream import read_stream
 from envs.notation.reading.sandbox import Limits, read_apart
 from envs.notation.reading.selection import Known, one_tune
+from envs.notation.reading.sheets import kern
 from envs.notation.reading.sheets.document import MAX_BYTES
 from envs.notation.reading.sheets.kern import read_kern
 from envs.notation.reading.sheets.musicxml import read_mxl, read_xml
@@ -162,4 +163,4 @@ READERS: dict[str, Reader] = {
     ".abc": read_abc,
 }
 # Formats whose files may hold several tunes, and what parts them.
-COLLECTIONS: dict[str, Callable[[bytes], list[str]]] = {".abc": tunes}
+COLLECTIONS: dict[str, Callable[[bytes], list[str]]] = {".abc": tunes, ".krn": kern.tunes}

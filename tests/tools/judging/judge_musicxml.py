@@ -25,7 +25,8 @@ from envs.notation.reading.draft import Draft
 from envs.notation.reading.selection import Known
 from tests.tools.judging import comparing, music21_answers
 from tests.tools.judging.comparing import Tried
-from tests.tools.judging.oracles import Notes, xml_notes
+from tests.tools.judging.oracles import Notes
+from tests.tools.judging.xml_reading import xml_notes
 
 
 def judge(folder: Path, python: str, kind: str = "musicxml") -> str:

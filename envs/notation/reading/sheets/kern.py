@@ -69,8 +69,7 @@ def read_draft(data: bytes, known: Known) -> Draft:
     Raises:
         RefusedError: it is broken, or holds several pieces and none is chosen.
     """
-    text = re.sub("\r\n?", "\n", decoded(data))
-    pieces = [piece for piece in _ENDS.split(text) if "**kern" in piece]
+    pieces = tunes(data)
     if not pieces:
         raise RefusedError("it has no **kern spine; expected notes in kern")
     reader = _Reader()
@@ -81,6 +80,14 @@ def read_draft(data: bytes, known: Known) -> Draft:
         except RefusedError as error:
             raise RefusedError(f"line {number}: {error}") from None
     return reader.draft()
+
+
+def tunes(data: bytes) -> list[str]:
+    """Return the pieces of a file, each of which ends where all of its spines do."""
+    text = re.sub("\r\n?", "\n", decoded(data))
+    ends = [0, *(found.end() for found in _ENDS.finditer(text)), len(text)]
+    pieces = [text[begin:end] for begin, end in pairwise(ends)]
+    return [piece for piece in pieces if "**kern" in piece]
 
 
 class _Reader:

@@ -297,3 +297,14 @@ def test_three_endings_and_a_tie_into_the_last(tmp_path):
     assert "bars 2, 3 left out" in piece.notices[0]
     no_tie = [*measures[:3], ending(3, note("G4", 1), rest)]
     assert reads(tmp_path, "a.xml", score(no_tie)).notes[-2:] == (Note(12, 4, 67), Note(16, 4, 67))
+
+
+def test_a_tie_over_a_bar_that_is_filled_up_is_told(tmp_path):
+    short = note("E4", 2) + note("G4", 1, START)
+    measures = [FOUR, short, note("G4", 1, STOP) + TWO, FOUR]
+    piece = reads(tmp_path, "a.xml", score(measures))
+    assert Note(24, 12, 67) in piece.notes  # not broken: it ends where it is written
+    assert any("tied over" in notice for notice in piece.notices)
+    measures[2] = note("G4", 1) + TWO
+    notices = reads(tmp_path, "a.xml", score(measures).replace(START, "")).notices
+    assert not any("tied over" in notice for notice in notices)
