@@ -58,7 +58,10 @@ HEIRS = {
     "envs.score": "envs.music.score envs.music.view",
     "envs.sheet_file": "envs.notation.reading.music21_stream",
     "envs.signatures": "envs.notation.reading.time_signatures",
-    "envs.sounds": "envs.notation.reading.times envs.notation.reading.draft envs.errors",
+    "envs.sounds": (
+        "envs.notation.reading.times envs.notation.reading.rounding envs.notation.reading.draft "
+        "envs.errors"
+    ),
     "envs.synth": "envs.notation.writing.sound",
     "envs.theory": "envs.music.pitch envs.errors envs.music.meter envs.music.key",
     "envs.xml_file": "envs.notation.reading.musicxml",

@@ -22,6 +22,7 @@ from envs.notation.reading.times import one_meter
 CENTRE_MIDI = 66
 MAX_LOST, MAX_OUT_OF_KEY = 0.10, 0.20
 MIN_NOTES = 8
+MAX_TEXT = 20_000  # characters of a tune; those of the corpus have 2,500 at most
 # Pitch class of each mode's tonic in the key without sharps and flats.
 MODE_TONIC = {mode: 7 * fifths % 12 for mode, fifths in MODE_FIFTHS.items()}
 MODE_TONIC |= {"ionian": MODE_TONIC["major"], "aeolian": MODE_TONIC["minor"]}
@@ -150,9 +151,11 @@ def read_tune(text: str, bars: bool = True) -> GridTune:
     Raises:
         TuneError: it is no ABC, names no key or metre, has no bars of one metre, or as `grid_tune`.
     """
+    if len(text) > MAX_TEXT:
+        raise TuneError("longer than any tune")
     known = Known(**AS_TUNE)
     try:
-        draft = read_draft(text.encode(), known)
+        draft = read_draft(text.encode(errors="replace"), known)
     except RefusedError as error:
         raise TuneError(f"not readable as ABC: {error}") from None
     first = draft.parts[0] if draft.parts else Part([])

@@ -39,6 +39,7 @@ def read_sheet(document: str, piece: Piece) -> list[list[tuple[Fraction, Fractio
         unit = Fraction(piece.grid, int(part.findtext(".//divisions")))
         now, notes, held = Fraction(0), [], None
         check_signs(part)
+        check_beams(part)
         for bar in part.findall("measure"):
             assert now in piece.task.bar_lines
             for note in bar.findall("note"):

@@ -28,6 +28,7 @@ C4, D4, E4, F4, G4, A4, B4, C5, D5, E5, F5, G5 = 14, 16, 18, 19, 21, 23, 25, 26,
 REASONS = {
     "no metre", "no key", "metre changes", "not readable as ABC", "bars do not fit the metre",
     "range wider than C3-B5", "rhythm off the 16th grid", "fewer than 8 notes", "several voices",
+    "longer than any tune",
 }  # fmt: skip
 
 
@@ -172,6 +173,8 @@ def test_bar_lines_can_be_passed_over() -> None:
         (HEADER.format(meter="4/4", key="C") + "C8|\n", "8 notes"),
         (HEADER.format(meter="4/4", key="C") + "z8|\n", "8 notes"),
         ("\0", "not readable"),
+        ("X:1\nT:\udc80\nM:4/4\nK:C\nC8|\n", "8 notes"),
+        (HEADER.format(meter="4/4", key="C") + "C8|" * 7000, "longer"),
     ],
 )
 def test_unusable_tunes_say_why(text: str, reason: str) -> None:

@@ -291,7 +291,7 @@ ABC = {
 }  # fmt: skip
 
 TUNE = {
-    "brackets that stay open": (lambda: tune("[" * 19_900), "fewer than 8 notes"),
+    "brackets that stay open": (lambda: tune("[" * 19_900), "not readable as ABC"),
 } | {
     name: (ABC[name][0], ".")
     for name in ("a note of digits", "slashes", "a metre of digits", "a long note", "division by 0",

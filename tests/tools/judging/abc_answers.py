@@ -18,8 +18,8 @@ from tests.tools.judging.oracles import (
     midi_notes,
     plain,
     without_graces,
-    xml_notes,
 )
+from tests.tools.judging.xml_reading import xml_notes
 
 SCOPES = ("octave", "pitch")  # of accidentals: the convention of print, and the standard's
 

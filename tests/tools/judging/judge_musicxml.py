@@ -13,15 +13,20 @@ import re
 import time
 import xml.etree.ElementTree as ET
 import zipfile
+from bisect import bisect_right
 from collections import Counter
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from envs.notation.reading.draft import Draft
+from envs.notation.reading.selection import Known
 from tests.tools.judging import comparing, music21_answers
 from tests.tools.judging.comparing import Tried
-from tests.tools.judging.oracles import Notes, xml_notes
+from tests.tools.judging.oracles import Notes
+from tests.tools.judging.xml_reading import xml_notes
 
 
 def judge(folder: Path, python: str, kind: str = "musicxml") -> str:
@@ -69,14 +74,14 @@ def _try(answer: dict[str, Any], kind: str) -> tuple[dict[str, Any], list[dict[s
     row: dict[str, Any] = {"file": file, "music21": answer["error"], "written": ""}
     row |= {"first difference": "", "notices": "", "refused": "", "s": 0.0}
     start = time.perf_counter()
-    ours: Notes | None = None
+    draft = None
     try:
-        ours = _draft_notes(data, path.suffix)
+        draft = _draft(data, path.suffix)
     except ValueError as error:
         row["written"] = f"refused: {comparing.kind_of(str(error))}"
     row["draft s"] = time.perf_counter() - start
-    if ours is not None:
-        row["written"], row["first difference"] = _verdict(ours, lines, data, path.suffix, answer)
+    if draft is not None:
+        row["written"], row["first difference"] = _verdict(draft, lines, answer)
     tried = Tried(data, path.suffix)
     row["s"], row["refused"] = tried.seconds, tried.refusal
     row["notices"] = "; ".join(tried.piece.notices) if tried.piece else ""
@@ -101,21 +106,12 @@ def _line(rows: list[list[Any]]) -> Notes:
     return sorted((Fraction(start), Fraction(length), pitch) for start, length, pitch, _ in rows)
 
 
-def _draft_notes(data: bytes, suffix: str) -> Notes:
-    """All notes as written, by the project's reader."""
+def _draft(data: bytes, suffix: str) -> Draft:
+    """A file as the project's reader has it, before it is laid out."""
     from envs.notation.reading.sheets import kern, musicxml
 
-    from envs.notation.reading.selection import Known
-
     read_draft = kern.read_draft if suffix == ".krn" else musicxml.read_draft
-    data = unpacked(data) if suffix == ".mxl" else data
-    draft = read_draft(data, Known())
-    return sorted(
-        (each.start, each.end - each.start, each.pitch)
-        for part in draft.parts
-        for voice in part.voices
-        for each in voice
-    )
+    return read_draft(unpacked(data) if suffix == ".mxl" else data, Known())
 
 
 def unpacked(data: bytes) -> bytes:
@@ -126,34 +122,73 @@ def unpacked(data: bytes) -> bytes:
         return archive.read(place.get("full-path") or "")
 
 
-def _verdict(
-    ours: Notes, lines: list[Notes], data: bytes, suffix: str, answer: dict[str, Any]
-) -> tuple[str, str]:
+def _verdict(draft: Draft, lines: list[Notes], answer: dict[str, Any]) -> tuple[str, str]:
     """How the project's notes stand to music21's and to a plain reading of the elements."""
+    ours = sorted(
+        (each.start, each.end - each.start, each.pitch)
+        for part in draft.parts
+        for voice in part.voices
+        for each in voice
+    )
     theirs = sorted(note for line in lines for note in line)
-    plainly: Notes | None = None
-    if suffix != ".krn":
-        root = ET.fromstring(unpacked(data) if suffix == ".mxl" else data)
-        parts = range(len(root.findall("part")))
-        plainly = sorted(note for part in parts for note in xml_notes(root, part, every=True)[0])
-    from_music21 = "music21 fails" if answer["error"] else _unlike(ours, theirs)
-    from_elements = _unlike(ours, plainly) if plainly is not None else "none"
-    if not from_music21:
-        return ("as music21" if from_elements else "as both"), ""
-    if not from_elements:
-        return "as its elements, unlike music21", from_music21
-    return "unlike both" if suffix != ".krn" else "unlike music21", from_music21
+    found = "music21 fails" if answer["error"] else _unlike(ours, theirs)
+    path = Path(answer["file"])
+    if path.suffix == ".krn":
+        return ("unlike music21" if found else "as music21"), found
+    root = ET.fromstring(
+        unpacked(path.read_bytes()) if path.suffix == ".mxl" else path.read_bytes()
+    )
+    plainly, place = _elements(root), _places(draft)
+    if not _unlike(place, plainly):
+        return ("as its elements, unlike music21" if found else "as both"), found
+    # Parts that disagree on the length of a measure, and ties into endings, change lengths only.
+    by_onset = [[(*each[:2], each[3]) for each in line] for line in (place, plainly)]
+    only_lengths = not _unlike(*by_onset)
+    if not found:
+        return "as music21, unlike its elements", _unlike(place, plainly)
+    words = "as its elements but for lengths" if only_lengths else "unlike both"
+    return words, _unlike(place, plainly)
 
 
-def _unlike(ours: Notes, theirs: Notes) -> str:
+def _places(draft: Draft) -> list[tuple[Any, ...]]:
+    """Measure, onset in it, length and pitch of every note of a draft."""
+    places = []
+    for part in draft.parts:
+        starts = [each.start for each in part.measures]
+        for each in (sound for voice in part.voices for sound in voice):
+            measure = bisect_right(starts, each.start) - 1
+            places.append(
+                (measure, each.start - starts[measure], each.end - each.start, each.pitch)
+            )
+    return places
+
+
+def _elements(root: ET.Element) -> list[tuple[Any, ...]]:
+    """Measure, onset in it, length and pitch of every note of partwise MusicXML."""
+    places = []
+    for part in range(len(root.findall("part"))):
+        notes, measures = xml_notes(root, part, every=True)
+        starts = [each["start"] for each in measures]
+        for start, length, pitch in notes:
+            measure = bisect_right(starts, start) - 1
+            places.append((measure, start - starts[measure], length, pitch))
+    return places
+
+
+def _unlike(ours: Sequence[tuple[Any, ...]], theirs: Sequence[tuple[Any, ...]]) -> str:
     """The first note that only one of two has."""
-    own, other = set(ours), set(theirs)
+    own, other = ({_rounded(note) for note in line} for line in (ours, theirs))
     if own == other:
         return ""
     more, less = sorted(own - other), sorted(other - own)
     words = [f"{len(more)} more", f"{len(less)} less"]
     words += [" ".join(map(str, each[0])) for each in (more, less) if each]
     return ", ".join(words)
+
+
+def _rounded(note: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A note with its times on a grid of 48, as files round tuplets."""
+    return tuple(round(each * 48) if isinstance(each, Fraction) else each for each in note)
 
 
 def _overlaps(line: Notes) -> bool:

@@ -19,6 +19,7 @@ import random
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,8 @@ from tests.tools.judging.oracles import (
     midi_notes,
     plain,
     without_graces,
-    xml_notes,
 )
+from tests.tools.judging.xml_reading import xml_notes
 
 SEED, DRAWN, FEWER = 2026, 150, 90
 QUIET = ("-NGRA", "-NGUI", "-NFER")
@@ -80,68 +81,84 @@ def make(folder: Path, python: str) -> None:
     tunes = corpus_tunes()
     chosen = random.Random(SEED).sample(range(len(tunes)), DRAWN)
     texts = {place: without_graces(plain(tunes[place][2])) for place in chosen}
-    documents: dict[int, ET.Element] = {}
-    for place, (text, _) in zip(chosen, abc2xml(list(texts.values()), python), strict=True):
-        if text is not None:
-            documents[place] = ET.fromstring(text)
-    truth: dict[str, dict[str, Any]] = {}
+    read = zip(chosen, abc2xml(list(texts.values()), python), strict=True)
+    documents = {place: ET.fromstring(text) for place, (text, _) in read if text is not None}
+    drawn = [_Tune(place, tunes[place], texts[place], documents[place]) for place in documents]
+    sets = _Sets(folder)
+    for tune in drawn:
+        sets.by_abc2midi(tune)
+    for tune in drawn[:FEWER]:
+        sets.by_others(tune)
+    sets.finish()
 
-    def keep(kind: str, place: int, data: bytes | None, notes: Notes | None) -> None:
-        known = truth.setdefault(kind, {})
-        file, number, _ = tunes[place]
-        _, measures = xml_notes(documents[place])
-        known[f"{place:04}"] = {
-            "tune": [file, number],
-            "notes": as_text(notes or []),
+
+@dataclass
+class _Tune:
+    """A tune: its number, file, text without repeats, and MusicXML."""
+
+    number: int
+    origin: tuple[str, int, str]
+    text: str
+    document: ET.Element
+
+
+class _Sets:
+    """The sets as far as they are made."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.truth: dict[str, dict[str, Any]] = {}
+        self.jobs: list[dict[str, str]] = []  # of MuseScore, which starts slowly
+
+    def by_abc2midi(self, tune: _Tune) -> None:
+        notes, _ = xml_notes(tune.document)
+        data = abc2midi(tune.text, *QUIET)
+        own = midi_notes(data, 1) if data else []
+        if [each[::2] for each in own] != [each[::2] for each in notes]:
+            notes = written(own)  # the two programs differ, not the reader
+        self.keep("abc2midi", tune, data, notes)
+        for kind, options in (("repeats", QUIET), ("asis", ())):
+            data = abc2midi(tune.origin[2], *options)
+            self.keep(kind, tune, data, written(midi_notes(data, 1)) if data else [])
+
+    def by_others(self, tune: _Tune) -> None:
+        source = self.folder / "musicxml" / f"{tune.number:04}.musicxml"
+        source.parent.mkdir(parents=True, exist_ok=True)
+        source.write_text(ET.tostring(tune.document, encoding="unicode"))
+        notes, _ = xml_notes(tune.document)
+        for kind, script in (("musescore", None), ("music21", _MUSIC21), ("verovio", _VEROVIO)):
+            target = self.keep(kind, tune, None, notes)
+            if target.exists():
+                continue
+            if script is None:
+                self.jobs.append({"in": str(source), "out": str(target)})
+            else:
+                _quietly([sys.executable, "-c", script, str(source), str(target)], 60)
+
+    def keep(self, kind: str, tune: _Tune, data: bytes | None, notes: Notes) -> Path:
+        """Note what is true of a file, write it if its data are given, return its path."""
+        _, measures = xml_notes(tune.document)
+        self.truth.setdefault(kind, {})[f"{tune.number:04}"] = {
+            "tune": tune.origin[:2],
+            "notes": as_text(notes),
             "meter": next((each["meter"] for each in measures if each["meter"]), None),
             "upbeat": str(upbeat(measures)),
         }
-        path = folder / kind / f"{place:04}.mid"
+        path = self.folder / kind / f"{tune.number:04}.mid"
         path.parent.mkdir(parents=True, exist_ok=True)
         if data is not None:
             path.write_bytes(data)
+        return path
 
-    for place in documents:
-        notes, _ = xml_notes(documents[place])
-        data = abc2midi(texts[place], *QUIET)
-        if data is not None and [each[::2] for each in midi_notes(data, 1)] != [
-            each[::2] for each in notes
-        ]:
-            notes = written(midi_notes(data, 1))  # the two programs differ, not the reader
-        keep("abc2midi", place, data, notes)
-        for kind, options in (("repeats", QUIET), ("asis", ())):
-            data = abc2midi(tunes[place][2], *options)
-            keep(kind, place, data, written(midi_notes(data, 1)) if data else None)
-    sources = folder / "musicxml"
-    sources.mkdir(parents=True, exist_ok=True)
-    jobs = []
-    for place in list(documents)[:FEWER]:
-        source = sources / f"{place:04}.musicxml"
-        source.write_text(ET.tostring(documents[place], encoding="unicode"))
-        notes, _ = xml_notes(documents[place])
-        for kind in ("musescore", "music21", "verovio"):
-            keep(kind, place, None, notes)
-            target = folder / kind / f"{place:04}.mid"
-            if target.exists():
-                continue
-            if kind == "musescore":
-                jobs.append({"in": str(source), "out": str(target)})
-            else:
-                script = _VEROVIO if kind == "verovio" else _MUSIC21
-                subprocess.run(
-                    [sys.executable, "-c", script, str(source), str(target)],
-                    check=False,
-                    capture_output=True,
-                    timeout=60,
-                )
-    for kind, known in truth.items():
-        (folder / kind / "truth.json").write_text(json.dumps(known))
-    if jobs:
-        (folder / "jobs.json").write_text(json.dumps(jobs))
-        subprocess.run(
-            ["mscore3", "-j", str(folder / "jobs.json")],
-            env=os.environ | {"QT_QPA_PLATFORM": "offscreen"},
-            check=False,
-            capture_output=True,
-            timeout=1200,
-        )
+    def finish(self) -> None:
+        for kind, known in self.truth.items():
+            (self.folder / kind / "truth.json").write_text(json.dumps(known))
+        if self.jobs:
+            jobs = self.folder / "jobs.json"
+            jobs.write_text(json.dumps(self.jobs))
+            _quietly(["mscore3", "-j", str(jobs)], 1200)
+
+
+def _quietly(command: list[str], seconds: int) -> None:
+    offscreen = os.environ | {"QT_QPA_PLATFORM": "offscreen"}
+    subprocess.run(command, env=offscreen, check=False, capture_output=True, timeout=seconds)

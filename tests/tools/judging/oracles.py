@@ -10,14 +10,13 @@ import json
 import re
 import subprocess
 import tempfile
-import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+
+from tests.tools.judging.xml_reading import Notes
 
 ROOT = Path(__file__).resolve().parents[3]
-Notes = list[tuple[Fraction, Fraction, int]]
 
 # -- tunes -----------------------------------------------------------------------------------------
 
@@ -103,88 +102,6 @@ def midi_notes(data: bytes, late: int = 0, tracks: int | None = None) -> Notes:
             if event.type == "note_on" and event.velocity:
                 sounding[key] = max(0, time - late)
     return sorted(notes)
-
-
-STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-
-
-def xml_notes(
-    root: ET.Element, part: int = 0, every: bool = False
-) -> tuple[Notes, list[dict[str, Any]]]:
-    """Notes of the first voice of a part of partwise MusicXML, and its measures as written.
-
-    With `every` the notes of all its voices.
-
-    Grace and cue notes are left out, ties are joined, chords give several notes of one onset.
-    """
-    notes: Notes = []
-    measures: list[dict[str, Any]] = []
-    open_ties: dict[int, int] = {}
-    begin, divisions, shift, voice = Fraction(0), 1, 0, None
-    meter = key = None
-    ending = ""
-    for measure in root.findall("part")[part]:
-        at = last = furthest = begin
-        for each in measure:
-            length = Fraction(each.findtext("duration") or 0) / divisions
-            if each.tag == "attributes":
-                divisions = int(each.findtext("divisions") or divisions)
-                if each.find("transpose") is not None:
-                    change = each.find("transpose")
-                    shift = int(change.findtext("chromatic") or 0)
-                    shift += 12 * int(change.findtext("octave-change") or 0)
-                if each.find("key/fifths") is not None:
-                    key = each.findtext("key/fifths") + " " + (each.findtext("key/mode") or "")
-                if each.find("time/beats") is not None:
-                    meter = f"{each.findtext('time/beats')}/{each.findtext('time/beat-type')}"
-            elif each.tag == "backup":
-                at -= length
-            elif each.tag == "forward":
-                at += length
-                furthest = max(furthest, at)
-            elif each.tag == "note" and each.find("grace") is None and each.find("cue") is None:
-                start = last if each.find("chord") is not None else at
-                if each.find("chord") is None:
-                    last, at = at, at + length
-                furthest = max(furthest, at)
-                voice = voice or each.findtext("voice")
-                if each.findtext("voice") != voice and not every:
-                    continue
-                pitch = each.find("pitch")
-                if pitch is None:
-                    continue
-                midi = 12 * (int(pitch.findtext("octave") or 0) + 1) + STEPS[pitch.findtext("step")]
-                alter = float(pitch.findtext("alter") or 0)
-                midi += int(alter) + shift
-                if alter % 1:
-                    midi += 1000  # a quarter tone, equal to nothing
-                ties = {tie.get("type") for tie in each.findall("tie")}
-                if "stop" in ties and midi in open_ties:
-                    index = open_ties.pop(midi)
-                    onset, before, _ = notes[index]
-                    if onset + before == start:
-                        notes[index] = (onset, before + length, midi)
-                        if "start" in ties:
-                            open_ties[midi] = index
-                        continue
-                if "start" in ties:
-                    open_ties[midi] = len(notes)
-                notes.append((start, length, midi))
-        starts = {each.get("number") for each in measure.findall("barline/ending[@type='start']")}
-        ending = ",".join(sorted(starts)) or ending
-        measures.append(
-            {
-                "start": begin,
-                "length": furthest - begin,
-                "meter": meter,
-                "key": key,
-                "ending": ending,
-            }
-        )
-        if any(each.get("type") != "start" for each in measure.findall("barline/ending")):
-            ending = ""
-        begin = furthest
-    return sorted(notes), measures
 
 
 # -- oracles ---------------------------------------------------------------------------------------

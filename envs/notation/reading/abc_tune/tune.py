@@ -7,7 +7,7 @@ import re
 from envs.errors import RefusedError, quoted
 from envs.notation.reading.abc_tune.fields import FIELD, MAIL, VoiceSettings, read_tempo, read_words
 from envs.notation.reading.abc_tune.voice import Voice
-from envs.notation.reading.draft import Draft
+from envs.notation.reading.draft import UNTITLED, Draft
 
 LONGEST = 100_000  # characters of a tune, macros written out
 MOST_VOICES = 64  # of a tune
@@ -107,7 +107,8 @@ class TuneReader:
         value = re.split(r"(?<!\\)%", value)[0].strip()
         value = value if letter in "QT" else MAIL.sub("", value).strip()
         if letter == "T":
-            self.title = self.title or read_words(value)
+            words = read_words(value)
+            self.title = self.title or ("" if UNTITLED.fullmatch(words) else words)
         elif letter == "I":
             self._directive(value)
         elif letter == "V":

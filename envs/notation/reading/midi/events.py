@@ -52,7 +52,7 @@ class Track:
 
 
 @dataclass(frozen=True)
-class MidiFile:
+class MidiTracks:
     """A MIDI file.
 
     Attributes:
@@ -68,7 +68,7 @@ class MidiFile:
     broken: bool
 
 
-def midi_file(data: bytes) -> MidiFile:
+def midi_file(data: bytes) -> MidiTracks:
     """Return the tracks of a MIDI file.
 
     Raises:
@@ -95,7 +95,7 @@ def midi_file(data: bytes) -> MidiFile:
                 break
             raise _broken(f"byte {at - 8} begins no track")
         at += size
-    return MidiFile(form, quarter, tracks, broken or len(tracks) < count)
+    return MidiTracks(form, quarter, tracks, broken or len(tracks) < count)
 
 
 def _broken(reason: str) -> RefusedError:

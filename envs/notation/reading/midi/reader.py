@@ -15,7 +15,7 @@ from envs.music.pitch import line_of_fifths_name
 from envs.notation.reading.assemble import make_piece
 from envs.notation.reading.draft import Draft, KeyMark, Part, Sound
 from envs.notation.reading.midi.bar_lines import NEAR, Stretch, advice, lay_bars, stretches_of
-from envs.notation.reading.midi.events import MidiFile, Struck, Track, midi_file
+from envs.notation.reading.midi.events import MidiTracks, Struck, Track, midi_file
 from envs.notation.reading.rounding import BOUND, in_turn
 from envs.notation.reading.selection import Known, one_tune
 
@@ -41,7 +41,7 @@ def read_midi(data: bytes, known: Known) -> Piece:
         ) from None
 
 
-def _draft(file: MidiFile, known: Known) -> tuple[Draft, list[Stretch]]:
+def _draft(file: MidiTracks, known: Known) -> tuple[Draft, list[Stretch]]:
     """Return what a file holds, without bars, and its metres."""
     tracks, title = _tracks(file, known)
     draft = Draft([], title, tick=Fraction(1, file.quarter))
@@ -81,7 +81,7 @@ def _notes(count: int) -> str:
     return "a note" if count == 1 else f"{count} notes"
 
 
-def _tracks(file: MidiFile, known: Known) -> tuple[list[Track], str]:
+def _tracks(file: MidiTracks, known: Known) -> tuple[list[Track], str]:
     """Return the tracks that are read, and the title, which the first track has as its name."""
     tracks = file.tracks
     pieces = [track for track in tracks if track.notes]
@@ -93,7 +93,7 @@ def _tracks(file: MidiFile, known: Known) -> tuple[list[Track], str]:
     return tracks, tracks[0].name if titled else ""
 
 
-def _lines(track: Track, file: MidiFile) -> list[list[Struck]]:
+def _lines(track: Track, file: MidiTracks) -> list[list[Struck]]:
     """Return the notes of a track by channel, together if they take turns and it is no form 0."""
     channels = list(track.notes.values())
     if file.form == 0 or len(channels) < 2:

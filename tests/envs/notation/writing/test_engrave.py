@@ -68,6 +68,9 @@ def test_words_and_signs_stand_in_reading_order():
     assert [kind for kind, _ in kinds] == ["text", "path"] * 3
     places = [float(place) for _, place in kinds]
     assert places == sorted(places)
+    (tempo,) = re.findall(r'class="tempo">(.*?)</g>', picture("6/8"), re.DOTALL)
+    note, dot, words = re.findall(r'(?:translate\(| x=")([\d.]+)', tempo)
+    assert float(note) < float(dot) < float(words)
 
 
 def test_a_picture_without_signs_in_words_stays_as_it_is():

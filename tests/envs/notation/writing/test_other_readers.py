@@ -98,7 +98,7 @@ def test_abc2midi_reads_the_notes_of_abc_without_a_warning():
         assert alike(heard, written_notes(piece), ROUNDED)
 
 
-@pytest.mark.parametrize("suffix", [".musicxml"])
+@pytest.mark.parametrize("suffix", [".mid", ".musicxml", ".abc"])
 def test_our_readers_read_the_same_piece(suffix):
     for piece in random_pieces(5, 40):
         used = sorted({note.voice for note in piece.notes})  # no empty voice is read
