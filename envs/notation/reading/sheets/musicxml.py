@@ -124,10 +124,9 @@ def _lengths(lines: Sequence[_Line], known: Known) -> list[Fraction]:
         edge = at in (0, count - 1) or any(line.bars[at].implicit for line, _ in inside)
         sung = rested = ZERO
         for line, own in inside:
-            if own or line.meters[at] == meter:
-                notes, rests = _held(line.bars[at].items, meter, edge)
-                sung = max(sung, notes if own or meter is None else min(notes, meter))
-                rested = max(rested, rests)
+            notes, rests = _held(line.bars[at].items, meter, edge)
+            sung = max(sung, notes if own or meter is None else min(notes, meter))
+            rested = max(rested, rests)
         lengths.append(sung or rested or meter or ZERO)
     return lengths
 
@@ -179,10 +178,15 @@ def _skipped(found: Sequence[Contents]) -> set[int]:
             opened = None
     if opened:
         brackets.append((*opened, opened[1]))
+    whole: list[tuple[str, int, int]] = []
+    for number, first, last in brackets:  # one may be written anew in each bar
+        if whole and whole[-1][0] == number and whole[-1][2] + 1 == first:
+            first = whole.pop()[1]
+        whole.append((number, first, last))
     return {
         at
-        for (number, first, last), (after, begins, _) in pairwise(brackets)
-        if begins == last + 1 and number != after
+        for (_, first, last), (_, begins, _) in pairwise(whole)
+        if begins == last + 1
         for at in range(first, last + 1)
     }
 

@@ -95,6 +95,12 @@ def test_rests_that_hang_over_a_bar_and_empty_bars(tmp_path):
     assert [n.start for n in piece.notes if n.pitch == 60] == [0, 16, 32, 64]
 
 
+def test_an_upbeat_beside_a_rest_of_the_whole_bar_in_the_same_part(tmp_path):
+    upbeat = voice(1, note("G4", 1)) + back(1) + voice(2, WHOLE)
+    piece = reads(tmp_path, "a.xml", score([upbeat, voice(1, *QUARTERS)]))
+    assert (piece.pickup, piece.notices) == (4, ())
+
+
 # -- tuplets ---------------------------------------------------------------------------------------
 
 EIGHTH = "<type>eighth</type>"
@@ -158,6 +164,13 @@ def test_a_chord_of_another_voice_or_part_does_not_matter(tmp_path):
         reads(tmp_path, "a.xml", score([measure]))
     assert len(reads(tmp_path, "a.xml", score([measure]), voice=1).notes) == 4
     assert lines(reads(tmp_path, "a.xml", score([measure]), voice=2, top=True)) == [[(0, 16, 52)]]
+
+
+def test_a_note_of_a_chord_lasts_no_longer_than_its_first(tmp_path):
+    for length, cells in ((5, 16), (4, 16), (2, 8)):
+        chord = note("C4", 4) + note("E4", length, before="<chord/>")
+        piece = reads(tmp_path, "a.xml", score([FOUR, chord, FOUR]), top=True)
+        assert Note(16, cells, 64) in piece.notes
 
 
 def staff(number: int, *notes: str) -> str:
@@ -230,6 +243,7 @@ def test_notes_that_are_not_printed_are_left_out_beside_others_only(tmp_path):
 @pytest.mark.parametrize(
     ("transpose", "key", "shift"),
     [
+        ("<chromatic>3</chromatic>", "F major", 3),
         ("<octave-change>-1</octave-change>", "D major", -12),
         ("<chromatic>0</chromatic><octave-change>1</octave-change>", "D major", 12),
         ("<diatonic>-1</diatonic><chromatic>-2</chromatic>", "C major", -2),
@@ -277,6 +291,14 @@ def test_ties_over_bars_voices_and_marks_alone(tmp_path):
     assert Note(12, 20, 67) in reads(tmp_path, "a.xml", score([ending, other])).notes
 
 
+def test_a_tie_into_another_voice_leaves_its_own_to_the_next_note(tmp_path):
+    ending = "".join(voice(1, each) for each in QUARTERS[:3]) + voice(1, note("G4", 1, START))
+    both = voice(1, note("C5", 4)) + back(4) + voice(2, note("G4", 4, STOP))
+    piece = reads(tmp_path, "a.xml", score([ending, both]))
+    assert lines(piece)[1] == [(12, 20, 67)]
+    assert lines(piece)[0][-1] == (16, 16, 72)
+
+
 BARLINE = '<barline location="{}">{}<ending number="{}" type="{}"/></barline>'
 
 
@@ -297,6 +319,20 @@ def test_three_endings_and_a_tie_into_the_last(tmp_path):
     assert "bars 2, 3 left out" in piece.notices[0]
     no_tie = [*measures[:3], ending(3, note("G4", 1), rest)]
     assert reads(tmp_path, "a.xml", score(no_tie)).notes[-2:] == (Note(12, 4, 67), Note(16, 4, 67))
+
+
+def test_endings_that_begin_nowhere_or_anew_in_each_bar(tmp_path):
+    def mark(place: str, number: object, kind: str) -> str:
+        return BARLINE.format(place, "", number, kind)
+
+    stop = FOUR + mark("right", "", "stop")
+    second = mark("left", 2, "start") + note("A4", 4) + mark("right", 2, "discontinue")
+    piece = reads(tmp_path, "a.xml", score([FOUR, stop, second]))
+    assert "bar 2 left out" in piece.notices[0]
+    anew = mark("left", 1, "start") + FOUR
+    piece = reads(tmp_path, "a.xml", score([FOUR, anew, anew, second, second]))
+    assert "bars 2, 3 left out" in piece.notices[0]
+    assert piece.notes[-2:] == (Note(16, 16, 69), Note(32, 16, 69))
 
 
 def test_a_tie_over_a_bar_that_is_filled_up_is_told(tmp_path):

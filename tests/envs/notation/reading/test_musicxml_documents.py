@@ -22,8 +22,9 @@ TITLED = "<work><work-title>Jalousie é</work-title></work><part-list>"
 def test_encodings(tmp_path, declared, encoding):
     text = f'<?xml version="1.0" encoding="{declared}"?>\n'
     text += score([FOUR]).replace("<part-list>", TITLED)
-    piece = reads(tmp_path, "a.xml", text.encode(encoding))
-    assert (piece.title, len(piece.notes)) == ("Jalousie é", 4)
+    for content in (text, text + "\n"):  # of odd and of even length
+        piece = reads(tmp_path, "a.xml", content.encode(encoding))
+        assert (piece.title, len(piece.notes)) == ("Jalousie é", 4)
 
 
 def test_scores_by_time_and_with_prefixes(tmp_path):
