@@ -13,7 +13,7 @@ from envs.music.key import MODE_FIFTHS, Key
 from envs.music.meter import Meter, beat_quarters
 from envs.music.piece import FASTEST, SLOWEST, Piece, roomy_range, score_of
 from envs.music.pitch import LETTERS
-from envs.music.task import MAX_BARS, Task
+from envs.music.task import MAX_BARS, MAX_CELLS, Task
 from envs.notation.reading.bars import Layout, lay_out
 from envs.notation.reading.draft import Draft, Part, Sound
 from envs.notation.reading.rounding import choose_grid, rounded
@@ -142,11 +142,12 @@ def _length(layout: Layout, notes: Sequence[Note], meter: Meter, grid: int) -> t
         raise RefusedError(f"its upbeat, {layout.pickup} of a quarter, is off the grid of {grid}")
     cells = max(int(end), *(note.start + note.duration for note in notes))
     bars = -(-cells // meter.bar_cells(grid))
-    if bars > MAX_BARS:
+    most = min(MAX_BARS, MAX_CELLS // meter.bar_cells(grid))
+    if bars > most:
         first = max(1, layout.numbers[0]) if layout.numbers else 1
         raise RefusedError(
-            f"it has {bars} bars; expected at most {MAX_BARS}: choose some, such as "
-            f"FILE:{first}-{first + MAX_BARS - 1} (bars=)"
+            f"it has {bars} bars; expected at most {most} at {grid} cells per quarter note: choose "
+            f"some, such as FILE:{first}-{first + most - 1} (bars=)"
         )
     return int(pickup), bars
 

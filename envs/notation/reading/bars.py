@@ -13,7 +13,8 @@ from fractions import Fraction
 from itertools import pairwise
 
 from envs.errors import RefusedError
-from envs.music.meter import Meter, beat_quarters
+from envs.music.codec import Codec
+from envs.music.meter import Meter
 
 NOTHING = Fraction(0)
 MOST_BARS = 64  # that may be written as one measure
@@ -95,7 +96,8 @@ class Layout:
         number = (
             self.numbers[counted] if 0 <= counted < len(self.numbers) else counted + (not upbeat)
         )
-        return f"bar {number}, beat {float(1 + inside / beat_quarters(meter)):g}"
+        beat = Fraction(meter.beat_cells(Codec.grid), Codec.grid)
+        return f"bar {number}, beat {float(1 + inside / beat):g}"
 
     @property
     def notices(self) -> Iterator[str]:

@@ -111,6 +111,10 @@ def selected(draft: Draft, known: Known) -> list[Part]:
     parts = [replace(each, voices=[voice for voice in each.voices if voice]) for each in parts]
     if known.top:
         bound = BOUND if draft.tick else Fraction(0)
+        hidden = sum(_hidden(voice, bound) for part in parts for voice in part.voices)
+        if hidden:
+            which = "a note" if hidden == 1 else f"{hidden} notes"
+            draft.notices.append(f"{which} left out that begin below the top note while it sounds")
         parts = [replace(part, voices=[top_notes(v, bound) for v in part.voices]) for part in parts]
     if known.bars is not None:
         parts = _cut(parts, known.bars, draft)
@@ -154,6 +158,11 @@ def top_notes(voice: Sequence[Sound], bound: Fraction = Fraction(0)) -> list[Sou
             tops[-1] = replace(last, end=sound.start)
         tops.append(sound)
     return tops
+
+
+def _hidden(voice: Sequence[Sound], bound: Fraction) -> int:
+    """Return the number of times at which a voice has notes and its upper line begins none."""
+    return len({sound.start for sound in voice}) - len(top_notes(voice, bound))
 
 
 def _numbered(part: Part, known: Known) -> list[Measure]:
