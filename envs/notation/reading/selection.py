@@ -75,20 +75,21 @@ class Known:
 
 
 def one_tune(count: int, known: Known) -> int:
-    """Return the index of the tune to read of a collection of `count` tunes.
+    """Return the index of the tune to read of a file of `count` tunes.
 
     Raises:
-        RefusedError: there is no such tune, or there are several and none is chosen.
+        RefusedError: there is no such tune, or there are several and none is chosen; its `tunes`
+            then are their number.
     """
-    if known.tune is None and count != 1:
+    if known.tune is None and count > 1:
         raise RefusedError(
-            f"it holds {count} tunes; expected one: name it as FILE#1 to FILE#{count}"
-            if count
-            else "it holds no tune; expected fields such as X: and K: before the music"
+            f"it holds {count} tunes; expected one: name it as FILE#1 to FILE#{count}",
+            tunes=count,
         )
     number = known.tune or 1
     if number > count:
-        raise RefusedError(f"tune {number}: it holds {count} tunes; expected 1 to {count}")
+        held = f"{count} tunes; expected 1 to {count}" if count > 1 else "one tune; expected 1"
+        raise RefusedError(f"tune {number}: it holds {held}")
     return number - 1
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 
 from envs.errors import RefusedError, quoted
@@ -69,25 +70,36 @@ def read_draft(data: bytes, known: Known) -> Draft:
     Raises:
         RefusedError: it is broken, or holds several pieces and none is chosen.
     """
-    pieces = tunes(data)
+    pieces = _pieces(data)
     if not pieces:
         raise RefusedError("it has no **kern spine; expected notes in kern")
     reader = _Reader()
-    piece = pieces[one_tune(len(pieces), known)]
-    for number, line in enumerate(piece.split("\n"), 1):
+    first, piece = pieces[one_tune(len(pieces), known)]
+    for number, line in enumerate(piece.split("\n"), first):
         try:
             reader.read(line)
         except RefusedError as error:
             raise RefusedError(f"line {number}: {error}") from None
-    return reader.draft()
+    draft = reader.draft()
+    draft.tunes = len(pieces)
+    return draft
 
 
-def tunes(data: bytes) -> list[str]:
-    """Return the pieces of a file, each of which ends where all of its spines do."""
+@lru_cache(maxsize=1)  # a collection is read piece by piece
+def _pieces(data: bytes) -> list[tuple[int, str]]:
+    """Return the pieces of a file, each with the number of its first line, from 1.
+
+    A piece ends where all of its spines do.
+    """
     text = re.sub("\r\n?", "\n", decoded(data))
     ends = [0, *(found.end() for found in _ENDS.finditer(text)), len(text)]
-    pieces = [text[begin:end] for begin, end in pairwise(ends)]
-    return [piece for piece in pieces if "**kern" in piece]
+    pieces, line = [], 1
+    for begin, end in pairwise(ends):
+        piece = text[begin:end]
+        if "**kern" in piece:
+            pieces.append((line, piece))
+        line += piece.count("\n")
+    return pieces
 
 
 class _Reader:
