@@ -40,7 +40,7 @@ def test_a_tie_over_a_bar_that_is_moved_is_one_note():
 def test_more_bars_and_others_in_length_are_refused():
     with pytest.raises(RefusedError, match="--part"):
         starts("V:1\nC8|D8|E8|\nV:2\nC6|D8|")
-    assert starts("V:1\nC8|D8|E8|\nV:2\nC6|D8|", part=2)[0] == [[0, 16]]
+    assert starts("V:1\nC8|D8|E8|\nV:2\nC6|D8|", part=2)[0] == [[0, 12]]  # by itself an upbeat
 
 
 REPEAT = "|:C8|1 D8:|2 E8|\nF8|"
