@@ -222,8 +222,8 @@ def _of_signs(tonic: str, signs: dict[str, int]) -> Key | None:
     return Key(tonic, ",".join(map(str, steps))) if steps[0] == 0 else None
 
 
-def read_tempo(value: str, unit: Fraction) -> float | None:
-    """Return the quarter notes per minute of a Q: field, None if it has no numbers.
+def read_tempo(value: str, unit: Fraction) -> tuple[float | None, str]:
+    """Return the quarter notes per minute of a Q: field, None if it has no numbers, and a notice.
 
     Args:
         value: such as '"Allegro" 1/4=120', '1/4=100-120' (the mean) or '120' (unit notes).
@@ -232,7 +232,8 @@ def read_tempo(value: str, unit: Fraction) -> float | None:
     words = " ".join(re.sub(r'"[^"]*"', " ", value).split())
     found = _TEMPO.match(words)
     if found is None:
-        return None
+        lost = re.search(r"\d", value)
+        return None, f"its tempo is {quoted(value)}: not read; expected 1/4=120" if lost else ""
     beat = unit
     if found["beat"]:
         each = [part.split("/") for part in found["beat"].split()]
@@ -240,7 +241,10 @@ def read_tempo(value: str, unit: Fraction) -> float | None:
     elif found["unit"]:
         beat = unit * int(found["count"] or 1) / max(1, int(found["of"] or 1))
     low, high = float(found["low"]), float(found["high"] or found["low"])
-    return float(beat) * (low + high) / 2
+    tempo = float(beat) * (low + high) / 2
+    doubtful = found["high"] or re.search(r"\d", words[found.end() :])
+    read = f"its tempo {quoted(value)} is read as {tempo:g} quarter notes a minute"
+    return tempo, read if doubtful else ""
 
 
 def read_words(value: str) -> str:
