@@ -14,6 +14,7 @@ from envs.music.codec import Codec
 from envs.music.key import Key
 from envs.music.meter import Meter
 from envs.music.task import MAX_VOICES
+from envs.notation.reading.alignment import aligned
 from envs.notation.reading.bars import Measure, numbered
 from envs.notation.reading.draft import Draft, KeyMark, MeterMark, Part, Sound
 from envs.notation.reading.rounding import BOUND
@@ -106,8 +107,12 @@ def selected(draft: Draft, known: Known) -> list[Part]:
     if known.voice is not None:
         parts = [replace(each, voices=each.voices[known.voice - 1 :][:1]) for each in parts]
         if not any(any(part.voices) for part in parts):
-            raise RefusedError(f"there is no voice {known.voice}; parts: {_names(draft)}")
+            raise RefusedError(
+                f"no part that is read has a voice {known.voice} (voice=, --voice); parts "
+                f"(part=, --part): {_names(draft)}"
+            )
     parts = [replace(each, measures=_numbered(each, known)) for each in parts]
+    parts = aligned(parts, draft.notices)
     parts = [replace(each, voices=[voice for voice in each.voices if voice]) for each in parts]
     if known.top:
         bound = BOUND if draft.tick else Fraction(0)
@@ -200,11 +205,7 @@ def _cut(parts: list[Part], bars: tuple[int, int], draft: Draft) -> list[Part]:
             replace(
                 part,
                 voices=[voice for voice in voices if voice],
-                measures=[
-                    replace(each, start=each.start - start)
-                    for each in part.measures
-                    if first <= (each.number or 0) <= last
-                ],
+                measures=_chosen(part.measures, bars, start),
                 meters=_marks(part.meters, start, end),
                 keys=_marks(part.keys, start, end),
             )
@@ -218,6 +219,18 @@ def _cut(parts: list[Part], bars: tuple[int, int], draft: Draft) -> list[Part]:
     ):
         draft.notices.append("a note is cut where the bars that are read begin or end")
     return result
+
+
+def _chosen(measures: Sequence[Measure], bars: tuple[int, int], start: Fraction) -> list[Measure]:
+    """Return the measures of some bars; an ending at their end is played."""
+    chosen = [
+        replace(each, start=each.start - start)
+        for each in measures
+        if bars[0] <= (each.number or 0) <= bars[1]
+    ]
+    played = next((i for i, each in enumerate(reversed(chosen)) if not each.skipped), len(chosen))
+    last = len(chosen) - played
+    return chosen[:last] + [replace(each, skipped=False) for each in chosen[last:]]
 
 
 def _inside(voice: Sequence[Sound], start: Fraction, end: Fraction) -> list[Sound]:

@@ -62,7 +62,9 @@ def one_meter(part: Part) -> Signature | None:
     Raises:
         RefusedError: the metre changes.
     """
-    marks = part.meters
+    end = max((each.end for voice in part.voices for each in voice), default=None)
+    # A metre behind the last note, as for a tune that follows, is none of this one's.
+    marks = [each for each in part.meters if end is None or not 0 < end <= each.start]
     changes = [
         each for i, each in enumerate(marks) if not i or each.signature != marks[i - 1].signature
     ]
