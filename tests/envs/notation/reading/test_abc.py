@@ -95,6 +95,13 @@ def test_what_is_no_note_is_not_read(text):
         ("U: c = !trill!\nCDEF", "U:c"),
         ("m: ~n2 = {o}n{m}n\nCDEF", "macro"),
         ("(&CD&)", "V: field"),
+        ("E: |GABc|", "line 5.*E:"),
+        ("CD|\nB: GABc|", "line 6.*B:"),
+        ("G:3 ABC|", "music or words"),
+        ("c:GAB|", "music or words"),
+        ("x: ABc", "music or words"),
+        ("h:ABc|", "music or words"),
+        ("[E:GAB]c", "music or words"),
     ],
 )
 def test_what_cannot_be_read_right_is_refused_with_its_line(music, told):
@@ -103,16 +110,44 @@ def test_what_cannot_be_read_right_is_refused_with_its_line(music, told):
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        *("Da capo", "Fine", "fine", "FINE", "D.C.", "D. C. al Fine", "D.S.", "D.S", "DC", "Coda"),
+        *("To Coda", "End", "Segue", "Segno", "Dance", "2nd time", "Verse", "last", "Allegro"),
+        "repeat A",
+    ],
+)
+def test_words_are_refused_and_not_played(words):
+    with pytest.raises(RefusedError, match="line 6.*no music"):
+        draft_of(f"CDEF|\n{words}")
+    if words not in ("D.S", "DC", "Dance"):  # alone in their line they are words
+        with pytest.raises(RefusedError, match="line 5.*no music"):
+            draft_of(f"|CDEF| {words}")
+
+
+@pytest.mark.parametrize(
     ("music", "told"),
     [
         ("CDEF|\n\nGABc|", "line 7"),
-        ("CDEF Fine", "n"),
         ("^C c", "octave"),
         ("P:A\nCD?E", "?"),
         ("A>B/ c", "unequal"),
         ("A>B>c d", "unequal"),
         ("|:C4-|1C4:|2C4|]", "endings"),
-        ("C Allegro", "l"),
+        ("C\nB: Kerr's volume 2 | page 3", "B:"),
+        ("C\nF: http://a.b/c.abc", "F:"),
+        ("E: 10\nC", "E:"),
+        ("d: !f! *\nC", "d:"),
+        ("|kC D|", "k"),
+        ("(uiCD \\\nEF|", "i"),
+        ("%%octave 1\nC", "octave"),
+        ("I:octave=1\nC", "octave"),
+        ("%%shift CD\nC", "shift"),
+        ("[I:shift CD]C", "shift"),
+        ("%%sound CD\nC", "sound"),
+        ("%%transpose 2\nC", "transpose"),
+        ("%%MIDI rtranspose 2\nC", "rtranspose"),
+        ("%%MIDI transpose up\nC", "transpose"),
     ],
 )
 def test_what_may_be_wrong_is_told(music, told):
@@ -138,7 +173,12 @@ def test_a_bang_that_may_be_either_is_refused(music):
 
 
 @pytest.mark.parametrize(
-    "music", ["(3GAB c", "A>B (3A>BA", "^C c,|c", "U:W=!x!\nWC", "uAvBTc~d", "TuvA*"]
+    "music",
+    [
+        *("(3GAB c", "A>B (3A>BA", "^C c,|c", "U:W=!x!\nWC", "uAvBTc~d", "TuvA*"),
+        *("E::", "C\nE:", "Z:Abe\nC", "%%MIDI program 3\nC", "%%soundfont a\nC", ".D.C.B.A"),
+        "U:n=!x!\nU:i=!x!\nnCiD inE",
+    ],
 )
 def test_what_is_sure_is_not_told(music):
     told = draft_of(music).notices
