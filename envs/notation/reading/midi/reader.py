@@ -15,7 +15,7 @@ from envs.music.pitch import line_of_fifths_name
 from envs.notation.reading.assemble import make_piece
 from envs.notation.reading.draft import Draft, KeyMark, Part, Sound
 from envs.notation.reading.midi.bar_lines import NEAR, Stretch, advice, lay_bars, stretches_of
-from envs.notation.reading.midi.events import MidiTracks, Struck, Track, midi_file
+from envs.notation.reading.midi.events import MidiTracks, Struck, Track, broken_file, midi_file
 from envs.notation.reading.rounding import BOUND, in_turn
 from envs.notation.reading.selection import Known, one_tune
 
@@ -55,6 +55,8 @@ def _draft(file: MidiTracks, known: Known) -> tuple[Draft, list[Stretch]]:
             draft.moved = max(draft.moved, _gather(sounds))
             if sounds:
                 draft.parts.append(Part([sounds], track.name if file.form else ""))
+    if file.broken and not draft.parts:
+        raise broken_file("it breaks off before its first note")
     empty = sum(track.empty for track in tracks)
     if empty:
         draft.notices.append(f"{_notes(empty)} of no length left out")

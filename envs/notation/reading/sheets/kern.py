@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -35,6 +36,7 @@ _METER = re.compile(r"\*M(\d{1,2}(?:\+\d{1,2})*)/(\d{1,3})(?::.*)?")
 _KEY = re.compile(r"\*([a-gA-G])([#-]?):(dor|phr|lyd|mix|aeo|ion|loc)?")
 _TITLE = re.compile(r"!!!OTL(?:@[^:]*)?:(.*)")
 MODES = MODE_NAMES | {"aeo": "natural minor", "ion": "major"}
+MOST_SPINES = 500
 ZERO = Fraction(0)
 
 
@@ -127,7 +129,7 @@ class _Reader:
             return
         tokens = line.split("\t")
         if not self.columns and tokens[0].startswith("**"):
-            self.columns = [self._begin(token) for token in tokens]
+            self._turn_to([self._begin(token) for token in tokens])
             return
         if len(tokens) != len(self.columns):
             raise RefusedError(
@@ -251,6 +253,11 @@ class _Reader:
                 columns[swapped], columns[-1], swapped = columns[-1], columns[swapped], None
             elif token == "*x":
                 swapped = len(columns) - 1
+        self._turn_to(columns)
+
+    def _turn_to(self, columns: list[_Column]) -> None:
+        if len(columns) > MOST_SPINES:
+            raise RefusedError(f"it has more than {MOST_SPINES} spines; expected one piece")
         self.columns = columns
 
     # -- the whole ---------------------------------------------------------------------------------
@@ -268,17 +275,18 @@ class _Reader:
                 zip(pairwise(starts), _numbers(lines), lines, strict=True)
             )
         ]
+        tied_over = gaps(starts, skipped)
         for part, notes in zip(self.parts, self.notes, strict=True):
             for note in notes:
                 note.played = not self._is_skipped(note.start)
-            voices = joined(notes, gaps(starts, skipped))
+            voices = joined(notes, tied_over)
             part.voices = [voices[each] for each in sorted(voices, key=lambda each: int(each[1]))]
-            part.measures = list(measures)
+            part.measures = measures
         return Draft(self.parts[::-1], self.title, self.tempo)
 
     def _is_skipped(self, time: Fraction) -> bool:
         """Return True if a time is in a section that is played at a repeat only."""
-        at = sum(start <= time for start, _ in self.labels) - 1
+        at = bisect_right(self.labels, time, key=lambda label: label[0]) - 1
         if at < 0:
             return False
         name = self.labels[at][1]

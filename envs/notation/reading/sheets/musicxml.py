@@ -196,7 +196,10 @@ def _skipped(found: Sequence[Contents]) -> set[int]:
 
 def _staves(line: _Line, starts: Sequence[Fraction], skipped: set[int]) -> list[Part]:
     """Return the staves of a part of the file, from above."""
+    own_voices: dict[str, list[list[Sound]]] = {staff: [] for staff in line.staves}
     voices = _voices(line, starts, skipped)
+    for staff, label in sorted(voices, key=lambda voice: _order(voice[1])):
+        own_voices[staff].append(voices[staff, label])
     measures = [
         Measure(
             starts[at],
@@ -218,11 +221,7 @@ def _staves(line: _Line, starts: Sequence[Fraction], skipped: set[int]) -> list[
         named = [line.name] * bool(line.name) + [f"staff {staff}"] * (len(line.staves) > 1)
         result.append(
             Part(
-                [
-                    voices[each]
-                    for each in sorted(voices, key=lambda v: _order(v[1]))
-                    if each[0] == staff
-                ],
+                own_voices[staff],
                 ", ".join(named),
                 list(measures),
                 [mark for mark in own if isinstance(mark, MeterMark)],
@@ -268,4 +267,4 @@ def _home(items: Sequence[tuple[int, Item]], starts: Sequence[Fraction]) -> str:
             )
             ends[item.staff] = max(end, ends.get(item.staff, ZERO))
     staves = [item.staff for _, item in items if item.pitch is not None]
-    return max(staves, key=staves.count, default="1")
+    return max(dict.fromkeys(staves), key=staves.count, default="1")
