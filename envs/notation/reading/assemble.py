@@ -53,6 +53,11 @@ def make_piece(draft: Draft, known: Known) -> Piece:
     notes = on_grid(voices, grid, partial(layout.place, meter))
     pickup, bars = _length(layout, notes, meter, grid)
     pickup = pickup if known.pickup is None else known.pickup
+    silent = bars * meter.bar_cells(grid) - -(-layout.end * grid // 1)
+    if pickup and silent >= meter.bar_cells(grid) - pickup:
+        draft.notices.append(
+            "the last bar is whole although there is an upbeat: a short silent bar is added"
+        )
     key, fifths = _key(parts, known, draft.notices)
     if draft.tick and key and key != known.key:
         draft.notices += _other_modes(key, voices)
