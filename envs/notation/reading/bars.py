@@ -6,8 +6,9 @@ with silence, so that every bar line falls where the metre has one.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -111,6 +112,31 @@ class Layout:
 def _bars(numbers: Sequence[int]) -> str:
     shown = ", ".join(map(str, numbers[:8])) + (", ..." if len(numbers) > 8 else "")
     return f"bar {shown}" if len(numbers) == 1 else f"bars {shown}"
+
+
+def played_before(endings: Iterable[tuple[str, int, int]]) -> set[int]:
+    """Return the measures in endings that another one follows and plays later.
+
+    Args:
+        endings: number or name, first measure and last one of each, in order.
+    """
+    whole: list[tuple[str, int, int]] = []
+    for name, first, last in endings:  # one may be written anew in each bar
+        if whole and whole[-1][0] == name and whole[-1][2] + 1 == first:
+            first = whole.pop()[1]
+        whole.append((name, first, last))
+    return {
+        at
+        for (name, first, last), (other, begins, _) in pairwise(whole)
+        if begins == last + 1 and _later(name, other)
+        for at in range(first, last + 1)
+    }
+
+
+def _later(ending: str, other: str) -> bool:
+    """Return True if an ending is played before another one, by their numbers or names."""
+    first, second = (re.match(r"\d{1,6}", each) for each in (ending, other))
+    return int(first[0]) < int(second[0]) if first and second else ending != other
 
 
 def lay_out(measures: Sequence[Measure], bar: Fraction) -> Layout:

@@ -82,7 +82,7 @@ def one_tune(count: int, known: Known) -> int:
     """
     if known.tune is None and count != 1:
         raise RefusedError(
-            f"it holds {count} tunes; expected one: name it as FILE#1 to FILE#{count}"
+            f"it holds {count} tunes; expected one: name it as FILE#1 to FILE#{count} (tune=)"
             if count
             else "it holds no tune; expected fields such as X: and K: before the music"
         )

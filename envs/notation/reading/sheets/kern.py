@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -18,7 +19,7 @@ from envs.music.key import MODE_NAMES, Key
 from envs.music.piece import Piece
 from envs.music.pitch import FIFTHS, LETTERS
 from envs.notation.reading.assemble import make_piece
-from envs.notation.reading.bars import Measure
+from envs.notation.reading.bars import Measure, played_before
 from envs.notation.reading.draft import UNTITLED, Draft, KeyMark, MeterMark, Part
 from envs.notation.reading.selection import Known, one_tune
 from envs.notation.reading.sheets.document import decoded
@@ -102,7 +103,7 @@ class _Reader:
         self.now = ZERO
         self.lines: list[tuple[Fraction, str]] = []  # bar lines
         self.labels: list[tuple[Fraction, str]] = []  # of sections
-        self.once: list[str] | None = None  # sections that are played when nothing is repeated
+        self.once: set[str] | None = None  # sections that are played when nothing is repeated
         self.repeats = False
 
     def read(self, line: str) -> None:
@@ -209,7 +210,7 @@ class _Reader:
             if not self.labels or self.labels[-1] != (self.now, words):
                 self.labels.append((self.now, words))
         elif words:
-            self.once = names.rstrip("]").split(",")
+            self.once = {*names.rstrip("]").split(",")}
         else:
             self.repeats = True
 
@@ -249,7 +250,7 @@ class _Reader:
         end = max([end, self.now, *(column.end for column in self.columns)])
         lines = [(ZERO, ""), *self.lines]
         starts = [*(time for time, _ in lines), end]
-        skipped = [at for at, time in enumerate(starts[:-1]) if self._is_skipped(time)]
+        skipped = self._skipped(starts)
         measures = [
             Measure(start, after - start, number, at in skipped, bool(re.search(r"[:|!]{2}", mark)))
             for at, ((start, after), number, (_, mark)) in enumerate(
@@ -258,25 +259,29 @@ class _Reader:
         ]
         for part, notes in zip(self.parts, self.notes, strict=True):
             for note in notes:
-                note.played = not self._is_skipped(note.start)
+                note.played = bisect_right(starts, note.start) - 1 not in skipped
             voices = joined(notes, gaps(starts, skipped))
             part.voices = [voices[each] for each in sorted(voices, key=lambda each: int(each[1]))]
             part.measures = list(measures)
         return Draft(self.parts[::-1], self.title, self.tempo)
 
-    def _is_skipped(self, time: Fraction) -> bool:
-        """Return True if a time is in a section that is played at a repeat only."""
-        at = sum(start <= time for start, _ in self.labels) - 1
-        if at < 0:
-            return False
-        name = self.labels[at][1]
+    def _skipped(self, starts: Sequence[Fraction]) -> set[int]:
+        """Return the measures of sections that are played at a repeat only."""
+        firsts = [bisect_left(starts, time) for time, _ in self.labels]
+        sections = [
+            (name, first, end - 1)
+            for (_, name), (first, end) in zip(
+                self.labels, pairwise([*firsts, len(starts) - 1]), strict=True
+            )
+        ]
         if self.once is not None:
-            return name not in self.once
-        after = self.labels[at + 1][1] if at + 1 < len(self.labels) else ""
-        ending, next_ending = (re.fullmatch(r"(.*?)(\d+)", each) for each in (name, after))
-        if not (self.repeats and ending and next_ending):
-            return False
-        return ending[1] == next_ending[1] and int(ending[2]) + 1 == int(next_ending[2])
+            left_out = [each for each in sections if each[0] not in self.once]
+            return {at for _, first, last in left_out for at in range(first, last + 1)}
+        stems: dict[str, list[tuple[str, int, int]]] = {}
+        for name, first, last in sections if self.repeats else ():
+            if ending := re.fullmatch(r"(.*?)(\d{1,6})", name):
+                stems.setdefault(ending[1], []).append((ending[2], first, last))
+        return set().union(*map(played_before, stems.values()))
 
 
 def _length(token: str) -> Fraction | None:

@@ -5,14 +5,14 @@ A voice that moves to another staff and back stays one line, of the staff that h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
 from envs.music.piece import Piece
 from envs.notation.reading.assemble import make_piece
-from envs.notation.reading.bars import Measure
+from envs.notation.reading.bars import Measure, played_before
 from envs.notation.reading.draft import UNTITLED, Draft, KeyMark, MeterMark, Part, Sound
 from envs.notation.reading.selection import Known
 from envs.notation.reading.sheets.document import MUSIC, elements, parts, unpacked
@@ -67,7 +67,7 @@ def read_draft(data: bytes, known: Known) -> Draft:
         lines = [_line(name, list(bars(measures))) for name, measures in parts(root)]
         lengths = _lengths(lines, known)
         starts = list(accumulate(lengths, initial=ZERO))
-        skipped = set().union(*(_skipped(line.bars) for line in lines))
+        skipped = set().union(*(played_before(_endings(line.bars)) for line in lines))
         draft = Draft([])
         for line in lines:
             draft.parts += _staves(line, starts, skipped)
@@ -164,31 +164,19 @@ def _held(items: Iterable[Item], meter: Fraction | None, edge: bool) -> tuple[Fr
 # -- repeats ---------------------------------------------------------------------------------------
 
 
-def _skipped(found: Sequence[Contents]) -> set[int]:
-    """Return the indices of the bars in endings that another ending follows."""
-    brackets: list[tuple[str, int, int]] = []  # number, first and last bar
+def _endings(found: Sequence[Contents]) -> Iterator[tuple[str, int, int]]:
+    """Yield the number of each ending, its first bar and its last."""
     opened: tuple[str, int] | None = None
     for at, bar in enumerate(found):
         if bar.ending:
             if opened:
-                brackets.append((*opened, at - 1))
+                yield *opened, at - 1
             opened = (bar.ending, at)
         if bar.ends:
-            brackets.append((*(opened or ("", at)), at))
+            yield *(opened or ("", at)), at
             opened = None
     if opened:
-        brackets.append((*opened, opened[1]))
-    whole: list[tuple[str, int, int]] = []
-    for number, first, last in brackets:  # one may be written anew in each bar
-        if whole and whole[-1][0] == number and whole[-1][2] + 1 == first:
-            first = whole.pop()[1]
-        whole.append((number, first, last))
-    return {
-        at
-        for (_, first, last), (_, begins, _) in pairwise(whole)
-        if begins == last + 1
-        for at in range(first, last + 1)
-    }
+        yield *opened, opened[1]
 
 
 # -- staves and voices -----------------------------------------------------------------------------

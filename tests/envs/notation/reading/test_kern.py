@@ -8,9 +8,9 @@ import pytest
 from envs.errors import RefusedError
 from envs.music.codec import Note
 from envs.music.key import Key
-from envs.notation.reading.music21_stream import _draft
-from envs.notation.reading.readers import read_piece
+from envs.notation.reading.readers import _document, read_piece
 from envs.notation.reading.selection import Known
+from envs.notation.reading.sheets import musicxml
 from envs.notation.reading.sheets.kern import read_draft
 
 
@@ -157,7 +157,8 @@ def test_another_reader_finds_the_same_notes(name):
     ours = read_draft(path.read_bytes(), Known())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        theirs = _draft(converter.parseData(path.read_text("latin-1"), format="humdrum"))
+        stream = converter.parseData(path.read_text("latin-1"), format="humdrum")
+        theirs = musicxml.read_draft(_document(stream), Known())
     assert len(ours.parts) == len(theirs.parts)
     for one, other in zip(ours.parts, theirs.parts, strict=True):
         sounds = [sorted({s for voice in part.voices for s in voice}) for part in (one, other)]
