@@ -17,7 +17,8 @@ from envs.errors import RefusedError
 from envs.music.codec import Codec
 from envs.music.meter import Meter
 
-NOTHING = Fraction(0)
+ZERO = Fraction(0)
+MOST_MEASURES = 20_000  # of a part
 MOST_BARS = 64  # that may be written as one measure
 MOST_FILLED = 0.25  # of the bars; with more short ones the metre is another
 
@@ -40,7 +41,7 @@ class Measure:
     number: int | None = None
     skipped: bool = False
     opens: bool = False
-    to: Fraction = NOTHING
+    to: Fraction = ZERO
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ class Layout:
         skipped: numbers of the bars that are left out.
     """
 
-    pickup: Fraction = NOTHING
-    end: Fraction = NOTHING
+    pickup: Fraction = ZERO
+    end: Fraction = ZERO
     measures: tuple[Measure, ...] = ()
     numbers: tuple[int, ...] = ()
     filled: tuple[int, ...] = ()
@@ -184,15 +185,15 @@ def numbered(measures: Sequence[Measure], bars: Sequence[Fraction]) -> list[Meas
     if len(printed) == len(measures) and rising and distinct and printed[0] >= 0:
         return list(measures)
     number = 0 if len(measures) > 1 and measures[0].length < bars[0] else 1
-    result, filled = [], NOTHING
+    result, filled = [], ZERO
     for each, bar in zip(measures, bars, strict=True):
         if 0 < filled < bar < filled + each.length:
-            number, filled = number + 1, NOTHING  # what stood before was short
+            number, filled = number + 1, ZERO  # what stood before was short
         result.append(replace(each, number=number))
         filled += each.length
         # A bar in two halves has one number; an upbeat has its own.
         if filled >= bar or number == 0 or each.skipped:
-            number, filled = number + max(1, int(filled / bar)), NOTHING
+            number, filled = number + max(1, int(filled / bar)), ZERO
     return result
 
 
@@ -201,7 +202,7 @@ class _Laying:
 
     def __init__(self, bar: Fraction) -> None:
         self.bar = bar
-        self.pickup = self.end = NOTHING
+        self.pickup = self.end = ZERO
         self.measures: list[Measure] = []
         self.numbers: list[int] = []
         self.filled: list[int] = []
@@ -217,14 +218,14 @@ class _Laying:
         first, short = not self.measures, length < bar
         if first and short and following and following.number != measure.number:
             self.pickup = length
-            self.put(measure, NOTHING)
+            self.put(measure, ZERO)
             self.numbers.append(number)
             return
         inside = (self.end - self.pickup) % bar
         if inside and inside + length > bar:
             self.filled.append(self.numbers[-1])
             self.end += bar - inside
-            inside = NOTHING
+            inside = ZERO
         at, left = self.end, bar - inside - length
         if not inside:
             self.numbers += range(number, number + max(1, int(length / bar)))

@@ -20,10 +20,9 @@ from envs.notation.reading.midi.reader import read_midi
 from envs.notation.reading.sandbox import Limits, read_apart
 from envs.notation.reading.selection import Known, one_tune
 from envs.notation.reading.sheets import kern, musicxml
-from envs.notation.reading.sheets.document import MAX_BYTES
 from envs.notation.reading.sheets.kern import read_kern
 from envs.notation.reading.sheets.musicxml import read_mxl, read_xml
-from envs.notation.reading.times import refusing
+from envs.notation.reading.times import MAX_BYTES, refusing
 from envs.notation.suffixes import FOREIGN, PICTURES, entry
 
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ from fractions import Fraction
 from itertools import pairwise
 
 from envs.errors import RefusedError
-from envs.notation.reading.bars import Measure, played_before
+from envs.notation.reading.bars import MOST_MEASURES, Measure, played_before
 
-MOST_MEASURES = 20_000
 PLAIN = ("", "|", "[|]")  # bar lines that end no section
 
 

@@ -9,15 +9,14 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from envs.errors import RefusedError, quoted
-from envs.music.key import MODE_FIFTHS, Key, signature
+from envs.music.key import MODE_FIFTHS, MODE_NAMES, Key, signature
 from envs.music.pitch import ACCIDENTALS, LETTERS, line_of_fifths_name
 from envs.notation.reading.time_signatures import Signature
 
 FIELD = re.compile(r"([A-Za-z]):(.*)")
 MAIL = re.compile(r"=(?:20)?\s*$")  # an end of a line in mail: =20 is a space, =3D an equals sign
 # A mode is known by its first three letters in either case; 'm' alone is minor.
-MODES = {name[:3]: name for name in (*MODE_FIFTHS, "ionian", "aeolian", "explicit")}
-MODES |= {"ion": "major", "aeo": "minor", "m": "minor", "": "major"}
+MODES = MODE_NAMES | {"exp": "explicit", "": "major"}
 SIGNS = {"^": 1, "^^": 2, "_": -1, "__": -2, "=": 0}
 _TONIC = re.compile(r"([A-G])([#b♯♭]?)(\s*)([A-Za-z]*)(.*)")
 _ACCIDENTAL = re.compile(r"(\^\^?|__?|=)([A-Ga-g])")

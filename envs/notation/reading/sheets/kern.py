@@ -19,8 +19,8 @@ from envs.music.key import MODE_NAMES, Key
 from envs.music.piece import Piece
 from envs.music.pitch import FIFTHS, LETTERS
 from envs.notation.reading.assemble import make_piece
-from envs.notation.reading.bars import Measure, played_before
-from envs.notation.reading.draft import UNTITLED, Draft, KeyMark, MeterMark, Part
+from envs.notation.reading.bars import ZERO, Measure, played_before
+from envs.notation.reading.draft import Draft, KeyMark, MeterMark, Part, titled
 from envs.notation.reading.selection import Known, one_tune
 from envs.notation.reading.sheets.document import decoded
 from envs.notation.reading.sheets.ties import Tone, gaps, joined
@@ -34,8 +34,6 @@ _BAR = re.compile(r"=+(\d{1,6})?")
 _METER = re.compile(r"\*M(\d{1,2}(?:\+\d{1,2})*)/(\d{1,3})(?::.*)?")
 _KEY = re.compile(r"\*([a-gA-G])([#-]?):(dor|phr|lyd|mix|aeo|ion|loc)?")
 _TITLE = re.compile(r"!!!OTL(?:@[^:]*)?:(.*)")
-MODES = MODE_NAMES | {"aeo": "natural minor", "ion": "major"}
-ZERO = Fraction(0)
 
 
 @dataclass
@@ -110,9 +108,7 @@ class _Reader:
         """Read a line."""
         if not line.strip() or line.startswith("!"):
             title = _TITLE.match(line)
-            words = html.unescape(title[1].strip()) if title else ""
-            if not UNTITLED.fullmatch(words):
-                self.title = self.title or words
+            self.title = self.title or titled(html.unescape(title[1]) if title else "")
             return
         tokens = line.split("\t")
         if not self.columns and tokens[0].startswith("**"):
@@ -184,6 +180,11 @@ class _Reader:
                 part.name = part.name or token[3:]
             elif meter := _METER.fullmatch(token):
                 part.meters.append(MeterMark(self.now, _signature(meter[1], meter[2])))
+            elif token.startswith("*Trd"):
+                raise RefusedError(
+                    f"its notes are transposed ({quoted(token)}); expected them as they sound: "
+                    "write it at concert pitch, or without that word if they sound so"
+                )
             elif token.startswith("*MX"):
                 part.meters.append(MeterMark(self.now, None))
             elif tempo := re.fullmatch(r"\*MM(\d{1,4}(?:\.\d{1,4})?)", token):
@@ -328,7 +329,7 @@ def _fifths(signs: str) -> int | None:
 
 def _key(letter: str, sign: str, mode: str | None) -> Key:
     usual = "minor" if letter.islower() else "major"
-    return Key(letter.upper() + sign.replace("-", "b"), MODES.get(mode or "", usual))
+    return Key(letter.upper() + sign.replace("-", "b"), MODE_NAMES.get(mode or "", usual))
 
 
 def _numbers(lines: Sequence[tuple[Fraction, str]]) -> list[int | None]:

@@ -1,5 +1,6 @@
 """Humdrum kern: spines, subspines, ties, keys, metres, sections; music21 as second reader."""
 
+import time
 import warnings
 from pathlib import Path
 
@@ -121,6 +122,15 @@ def test_what_is_played_once():
     assert len(reads(*BEGIN, *sections).notes) == 6  # names of sections say nothing of repeats
 
 
+def test_many_sections_take_no_time():
+    lines = [line for at in range(3000) for line in (f"*>A{at}", "1c", f"={at}")]
+    begun = time.perf_counter()
+    draft = read_draft(kern("**kern", "*>norep[A7]", "*M4/4", *lines, "*-"), Known())
+    assert time.perf_counter() - begun < 5
+    played = [measure.number for measure in draft.parts[0].measures if not measure.skipped]
+    assert played == [6]  # which is behind the bar line of 6
+
+
 def test_collections_are_read_by_number():
     data = kern(*BEGIN, *BAR, "*-", "**kern", "*M4/4", "1g", "*-", "")
     with pytest.raises(RefusedError, match="2 tunes"):
@@ -140,6 +150,7 @@ def test_collections_are_read_by_number():
         (("**kern", "*M4/5", "4c", "*-"), "metre"),
         (("**kern", "*M4/4", *BAR, "*M3/4", "2.c", "*-"), "bar 2"),
         (("**kern", "*M4/4", "4r", "*-"), "no notes"),
+        (("**kern", "*M4/4", "*Trd1c2", *BAR, "*-"), "line 3.*concert"),
     ],
 )
 def test_what_is_refused(lines, told):
