@@ -13,7 +13,7 @@ from envs.music.codec import FIRST_PITCH, Codec
 from envs.music.key import MODE_FIFTHS, SCALES
 from envs.music.meter import Meter
 from envs.music.piece import Piece
-from envs.notation.reading.abc import read_draft
+from envs.notation.reading.abc import read_text
 from envs.notation.reading.assemble import make_piece
 from envs.notation.reading.draft import Part
 from envs.notation.reading.selection import Known
@@ -154,7 +154,7 @@ def read_tune(text: str, bars: bool = True) -> GridTune:
         raise TuneError("longer than any tune")
     known = Known(**AS_TUNE)
     try:
-        draft = read_draft(text.encode(errors="replace"), known)
+        draft = read_text(text, known)
     except RefusedError as error:
         raise TuneError(f"not readable as ABC: {error}") from None
     first = draft.parts[0] if draft.parts else Part([])

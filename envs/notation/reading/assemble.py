@@ -17,7 +17,7 @@ from envs.music.task import MAX_BARS, MAX_CELLS, Task
 from envs.notation.reading.bars import Layout, lay_out
 from envs.notation.reading.draft import Draft, Part, Sound
 from envs.notation.reading.rounding import choose_grid, rounded
-from envs.notation.reading.selection import Known, bar_at, selected
+from envs.notation.reading.selection import Known, bar_at, one_tune, selected
 from envs.notation.reading.times import on_grid, one_meter, read_meter
 
 TITLE_LENGTH = 120
@@ -31,10 +31,11 @@ def make_piece(draft: Draft, known: Known) -> Piece:
         known: what is read of it, and what is known better.
 
     Raises:
-        RefusedError: there is no such part, or the notes fit no grid, change their metre, are too
-            many voices or bars, or overlap.
+        RefusedError: there is no such tune or part, or the notes fit no grid, change their metre,
+            are too many voices or bars, or overlap.
         ValueError: no task fits them: a bar of no whole cells, or too many cells.
     """
+    one_tune(draft.tunes, known)
     parts = selected(draft, known)
     main = max(parts, key=lambda part: len(part.measures))
     named = _meter(main, known, draft.notices)

@@ -105,12 +105,15 @@ class Layout:
     def notices(self) -> Iterator[str]:
         """Sentences that say which bars were left out or filled up."""
         if self.skipped:
-            yield f"{_bars(self.skipped)} left out: repeats are played once, with the last ending"
+            left_out = bars_named(self.skipped)
+            yield f"{left_out} left out: repeats are played once, with the last ending"
         if self.filled:
-            yield f"{_bars(self.filled)} filled up with silence, being shorter than the metre asks"
+            short = bars_named(self.filled)
+            yield f"{short} filled up with silence, being shorter than the metre asks"
 
 
-def _bars(numbers: Sequence[int]) -> str:
+def bars_named(numbers: Sequence[int | None]) -> str:
+    """Return words for bars, such as 'bars 3, 7', at most eight of them."""
     shown = ", ".join(map(str, numbers[:8])) + (", ..." if len(numbers) > 8 else "")
     return f"bar {shown}" if len(numbers) == 1 else f"bars {shown}"
 

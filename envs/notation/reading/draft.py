@@ -98,6 +98,7 @@ class Draft:
             the ends of notes are rounded there, as programs cut notes short.
         moved: how far notes begin from where the file has them, at most.
         lost: number of notes left out, as they fit no cell of the grid.
+        tunes: number of tunes in the file, one of which this is.
         notices: what a reader should know.
     """
 
@@ -107,4 +108,5 @@ class Draft:
     tick: Fraction = Fraction(0)
     moved: Fraction = Fraction(0)
     lost: int = 0
+    tunes: int = 1
     notices: list[str] = field(default_factory=list)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
+from math import lcm
 
 from envs.errors import RefusedError
 from envs.music.codec import MAX_GRID, Note
@@ -64,7 +65,9 @@ def one_meter(part: Part) -> Signature | None:
     Raises:
         RefusedError: the metre changes.
     """
-    marks = part.meters
+    end = max((each.end for voice in part.voices for each in voice), default=None)
+    # A metre behind the last note, as for a tune that follows, is none of this one's.
+    marks = [each for each in part.meters if end is None or not 0 < end <= each.start]
     changes = [
         each for i, each in enumerate(marks) if not i or each.signature != marks[i - 1].signature
     ]
@@ -113,9 +116,9 @@ def on_grid(
 
 def _off_grid(voices: Sequence[Sequence[Sound]], cells: Fraction, grid: int) -> str:
     off = abs(float(cells - round(cells)))
-    times = {time for voice in voices for each in voice for time in (each.start, each.end)}
-    fits = [g for g in range(1, MAX_GRID + 1) if all((t * g).denominator == 1 for t in times)]
-    advice = f"grid {fits[0]} would fit" if fits else "no grid up to 24 fits"
+    times = (time for voice in voices for each in voice for time in (each.start, each.end))
+    fits = lcm(*{time.denominator for time in times})
+    advice = f"grid {fits} would fit" if fits <= MAX_GRID else f"no grid up to {MAX_GRID} fits"
     return (
         f"{off:.2g} of a cell off the grid of {grid} cells per quarter; {advice}, or move notes "
         "to the nearest cell (quantize=True, --quantize)"

@@ -16,11 +16,10 @@ from envs.notation.reading.abc_tune.tokens import (
     MEANT,
     OLD_CHORD,
     PARTS,
-    TOKEN,
-    bang,
     read_chord,
     read_length,
     read_tuplet,
+    scan,
 )
 from envs.notation.reading.draft import KeyMark, MeterMark, Part, Sound
 
@@ -92,17 +91,10 @@ class Voice:
         Raises:
             RefusedError: a character that is no ABC, or notes that cannot be read right.
         """
-        voice, place = self, 0
-        while place < len(line):
-            found = TOKEN.match(line, place)
-            if found is None:
-                raise RefusedError(f"{quoted(line[place : place + 20])} is no ABC")
-            kind, text = str(found.lastgroup), found[0]
-            place = found.end()
+        voice = self
+        for kind, text in scan(line, bangs):
             if kind == "field":
                 voice = field(text[1], text[3:-1])
-            elif kind == "bang":
-                place = found.start() + (1 if bangs else bang(text))
             else:
                 voice._token(kind, text)
         return voice
@@ -272,16 +264,9 @@ class Voice:
     def _mark(self, found: re.Match[str]) -> None:
         self.unknown |= set(found[0]) - set(MEANT)
 
-    def _words(self, found: re.Match[str]) -> None:
-        if set(found[0]) - set(MEANT):
-            raise RefusedError(f"{quoted(found[0])} is no music; write % before words")
-
     def _plus(self, found: re.Match[str]) -> None:
         if found[1].lower() not in DECORATIONS and OLD_CHORD.fullmatch(found[1]):
             raise RefusedError(f"{quoted(found[0])} is a chord of old ABC; write [{found[1]}]")
-
-    def _microtone(self, found: re.Match[str]) -> None:
-        raise RefusedError(f"{quoted(found[0])} makes a quarter tone; expected semitones")
 
     # -- fields ------------------------------------------------------------------------------------
 
@@ -338,13 +323,11 @@ _HANDLERS: dict[str, Callable[[Voice, re.Match[str]], None]] = {
     "rest": Voice._rest,
     "rests": Voice._rests,
     "number": Voice._number,
-    "microtone": Voice._microtone,
     "tuplet": Voice._tuplet,
     "overlay": Voice._overlay,
     "tie": Voice._tie,
     "broken": Voice._broken,
     "plus": Voice._plus,
-    "words": Voice._words,
     "mark": Voice._mark,
     "stray": Voice._mark,
 }

@@ -191,7 +191,9 @@ def _measures(stretches: Sequence[Stretch], bar: Fraction, end: Fraction) -> lis
             # A small bar after a whole one is an upbeat: what it lacks is silence before it.
             measures.append(Measure(time, length, opens=2 * length < bar))
             if len(measures) > MOST_MEASURES:
-                raise RefusedError(f"it has more than {MOST_MEASURES} bars; write the file anew")
+                raise RefusedError(
+                    f"it has more than {MOST_MEASURES} bars; choose some, such as FILE:1-64 (bars=)"
+                )
             time += length
     final, left = measures[-1], bar - measures[0].length
     if left > 0 and final.length == bar and end - NEAR <= final.start + left:

@@ -12,6 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 
 from envs.errors import RefusedError, quoted
@@ -34,6 +35,7 @@ _BAR = re.compile(r"=+(\d{1,6})?")
 _METER = re.compile(r"\*M(\d{1,2}(?:\+\d{1,2})*)/(\d{1,3})(?::.*)?")
 _KEY = re.compile(r"\*([a-gA-G])([#-]?):(dor|phr|lyd|mix|aeo|ion|loc)?")
 _TITLE = re.compile(r"!!!OTL(?:@[^:]*)?:(.*)")
+MOST_SPINES = 500
 
 
 @dataclass
@@ -68,25 +70,36 @@ def read_draft(data: bytes, known: Known) -> Draft:
     Raises:
         RefusedError: it is broken, or holds several pieces and none is chosen.
     """
-    pieces = tunes(data)
+    pieces = _pieces(data)
     if not pieces:
         raise RefusedError("it has no **kern spine; expected notes in kern")
     reader = _Reader()
-    piece = pieces[one_tune(len(pieces), known)]
-    for number, line in enumerate(piece.split("\n"), 1):
+    first, piece = pieces[one_tune(len(pieces), known)]
+    for number, line in enumerate(piece.split("\n"), first):
         try:
             reader.read(line)
         except RefusedError as error:
             raise RefusedError(f"line {number}: {error}") from None
-    return reader.draft()
+    draft = reader.draft()
+    draft.tunes = len(pieces)
+    return draft
 
 
-def tunes(data: bytes) -> list[str]:
-    """Return the pieces of a file, each of which ends where all of its spines do."""
+@lru_cache(maxsize=1)  # a collection is read piece by piece
+def _pieces(data: bytes) -> list[tuple[int, str]]:
+    """Return the pieces of a file, each with the number of its first line, from 1.
+
+    A piece ends where all of its spines do.
+    """
     text = re.sub("\r\n?", "\n", decoded(data))
     ends = [0, *(found.end() for found in _ENDS.finditer(text)), len(text)]
-    pieces = [text[begin:end] for begin, end in pairwise(ends)]
-    return [piece for piece in pieces if "**kern" in piece]
+    pieces, line = [], 1
+    for begin, end in pairwise(ends):
+        piece = text[begin:end]
+        if "**kern" in piece:
+            pieces.append((line, piece))
+        line += piece.count("\n")
+    return pieces
 
 
 class _Reader:
@@ -112,7 +125,7 @@ class _Reader:
             return
         tokens = line.split("\t")
         if not self.columns and tokens[0].startswith("**"):
-            self.columns = [self._begin(token) for token in tokens]
+            self._turn_to([self._begin(token) for token in tokens])
             return
         if len(tokens) != len(self.columns):
             raise RefusedError(
@@ -241,6 +254,11 @@ class _Reader:
                 columns[swapped], columns[-1], swapped = columns[-1], columns[swapped], None
             elif token == "*x":
                 swapped = len(columns) - 1
+        self._turn_to(columns)
+
+    def _turn_to(self, columns: list[_Column]) -> None:
+        if len(columns) > MOST_SPINES:
+            raise RefusedError(f"it has more than {MOST_SPINES} spines; expected one piece")
         self.columns = columns
 
     # -- the whole ---------------------------------------------------------------------------------
@@ -258,12 +276,13 @@ class _Reader:
                 zip(pairwise(starts), _numbers(lines), lines, strict=True)
             )
         ]
+        tied_over = gaps(starts, skipped)
         for part, notes in zip(self.parts, self.notes, strict=True):
             for note in notes:
                 note.played = bisect_right(starts, note.start) - 1 not in skipped
-            voices = joined(notes, gaps(starts, skipped))
+            voices = joined(notes, tied_over)
             part.voices = [voices[each] for each in sorted(voices, key=lambda each: int(each[1]))]
-            part.measures = list(measures)
+            part.measures = measures
         return Draft(self.parts[::-1], self.title, self.tempo)
 
     def _skipped(self, starts: Sequence[Fraction]) -> set[int]:

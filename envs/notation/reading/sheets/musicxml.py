@@ -189,7 +189,10 @@ def _endings(found: Sequence[Contents]) -> Iterator[tuple[str, int, int]]:
 
 def _staves(line: _Line, starts: Sequence[Fraction], skipped: set[int]) -> list[Part]:
     """Return the staves of a part of the file, from above."""
+    own_voices: dict[str, list[list[Sound]]] = {staff: [] for staff in line.staves}
     voices = _voices(line, starts, skipped)
+    for staff, label in sorted(voices, key=lambda voice: _order(voice[1])):
+        own_voices[staff].append(voices[staff, label])
     measures = [
         Measure(
             starts[at],
@@ -200,9 +203,6 @@ def _staves(line: _Line, starts: Sequence[Fraction], skipped: set[int]) -> list[
         )
         for at, bar in enumerate(line.bars)
     ]
-    own: dict[str, list[list[Sound]]] = {}
-    for staff, label in sorted(voices, key=lambda voice: _order(voice[1])):
-        own.setdefault(staff, []).append(voices[staff, label])
     marks: dict[str, list[MeterMark | KeyMark]] = {staff: [] for staff in line.staves}
     for at, bar in enumerate(line.bars):
         for place, mark in bar.marks:
@@ -213,7 +213,7 @@ def _staves(line: _Line, starts: Sequence[Fraction], skipped: set[int]) -> list[
         named = [line.name] * bool(line.name) + [f"staff {staff}"] * (len(line.staves) > 1)
         meters = [mark for mark in marks[staff] if isinstance(mark, MeterMark)]
         keys = [mark for mark in marks[staff] if isinstance(mark, KeyMark)]
-        result.append(Part(own.get(staff, []), ", ".join(named), measures, meters, keys))
+        result.append(Part(own_voices[staff], ", ".join(named), measures, meters, keys))
     return result
 
 
