@@ -25,7 +25,6 @@ MIN_NOTES = 8
 MAX_TEXT = 20_000  # characters of a tune; those of the corpus have 2,500 at most
 # Pitch class of each mode's tonic in the key without sharps and flats.
 MODE_TONIC = {mode: 7 * fifths % 12 for mode, fifths in MODE_FIFTHS.items()}
-MODE_TONIC |= {"ionian": MODE_TONIC["major"], "aeolian": MODE_TONIC["minor"]}
 WHITE_KEYS = SCALES["major"]
 # A file of any format read as a tune: `grid_tune(read_piece(file, **AS_TUNE))`.
 AS_TUNE: dict[str, Any] = {

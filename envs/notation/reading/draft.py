@@ -14,8 +14,13 @@ from envs.music.key import Key
 from envs.notation.reading.bars import Measure
 from envs.notation.reading.time_signatures import Signature
 
-# What programs write where there is no title.
-UNTITLED = re.compile(r"Music21 Fragment|Untitled|.*\.(mxl|xml|musicxml|abc|midi?|krn)")
+_UNTITLED = re.compile(r"Music21 Fragment|Untitled|.*\.(mxl|xml|musicxml|abc|midi?|krn)")
+
+
+def titled(words: str | None) -> str:
+    """Return a title, "" for what programs write where there is none."""
+    found = (words or "").strip()
+    return "" if _UNTITLED.fullmatch(found) else found
 
 
 @dataclass(frozen=True, order=True)

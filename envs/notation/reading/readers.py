@@ -15,13 +15,14 @@ from envs.errors import RefusedError, quoted
 from envs.music.piece import Piece
 from envs.notation.address import parse_address
 from envs.notation.reading.abc import read_abc
+from envs.notation.reading.assemble import make_piece
 from envs.notation.reading.midi.reader import read_midi
-from envs.notation.reading.music21_stream import read_stream
 from envs.notation.reading.sandbox import Limits, read_apart
-from envs.notation.reading.selection import Known
-from envs.notation.reading.sheets.document import MAX_BYTES
+from envs.notation.reading.selection import Known, one_tune
+from envs.notation.reading.sheets import musicxml
 from envs.notation.reading.sheets.kern import read_kern
 from envs.notation.reading.sheets.musicxml import read_mxl, read_xml
+from envs.notation.reading.times import MAX_BYTES, refusing
 from envs.notation.suffixes import FOREIGN, PICTURES, entry
 
 if TYPE_CHECKING:
@@ -103,11 +104,39 @@ def from_music21(stream: Stream[Any], **known: Any) -> Piece:
     Raises:
         RefusedError: as `read_piece`.
     """
+    from music21.stream import Opus
+
     better = Known(**known)
     try:
-        return read_stream(stream, "a music21 stream", better)
+        with refusing("a music21 stream"):
+            tunes = list(stream.scores) if isinstance(stream, Opus) else [stream]
+            tune = tunes[one_tune(len(tunes), better)]
+            if not tune.recurse().notes:  # for which music21 writes a page about itself
+                raise RefusedError("it holds no notes; expected at least one pitched note")
+            draft = musicxml.read_draft(_document(tune), better)
+            draft.tunes = len(tunes)
+            for part in draft.parts:  # without the bars and metre that music21 thinks of
+                if not tune.recurse().getElementsByClass("Measure"):
+                    part.measures.clear()
+                if not tune.recurse().getElementsByClass("TimeSignature"):
+                    part.meters.clear()
+        return make_piece(draft, better)
     except ValueError as refusal:
         raise RefusedError(f"the music21 stream: {refusal}") from None
+
+
+def _document(tune: Stream[Any]) -> bytes:
+    """Return the MusicXML of a stream; short measures of it stay short."""
+    from music21.musicxml.m21ToXml import GeneralObjectExporter, ScoreExporter
+    from music21.stream import Part, Score
+
+    tune = tune.toSoundingPitch()
+    tune.atSoundingPitch = True  # also if nothing says so
+    if not isinstance(tune, Part | Score) or not tune.recurse().getElementsByClass("Measure"):
+        return GeneralObjectExporter(tune).parse()
+    exporter = ScoreExporter(tune if isinstance(tune, Score) else Score([tune]))
+    exporter.parse()
+    return exporter.asBytes()
 
 
 def _content(source: str | Path | bytes | IO[Any]) -> bytes:

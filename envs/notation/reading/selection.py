@@ -84,7 +84,7 @@ def one_tune(count: int, known: Known) -> int:
     """
     if known.tune is None and count > 1:
         raise RefusedError(
-            f"it holds {count} tunes; expected one: name it as FILE#1 to FILE#{count}",
+            f"it holds {count} tunes; expected one: name it as FILE#1 to FILE#{count} (tune=)",
             tunes=count,
         )
     number = known.tune or 1

@@ -15,6 +15,8 @@ from envs.notation.reading.draft import Part, Sound
 from envs.notation.reading.selection import bar_at
 from envs.notation.reading.time_signatures import Signature
 
+MAX_BYTES = 10_000_000  # of a file, packed and unpacked
+
 
 @contextmanager
 def refusing(kind: str) -> Iterator[None]:

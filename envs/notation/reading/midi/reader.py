@@ -13,7 +13,7 @@ from envs.music.key import Key
 from envs.music.piece import Piece
 from envs.music.pitch import line_of_fifths_name
 from envs.notation.reading.assemble import make_piece
-from envs.notation.reading.draft import Draft, KeyMark, Part, Sound
+from envs.notation.reading.draft import Draft, KeyMark, Part, Sound, titled
 from envs.notation.reading.midi.bar_lines import NEAR, Stretch, advice, lay_bars, stretches_of
 from envs.notation.reading.midi.events import MidiTracks, Struck, Track, broken_file, midi_file
 from envs.notation.reading.rounding import BOUND, in_turn
@@ -44,7 +44,7 @@ def read_midi(data: bytes, known: Known) -> Piece:
 def _draft(file: MidiTracks, known: Known) -> tuple[Draft, list[Stretch]]:
     """Return what a file holds, without bars, and its metres."""
     tracks, title, count = _tracks(file, known)
-    draft = Draft([], title, tick=Fraction(1, file.quarter), tunes=count)
+    draft = Draft([], titled(title), tick=Fraction(1, file.quarter), tunes=count)
     if file.broken:
         draft.notices.append("the file breaks off; what stands before is read")
     unended = 0
