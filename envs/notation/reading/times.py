@@ -91,21 +91,30 @@ def on_grid(
         RefusedError: a note is off the grid, of no length, or sounds with another one.
     """
     notes: list[Note] = []
+
+    def told(voice: int, sound: Sound) -> str:
+        of_voice = f" of voice {voice + 1}" if len(voices) > 1 else ""
+        return f"{C_MAJOR.pitch_name(sound.pitch)} at {place(sound.start)}{of_voice}"
+
     for voice, line in enumerate(voices):
         for number, sound in enumerate(line):
-            told = f"{C_MAJOR.pitch_name(sound.pitch)} at {place(sound.start)}"
-            told += f" of voice {voice + 1}" if len(voices) > 1 else ""
             if sound.end <= sound.start:
-                raise RefusedError(f"{told} has no length; expected at least one cell")
+                raise RefusedError(
+                    f"{told(voice, sound)} has no length; expected at least one cell"
+                )
             if sound.start < 0:
-                raise RefusedError(f"{told} starts before the piece does; write the file anew")
+                raise RefusedError(
+                    f"{told(voice, sound)} starts before the piece does; write the file anew"
+                )
             for time, what in ((sound.start, "starts"), (sound.end, "ends")):
                 if (time * grid).denominator > 1:
-                    raise RefusedError(f"{told} {what} {_off_grid(voices, time * grid, grid)}")
+                    off = _off_grid(voices, time * grid, grid)
+                    raise RefusedError(f"{told(voice, sound)} {what} {off}")
             before = line[number - 1] if number else None
             if before and before.end > sound.start:
+                other = C_MAJOR.pitch_name(before.pitch)
                 raise RefusedError(
-                    f"{told} starts while {C_MAJOR.pitch_name(before.pitch)} still sounds; "
+                    f"{told(voice, sound)} starts while {other} still sounds; "
                     "expected one note at a time: choose a part or voice, or the top notes of "
                     "chords (top=True, --top)"
                 )

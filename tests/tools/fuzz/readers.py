@@ -25,7 +25,7 @@ from tests.tools.fuzz.vocabulary import (
 )
 
 APART = True  # files of music are read in the child process
-READING = 1.0  # seconds of processor time for a file of music
+READING = 2.0  # seconds of processor time for a file of music
 
 
 @dataclass(frozen=True)

@@ -28,11 +28,11 @@ from envs.notation.reading.sheets.ties import Tone, gaps, joined
 from envs.notation.reading.time_signatures import Signature
 
 _ENDS = re.compile(r"(?<=\n)\*-(?:\t\*-)*[^\S\n]*(?:\n|$)")  # every spine ends: so does the piece
-_DURATION = re.compile(r"(\d{1,4})(?:%(\d{1,4}))?(\.{0,4})")
+_DURATION = re.compile(r"(?<![\d%])(\d{1,4})(?:%(\d{1,4}))?(?![\d%])(\.{0,4})(?!\.)")
 _PITCH = re.compile(r"([a-g])\1*|([A-G])\2*")
 _SIGNS = re.compile(r"#+|-+|n")
 _BAR = re.compile(r"=+(\d{1,6})?")
-_METER = re.compile(r"\*M(\d{1,2}(?:\+\d{1,2})*)/(\d{1,3})(?::.*)?")
+_METER = re.compile(r"\*M(\d+(?:\+\d+)*)/(\d+)(?::.*)?")
 _KEY = re.compile(r"\*([a-gA-G])([#-]?):(dor|phr|lyd|mix|aeo|ion|loc)?")
 _TITLE = re.compile(r"!!!OTL(?:@[^:]*)?:(.*)")
 MOST_SPINES = 500
@@ -124,8 +124,10 @@ class _Reader:
             self.title = self.title or titled(html.unescape(title[1]) if title else "")
             return
         tokens = line.split("\t")
+        if len(tokens) > MOST_SPINES:
+            raise RefusedError(f"it has more than {MOST_SPINES} spines; expected one piece")
         if not self.columns and tokens[0].startswith("**"):
-            self._turn_to([self._begin(token) for token in tokens])
+            self.columns = [self._begin(token) for token in tokens]
             return
         if len(tokens) != len(self.columns):
             raise RefusedError(
@@ -254,11 +256,6 @@ class _Reader:
                 columns[swapped], columns[-1], swapped = columns[-1], columns[swapped], None
             elif token == "*x":
                 swapped = len(columns) - 1
-        self._turn_to(columns)
-
-    def _turn_to(self, columns: list[_Column]) -> None:
-        if len(columns) > MOST_SPINES:
-            raise RefusedError(f"it has more than {MOST_SPINES} spines; expected one piece")
         self.columns = columns
 
     # -- the whole ---------------------------------------------------------------------------------
@@ -332,8 +329,9 @@ def _pitch(token: str) -> int:
 
 
 def _signature(beats: str, unit: str) -> Signature:
-    if not unit.strip("0"):  # breves
-        return Signature.parse(f"{int(beats.split('+')[0]) * 2 ** len(unit)}/1")
+    if unit in ("0", "00") and len(beats) < 9:  # breves, and notes twice as long
+        counts = (int(count) * 2 ** len(unit) for count in beats.split("+"))
+        return Signature.parse(f"{'+'.join(map(str, counts))}/1")
     return Signature.parse(f"{beats}/{unit}")
 
 

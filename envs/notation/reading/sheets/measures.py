@@ -297,7 +297,10 @@ class _Part:
         if divisions is not None:
             self.divisions = number(divisions.text, "the divisions of a quarter note")
             if self.divisions <= 0:
-                raise RefusedError("the divisions of a quarter note are 0; export it anew")
+                raise RefusedError(
+                    f"the divisions of a quarter note are {quoted(divisions.text)}; expected 1 or "
+                    "more: export it anew"
+                )
         for each in element.findall("transpose"):
             self.shifts[each.get("number", "")] = transposition(each)
         for clef in element.findall("clef"):

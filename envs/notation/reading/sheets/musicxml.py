@@ -124,7 +124,7 @@ def _lengths(lines: Sequence[_Line], known: Known) -> list[Fraction]:
     count = max((len(line.bars) for line in lines), default=0)
     lengths = []
     for at in range(count):
-        inside = [(line, own) for line, own in ordered if at < len(line.bars)]
+        inside = ordered = [each for each in ordered if at < len(each[0].bars)]
         meter = next((each for line, _ in inside if (each := line.meters[at])), None)
         edge = at in (0, count - 1) or any(line.bars[at].implicit for line, _ in inside)
         sung = rested = ZERO
