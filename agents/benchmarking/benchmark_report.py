@@ -23,6 +23,7 @@ from agents.settings.tasks import as_words
 from agents.training.kl import TOLERANCE
 from envs.durable_files import write_atomic
 from envs.music.task import Task
+from pretrained.ngrams.judge import FORMAT as JUDGE
 from rewards.measures.hacking import SHARE
 from rewards.measures.statistics import PUBLISHED, PUBLISHED_MODELS
 
@@ -297,6 +298,7 @@ def write(
             spread=spread_table(results),
             share=SHARE,
             confidence=CONFIDENCE,
+            judge=JUDGE,
         )
         parts.append(text.rstrip("\n"))
     write_atomic(out / "report.md", "\n\n".join(parts) + "\n")

@@ -15,6 +15,8 @@ from envs.notation.reading.draft import Part, Sound
 from envs.notation.reading.selection import bar_at
 from envs.notation.reading.time_signatures import Signature
 
+MAX_BYTES = 10_000_000  # of a file, packed and unpacked
+
 
 @contextmanager
 def refusing(kind: str) -> Iterator[None]:
@@ -63,7 +65,9 @@ def one_meter(part: Part) -> Signature | None:
     Raises:
         RefusedError: the metre changes.
     """
-    marks = part.meters
+    end = max((each.end for voice in part.voices for each in voice), default=None)
+    # A metre behind the last note, as for a tune that follows, is none of this one's.
+    marks = [each for each in part.meters if end is None or not 0 < end <= each.start]
     changes = [
         each for i, each in enumerate(marks) if not i or each.signature != marks[i - 1].signature
     ]
