@@ -26,7 +26,12 @@ def aligned(parts: Sequence[Part], notices: list[str]) -> list[Part]:
         RefusedError: bars differ in length, and one part has more of them than another.
     """
     barred = [part for part in parts if part.measures]
-    if len({tuple(each.start for each in part.measures) for part in barred}) < 2:
+    other = [  # thousands of parts may share their bars, which are not looked at again
+        part
+        for part, before in zip(barred, [None, *barred], strict=False)
+        if before is None or part.measures != before.measures
+    ]
+    if len({tuple(each.start for each in part.measures) for part in other}) < 2:
         return list(parts)
     main = max(barred, key=lambda part: len(part.measures))
     first = {id(part): _first(part, main) for part in barred}

@@ -49,9 +49,9 @@ MIDI = {
         lambda: midi_file([END], count=65535) + (b"MTrk\0\0\0\4" + END) * 700_000, "no notes|CPU"
     ),
     "tracks that are not there": (lambda: midi_file([NOTE + END], count=65535), ""),
-    "a late note": (lambda: midi(FAR + NOTE[1:]), "10000 bars"),
+    "a late note": (lambda: midi(FAR + NOTE[1:]), "20000 bars"),
     "times beyond 31 bits": (
-        lambda: midi(*[FAR + b"\x90\x3c\x50" + FAR + b"\x3c\x00"] * 5), "10000 bars"
+        lambda: midi(*[FAR + b"\x90\x3c\x50" + FAR + b"\x3c\x00"] * 5), "20000 bars"
     ),
     "running status of nothing": (lambda: midi(b"\x00\x3c\x50" * 99), "is no event"),
     "a track of 4 GB": (
@@ -75,7 +75,7 @@ MIDI = {
     "a number of five bytes": (lambda: midi(b"\x81\x80\x80\x80\0" + NOTE[1:]), "ends no number"),
     "9,000 tracks of notes": (lambda: midi_file([NOTE + END] * 9000), "9000 voices"),
     "9,000 tracks of a long piece": (
-        lambda: midi_file([FAR[:3] + b"\x3f" + NOTE[1:] + END] + [NOTE + END] * 9000), "10000 bars"
+        lambda: midi_file([FAR[:3] + b"\x3f" + NOTE[1:] + END] + [NOTE + END] * 9000), "20000 bars"
     ),
     "9,000 tracks of pieces": (lambda: midi_file([NOTE + END] * 9000, 2), "9000 tunes"),
     "a piece of form 2": (lambda: midi_file([TEMPO + END, NOTE + END], 2), ONE),

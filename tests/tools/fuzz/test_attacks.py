@@ -86,7 +86,7 @@ def test_a_file_of_100_mb_an_empty_one_noise_and_a_pipe(tmp_path, suffix):
 def test_times_beyond_31_bits_are_refused(tmp_path):
     path = tmp_path / "a.mid"
     path.write_bytes(midi_file([(FAR + b"\x90\x3c\x50" + FAR + b"\x3c\x00") * 5 + END], 0, 1))
-    with pytest.raises(ValueError, match="10000 bars; choose some"):
+    with pytest.raises(ValueError, match="20000 bars; choose some"):
         read_piece(path)
 
 

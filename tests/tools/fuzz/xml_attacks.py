@@ -179,9 +179,9 @@ XML |= {
             + "<attributes><divisions>4</divisions></attributes><note>"), SAME
     ),
     "voices": (lambda: layers("<voice>{}</voice>", 5000), "4999 voices"),
-    "staves": (lambda: layers("<staff>{}</staff>", 5000), "4999 voices"),
+    "staves": (lambda: layers("<staff>{}</staff>", 5000), "4999 staves"),
     "staves with voices": (
-        lambda: layers("<voice>{0}</voice><staff>{0}</staff>", 3000), "3000 voices"
+        lambda: layers("<voice>{0}</voice><staff>{0}</staff>", 3000), "staves"
     ),
     "staves that are not there": (
         lambda: document("</attributes>", "<staves>999999999</staves></attributes>"), SAME
