@@ -76,20 +76,21 @@ class Known:
 
 
 def one_tune(count: int, known: Known) -> int:
-    """Return the index of the tune to read of a collection of `count` tunes.
+    """Return the index of the tune to read of a file of `count` tunes.
 
     Raises:
-        RefusedError: there is no such tune, or there are several and none is chosen.
+        RefusedError: there is no such tune, or there are several and none is chosen; its `tunes`
+            then are their number.
     """
-    if known.tune is None and count != 1:
+    if known.tune is None and count > 1:
         raise RefusedError(
-            f"it holds {count} tunes; expected one: name it as FILE#1 to FILE#{count}"
-            if count
-            else "it holds no tune; expected fields such as X: and K: before the music"
+            f"it holds {count} tunes; expected one: name it as FILE#1 to FILE#{count} (tune=)",
+            tunes=count,
         )
     number = known.tune or 1
     if number > count:
-        raise RefusedError(f"tune {number}: it holds {count} tunes; expected 1 to {count}")
+        held = f"{count} tunes; expected 1 to {count}" if count > 1 else "one tune; expected 1"
+        raise RefusedError(f"tune {number}: it holds {held}")
     return number - 1
 
 
@@ -111,8 +112,7 @@ def selected(draft: Draft, known: Known) -> list[Part]:
                 f"no part that is read has a voice {known.voice} (voice=, --voice); parts "
                 f"(part=, --part): {_names(draft)}"
             )
-    parts = [replace(each, measures=_numbered(each, known)) for each in parts]
-    parts = aligned(parts, draft.notices)
+    parts = aligned(_with_numbers(parts, known), draft.notices)
     parts = [replace(each, voices=[voice for voice in each.voices if voice]) for each in parts]
     if known.top:
         bound = BOUND if draft.tick else Fraction(0)
@@ -168,6 +168,21 @@ def top_notes(voice: Sequence[Sound], bound: Fraction = Fraction(0)) -> list[Sou
 def _hidden(voice: Sequence[Sound], bound: Fraction) -> int:
     """Return the number of times at which a voice has notes and its upper line begins none."""
     return len({sound.start for sound in voice}) - len(top_notes(voice, bound))
+
+
+def _with_numbers(parts: Sequence[Part], known: Known) -> list[Part]:
+    """Return the parts with numbers of their measures, found once where neighbours have the same.
+
+    A small file may have thousands of parts and of bars that all of them share.
+    """
+    result: list[Part] = []
+    for part, before in zip(parts, [None, *parts], strict=False):
+        if before and (part.measures, part.meters) == (before.measures, before.meters):
+            measures = result[-1].measures
+        else:
+            measures = _numbered(part, known)
+        result.append(replace(part, measures=measures))
+    return result
 
 
 def _numbered(part: Part, known: Known) -> list[Measure]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
+from math import lcm
 
 from envs.errors import RefusedError
 from envs.music.codec import MAX_GRID, Note
@@ -13,6 +14,8 @@ from envs.music.meter import Meter
 from envs.notation.reading.draft import Part, Sound
 from envs.notation.reading.selection import bar_at
 from envs.notation.reading.time_signatures import Signature
+
+MAX_BYTES = 10_000_000  # of a file, packed and unpacked
 
 
 @contextmanager
@@ -113,9 +116,9 @@ def on_grid(
 
 def _off_grid(voices: Sequence[Sequence[Sound]], cells: Fraction, grid: int) -> str:
     off = abs(float(cells - round(cells)))
-    times = {time for voice in voices for each in voice for time in (each.start, each.end)}
-    fits = [g for g in range(1, MAX_GRID + 1) if all((t * g).denominator == 1 for t in times)]
-    advice = f"grid {fits[0]} would fit" if fits else "no grid up to 24 fits"
+    times = (time for voice in voices for each in voice for time in (each.start, each.end))
+    fits = lcm(*{time.denominator for time in times})
+    advice = f"grid {fits} would fit" if fits <= MAX_GRID else f"no grid up to {MAX_GRID} fits"
     return (
         f"{off:.2g} of a cell off the grid of {grid} cells per quarter; {advice}, or move notes "
         "to the nearest cell (quantize=True, --quantize)"

@@ -16,8 +16,7 @@ from envs.notation.reading.time_signatures import Signature
 FIELD = re.compile(r"([A-Za-z]):(.*)")
 MAIL = re.compile(r"=(?:20)?\s*$")  # an end of a line in mail: =20 is a space, =3D an equals sign
 # A mode is known by its first three letters in either case; 'm' alone is minor.
-MODES = {name[:3]: mode for name, mode in MODE_NAMES.items() if mode in MODE_FIFTHS}
-MODES |= {"": "major", "aeo": "minor", "exp": "explicit"}
+MODES = MODE_NAMES | {"exp": "explicit", "": "major"}
 SIGNS = {"^": 1, "^^": 2, "_": -1, "__": -2, "=": 0}
 _TONIC = re.compile(r"([A-G])([#b♯♭]?)(\s*)([A-Za-z]*)(.*)")
 _ACCIDENTAL = re.compile(r"(\^\^?|__?|=)([A-Ga-g])")

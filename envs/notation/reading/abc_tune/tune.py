@@ -8,7 +8,7 @@ from envs.errors import RefusedError, quoted
 from envs.notation.reading.abc_tune.fields import FIELD, MAIL, VoiceSettings, read_tempo, read_words
 from envs.notation.reading.abc_tune.voice import Voice
 from envs.notation.reading.abc_tune.words import may_sound, words_in
-from envs.notation.reading.draft import UNTITLED, Draft
+from envs.notation.reading.draft import Draft, titled
 
 LONGEST = 100_000  # characters of a tune, macros written out
 MOST_VOICES = 64  # of a tune
@@ -122,7 +122,7 @@ class TuneReader:
             self._no_field(letter, value)
         elif letter == "T":
             words = read_words(value)
-            self.title = self.title or ("" if UNTITLED.fullmatch(words) else words)
+            self.title = self.title or titled(words)
         elif letter == "I":
             self._directive(value)
         elif letter == "V":

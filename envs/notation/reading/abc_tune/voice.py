@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from envs.errors import RefusedError, quoted
 from envs.music.pitch import LETTERS
-from envs.notation.reading.abc_tune.endings import MOST_MEASURES, BarLines
+from envs.notation.reading.abc_tune.endings import BarLines
 from envs.notation.reading.abc_tune.fields import SIGNS, VoiceSettings
 from envs.notation.reading.abc_tune.tokens import (
     DECORATIONS,
@@ -220,7 +220,7 @@ class Voice:
         meter, count = self.settings.meter, int(found[1] or 1) if len(found[1]) < 6 else 0
         if meter is None:
             raise RefusedError("it has rests of whole bars but no metre; expected an M: field")
-        if not count or count > MOST_MEASURES:
+        if not count:
             raise RefusedError(f"{quoted(found[0])} is no rest of bars; expected such as Z4")
         for number in range(count):
             if number:

@@ -53,7 +53,7 @@ def joined(notes: Iterable[Tone], gaps: Mapping[Fraction, Fraction]) -> dict[Voi
 
     Args:
         notes: of a part.
-        gaps: as `gaps` returns them; a tie goes on behind.
+        gaps: beginnings and ends of times without notes, as `gaps` returns; a tie goes on behind.
     """
     ordered = sorted(notes, key=lambda note: note.start)
     result: list[Tone] = []

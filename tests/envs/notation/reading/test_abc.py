@@ -8,7 +8,7 @@ import pytest
 
 from envs.errors import RefusedError
 from envs.music.pitch import parse_pitch
-from envs.notation.reading.abc import read_abc, read_draft, tunes
+from envs.notation.reading.abc import read_abc, read_draft, read_text, tunes
 from envs.notation.reading.readers import read_piece
 from envs.notation.reading.selection import Known
 from tests.envs.notation.abc_tunes import draft_of, notes, spelled
@@ -237,8 +237,31 @@ def test_a_tune_of_a_collection_is_chosen_by_its_place():
 
 
 def test_the_tunes_of_a_collection_can_be_read_alone():
-    alone = [read_draft(text.encode(), Known()) for text in tunes(BOOK.encode())]
+    alone = [read_text(text, Known()) for text in tunes(BOOK)]
     assert [spelled(each) for each in alone] == ["C4 D4 E4", "C#4 C5 F#4", "C4:1/2"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "%%abc-charset iso-8859-1\nX:1\nT:Für Café\nK:C\nC",
+        "X:1\nI:abc-charset  iso-8859-1\nT:Für Café\nK:C\nC",
+        "X:1\n  %%abc-charset latin-1\nT:Für Café\nK:C\nC",
+        "\ufeffX:1\r\nI:abc-charset koi8-r\r\nT:Für Café\r\nK:C\r\nC",
+    ],
+)
+def test_titles_are_decoded_once(text):
+    (alone,) = tunes(text)
+    found = [read_text(text, Known()), read_text(alone, Known())]
+    found.append(read_draft(alone.encode(), Known()))  # as if it were in a file of its own
+    found.append(read_draft(("\ufeff" + text).encode(), Known()))
+    assert {each.title for each in found} == {"Für Café"}
+
+
+def test_fields_of_a_whole_file_are_not_copied_without_bound():
+    with pytest.raises(RefusedError, match="too long"):
+        tunes("%%x\n" * 60_000 + "X:1\nK:C\nC\n" * 60_000)
+    assert len(tunes("%%x\n" * 60 + "X:1\nK:C\nC\n" * 6_000)) == 6_000
 
 
 def test_a_collection_is_refused_unless_a_tune_is_chosen():

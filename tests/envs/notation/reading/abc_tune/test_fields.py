@@ -24,7 +24,7 @@ from tests.envs.notation.abc_tunes import draft_of, notes
         ("G lyd", "C#5 F#5 B4", "G lydian"),
         ("C#loc", "C#5 F#5 B4", "C# locrian"),
         ("D ion", "C#5 F#5 B4", "D major"),
-        ("B aeo", "C#5 F#5 B4", "B minor"),
+        ("B aeo", "C#5 F#5 B4", "B natural minor"),
         ("Bb", "C5 F5 Bb4", "Bb major"),
         ("D middle=B", "C#5 F#5 B4", "D major"),
         ("D m=B", "C#5 F#5 B4", "D major"),
