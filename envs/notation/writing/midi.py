@@ -2,7 +2,8 @@
 
 MIDI knows no upbeats, and of keys and metres only the signature. An upbeat is a first bar with a
 time signature of its own; a key or groups of a metre that the signatures do not tell stand in
-markers at the beginning, `Key: D dorian` and `Meter: 3+2+2/8`.
+markers at the beginning, `Key: D dorian` and `Meter: 3+2+2/8`. A marker `End` stands
+at the end, which may be silent.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ def midi_bytes(score: Score, row: int = 0, tempo: float = 80.0, title: str = "")
         [f"Voice {voice + 1}" for voice in range(task.voices)] if task.voices > 1 else ["Melody"]
     )
     tracks: list[Any] = [symusic.Track(name=name) for name in names]
+    file.markers.append(symusic.TextMeta(task.cells * cell, "End"))
     for note in notes_of(score, row):
         tracks[note.voice].notes.append(
             symusic.Note(note.start * cell, note.duration * cell, note.pitch, _VELOCITY)
