@@ -33,10 +33,15 @@ def write_atomic(path: Path, data: str | bytes) -> None:
     write_together({path: data})
 
 
-def write_together(files: Mapping[Path, str | bytes]) -> None:
+def write_together(files: Mapping[Path, str | bytes], new: bool = False) -> None:
     """Write files, each completely or not at all; none is replaced before all are on the disk.
 
+    Args:
+        files: content by path.
+        new: True to replace no file.
+
     Raises:
+        FileExistsError: `new`, and there is a file.
         OSError: one cannot be written. If the disk is full, all keep their old content.
     """
     parts: dict[Path, Path] = {}
@@ -49,13 +54,29 @@ def write_together(files: Mapping[Path, str | bytes]) -> None:
                 file.write(data.encode() if isinstance(data, str) else data)
                 sync(file)
         for path, part in parts.items():
-            part.replace(path)
+            if not (new and _linked(part, path)):
+                part.replace(path)
     except OSError as error:
         raise not_written(path, error) from error
     finally:
         for part in parts.values():
             with contextlib.suppress(OSError):  # the disk may have become read-only
                 part.unlink(missing_ok=True)
+
+
+def _linked(part: Path, path: Path) -> bool:
+    """Give a file a second name that nothing has; False on a disk that has no links.
+
+    Raises:
+        FileExistsError: something has the name.
+    """
+    try:
+        os.link(part, path)
+    except OSError:
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
+        return False
+    return True
 
 
 def clear_parts(folder: Path) -> None:

@@ -40,11 +40,17 @@ class RefusedError(ValueError):
     Args:
         reason: may quote the file; it is cut to LONGEST characters, unprintable ones are removed.
         name: name of the file, put before the reason; '' if it is not known yet.
+        tunes: how many the file holds, if one of several has to be chosen; else 0.
+
+    Attributes:
+        reason: as it is told, without the name.
+        tunes: as given.
     """
 
-    def __init__(self, reason: str, name: str = "") -> None:
-        line = "".join(c for c in reason[:LONGEST] if c.isprintable())
-        super().__init__(f"{name!r}: {line}" if name else line)
+    def __init__(self, reason: str, name: str = "", tunes: int = 0) -> None:
+        self.reason = "".join(c for c in reason[:LONGEST] if c.isprintable())
+        self.tunes = tunes
+        super().__init__(f"{name!r}: {self.reason}" if name else self.reason)
 
 
 class RewardError(Exception):

@@ -59,7 +59,7 @@ HEIRS = {
     ),
     "envs.render": "envs.render",
     "envs.score": "envs.music.score envs.music.view",
-    "envs.sheet_file": "envs.notation.reading.music21_stream",
+    "envs.sheet_file": "envs.notation.reading.readers",
     "envs.signatures": "envs.notation.reading.time_signatures",
     "envs.sounds": (
         "envs.notation.reading.times envs.notation.reading.rounding envs.notation.reading.draft "

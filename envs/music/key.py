@@ -40,7 +40,9 @@ MODE_FIFTHS = {
 MODE_NAMES = (
     {  # other names of these modes
         "ionian": "major",
+        "ion": "major",
         "aeolian": "natural minor",
+        "aeo": "natural minor",
         "M": "major",
         "m": "minor",
         "pentatonic": "major pentatonic",

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from envs.durable_files import write_atomic
+from envs.durable_files import write_together
 from envs.errors import RefusedError, quoted
 from envs.music.piece import Piece
-from envs.notation.reading.readers import READERS, read_piece, tunes_of, with_address
+from envs.notation.reading.readers import READERS, read_piece, with_address
 from envs.notation.reading.selection import Known
 from envs.notation.suffixes import FOREIGN, entry
 from envs.notation.writing.writers import WRITERS
-
-
-class _Tune(io.BytesIO):
-    """A tune of a collection as an open file with a name."""
-
-    name = ""
 
 
 @dataclass(frozen=True)
@@ -68,8 +61,7 @@ def conversions(
         known: as `read_piece`.
 
     Raises:
-        ValueError: there is no such source, no such format, several files would become one, or
-            `known` is no such value.
+        ValueError: there is no such source, no such format, or `known` is no such value.
         OSError: a file cannot be written.
     """
     path, known = with_address(str(source), known)
@@ -97,30 +89,38 @@ def conversions(
 
 def _of_folder(folder: Path, goal: Path, suffix: str, known: dict[str, Any]) -> Iterator[Converted]:
     """Convert the files of a folder that have a reader; those that programs hide are left out."""
-    inside = goal.resolve()
+    inside = Path(os.path.realpath(goal))  # which a link in a circle has too
     files = [
         file
         for file in sorted(folder.rglob("*"))
-        if file.is_file()
-        and not file.resolve().is_relative_to(inside)
+        if (file.is_symlink() or not file.is_dir())
+        and not Path(os.path.realpath(file)).is_relative_to(inside)
         and not any(part.startswith(".") for part in file.relative_to(folder).parts)
     ]
     if not files:
         raise ValueError(f"{folder} holds no files; expected some to read")
     music = {file for file in files if file.name.lower().endswith((*READERS, *FOREIGN))}
-    names = [str(file.relative_to(folder).with_suffix("")).lower() for file in music]
-    count = Counter(names)
+    names = Counter(str(goal / file.relative_to(folder).with_suffix("")).lower() for file in music)
     for file in files:
         if file not in music:
             yield Converted(str(file), None, refusal="its format is none that is read")
             continue
-        name = file.relative_to(folder).with_suffix("")
-        if count[str(name).lower()] > 1:  # tune.abc and tune.mid
-            name = name.with_name(f"{name.name}-{file.suffix[1:]}")
-        yield from _of_file(file, goal / name, suffix, known)
+        name = goal / file.relative_to(folder).with_suffix("")
+        if names[str(name).lower()] > 1:  # tune.abc and tune.mid
+            name = _distinct(name, file, [""], names)
+        yield from _of_file(file, name, suffix, known, names)
 
 
-def _of_file(path: Path, goal: Path, suffix: str, known: dict[str, Any]) -> Iterator[Converted]:
+def _distinct(name: Path, file: Path, ends: Sequence[str], taken: Container[str]) -> Path:
+    """Return a name with the file's format added until none of those with the ends is taken."""
+    while any(f"{name}{end}".lower() in taken for end in ends):
+        name = name.with_name(f"{name.name}-{file.suffix[1:]}")
+    return name
+
+
+def _of_file(
+    path: Path, goal: Path, suffix: str, known: dict[str, Any], taken: Container[str] = ()
+) -> Iterator[Converted]:
     """Convert a file to one file, or to one for each of its tunes.
 
     Args:
@@ -128,50 +128,63 @@ def _of_file(path: Path, goal: Path, suffix: str, known: dict[str, Any]) -> Iter
         goal: the file to write, its suffix apart.
         suffix: of the file to write; empty if `goal` has it.
         known: as `read_piece`.
+        taken: names of other files, in small letters, that tunes must not have.
     """
-    whole = goal.with_name(goal.name + suffix)
-    if known.get("tune") is not None or not suffix:
-        number = f"-{known['tune']}" if suffix else ""
-        yield _convert(path, "", goal.with_name(f"{goal.name}{number}{suffix}"), known)
+    tune = known.get("tune")
+    number = f"-{tune}" if suffix and tune is not None else ""
+    read = _read(path, known)
+    count = read.tunes if isinstance(read, RefusedError) and suffix else 0
+    if not count:
+        yield _write(path, known, read, goal.with_name(f"{goal.name}{number}{suffix}"))
         return
+    ends = [f"-{place:0{len(str(count))}}" for place in range(1, count + 1)]
+    goal = _distinct(goal, path, ends, taken)
+    for tune, end in enumerate(ends, 1):
+        one = known | {"tune": tune}
+        yield _write(path, one, _read(path, one), goal.with_name(f"{goal.name}{end}{suffix}"))
+
+
+def _read(path: Path, known: dict[str, Any]) -> Piece | RefusedError:
+    """Return what is read of a file, or why nothing is."""
     try:
-        tunes = tunes_of(path)
-    except ValueError as refusal:
-        yield Converted(str(path), whole, refusal=str(refusal))
-        return
-    if len(tunes) < 2:
-        yield _convert(path, "", whole, known)
-        return
-    digits = len(str(len(tunes)))
-    for place, tune in enumerate(tunes, 1):
-        file = _Tune(tune)
-        file.name = f"{path}#{place}"
-        each = goal.with_name(f"{goal.name}-{place:0{digits}}{suffix}")
-        yield _convert(file, path.suffix, each, known)
+        return read_piece(path, **known)
+    except RefusedError as refusal:
+        return refusal
+    except (ValueError, MemoryError) as error:
+        return RefusedError(str(error) or "there is not enough memory to read it")
 
 
-def _convert(source: Any, form: str, target: Path, known: dict[str, Any]) -> Converted:
-    """Read one piece and write it.
+def _write(
+    path: Path, known: dict[str, Any], read: Piece | RefusedError, target: Path
+) -> Converted:
+    """Write a piece unless its file is refused or its target exists.
 
     Args:
-        source: path, or open file with a name.
-        form: suffix of an open file.
+        path: of the file.
+        known: with which it was read.
+        read: the piece, or why there is none.
         target: the file to write.
-        known: as `read_piece`.
     """
-    name = getattr(source, "name", "") if form else str(source)
-    name += f"#{known['tune']}" if known.get("tune") is not None else ""
+    name = str(path) + (f"#{known['tune']}" if known.get("tune") is not None else "")
     if known.get("bars") is not None:
         name += ":" + "-".join(dict.fromkeys(map(str, known["bars"])))  # 5, or 1-32
-    if os.path.lexists(target):
-        reason = f"{quoted(name)}: {target} exists; nothing is overwritten, name another"
-        return Converted(name, target, refusal=reason)
+    parent = next(each for each in target.parents if os.path.lexists(each))
     try:
-        piece = read_piece(source, form or None, **known)
-        data = entry(WRITERS, target.name, "write")(piece)
-    except ValueError as error:
-        reason = str(error) if isinstance(error, RefusedError) else f"{quoted(name)}: {error}"
-        return Converted(name, target, refusal=reason)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(target, data)
-    return Converted(name, target, piece)
+        if isinstance(read, RefusedError):
+            raise read
+        if os.path.lexists(target):
+            raise FileExistsError
+        if not parent.is_dir():
+            raise RefusedError(f"{parent} is a file; expected a folder, so name another")
+        data = entry(WRITERS, target.name, "write")(read)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_together({target: data}, new=True)
+    except FileExistsError:
+        reason = f"{target} exists; nothing is overwritten, name another"
+    except RefusedError as refusal:
+        reason = refusal.reason
+    except (ValueError, MemoryError) as error:
+        reason = str(error) or "there is not enough memory to write it"
+    else:
+        return Converted(name, target, read)
+    return Converted(name, target, refusal=str(RefusedError(reason, name)))

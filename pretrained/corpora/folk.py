@@ -191,7 +191,7 @@ def collection_files(collection: str) -> list[Path]:
 
 def split_tunes(text: str) -> list[str]:
     """Return the text of each tune of an ABC file, with what holds for every tune."""
-    return tunes_of(text.encode())
+    return tunes_of(text)
 
 
 def _credited(tune: str, letters: str, names: dict[str, str]) -> set[str]:

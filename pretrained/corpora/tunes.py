@@ -13,7 +13,7 @@ from envs.music.codec import FIRST_PITCH, Codec
 from envs.music.key import MODE_FIFTHS, SCALES
 from envs.music.meter import Meter
 from envs.music.piece import Piece
-from envs.notation.reading.abc import read_draft
+from envs.notation.reading.abc import read_text
 from envs.notation.reading.assemble import make_piece
 from envs.notation.reading.draft import Part
 from envs.notation.reading.selection import Known
@@ -25,7 +25,6 @@ MIN_NOTES = 8
 MAX_TEXT = 20_000  # characters of a tune; those of the corpus have 2,500 at most
 # Pitch class of each mode's tonic in the key without sharps and flats.
 MODE_TONIC = {mode: 7 * fifths % 12 for mode, fifths in MODE_FIFTHS.items()}
-MODE_TONIC |= {"ionian": MODE_TONIC["major"], "aeolian": MODE_TONIC["minor"]}
 WHITE_KEYS = SCALES["major"]
 # A file of any format read as a tune: `grid_tune(read_piece(file, **AS_TUNE))`.
 AS_TUNE: dict[str, Any] = {
@@ -155,7 +154,7 @@ def read_tune(text: str, bars: bool = True) -> GridTune:
         raise TuneError("longer than any tune")
     known = Known(**AS_TUNE)
     try:
-        draft = read_draft(text.encode(errors="replace"), known)
+        draft = read_text(text, known)
     except RefusedError as error:
         raise TuneError(f"not readable as ABC: {error}") from None
     first = draft.parts[0] if draft.parts else Part([])

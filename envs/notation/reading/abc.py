@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from envs.errors import RefusedError, quoted
 from envs.music.piece import Piece
@@ -17,7 +18,9 @@ from envs.notation.reading.times import refusing
 
 LONGEST_FIELD = 20_000  # characters of a field over several lines
 MOST_LINES = 300_000  # of a collection
+MOST_TEXT = 100_000_000  # characters of the tunes of a collection, each alone
 CHARSETS = r"utf-?8|us-ascii|iso-?8859-\d{1,2}|latin-?\d|(?:windows-|cp)125\d|mac-?roman|koi8-r"
+_CHARSET = re.compile(r"(?:%%|I:)abc-charset\b")
 _TUNE = re.compile(r"X:(?![|:])")
 Line = tuple[int, str]  # number from 1, and text without the spaces around it
 Lines = tuple[list[Line], list[Line]]  # of a tune, and of music behind its end
@@ -40,9 +43,39 @@ def read_draft(data: bytes, known: Known) -> Draft:
             cannot be read right.
     """
     with refusing("ABC"):
-        head, found = _split(_text(data))
-        lines, behind = found[one_tune(len(found), known)]
-        draft = TuneReader(head + lines).draft
+        return _draft(*_tunes(data), known)
+
+
+def read_text(text: str, known: Known) -> Draft:
+    """Return what `read_draft` does of a text, whatever encoding it names.
+
+    Raises:
+        RefusedError: as `read_draft`.
+    """
+    with refusing("ABC"):
+        return _draft(*_split(_clean(text)), known)
+
+
+def tunes(text: str) -> list[str]:
+    """Return the tunes of a file's text, each as a text that can be read alone.
+
+    Raises:
+        RefusedError: it is no text, or what holds for every tune is too long to stand in each.
+    """
+    head, found = _split(_clean(text))
+    if len(found) * sum(len(line) for _, line in head) > MOST_TEXT:
+        raise RefusedError("the fields before its first tune are too long for so many tunes")
+    texts = ([*head, *tune, *([(0, ""), *behind] if behind else ())] for tune, behind in found)
+    return ["\n".join(w for _, w in lines if not _CHARSET.match(w)) + "\n" for lines in texts]
+
+
+def _draft(head: list[Line], found: list[Lines], known: Known) -> Draft:
+    """Return the notes of one of the tunes of a file."""
+    if not found:
+        raise RefusedError("it holds no tune; expected fields such as X: and K: before the music")
+    lines, behind = found[one_tune(len(found), known)]
+    draft = TuneReader(head + lines).draft
+    draft.tunes = len(found)
     if behind:
         draft.notices.append(
             f"line {behind[0][0]}: not read, as an empty line ends the tune above it"
@@ -50,37 +83,38 @@ def read_draft(data: bytes, known: Known) -> Draft:
     return draft
 
 
-def tunes(data: bytes) -> list[str]:
-    """Return the tunes of a file, each as a text that can be read alone, as right as in the file.
-
-    Raises:
-        RefusedError: it is no text.
-    """
-    head, found = _split(_text(data))
-    head = [line for line in head if "abc-charset" not in line[1]]  # text has none
-    texts = ([*head, *tune, *([(0, ""), *behind] if behind else ())] for tune, behind in found)
-    return ["\n".join(line for _, line in text) + "\n" for text in texts]
-
-
 # -- text ------------------------------------------------------------------------------------------
 
 
-def _text(data: bytes) -> str:
-    """Return the text of a file in one of the encodings of ABC.
+@lru_cache(maxsize=1)  # a collection is read tune by tune
+def _tunes(data: bytes) -> tuple[list[Line], list[Lines]]:
+    """Return what `_split` does of a file in one of the encodings of ABC.
 
     Raises:
         RefusedError: it is no text, or in an unknown encoding.
     """
-    named = re.search(rb"(?m)^(?:%%|I:)abc-charset[ \t]+([\w-]{1,20})", data)
+    named = re.search(rb"(?:\A|[\r\n])[ \t]*(?:%%|I:)abc-charset[ \t]+([\w-]{1,20})", data)
     name = named[1].decode().lower() if named else "utf-8"
     if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         name = "utf-16"
+    elif data.startswith(codecs.BOM_UTF8):
+        name = "utf-8"
     elif not re.fullmatch(CHARSETS, name):
         raise RefusedError(f"its abc-charset is {quoted(name)}; expected such as utf-8")
     try:
-        text = data.removeprefix(codecs.BOM_UTF8).decode(name)
+        text = data.decode(name)
     except (UnicodeDecodeError, LookupError):
         text = data.decode("cp1252", errors="replace")
+    return _split(_clean(text))
+
+
+def _clean(text: str) -> str:
+    """Return the text of a file with Unix's ends of lines, and without what no file can hold.
+
+    Raises:
+        RefusedError: it is no text, or too long.
+    """
+    text = text.removeprefix("\ufeff").encode(errors="replace").decode()
     text = re.sub(r"\r\n?|\f", "\n", text)
     if text.count("\n") > MOST_LINES:
         raise RefusedError(f"it has more than {MOST_LINES} lines; expected fewer tunes")

@@ -17,7 +17,7 @@ from envs.music.task import MAX_BARS, MAX_CELLS, Task
 from envs.notation.reading.bars import Layout, lay_out
 from envs.notation.reading.draft import Draft, Part, Sound
 from envs.notation.reading.rounding import choose_grid, rounded
-from envs.notation.reading.selection import Known, bar_at, selected
+from envs.notation.reading.selection import Known, bar_at, one_tune, selected
 from envs.notation.reading.times import on_grid, one_meter, read_meter
 
 TITLE_LENGTH = 120
@@ -31,10 +31,11 @@ def make_piece(draft: Draft, known: Known) -> Piece:
         known: what is read of it, and what is known better.
 
     Raises:
-        RefusedError: there is no such part, or the notes fit no grid, change their metre, are too
-            many voices or bars, or overlap.
+        RefusedError: there is no such tune or part, or the notes fit no grid, change their metre,
+            are too many voices or bars, or overlap.
         ValueError: no task fits them: a bar of no whole cells, or too many cells.
     """
+    one_tune(draft.tunes, known)
     parts = selected(draft, known)
     main = max(parts, key=lambda part: len(part.measures))
     named = _meter(main, known, draft.notices)
@@ -53,6 +54,11 @@ def make_piece(draft: Draft, known: Known) -> Piece:
     notes = on_grid(voices, grid, partial(layout.place, meter))
     pickup, bars = _length(layout, notes, meter, grid)
     pickup = pickup if known.pickup is None else known.pickup
+    silent = bars * meter.bar_cells(grid) - -(-layout.end * grid // 1)
+    if pickup and silent >= meter.bar_cells(grid) - pickup:
+        draft.notices.append(
+            "the last bar is whole although there is an upbeat: a short silent bar is added"
+        )
     key, fifths = _key(parts, known, draft.notices)
     if draft.tick and key and fifths is not None:
         draft.notices += _other_modes(key, voices)

@@ -6,8 +6,9 @@ with silence, so that every bar line falls where the metre has one.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -16,7 +17,8 @@ from envs.errors import RefusedError
 from envs.music.codec import Codec
 from envs.music.meter import Meter
 
-NOTHING = Fraction(0)
+ZERO = Fraction(0)
+MOST_MEASURES = 20_000  # of a part
 MOST_BARS = 64  # that may be written as one measure
 MOST_FILLED = 0.25  # of the bars; with more short ones the metre is another
 
@@ -39,7 +41,7 @@ class Measure:
     number: int | None = None
     skipped: bool = False
     opens: bool = False
-    to: Fraction = NOTHING
+    to: Fraction = ZERO
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,8 @@ class Layout:
         skipped: numbers of the bars that are left out.
     """
 
-    pickup: Fraction = NOTHING
-    end: Fraction = NOTHING
+    pickup: Fraction = ZERO
+    end: Fraction = ZERO
     measures: tuple[Measure, ...] = ()
     numbers: tuple[int, ...] = ()
     filled: tuple[int, ...] = ()
@@ -103,14 +105,42 @@ class Layout:
     def notices(self) -> Iterator[str]:
         """Sentences that say which bars were left out or filled up."""
         if self.skipped:
-            yield f"{_bars(self.skipped)} left out: repeats are played once, with the last ending"
+            left_out = bars_named(self.skipped)
+            yield f"{left_out} left out: repeats are played once, with the last ending"
         if self.filled:
-            yield f"{_bars(self.filled)} filled up with silence, being shorter than the metre asks"
+            short = bars_named(self.filled)
+            yield f"{short} filled up with silence, being shorter than the metre asks"
 
 
-def _bars(numbers: Sequence[int]) -> str:
+def bars_named(numbers: Sequence[int | None]) -> str:
+    """Return words for bars, such as 'bars 3, 7', at most eight of them."""
     shown = ", ".join(map(str, numbers[:8])) + (", ..." if len(numbers) > 8 else "")
     return f"bar {shown}" if len(numbers) == 1 else f"bars {shown}"
+
+
+def played_before(endings: Iterable[tuple[str, int, int]]) -> set[int]:
+    """Return the measures in endings that another one follows and plays later.
+
+    Args:
+        endings: number or name, first measure and last one of each, in order.
+    """
+    whole: list[tuple[str, int, int]] = []
+    for name, first, last in endings:  # one may be written anew in each bar
+        if whole and whole[-1][0] == name and whole[-1][2] + 1 == first:
+            first = whole.pop()[1]
+        whole.append((name, first, last))
+    return {
+        at
+        for (name, first, last), (other, begins, _) in pairwise(whole)
+        if begins == last + 1 and _later(name, other)
+        for at in range(first, last + 1)
+    }
+
+
+def _later(ending: str, other: str) -> bool:
+    """Return True if an ending is played before another one, by their numbers or names."""
+    first, second = (re.match(r"\d{1,6}", each) for each in (ending, other))
+    return int(first[0]) < int(second[0]) if first and second else ending != other
 
 
 def lay_out(measures: Sequence[Measure], bar: Fraction) -> Layout:
@@ -158,15 +188,15 @@ def numbered(measures: Sequence[Measure], bars: Sequence[Fraction]) -> list[Meas
     if len(printed) == len(measures) and rising and distinct and printed[0] >= 0:
         return list(measures)
     number = 0 if len(measures) > 1 and measures[0].length < bars[0] else 1
-    result, filled = [], NOTHING
+    result, filled = [], ZERO
     for each, bar in zip(measures, bars, strict=True):
         if 0 < filled < bar < filled + each.length:
-            number, filled = number + 1, NOTHING  # what stood before was short
+            number, filled = number + 1, ZERO  # what stood before was short
         result.append(replace(each, number=number))
         filled += each.length
         # A bar in two halves has one number; an upbeat has its own.
         if filled >= bar or number == 0 or each.skipped:
-            number, filled = number + max(1, int(filled / bar)), NOTHING
+            number, filled = number + max(1, int(filled / bar)), ZERO
     return result
 
 
@@ -175,7 +205,7 @@ class _Laying:
 
     def __init__(self, bar: Fraction) -> None:
         self.bar = bar
-        self.pickup = self.end = NOTHING
+        self.pickup = self.end = ZERO
         self.measures: list[Measure] = []
         self.numbers: list[int] = []
         self.filled: list[int] = []
@@ -191,14 +221,14 @@ class _Laying:
         first, short = not self.measures, length < bar
         if first and short and following and following.number != measure.number:
             self.pickup = length
-            self.put(measure, NOTHING)
+            self.put(measure, ZERO)
             self.numbers.append(number)
             return
         inside = (self.end - self.pickup) % bar
         if inside and inside + length > bar:
             self.filled.append(self.numbers[-1])
             self.end += bar - inside
-            inside = NOTHING
+            inside = ZERO
         at, left = self.end, bar - inside - length
         if not inside:
             self.numbers += range(number, number + max(1, int(length / bar)))

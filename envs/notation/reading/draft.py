@@ -14,8 +14,13 @@ from envs.music.key import Key
 from envs.notation.reading.bars import Measure
 from envs.notation.reading.time_signatures import Signature
 
-# What programs write where there is no title.
-UNTITLED = re.compile(r"Music21 Fragment|Untitled|.*\.(mxl|xml|musicxml|abc|midi?|krn)")
+_UNTITLED = re.compile(r"Music21 Fragment|Untitled|.*\.(mxl|xml|musicxml|abc|midi?|krn)")
+
+
+def titled(words: str | None) -> str:
+    """Return a title, "" for what programs write where there is none."""
+    found = (words or "").strip()
+    return "" if _UNTITLED.fullmatch(found) else found
 
 
 @dataclass(frozen=True, order=True)
@@ -94,6 +99,7 @@ class Draft:
         end: time at which the piece ends, 0 if the file does not say; it may be silent before.
         moved: how far notes begin from where the file has them, at most.
         lost: number of notes left out, as they fit no cell of the grid.
+        tunes: number of tunes in the file, one of which this is.
         notices: what a reader should know.
     """
 
@@ -104,4 +110,5 @@ class Draft:
     end: Fraction = Fraction(0)
     moved: Fraction = Fraction(0)
     lost: int = 0
+    tunes: int = 1
     notices: list[str] = field(default_factory=list)

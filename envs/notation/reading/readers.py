@@ -14,15 +14,15 @@ from typing import IO, TYPE_CHECKING, Any
 from envs.errors import RefusedError, quoted
 from envs.music.piece import Piece
 from envs.notation.address import parse_address
-from envs.notation.reading.abc import read_abc, tunes
+from envs.notation.reading.abc import read_abc
+from envs.notation.reading.assemble import make_piece
 from envs.notation.reading.midi.reader import read_midi
-from envs.notation.reading.music21_stream import read_stream
 from envs.notation.reading.sandbox import Limits, read_apart
 from envs.notation.reading.selection import Known, one_tune
-from envs.notation.reading.sheets import kern
-from envs.notation.reading.sheets.document import MAX_BYTES
+from envs.notation.reading.sheets import musicxml
 from envs.notation.reading.sheets.kern import read_kern
 from envs.notation.reading.sheets.musicxml import read_mxl, read_xml
+from envs.notation.reading.times import MAX_BYTES, refusing
 from envs.notation.suffixes import FOREIGN, PICTURES, entry
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def read_piece(
     Raises:
         RefusedError: the file is missing, broken, too large, empty of notes, off the grid, changes
             its metre, has two notes at once in one voice, fits no task, or takes longer or more
-            memory to read than the limits allow.
+            memory to read than the limits allow. Its `tunes` are their number in a file of
+            several of which none is chosen.
         ValueError: no reader has that suffix, `known` is no such value, or tune or bars are named
             twice.
         TypeError: `source` is none of the three, `known` has another name, or the reader returned
@@ -76,33 +77,12 @@ def read_piece(
     better = Known(**known)
     reader = entry(READERS, suffix or file, "read", FOREIGN | PICTURES)
     try:
-        if not _splitter(suffix or file):
-            one_tune(1, better)
         piece = read_apart(reader, _content(source), better, limits or Limits())
     except ValueError as refusal:
         reason = str(refusal) if name else f"the {suffix} file: {refusal}"
-        raise RefusedError(reason, name) from refusal.__cause__  # of a reader in this process
+        count = getattr(refusal, "tunes", 0)
+        raise RefusedError(reason, name, count) from refusal.__cause__  # of a reader in here
     return replace(piece, source=name)
-
-
-def tunes_of(path: str | Path) -> list[bytes]:
-    """Return the content of a file, of a collection that of each tune, to be read alone.
-
-    Raises:
-        RefusedError: the file is missing, empty, too large or no text.
-        ValueError: no reader has its suffix.
-    """
-    entry(READERS, str(path), "read", FOREIGN | PICTURES)
-    try:
-        data, split = _content(path), _splitter(str(path))
-        return [tune.encode() for tune in split(data)] if split else [data]
-    except ValueError as refusal:
-        raise RefusedError(str(refusal), str(path)) from None
-
-
-def _splitter(name: str) -> Callable[[bytes], list[str]] | None:
-    found = (split for suffix, split in COLLECTIONS.items() if name.lower().endswith(suffix))
-    return next(found, None)
 
 
 def with_address(text: str, known: Mapping[str, Any]) -> tuple[Path, dict[str, Any]]:
@@ -124,11 +104,39 @@ def from_music21(stream: Stream[Any], **known: Any) -> Piece:
     Raises:
         RefusedError: as `read_piece`.
     """
+    from music21.stream import Opus
+
     better = Known(**known)
     try:
-        return read_stream(stream, "a music21 stream", better)
+        with refusing("a music21 stream"):
+            tunes = list(stream.scores) if isinstance(stream, Opus) else [stream]
+            tune = tunes[one_tune(len(tunes), better)]
+            if not tune.recurse().notes:  # for which music21 writes a page about itself
+                raise RefusedError("it holds no notes; expected at least one pitched note")
+            draft = musicxml.read_draft(_document(tune), better)
+            draft.tunes = len(tunes)
+            for part in draft.parts:  # without the bars and metre that music21 thinks of
+                if not tune.recurse().getElementsByClass("Measure"):
+                    part.measures.clear()
+                if not tune.recurse().getElementsByClass("TimeSignature"):
+                    part.meters.clear()
+        return make_piece(draft, better)
     except ValueError as refusal:
         raise RefusedError(f"the music21 stream: {refusal}") from None
+
+
+def _document(tune: Stream[Any]) -> bytes:
+    """Return the MusicXML of a stream; short measures of it stay short."""
+    from music21.musicxml.m21ToXml import GeneralObjectExporter, ScoreExporter
+    from music21.stream import Part, Score
+
+    tune = tune.toSoundingPitch()
+    tune.atSoundingPitch = True  # also if nothing says so
+    if not isinstance(tune, Part | Score) or not tune.recurse().getElementsByClass("Measure"):
+        return GeneralObjectExporter(tune).parse()
+    exporter = ScoreExporter(tune if isinstance(tune, Score) else Score([tune]))
+    exporter.parse()
+    return exporter.asBytes()
 
 
 def _content(source: str | Path | bytes | IO[Any]) -> bytes:
@@ -162,5 +170,3 @@ READERS: dict[str, Reader] = {
     ".krn": read_kern,
     ".abc": read_abc,
 }
-# Formats whose files may hold several tunes, and what parts them.
-COLLECTIONS: dict[str, Callable[[bytes], list[str]]] = {".abc": tunes, ".krn": kern.tunes}

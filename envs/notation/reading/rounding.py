@@ -202,7 +202,8 @@ def _cell(time: Fraction, grid: int) -> Fraction:
 
 def _off(time: Fraction, grid: int) -> Fraction:
     """Return how many cells a time is off the grid."""
-    return abs(time * grid - round(time * grid))
+    past = time.numerator * grid % time.denominator
+    return Fraction(min(past, time.denominator - past), time.denominator)
 
 
 def _near(time: Fraction, grid: int, tick: Fraction) -> bool:
@@ -210,6 +211,8 @@ def _near(time: Fraction, grid: int, tick: Fraction) -> bool:
 
     Close is no wider than on the grid of four: what is a cell of a finer one is no such cell.
     """
+    if not tick:
+        return grid % time.denominator == 0
     off = _off(time, grid)
     close = off < min(CLOSE, CLOSE * grid / GRIDS[0]) or off <= tick * grid <= 2 * CLOSE
-    return off == 0 or (tick > 0 and close)
+    return off == 0 or close

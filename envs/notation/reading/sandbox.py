@@ -1,15 +1,13 @@
 """Files are read in a child process with limits of time and memory, kept warm between files.
 
-A request and its answer are a line of JSON each: a reader's name and the bytes of a file, and the
-piece. If the child dies, hangs or takes too much memory, the file is refused, and the next one gets
-a new child. So does the next one after `sys.path` or the file of a reader changed, or the child has
-kept more than GROWTH bytes of what it read.
+A request is a line of JSON and a file's bytes; the answer, a piece, is a line of JSON. If the child
+dies, hangs or takes too much memory, the file is refused, and the next one gets a new child; it
+also does after `sys.path` or a reader's file changed, or the child kept more than GROWTH bytes.
 """
 
 from __future__ import annotations
 
 import atexit
-import base64
 import importlib
 import io
 import json
@@ -40,7 +38,7 @@ _BEGIN = (
     "import sys; sys.path[:] = sys.argv[1:]; "
     "from envs.notation.reading import sandbox; sandbox.serve()"
 )
-_ERRORS = {"RefusedError": RefusedError, "ValueError": ValueError, "TypeError": TypeError}
+_ERRORS = {"ValueError": ValueError, "TypeError": TypeError}
 
 
 @dataclass(frozen=True)
@@ -91,13 +89,14 @@ def read_apart(
     module, name = reader.__module__, getattr(reader, "__name__", "")
     if module == "__main__" or getattr(sys.modules.get(module), name, None) is not reader:
         return _read(reader, data, known)
-    words = base64.b64encode(data).decode()
-    request = {"reader": [module, name], "data": words, "known": _plain(known)}
-    answer = _CHILD.ask(request | {"limits": asdict(limits)}, limits)
+    request = {"reader": [module, name], "size": len(data), "known": _plain(known)}
+    answer = _CHILD.ask(request | {"limits": asdict(limits)}, data, limits)
     if "missing" in answer:
         return _read(reader, data, known)
     if "error" in answer:
-        raise _ERRORS.get(answer["error"], RefusedError)(answer["reason"])
+        if kind := _ERRORS.get(answer["error"]):
+            raise kind(answer["reason"])
+        raise RefusedError(answer["reason"], tunes=answer["tunes"])
     for row, name in ((answer, "numbers"), (answer, "notices"), (answer["task"], "given")):
         row[name] = tuple(row[name])  # which JSON has as lists
     return Piece(Score(answer.pop("tokens"), Task(**answer.pop("task"))), **answer)
@@ -144,9 +143,9 @@ class _Child:
         self.times: dict[str, int] = {}  # of readers' files when it imported them
         self.grown = 0  # bytes that it kept of the files before
 
-    def ask(self, request: dict[str, Any], limits: Limits) -> dict[str, Any]:
+    def ask(self, request: dict[str, Any], data: bytes, limits: Limits) -> dict[str, Any]:
         """Return the child's answer; past the limits, or if it dies or cannot start, refuse."""
-        line = json.dumps(request).encode() + b"\n"
+        line = json.dumps(request).encode() + b"\n" + data
         lock, end = self.lock, time.monotonic() + limits.wait
         if not lock.acquire(timeout=limits.wait):
             raise RefusedError(f"other files took more than {limits.wait:g} s; allow more `wait`")
@@ -284,11 +283,13 @@ def serve() -> None:
     importlib.import_module("music21.converter")  # before time counts
     answers.write(b"ready\n")
     for line in requests:
+        request = json.loads(line)
+        data = requests.read(request["size"])
         answers.write(b"begun\n")
-        _write(answers, json.dumps(_answer(json.loads(line))).encode() + b"\n")
+        _write(answers, json.dumps(_answer(request, data)).encode() + b"\n")
 
 
-def _answer(request: dict[str, Any]) -> dict[str, Any]:
+def _answer(request: dict[str, Any], data: bytes) -> dict[str, Any]:
     module, name = request["reader"]
     try:
         if module not in sys.modules:
@@ -298,15 +299,15 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         return {"missing": f"{module}.{name}"}
     before = _size()
     try:
-        data, known = base64.b64decode(request["data"]), Known(**request["known"])
         with _bounded(Limits(**request["limits"])):
-            piece = _read(reader, data, known)
+            piece = _read(reader, data, Known(**request["known"]))
         with _naming(reader):
             answer = _answer_of(piece)
     except MemoryError:
         return {"error": "MemoryError"}
     except Exception as error:
-        answer = {"error": type(error).__name__, "reason": str(error)}
+        count = getattr(error, "tunes", 0)
+        answer = {"error": type(error).__name__, "reason": str(error), "tunes": count}
     return answer | {"grown": _size() - before}
 
 
@@ -316,8 +317,7 @@ def _answer_of(piece: Piece) -> dict[str, Any]:
     score = answer.pop("score")
     answer["tempo"] = None if piece.tempo is None else float(piece.tempo)
     answer |= {"tokens": score.tokens.tolist(), "task": _plain(score.task)}
-    plain: dict[str, Any] = json.loads(json.dumps(answer, default=operator.index))
-    return plain
+    return dict(json.loads(json.dumps(answer, default=operator.index)))
 
 
 def _size() -> int:

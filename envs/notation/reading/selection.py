@@ -14,6 +14,7 @@ from envs.music.codec import Codec
 from envs.music.key import Key
 from envs.music.meter import Meter
 from envs.music.task import MAX_VOICES
+from envs.notation.reading.alignment import aligned
 from envs.notation.reading.bars import Measure, numbered
 from envs.notation.reading.draft import Draft, KeyMark, MeterMark, Part, Sound
 from envs.notation.reading.rounding import BOUND
@@ -75,20 +76,21 @@ class Known:
 
 
 def one_tune(count: int, known: Known) -> int:
-    """Return the index of the tune to read of a collection of `count` tunes.
+    """Return the index of the tune to read of a file of `count` tunes.
 
     Raises:
-        RefusedError: there is no such tune, or there are several and none is chosen.
+        RefusedError: there is no such tune, or there are several and none is chosen; its `tunes`
+            then are their number.
     """
-    if known.tune is None and count != 1:
+    if known.tune is None and count > 1:
         raise RefusedError(
-            f"it holds {count} tunes; expected one: name it as FILE#1 to FILE#{count}"
-            if count
-            else "it holds no tune; expected fields such as X: and K: before the music"
+            f"it holds {count} tunes; expected one: name it as FILE#1 to FILE#{count} (tune=)",
+            tunes=count,
         )
     number = known.tune or 1
     if number > count:
-        raise RefusedError(f"tune {number}: it holds {count} tunes; expected 1 to {count}")
+        held = f"{count} tunes; expected 1 to {count}" if count > 1 else "one tune; expected 1"
+        raise RefusedError(f"tune {number}: it holds {held}")
     return number - 1
 
 
@@ -106,8 +108,11 @@ def selected(draft: Draft, known: Known) -> list[Part]:
     if known.voice is not None:
         parts = [replace(each, voices=each.voices[known.voice - 1 :][:1]) for each in parts]
         if not any(any(part.voices) for part in parts):
-            raise RefusedError(f"there is no voice {known.voice}; parts: {_names(draft)}")
-    parts = [replace(each, measures=_numbered(each, known)) for each in parts]
+            raise RefusedError(
+                f"no part that is read has a voice {known.voice} (voice=, --voice); parts "
+                f"(part=, --part): {_names(draft)}"
+            )
+    parts = aligned(_with_numbers(parts, known), draft.notices)
     parts = [replace(each, voices=[voice for voice in each.voices if voice]) for each in parts]
     if known.top:
         bound = BOUND if draft.tick else Fraction(0)
@@ -165,6 +170,21 @@ def _hidden(voice: Sequence[Sound], bound: Fraction) -> int:
     return len({sound.start for sound in voice}) - len(top_notes(voice, bound))
 
 
+def _with_numbers(parts: Sequence[Part], known: Known) -> list[Part]:
+    """Return the parts with numbers of their measures, found once where neighbours have the same.
+
+    A small file may have thousands of parts and of bars that all of them share.
+    """
+    result: list[Part] = []
+    for part, before in zip(parts, [None, *parts], strict=False):
+        if before and (part.measures, part.meters) == (before.measures, before.meters):
+            measures = result[-1].measures
+        else:
+            measures = _numbered(part, known)
+        result.append(replace(part, measures=measures))
+    return result
+
+
 def _numbered(part: Part, known: Known) -> list[Measure]:
     """Return the measures with numbers, which are counted by the metres where none are printed."""
     measures = [measure for measure in part.measures if measure.length > 0]
@@ -200,11 +220,7 @@ def _cut(parts: list[Part], bars: tuple[int, int], draft: Draft) -> list[Part]:
             replace(
                 part,
                 voices=[voice for voice in voices if voice],
-                measures=[
-                    replace(each, start=each.start - start)
-                    for each in part.measures
-                    if first <= (each.number or 0) <= last
-                ],
+                measures=_chosen(part.measures, bars, start),
                 meters=_marks(part.meters, start, end),
                 keys=_marks(part.keys, start, end),
             )
@@ -218,6 +234,18 @@ def _cut(parts: list[Part], bars: tuple[int, int], draft: Draft) -> list[Part]:
     ):
         draft.notices.append("a note is cut where the bars that are read begin or end")
     return result
+
+
+def _chosen(measures: Sequence[Measure], bars: tuple[int, int], start: Fraction) -> list[Measure]:
+    """Return the measures of some bars; an ending at their end is played."""
+    chosen = [
+        replace(each, start=each.start - start)
+        for each in measures
+        if bars[0] <= (each.number or 0) <= bars[1]
+    ]
+    played = next((i for i, each in enumerate(reversed(chosen)) if not each.skipped), len(chosen))
+    last = len(chosen) - played
+    return chosen[:last] + [replace(each, skipped=False) for each in chosen[last:]]
 
 
 def _inside(voice: Sequence[Sound], start: Fraction, end: Fraction) -> list[Sound]:

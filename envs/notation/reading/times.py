@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
+from math import lcm
 
 from envs.errors import RefusedError
 from envs.music.codec import MAX_GRID, Note
@@ -13,6 +14,8 @@ from envs.music.meter import Meter
 from envs.notation.reading.draft import Part, Sound
 from envs.notation.reading.selection import bar_at
 from envs.notation.reading.time_signatures import Signature
+
+MAX_BYTES = 10_000_000  # of a file, packed and unpacked
 
 
 @contextmanager
@@ -62,7 +65,9 @@ def one_meter(part: Part) -> Signature | None:
     Raises:
         RefusedError: the metre changes.
     """
-    marks = part.meters
+    end = max((each.end for voice in part.voices for each in voice), default=None)
+    # A metre behind the last note, as for a tune that follows, is none of this one's.
+    marks = [each for each in part.meters if end is None or not 0 < end <= each.start]
     changes = [
         each for i, each in enumerate(marks) if not i or each.signature != marks[i - 1].signature
     ]
@@ -86,21 +91,30 @@ def on_grid(
         RefusedError: a note is off the grid, of no length, or sounds with another one.
     """
     notes: list[Note] = []
+
+    def told(voice: int, sound: Sound) -> str:
+        of_voice = f" of voice {voice + 1}" if len(voices) > 1 else ""
+        return f"{C_MAJOR.pitch_name(sound.pitch)} at {place(sound.start)}{of_voice}"
+
     for voice, line in enumerate(voices):
         for number, sound in enumerate(line):
-            told = f"{C_MAJOR.pitch_name(sound.pitch)} at {place(sound.start)}"
-            told += f" of voice {voice + 1}" if len(voices) > 1 else ""
             if sound.end <= sound.start:
-                raise RefusedError(f"{told} has no length; expected at least one cell")
+                raise RefusedError(
+                    f"{told(voice, sound)} has no length; expected at least one cell"
+                )
             if sound.start < 0:
-                raise RefusedError(f"{told} starts before the piece does; write the file anew")
+                raise RefusedError(
+                    f"{told(voice, sound)} starts before the piece does; write the file anew"
+                )
             for time, what in ((sound.start, "starts"), (sound.end, "ends")):
                 if (time * grid).denominator > 1:
-                    raise RefusedError(f"{told} {what} {_off_grid(voices, time * grid, grid)}")
+                    off = _off_grid(voices, time * grid, grid)
+                    raise RefusedError(f"{told(voice, sound)} {what} {off}")
             before = line[number - 1] if number else None
             if before and before.end > sound.start:
+                other = C_MAJOR.pitch_name(before.pitch)
                 raise RefusedError(
-                    f"{told} starts while {C_MAJOR.pitch_name(before.pitch)} still sounds; "
+                    f"{told(voice, sound)} starts while {other} still sounds; "
                     "expected one note at a time: choose a part or voice, or the top notes of "
                     "chords (top=True, --top)"
                 )
@@ -111,9 +125,9 @@ def on_grid(
 
 def _off_grid(voices: Sequence[Sequence[Sound]], cells: Fraction, grid: int) -> str:
     off = abs(float(cells - round(cells)))
-    times = {time for voice in voices for each in voice for time in (each.start, each.end)}
-    fits = [g for g in range(1, MAX_GRID + 1) if all((t * g).denominator == 1 for t in times)]
-    advice = f"grid {fits[0]} would fit" if fits else "no grid up to 24 fits"
+    times = (time for voice in voices for each in voice for time in (each.start, each.end))
+    fits = lcm(*{time.denominator for time in times})
+    advice = f"grid {fits} would fit" if fits <= MAX_GRID else f"no grid up to {MAX_GRID} fits"
     return (
         f"{off:.2g} of a cell off the grid of {grid} cells per quarter; {advice}, or move notes "
         "to the nearest cell (quantize=True, --quantize)"

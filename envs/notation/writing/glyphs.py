@@ -16,7 +16,9 @@ from pathlib import Path
 FONT = "Leipzig"  # verovio's default
 _BLANK = 0.25  # width of a blank as a multiple of the size
 _WIDER = 1.25  # than Times, which is meant, are DejaVu Serif and the like
-_TEXT = re.compile(r'<text x="(-?\d+)" y="(-?\d+)"([^<>]*)>((?:(?!</text>).)*)</text>', re.DOTALL)
+_TEXT = re.compile(
+    r'<text x="(-?\d+)" y="(-?\d+)"([^<>]*)(?<!/)>((?:(?!</?text).)*)</text>', re.DOTALL
+)
 _RUN = re.compile(r'<tspan([^<>]*) font-size="(\d+)px">([^<>]+)</tspan>')
 
 

@@ -252,6 +252,8 @@ def test_music21_streams(tmp_path):
     line = stream.Stream([note.Note("C4"), note.Note("E4", quarterLength=2), note.Rest()])
     piece = from_music21(line)
     assert piece.notes == (Note(0, 4, 60), Note(4, 8, 64))
+    assert piece.notices == ("the file names no metre: 4/4 is taken",)
+    assert from_music21(line, meter="3/4", pickup=0).notes == piece.notes
     two = converter.parseData(
         tune("CDEF|") + "\n" + tune("GABc|").replace("X:1", "X:2"), format="abc"
     )
@@ -259,7 +261,25 @@ def test_music21_streams(tmp_path):
         from_music21(two)
     with pytest.raises(ValueError, match="no notes"):
         from_music21(stream.Score())
+    assert from_music21(two, tune=2).notes[0].pitch == 67
     assert from_music21(two.scores[1], key="G dorian").key == Key("G", "dorian")
+
+
+def test_music21_streams_sound_as_they_are_written_and_keep_short_measures():
+    from music21 import harmony, instrument, meter, note, stream
+
+    upbeat = stream.Measure([meter.TimeSignature("3/4"), note.Note("G4")], number=0)
+    bars = [stream.Measure([note.Note("C4", quarterLength=3)], number=at) for at in (1, 2)]
+    part = stream.Part([instrument.Clarinet()])
+    part.append([upbeat, *bars])
+    piece = from_music21(part)
+    assert (piece.pickup, piece.bars, [n.pitch for n in piece.notes]) == (4, 3, [67, 60, 60])
+    grace = stream.Part([note.Note("E4").getGrace(), harmony.ChordSymbol("Dm"), note.Note("D4")])
+    assert from_music21(grace).notes == (Note(0, 4, 62),)
+    both = stream.Measure([stream.Voice([note.Note(p, quarterLength=4)]) for p in ("C5", "C4")])
+    for each in both.voices:
+        both.setElementOffset(each, 0)
+    assert from_music21(stream.Part([both])).notes == (Note(0, 16, 72), Note(0, 16, 60, 1))
 
 
 # -- ABC as people write it ------------------------------------------------------------------------

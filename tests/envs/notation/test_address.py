@@ -85,7 +85,7 @@ def test_a_piece_is_read_from_an_address(tune):
 @pytest.mark.parametrize(
     ("more", "known", "error", "word"),
     [
-        ("#2", {}, RefusedError, "expected 1 to 1"),
+        ("#2", {}, RefusedError, "holds one tune"),
         (":3-9", {}, RefusedError, "1 to 4"),
         (":1,3", {}, ValueError, "ranges"),
         (":1-2", {"bars": (1, 2)}, ValueError, "leave one out"),

@@ -4,7 +4,8 @@ python -m tests.tools.fuzz midi --seconds 600
 
 Each kind of failure is written once, with its input, to --out, and so is the slowest input; the
 exit status is 1 if there are any. `pip install atheris` for guidance: the code then runs several
-times slower, so inputs may take longer. `--replay FILE...` reads such inputs again, unguided.
+times slower, so inputs may take longer. `--replay FILE...` reads such inputs again, unguided. With
+--kill the process that reads files is killed while it does, and the notes are compared.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.tools.fuzz.killing import Killing
 from tests.tools.fuzz.mutation import MOST_BYTES, mutated
 from tests.tools.fuzz.watch import SECONDS, FindingError, Watch
 
@@ -123,12 +126,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="folder of the findings; a new one if not given")
     parser.add_argument("--replay", type=Path, nargs="+", metavar="FILE", help="these inputs only")
+    parser.add_argument("--kill", action="store_true", help="the reading process at random moments")
     parser.add_argument("--random", action="store_true", help="even where atheris is installed")
     options = parser.parse_args()
     out = options.out or Path(tempfile.mkdtemp(prefix=f"fuzz-{options.reader}-"))
     out.mkdir(parents=True, exist_ok=True)
     atheris = None
-    if not options.random and not options.replay:
+    if not (options.random or options.replay or options.kill):
         with suppress(ImportError):
             atheris = importlib.import_module("atheris")
     # All that is to be guided is first imported here.
@@ -141,6 +145,8 @@ def main() -> None:
         if options.reader not in READERS:
             parser.error(f"unknown reader {options.reader!r}; known: {', '.join(READERS)}")
         reader = READERS[options.reader]
+        killing = Killing(reader.read, random.Random(options.seed)) if options.kill else None
+        reader = replace(reader, read=killing) if killing else reader
         seeds = list(reader.seeds())
         for data in seeds:
             with suppress(Exception):
@@ -152,6 +158,8 @@ def main() -> None:
 
     def finish() -> None:
         print(f"{options.reader}: {session.report()}", flush=True)
+        if killing:
+            print(f"{killing.kills} kills, {killing.refused} files refused for it", flush=True)
         os._exit(1 if session.found else 0)
 
     if atheris is not None:

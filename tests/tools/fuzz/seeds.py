@@ -101,6 +101,54 @@ def tunes() -> list[bytes]:
     return [tune.encode() for tune in found]
 
 
+KERN = """**kern\t**text\t**kern
+*clefF4\t*\t*clefG2
+*I"Bass\t*\t*I"Voice
+*k[f#]\t*\t*k[f#]
+*G:\t*\t*G:
+*M3/4\t*\t*M3/4
+*MM96\t*\t*MM96
+*>[A,A1,A,A2]\t*\t*>[A,A1,A,A2]
+*>norep[A,A2]\t*\t*>norep[A,A2]
+4GG\tla\t4g
+=1\t=1\t=1
+*>A\t*\t*>A
+*^\t*\t*
+2.G\t4r\tla\t[4b
+.\t2BB\t.\t8b]
+.\t.\t.\t8.cc#
+.\t.\t.\t16dd-
+.\t.\tq\t8qee
+.\t.\tle\t4ff 4aa
+*v\t*v\t*\t*
+=2:|!\t=2\t=2:|!
+*>A1\t*\t*>A1
+2.G\t.\t12a
+.\t.\t12b
+.\t.\t12cc
+.\t.\t2r
+=3\t=3\t=3
+*>A2\t*\t*>A2
+2GG\t.\t2g;
+==\t==\t==
+*-\t*-\t*-
+"""
+
+
+def kern() -> list[bytes]:
+    """Files of kern: of our own, and the first lines of some of the corpus."""
+    line = "**kern\n*M{}\n*k[]\n=1\n{}\n=2\n{}\n==\n*-\n"
+    tunes = [
+        line.format("4/4", "4c\n4d\n4e\n4f", "4g\n8a\n8b\n2cc"),
+        line.format("6/8", "4.c\n8d\n8e\n8f", "2.G") + line.format("2/2", "1C", "0CC"),
+        line.format("4/4", "*^\n2c\t1E\n2d\t.\n*v\t*v", "*+\n*\t**text\n1c\tx\n*\t*-"),
+    ]
+    found = [KERN, *tunes]
+    for path in sorted(corpus().rglob("*.krn"))[:3]:
+        found.append("\n".join(path.read_text("latin-1").splitlines()[:60]) + "\n")
+    return [tune.encode() for tune in found]
+
+
 def checkpoints() -> list[bytes]:
     """Checkpoints of tiny networks."""
     import tempfile

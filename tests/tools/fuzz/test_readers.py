@@ -10,7 +10,16 @@ from tests.tools.fuzz.mutation import KINDS, Edit, edited, mutated
 from tests.tools.fuzz.readers import READERS
 from tests.tools.fuzz.watch import SECONDS, FindingError, Watch
 
-SLOW = {"xml": 12, "mxl": 12, "abc": 20, "tune": 25, "explain": 6, "lock": 12, "checkpoint": 25}
+SLOW = {
+    "xml": 12,
+    "mxl": 12,
+    "abc": 20,
+    "kern": 40,
+    "tune": 25,
+    "explain": 6,
+    "lock": 12,
+    "checkpoint": 25,
+}
 EXAMPLES = 60
 
 

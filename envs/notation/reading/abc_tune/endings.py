@@ -9,9 +9,8 @@ from fractions import Fraction
 from itertools import pairwise
 
 from envs.errors import RefusedError
-from envs.notation.reading.bars import Measure
+from envs.notation.reading.bars import MOST_MEASURES, Measure, played_before
 
-MOST_MEASURES = 20_000
 PLAIN = ("", "|", "[|]")  # bar lines that end no section
 
 
@@ -79,23 +78,15 @@ class BarLines:
 
 def _measures(bars: Sequence[WrittenBar]) -> Iterator[Measure]:
     """Yield the measures between bar lines; the last of `bars` begins where the voice ends."""
-    left_out = {at for first, end in _endings(bars) for at in range(first, end)}
+    left_out = played_before(_endings(bars))
     for at, (bar, following) in enumerate(pairwise(bars)):
         yield Measure(bar.start, following.start - bar.start, None, at in left_out, bar.opens)
 
 
-def _endings(bars: Sequence[WrittenBar]) -> Iterator[tuple[int, int]]:
-    """Yield the measures of each ending that another one follows, as first and end."""
+def _endings(bars: Sequence[WrittenBar]) -> Iterator[tuple[str, int, int]]:
+    """Yield the name of each ending, its first measure and that in which it closes."""
     starts = [at for at, bar in enumerate(bars) if bar.ending]
-    for first, end in pairwise(starts):
-        inside = bars[first:end]
-        stop = next((bar for bar in inside if bar.sign not in PLAIN), inside[-1])
-        closes = next((bar for bar in inside if bar.repeats), stop)
-        if closes is inside[-1] and _later(inside[0].ending, bars[end].ending):
-            yield first, end
-
-
-def _later(ending: str, other: str) -> bool:
-    """Return True if an ending is played before another one, by their numbers or names."""
-    first, second = (re.match(r"\d{1,6}", each) for each in (ending, other))
-    return int(first[0]) < int(second[0]) if first and second else ending != other
+    for first, end in pairwise([*starts, len(bars)]):
+        inside = range(first, end)
+        stop = next((at for at in inside if bars[at].sign not in PLAIN), end - 1)
+        yield bars[first].ending, first, next((at for at in inside if bars[at].repeats), stop)

@@ -9,15 +9,14 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from envs.errors import RefusedError, quoted
-from envs.music.key import MODE_FIFTHS, Key, signature
+from envs.music.key import MODE_FIFTHS, MODE_NAMES, Key, signature
 from envs.music.pitch import ACCIDENTALS, LETTERS, line_of_fifths_name
 from envs.notation.reading.time_signatures import Signature
 
 FIELD = re.compile(r"([A-Za-z]):(.*)")
 MAIL = re.compile(r"=(?:20)?\s*$")  # an end of a line in mail: =20 is a space, =3D an equals sign
 # A mode is known by its first three letters in either case; 'm' alone is minor.
-MODES = {name[:3]: name for name in (*MODE_FIFTHS, "ionian", "aeolian", "explicit")}
-MODES |= {"ion": "major", "aeo": "minor", "m": "minor", "": "major"}
+MODES = MODE_NAMES | {"exp": "explicit", "": "major"}
 SIGNS = {"^": 1, "^^": 2, "_": -1, "__": -2, "=": 0}
 _TONIC = re.compile(r"([A-G])([#b♯♭]?)(\s*)([A-Za-z]*)(.*)")
 _ACCIDENTAL = re.compile(r"(\^\^?|__?|=)([A-Ga-g])")
@@ -108,16 +107,12 @@ class VoiceSettings:
         value = value.strip()
         if found := _MICROTONE.search(value):
             raise RefusedError(f"its key has the quarter tone {found[0]}; expected semitones")
-        words, key, fifths = value, self.key, self.fifths
-        named = re.match(r"(?i)none\b(?!=)|HP\b|$", value)
-        tonic = _TONIC.fullmatch(value) if not (named or _CLEF.match(value)) else None
-        if named:
+        key, words, tonic = None, value, None
+        if named := re.match(r"(?i)none\b(?!=)|HP\b|$", value):
+            key = Key("A", "mixolydian") if named[0].lower() == "hp" else None
             words = value[named.end() :]
-            pipes = named[0].lower() == "hp"
-            key, fifths = (Key("A", "mixolydian"), 2) if pipes else (None, None)
-        elif tonic:
+        elif not _CLEF.match(value) and (tonic := _TONIC.fullmatch(value)):
             key, words = _tonic(tonic, value)
-            fifths = key.fifths if key else None
         explicit = "".join(word for word in words.split() if _ACCIDENTAL.match(word))
         accidentals = _ACCIDENTAL.findall(explicit)
         self.read_voice(" ".join(word for word in words.split() if not _ACCIDENTAL.match(word)))
@@ -125,13 +120,11 @@ class VoiceSettings:
             if self.left_out:
                 raise RefusedError(f"its key is {quoted(value)}; {KEYS}")
             return False
-        if not (named or tonic):
-            key = fifths = None
         self.signs = signature(key) if key else dict.fromkeys(LETTERS, 0)
         self.signs |= {letter.upper(): SIGNS[sign] for sign, letter in accidentals}
+        self.key, self.fifths = key, key.fifths if key else None
         if tonic and (key is None or self.signs != signature(key)):
-            key, fifths = _of_signs(tonic[1] + _sharp_or_flat(tonic[2]), self.signs), None
-        self.key, self.fifths = key, fifths
+            self.key, self.fifths = _of_signs(tonic[1] + _sharp_or_flat(tonic[2]), self.signs), None
         return True
 
     def read_voice(self, value: str) -> None:
@@ -222,8 +215,8 @@ def _of_signs(tonic: str, signs: dict[str, int]) -> Key | None:
     return Key(tonic, ",".join(map(str, steps))) if steps[0] == 0 else None
 
 
-def read_tempo(value: str, unit: Fraction) -> float | None:
-    """Return the quarter notes per minute of a Q: field, None if it has no numbers.
+def read_tempo(value: str, unit: Fraction) -> tuple[float | None, str]:
+    """Return the quarter notes per minute of a Q: field, None if it has no numbers, and a notice.
 
     Args:
         value: such as '"Allegro" 1/4=120', '1/4=100-120' (the mean) or '120' (unit notes).
@@ -232,7 +225,8 @@ def read_tempo(value: str, unit: Fraction) -> float | None:
     words = " ".join(re.sub(r'"[^"]*"', " ", value).split())
     found = _TEMPO.match(words)
     if found is None:
-        return None
+        lost = re.search(r"\d", value)
+        return None, f"its tempo is {quoted(value)}: not read; expected 1/4=120" if lost else ""
     beat = unit
     if found["beat"]:
         each = [part.split("/") for part in found["beat"].split()]
@@ -240,7 +234,10 @@ def read_tempo(value: str, unit: Fraction) -> float | None:
     elif found["unit"]:
         beat = unit * int(found["count"] or 1) / max(1, int(found["of"] or 1))
     low, high = float(found["low"]), float(found["high"] or found["low"])
-    return float(beat) * (low + high) / 2
+    tempo = float(beat) * (low + high) / 2
+    doubtful = found["high"] or re.search(r"\d", words[found.end() :])
+    read = f"its tempo {quoted(value)} is read as {tempo:g} quarter notes a minute"
+    return tempo, read if doubtful else ""
 
 
 def read_words(value: str) -> str:

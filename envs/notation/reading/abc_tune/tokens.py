@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
 
@@ -31,7 +32,6 @@ TOKENS = {
     "broken": r"<+|>+",
     "plus": r"\+([^+|\s]+)\+",
     "bang": r"!(?:([^!|]*)!)?",
-    "words": r"[H-Wh-w]{3,}",
     "mark": r"[.~H-Wh-w()]",
     "stray": r"[*;?@#+}\]:\\]",
 }
@@ -74,6 +74,30 @@ def bang(text: str) -> int:
         f"{quoted(text)} may be a decoration or notes between line breaks; write "
         "'I:linebreak !' in the header if it is notes, else take it out"
     )
+
+
+def scan(line: str, bangs: bool = False) -> Iterator[tuple[str, str]]:
+    """Yield the tokens of a line of music, each as its kind and its characters.
+
+    Args:
+        line: without the spaces around it.
+        bangs: True if a ! is a line break and never begins a decoration.
+
+    Raises:
+        RefusedError: a character that is no ABC, or a quarter tone.
+    """
+    place = 0
+    while place < len(line):
+        found = TOKEN.match(line, place)
+        if found is None:
+            raise RefusedError(f"{quoted(line[place : place + 20])} is no ABC")
+        kind, text = str(found.lastgroup), found[0]
+        if kind == "bang":
+            text = text[: 1 if bangs else bang(text)]
+        elif kind == "microtone":
+            raise RefusedError(_quarter_tone(text))
+        place += len(text)
+        yield kind, text
 
 
 @lru_cache(4096)
@@ -125,6 +149,12 @@ def read_chord(inside: str) -> list[tuple[str, str, str, Fraction, str]]:
             tie, rest = length[3], length[4:]
             written = rest[1:] if rest[0] else length[:3]
             notes.append((sign, letter or "", marks or "", read_length(*written), tie))
+    if microtone := PARTS["microtone"].match(inside, place):
+        raise RefusedError(_quarter_tone(microtone[0]))
     if place < len(inside) or not notes:
         raise RefusedError(f"{quoted(f'[{inside}]')} is no chord")
     return notes
+
+
+def _quarter_tone(text: str) -> str:
+    return f"{quoted(text)} makes a quarter tone; expected semitones"

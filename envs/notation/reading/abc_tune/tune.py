@@ -7,12 +7,18 @@ import re
 from envs.errors import RefusedError, quoted
 from envs.notation.reading.abc_tune.fields import FIELD, MAIL, VoiceSettings, read_tempo, read_words
 from envs.notation.reading.abc_tune.voice import Voice
-from envs.notation.reading.draft import UNTITLED, Draft
+from envs.notation.reading.abc_tune.words import may_sound, words_in
+from envs.notation.reading.draft import Draft, titled
 
 LONGEST = 100_000  # characters of a tune, macros written out
 MOST_VOICES = 64  # of a tune
 # Behind K: these letters begin a line of music although a colon follows.
 _MUSIC = re.compile(r"[A-Ga-gxyzXZ](?::\||::)")
+_IN_BODY = "HIKLMmNOPQRrSsTUVWwZ"  # fields that may stand there, or tell about the tune
+# Directives that move notes and are not followed.
+_MOVES = re.compile(
+    r"(?:abc-transpose|transpose|octave|shift|sound|MIDI\s+(?:r?transpose|c))(?!\S)"
+)
 
 
 class TuneReader:
@@ -66,7 +72,8 @@ class TuneReader:
         if words:
             words = list(dict.fromkeys(words))
             self.notices.append(f"left out of its K: and V: fields: {' '.join(words)[:80]}")
-        tempo = read_tempo(self.tempo, self.settings.unit)
+        tempo, doubt = read_tempo(self.tempo, self.settings.unit)
+        self.notices += [doubt] if doubt else []
         parts = [voice.part for voice in heard if voice not in drums]
         return Draft(parts, self.title, tempo, notices=list(dict.fromkeys(self.notices)))
 
@@ -88,6 +95,11 @@ class TuneReader:
             self.length += len(music)
             if self.length > LONGEST:
                 raise RefusedError(f"it has more than {LONGEST} characters; expected one tune")
+            if word := words_in(music, self.symbols):
+                raise RefusedError(
+                    f"{quoted(word)} is no music; write % before words, and U: for letters that "
+                    "are signs"
+                )
             self.voice = voice.read(music, self._inline, self.bangs)
 
     def _current(self) -> Voice:
@@ -106,9 +118,11 @@ class TuneReader:
         """Take a field of the header, of the body or within a line."""
         value = re.split(r"(?<!\\)%", value)[0].strip()
         value = value if letter in "QT" else MAIL.sub("", value).strip()
-        if letter == "T":
+        if not (self.in_head or letter in _IN_BODY):
+            self._no_field(letter, value)
+        elif letter == "T":
             words = read_words(value)
-            self.title = self.title or ("" if UNTITLED.fullmatch(words) else words)
+            self.title = self.title or titled(words)
         elif letter == "I":
             self._directive(value)
         elif letter == "V":
@@ -129,6 +143,17 @@ class TuneReader:
             if re.match(r"[A-Ga-gxyzXZ]\s*=", value):
                 raise RefusedError(f"'U:{value[:40]}' gives notes another meaning; write them out")
             self.symbols |= {value[:1]}
+
+    def _no_field(self, letter: str, value: str) -> None:
+        """Leave out a line that only looks like a field, as long as it can be no music."""
+        text = f"{letter}:{value[:40]}"
+        if may_sound(value, self.symbols):
+            raise RefusedError(
+                f"{quoted(text)} may be music or words, as {letter}: is no field behind K:; take "
+                f"{letter}: out if it is music, and write % before words"
+            )
+        if value:
+            self.notices.append(f"left out, as {letter}: is no field behind K:, {quoted(text)}")
 
     def _voices(self) -> list[Voice]:
         """Return the voices that a field is about: the present one, or all if none is named yet."""
@@ -189,17 +214,18 @@ class TuneReader:
     def _directive(self, words: str) -> None:
         """Take a directive, of %% or of an I: field."""
         name, _, value = words.strip().replace("=", " ").partition(" ")
-        transposed = re.fullmatch(r"transpose\s+([+-]?\d{1,2})", value.strip())
-        if name == "propagate-accidentals" and value.strip() in ("not", "octave", "pitch"):
-            self._set("propagate", value.strip())
+        value = value.strip()
+        transposed = re.fullmatch(r"transpose\s+([+-]?\d{1,2})", value)
+        if name == "propagate-accidentals" and value in ("not", "octave", "pitch"):
+            self._set("propagate", value)
         elif name == "linebreak":
             self.bangs = "!" in value
-        elif name in ("transpose", "abc-transpose"):
-            self.notices.append(f"%%{name} is not followed: the notes are read as written")
         elif name == "MIDI" and transposed:
             self._set("transpose", int(transposed[1]))
-        elif name == "MIDI" and re.fullmatch(r"channel\s+10", value.strip()):
+        elif name == "MIDI" and re.fullmatch(r"channel\s+10", value):
             self._set("drums", True)
+        elif moves := _MOVES.match(f"{name} {value}"):
+            self.notices.append(f"%%{moves[0]} is not followed: the notes are read as written")
 
     def _set(self, name: str, value: object) -> None:
         for settings in self._settings():

@@ -9,18 +9,17 @@ from fractions import Fraction
 
 from envs.errors import RefusedError, quoted
 from envs.music.pitch import LETTERS
-from envs.notation.reading.abc_tune.endings import MOST_MEASURES, BarLines
+from envs.notation.reading.abc_tune.endings import BarLines
 from envs.notation.reading.abc_tune.fields import SIGNS, VoiceSettings
 from envs.notation.reading.abc_tune.tokens import (
     DECORATIONS,
     MEANT,
     OLD_CHORD,
     PARTS,
-    TOKEN,
-    bang,
     read_chord,
     read_length,
     read_tuplet,
+    scan,
 )
 from envs.notation.reading.draft import KeyMark, MeterMark, Part, Sound
 
@@ -92,17 +91,10 @@ class Voice:
         Raises:
             RefusedError: a character that is no ABC, or notes that cannot be read right.
         """
-        voice, place = self, 0
-        while place < len(line):
-            found = TOKEN.match(line, place)
-            if found is None:
-                raise RefusedError(f"{quoted(line[place : place + 20])} is no ABC")
-            kind, text = str(found.lastgroup), found[0]
-            place = found.end()
+        voice = self
+        for kind, text in scan(line, bangs):
             if kind == "field":
                 voice = field(text[1], text[3:-1])
-            elif kind == "bang":
-                place = found.start() + (1 if bangs else bang(text))
             else:
                 voice._token(kind, text)
         return voice
@@ -228,7 +220,7 @@ class Voice:
         meter, count = self.settings.meter, int(found[1] or 1) if len(found[1]) < 6 else 0
         if meter is None:
             raise RefusedError("it has rests of whole bars but no metre; expected an M: field")
-        if not count or count > MOST_MEASURES:
+        if not count:
             raise RefusedError(f"{quoted(found[0])} is no rest of bars; expected such as Z4")
         for number in range(count):
             if number:
@@ -272,16 +264,9 @@ class Voice:
     def _mark(self, found: re.Match[str]) -> None:
         self.unknown |= set(found[0]) - set(MEANT)
 
-    def _words(self, found: re.Match[str]) -> None:
-        if set(found[0]) - set(MEANT):
-            raise RefusedError(f"{quoted(found[0])} is no music; write % before words")
-
     def _plus(self, found: re.Match[str]) -> None:
         if found[1].lower() not in DECORATIONS and OLD_CHORD.fullmatch(found[1]):
             raise RefusedError(f"{quoted(found[0])} is a chord of old ABC; write [{found[1]}]")
-
-    def _microtone(self, found: re.Match[str]) -> None:
-        raise RefusedError(f"{quoted(found[0])} makes a quarter tone; expected semitones")
 
     # -- fields ------------------------------------------------------------------------------------
 
@@ -338,13 +323,11 @@ _HANDLERS: dict[str, Callable[[Voice, re.Match[str]], None]] = {
     "rest": Voice._rest,
     "rests": Voice._rests,
     "number": Voice._number,
-    "microtone": Voice._microtone,
     "tuplet": Voice._tuplet,
     "overlay": Voice._overlay,
     "tie": Voice._tie,
     "broken": Voice._broken,
     "plus": Voice._plus,
-    "words": Voice._words,
     "mark": Voice._mark,
     "stray": Voice._mark,
 }

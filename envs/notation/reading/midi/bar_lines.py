@@ -14,17 +14,15 @@ from fractions import Fraction
 from operator import itemgetter
 
 from envs.errors import RefusedError
-from envs.notation.reading.bars import Measure
+from envs.notation.reading.bars import MOST_MEASURES, ZERO, Measure
 from envs.notation.reading.draft import Draft, MeterMark, Sound
 from envs.notation.reading.rounding import BOUND, choose_grid, rounded
 from envs.notation.reading.selection import Known
 from envs.notation.reading.time_signatures import Signature
 from envs.notation.reading.times import read_meter
 
-MOST_MEASURES = 10_000
 FINE = 48  # parts of a quarter note at which metres are likely to begin
 NEAR = Fraction(1, 32)  # of a quarter: a note so near a bar line begins or ends there
-NOTHING = Fraction(0)
 COMMON = Signature.parse("4/4")
 
 
@@ -67,17 +65,17 @@ def stretches_of(
         groups = Signature.parse(grouped)
         marks = {at: groups if groups.plain == own.plain else own for at, own in marks.items()}
     ordered = sorted(marks.items(), key=itemgetter(0))
-    first_at, first = ordered[0] if ordered else (NOTHING, COMMON)
-    begun = [(NOTHING, first)]
+    first_at, first = ordered[0] if ordered else (ZERO, COMMON)
+    begun = [(ZERO, first)]
     if not ordered:
         notices.append("the file names no metre: 4/4 is taken")
     elif first_at >= first.bar:
-        late = _on_line(first_at, NOTHING, first.bar, tick) % first.bar == 0
-        begun = [(NOTHING, first if late else COMMON)]
+        late = _on_line(first_at, ZERO, first.bar, tick) % first.bar == 0
+        begun = [(ZERO, first if late else COMMON)]
         taken = f"{begun[0][1].spelled} is taken"
         notices.append(f"no metre is named before quarter {float(first_at):g}: {taken} there")
     elif first_at >= NEAR:
-        begun.append((_on_line(first_at, NOTHING, first.bar, tick), first))
+        begun.append((_on_line(first_at, ZERO, first.bar, tick), first))
     for at, signature in ordered:
         start, own = begun[-1]
         if signature != own:
@@ -105,7 +103,7 @@ def stretches_of(
 def end_of(draft: Draft) -> Fraction:
     """Return where the music ends: the last note may sound a little over a bar line."""
     sounds = (sound for part in draft.parts for sound in part.voices[0])
-    return max(draft.end, *(max(each.end - BOUND, each.start + NEAR) for each in sounds), NOTHING)
+    return max(draft.end, *(max(each.end - BOUND, each.start + NEAR) for each in sounds), ZERO)
 
 
 def _last_of(before: Signature | None, after: Signature, notices: list[str]) -> Signature:
@@ -136,7 +134,7 @@ def main_of(stretches: Sequence[Stretch]) -> Signature:
     upbeat = first.length < second.signature.bar and first.length <= first.signature.bar
     lasting: dict[Signature, Fraction] = {}
     for stretch in stretches[1:] if upbeat and first is not second else stretches:
-        lasting[stretch.signature] = lasting.get(stretch.signature, NOTHING) + stretch.length
+        lasting[stretch.signature] = lasting.get(stretch.signature, ZERO) + stretch.length
     return max(lasting, key=lambda each: lasting[each])
 
 
@@ -158,12 +156,12 @@ def lay_bars(draft: Draft, stretches: Sequence[Stretch], known: Known) -> Known:
         if upbeat < signature.bar:  # else the task refuses it
             known = replace(known, pickup=None)
             whole = Stretch(upbeat, end - upbeat, signature)
-            stretches = [Stretch(NOTHING, upbeat, signature), whole] if upbeat else [whole]
+            stretches = [Stretch(ZERO, upbeat, signature), whole] if upbeat else [whole]
     if known.bars:  # what lies behind them may be long; a bar may be written as some short ones
         end = min(end, 4 * (known.bars[1] + 2) * max(each.signature.bar for each in stretches))
     measures = _measures(stretches, main_of(stretches).bar, end)
     marks = [MeterMark(each.start, each.signature) for each in stretches if not each.passing]
-    marks[0] = replace(marks[0], start=NOTHING)
+    marks[0] = replace(marks[0], start=ZERO)
     lines = [measure.start for measure in measures] + [measures[-1].start + measures[-1].length]
     for part in draft.parts:
         part.measures, part.meters = measures, marks
@@ -179,7 +177,7 @@ def upbeat_of(stretches: Sequence[Stretch]) -> Fraction:
     return (
         stretches[0].length
         if len(stretches) > 1 and stretches[0].length < main_of(stretches).bar
-        else NOTHING
+        else ZERO
     )
 
 
@@ -199,7 +197,7 @@ def _settled(draft: Draft, known: Known, main: Signature) -> Known:
     if known.quantize:
         for part, voice in zip(parts, rounded(voices, grid, draft, True), strict=True):
             part.voices = [voice]
-        draft.moved = NOTHING  # it is told
+        draft.moved = ZERO  # it is told
     return replace(known, grid=grid)
 
 
@@ -219,7 +217,9 @@ def _measures(stretches: Sequence[Stretch], bar: Fraction, end: Fraction) -> lis
             # A small bar after a whole one is an upbeat: what it lacks is silence before it.
             measures.append(Measure(time, length, opens=2 * length < bar))
             if len(measures) > MOST_MEASURES:
-                raise RefusedError(f"it has more than {MOST_MEASURES} bars; write the file anew")
+                raise RefusedError(
+                    f"it has more than {MOST_MEASURES} bars; choose some, such as FILE:1-64 (bars=)"
+                )
             time += length
     final, left = measures[-1], bar - measures[0].length
     if left > 0 and final.length == bar and end <= final.start + left:

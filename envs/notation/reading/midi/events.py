@@ -7,7 +7,7 @@ which refuses files that break off, reads what strangers bring.
 from __future__ import annotations
 
 import struct
-from collections import defaultdict
+from collections import defaultdict, deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -79,7 +79,7 @@ def midi_file(data: bytes) -> MidiTracks:
     """
     at = 20 if data.startswith(b"RIFF") else 0
     if data[at : at + 4] != b"MThd" or len(data) < at + 14:
-        raise _broken("it does not begin with MThd")
+        raise broken_file("it does not begin with MThd")
     size, form, count, quarter = struct.unpack_from(">IHHh", data, at + 4)
     if quarter < 1:
         raise RefusedError("it counts frames, not quarter notes; export it with musical time")
@@ -96,12 +96,13 @@ def midi_file(data: bytes) -> MidiTracks:
         elif not kind.isalnum():
             if len(tracks) >= count:  # what programs leave behind the last track
                 break
-            raise _broken(f"byte {at - 8} begins no track")
+            raise broken_file(f"byte {at - 8} begins no track")
         at += size
     return MidiTracks(form, quarter, tracks, broken or len(tracks) < count)
 
 
-def _broken(reason: str) -> RefusedError:
+def broken_file(reason: str) -> RefusedError:
+    """Return the refusal of a file that is no MIDI, or half of one."""
     return RefusedError(f"not readable as MIDI ({reason}); write the file anew")
 
 
@@ -142,7 +143,7 @@ class _Tracking:
             value = value << 7 | byte & 0x7F
             if byte < 0x80:
                 return value
-        raise _broken(f"byte {self.at} ends no number")
+        raise broken_file(f"byte {self.at} ends no number")
 
     def _bytes(self, count: int) -> bytes:
         if self.at + count > self.end:
@@ -172,11 +173,11 @@ class _Tracking:
             if byte & 0x80:
                 status, byte = byte, self._byte()
             elif not status:
-                raise _broken(f"byte {self.at - 1} is no event")
+                raise broken_file(f"byte {self.at - 1} is no event")
             kind, channel = status >> 4, status & 0x0F
             second = 0 if kind in (0xC, 0xD) else self._byte()
             if (byte | second) & 0x80:
-                raise _broken(f"byte {self.at - 1} is no part of an event")
+                raise broken_file(f"byte {self.at - 1} is no part of an event")
             if channel == DRUMS:
                 continue
             if kind in (0x8, 0x9):
@@ -207,7 +208,7 @@ class _Tracking:
         A note that is struck again ends there. If there is an end for every beginning the first
         belongs to the first, for some programs write it late; else to the last beginning before.
         """
-        waiting: list[int] = []  # beginnings without an end
+        waiting: deque[int] = deque()  # beginnings without an end
         ends: dict[int, int] = {}  # by number of the beginning
         starts = [time for time, begins in times if begins]
         complete = _ends_needed(times) == 0
@@ -217,7 +218,7 @@ class _Tracking:
                 waiting.append(number)
                 number += 1
             elif waiting:
-                ends[waiting.pop(0 if complete else -1)] = time
+                ends[waiting.popleft() if complete else waiting.pop()] = time
         found = []
         for number, start in enumerate(starts):
             bounds = [*starts[number + 1 : number + 2]]

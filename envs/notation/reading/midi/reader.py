@@ -13,9 +13,9 @@ from envs.music.key import Key
 from envs.music.piece import Piece
 from envs.music.pitch import line_of_fifths_name
 from envs.notation.reading.assemble import make_piece
-from envs.notation.reading.draft import Draft, KeyMark, Part, Sound
+from envs.notation.reading.draft import Draft, KeyMark, Part, Sound, titled
 from envs.notation.reading.midi.bar_lines import NEAR, Stretch, advice, lay_bars, stretches_of
-from envs.notation.reading.midi.events import MidiTracks, Struck, Track, midi_file
+from envs.notation.reading.midi.events import MidiTracks, Struck, Track, broken_file, midi_file
 from envs.notation.reading.rounding import BOUND, in_turn
 from envs.notation.reading.selection import Known, one_tune
 
@@ -43,8 +43,8 @@ def read_midi(data: bytes, known: Known) -> Piece:
 
 def _draft(file: MidiTracks, known: Known) -> tuple[Draft, list[Stretch]]:
     """Return what a file holds, without bars, and its metres."""
-    tracks, title = _tracks(file, known)
-    draft = Draft([], title, tick=Fraction(1, file.quarter))
+    tracks, title, count = _tracks(file, known)
+    draft = Draft([], titled(title), tick=Fraction(1, file.quarter), tunes=count)
     if file.broken:
         draft.notices.append("the file breaks off; what stands before is read")
     unended = 0
@@ -55,6 +55,8 @@ def _draft(file: MidiTracks, known: Known) -> tuple[Draft, list[Stretch]]:
             draft.moved = max(draft.moved, _gather(sounds))
             if sounds:
                 draft.parts.append(Part([sounds], track.name if file.form else ""))
+    if file.broken and not draft.parts:
+        raise broken_file("it breaks off before its first note")
     empty = sum(track.empty for track in tracks)
     if empty:
         draft.notices.append(f"{_notes(empty)} of no length left out")
@@ -86,16 +88,18 @@ def _notes(count: int) -> str:
     return "a note" if count == 1 else f"{count} notes"
 
 
-def _tracks(file: MidiTracks, known: Known) -> tuple[list[Track], str]:
-    """Return the tracks that are read, and the title, which the first track has as its name."""
+def _tracks(file: MidiTracks, known: Known) -> tuple[list[Track], str, int]:
+    """Return the tracks that are read, the title, and the number of tunes in the file.
+
+    The title is the name of the first track, or in a collection of that of the tune.
+    """
     tracks = file.tracks
     pieces = [track for track in tracks if track.notes]
     if file.form == 2 and len(pieces) > 1:
         track = pieces[one_tune(len(pieces), known)]
-        return [track], track.name
-    one_tune(1, known)
+        return [track], track.name, len(pieces)
     titled = tracks and (file.form == 0 or not tracks[0].notes)
-    return tracks, tracks[0].name if titled else ""
+    return tracks, tracks[0].name if titled else "", 1
 
 
 def _lines(track: Track, file: MidiTracks) -> list[list[Struck]]:

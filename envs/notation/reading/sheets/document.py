@@ -10,9 +10,8 @@ from collections.abc import Iterator, Mapping
 from xml.parsers import expat
 
 from envs.errors import RefusedError, quoted
-from envs.notation.reading.times import refusing
+from envs.notation.reading.times import MAX_BYTES, refusing
 
-MAX_BYTES = 10_000_000  # of a file, packed and unpacked
 MAX_MEMBERS = 64  # files in an .mxl archive
 
 # What stands in what, as far as it tells notes, bars, key, metre and tempo.
@@ -21,7 +20,8 @@ _CHILDREN = {
     "work": "work-title",
     "part-list": "score-part",
     "score-part": "part-name",
-    "attributes": "divisions key time transpose staves clef",
+    "attributes": "divisions key time transpose staves clef measure-style",
+    "measure-style": "measure-repeat beat-repeat",
     "key": "fifths mode",
     "time": "beats beat-type senza-misura",
     "clef": "sign",

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import html
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 
 from envs.errors import RefusedError, quoted
@@ -18,23 +20,22 @@ from envs.music.key import MODE_NAMES, Key
 from envs.music.piece import Piece
 from envs.music.pitch import FIFTHS, LETTERS
 from envs.notation.reading.assemble import make_piece
-from envs.notation.reading.bars import Measure
-from envs.notation.reading.draft import UNTITLED, Draft, KeyMark, MeterMark, Part
+from envs.notation.reading.bars import ZERO, Measure, played_before
+from envs.notation.reading.draft import Draft, KeyMark, MeterMark, Part, titled
 from envs.notation.reading.selection import Known, one_tune
 from envs.notation.reading.sheets.document import decoded
 from envs.notation.reading.sheets.ties import Tone, gaps, joined
 from envs.notation.reading.time_signatures import Signature
 
 _ENDS = re.compile(r"(?<=\n)\*-(?:\t\*-)*[^\S\n]*(?:\n|$)")  # every spine ends: so does the piece
-_DURATION = re.compile(r"(\d{1,4})(?:%(\d{1,4}))?(\.{0,4})")
+_DURATION = re.compile(r"(?<![\d%])(\d{1,4})(?:%(\d{1,4}))?(?![\d%])(\.{0,4})(?!\.)")
 _PITCH = re.compile(r"([a-g])\1*|([A-G])\2*")
 _SIGNS = re.compile(r"#+|-+|n")
 _BAR = re.compile(r"=+(\d{1,6})?")
-_METER = re.compile(r"\*M(\d{1,2}(?:\+\d{1,2})*)/(\d{1,3})(?::.*)?")
+_METER = re.compile(r"\*M(\d+(?:\+\d+)*)/(\d+)(?::.*)?")
 _KEY = re.compile(r"\*([a-gA-G])([#-]?):(dor|phr|lyd|mix|aeo|ion|loc)?")
 _TITLE = re.compile(r"!!!OTL(?:@[^:]*)?:(.*)")
-MODES = MODE_NAMES | {"aeo": "natural minor", "ion": "major"}
-ZERO = Fraction(0)
+MOST_SPINES = 500
 
 
 @dataclass
@@ -69,25 +70,36 @@ def read_draft(data: bytes, known: Known) -> Draft:
     Raises:
         RefusedError: it is broken, or holds several pieces and none is chosen.
     """
-    pieces = tunes(data)
+    pieces = _pieces(data)
     if not pieces:
         raise RefusedError("it has no **kern spine; expected notes in kern")
     reader = _Reader()
-    piece = pieces[one_tune(len(pieces), known)]
-    for number, line in enumerate(piece.split("\n"), 1):
+    first, piece = pieces[one_tune(len(pieces), known)]
+    for number, line in enumerate(piece.split("\n"), first):
         try:
             reader.read(line)
         except RefusedError as error:
             raise RefusedError(f"line {number}: {error}") from None
-    return reader.draft()
+    draft = reader.draft()
+    draft.tunes = len(pieces)
+    return draft
 
 
-def tunes(data: bytes) -> list[str]:
-    """Return the pieces of a file, each of which ends where all of its spines do."""
+@lru_cache(maxsize=1)  # a collection is read piece by piece
+def _pieces(data: bytes) -> list[tuple[int, str]]:
+    """Return the pieces of a file, each with the number of its first line, from 1.
+
+    A piece ends where all of its spines do.
+    """
     text = re.sub("\r\n?", "\n", decoded(data))
     ends = [0, *(found.end() for found in _ENDS.finditer(text)), len(text)]
-    pieces = [text[begin:end] for begin, end in pairwise(ends)]
-    return [piece for piece in pieces if "**kern" in piece]
+    pieces, line = [], 1
+    for begin, end in pairwise(ends):
+        piece = text[begin:end]
+        if "**kern" in piece:
+            pieces.append((line, piece))
+        line += piece.count("\n")
+    return pieces
 
 
 class _Reader:
@@ -102,18 +114,18 @@ class _Reader:
         self.now = ZERO
         self.lines: list[tuple[Fraction, str]] = []  # bar lines
         self.labels: list[tuple[Fraction, str]] = []  # of sections
-        self.once: list[str] | None = None  # sections that are played when nothing is repeated
+        self.once: set[str] | None = None  # sections that are played when nothing is repeated
         self.repeats = False
 
     def read(self, line: str) -> None:
         """Read a line."""
         if not line.strip() or line.startswith("!"):
             title = _TITLE.match(line)
-            words = html.unescape(title[1].strip()) if title else ""
-            if not UNTITLED.fullmatch(words):
-                self.title = self.title or words
+            self.title = self.title or titled(html.unescape(title[1]) if title else "")
             return
         tokens = line.split("\t")
+        if len(tokens) > MOST_SPINES:
+            raise RefusedError(f"it has more than {MOST_SPINES} spines; expected one piece")
         if not self.columns and tokens[0].startswith("**"):
             self.columns = [self._begin(token) for token in tokens]
             return
@@ -183,6 +195,11 @@ class _Reader:
                 part.name = part.name or token[3:]
             elif meter := _METER.fullmatch(token):
                 part.meters.append(MeterMark(self.now, _signature(meter[1], meter[2])))
+            elif token.startswith("*Trd"):
+                raise RefusedError(
+                    f"its notes are transposed ({quoted(token)}); expected them as they sound: "
+                    "write it at concert pitch, or without that word if they sound so"
+                )
             elif token.startswith("*MX"):
                 part.meters.append(MeterMark(self.now, None))
             elif tempo := re.fullmatch(r"\*MM(\d{1,4}(?:\.\d{1,4})?)", token):
@@ -209,7 +226,7 @@ class _Reader:
             if not self.labels or self.labels[-1] != (self.now, words):
                 self.labels.append((self.now, words))
         elif words:
-            self.once = names.rstrip("]").split(",")
+            self.once = {*names.rstrip("]").split(",")}
         else:
             self.repeats = True
 
@@ -249,34 +266,39 @@ class _Reader:
         end = max([end, self.now, *(column.end for column in self.columns)])
         lines = [(ZERO, ""), *self.lines]
         starts = [*(time for time, _ in lines), end]
-        skipped = [at for at, time in enumerate(starts[:-1]) if self._is_skipped(time)]
+        skipped = self._skipped(starts)
         measures = [
             Measure(start, after - start, number, at in skipped, bool(re.search(r"[:|!]{2}", mark)))
             for at, ((start, after), number, (_, mark)) in enumerate(
                 zip(pairwise(starts), _numbers(lines), lines, strict=True)
             )
         ]
+        tied_over = gaps(starts, skipped)
         for part, notes in zip(self.parts, self.notes, strict=True):
             for note in notes:
-                note.played = not self._is_skipped(note.start)
-            voices = joined(notes, gaps(starts, skipped))
+                note.played = bisect_right(starts, note.start) - 1 not in skipped
+            voices = joined(notes, tied_over)
             part.voices = [voices[each] for each in sorted(voices, key=lambda each: int(each[1]))]
-            part.measures = list(measures)
+            part.measures = measures
         return Draft(self.parts[::-1], self.title, self.tempo)
 
-    def _is_skipped(self, time: Fraction) -> bool:
-        """Return True if a time is in a section that is played at a repeat only."""
-        at = sum(start <= time for start, _ in self.labels) - 1
-        if at < 0:
-            return False
-        name = self.labels[at][1]
+    def _skipped(self, starts: Sequence[Fraction]) -> set[int]:
+        """Return the measures of sections that are played at a repeat only."""
+        firsts = [bisect_left(starts, time) for time, _ in self.labels]
+        sections = [
+            (name, first, end - 1)
+            for (_, name), (first, end) in zip(
+                self.labels, pairwise([*firsts, len(starts) - 1]), strict=True
+            )
+        ]
         if self.once is not None:
-            return name not in self.once
-        after = self.labels[at + 1][1] if at + 1 < len(self.labels) else ""
-        ending, next_ending = (re.fullmatch(r"(.*?)(\d+)", each) for each in (name, after))
-        if not (self.repeats and ending and next_ending):
-            return False
-        return ending[1] == next_ending[1] and int(ending[2]) + 1 == int(next_ending[2])
+            left_out = [each for each in sections if each[0] not in self.once]
+            return {at for _, first, last in left_out for at in range(first, last + 1)}
+        stems: dict[str, list[tuple[str, int, int]]] = {}
+        for name, first, last in sections if self.repeats else ():
+            if ending := re.fullmatch(r"(.*?)(\d{1,6})", name):
+                stems.setdefault(ending[1], []).append((ending[2], first, last))
+        return set().union(*map(played_before, stems.values()))
 
 
 def _length(token: str) -> Fraction | None:
@@ -307,8 +329,9 @@ def _pitch(token: str) -> int:
 
 
 def _signature(beats: str, unit: str) -> Signature:
-    if not unit.strip("0"):  # breves
-        return Signature.parse(f"{int(beats.split('+')[0]) * 2 ** len(unit)}/1")
+    if unit in ("0", "00") and len(beats) < 9:  # breves, and notes twice as long
+        counts = (int(count) * 2 ** len(unit) for count in beats.split("+"))
+        return Signature.parse(f"{'+'.join(map(str, counts))}/1")
     return Signature.parse(f"{beats}/{unit}")
 
 
@@ -323,7 +346,7 @@ def _fifths(signs: str) -> int | None:
 
 def _key(letter: str, sign: str, mode: str | None) -> Key:
     usual = "minor" if letter.islower() else "major"
-    return Key(letter.upper() + sign.replace("-", "b"), MODES.get(mode or "", usual))
+    return Key(letter.upper() + sign.replace("-", "b"), MODE_NAMES.get(mode or "", usual))
 
 
 def _numbers(lines: Sequence[tuple[Fraction, str]]) -> list[int | None]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from bisect import bisect_right, insort
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from envs.errors import RefusedError, quoted
 from envs.music.pitch import LETTERS
+from envs.notation.reading.bars import ZERO
 from envs.notation.reading.draft import KeyMark, MeterMark
 from envs.notation.reading.sheets.attributes import (
     NUMBER,
@@ -24,7 +26,6 @@ from envs.notation.reading.sheets.attributes import (
 
 PARTS = 32 * 9 * 5 * 7 * 11 * 13  # of a quarter note that notes and tuplets are whole numbers of
 PLAIN = ("regular", "none", "dotted", "dashed")  # bar lines that begin no section
-ZERO = Fraction(0)
 
 
 @dataclass
@@ -87,15 +88,37 @@ class Contents:
     unread: set[str] = field(default_factory=set)
 
 
-def bars(measures: list[ET.Element]) -> Iterator[Contents]:
-    """Yield the bars of a part.
+def bars(measures: Iterable[ET.Element]) -> list[Contents]:
+    """Return the bars of a part.
 
     Raises:
         RefusedError: a number is none, a pitch is no pitch, or a metre no metre.
     """
     part = _Part()
+    before: list[Contents] = []
     for measure in measures:
-        yield part.read(measure)
+        before.append(part.read(measure))
+        for staff, count in part.repeated.items():
+            _repeat(before, staff, count)
+    return before
+
+
+def _repeat(found: Sequence[Contents], staff: str, count: int) -> None:
+    """Fill the last bar as the sign % has it: with the notes of the bar before it, or of another.
+
+    Args:
+        found: the bars; those written out stay.
+        staff: label of the one that the sign is for, "" for all.
+        count: of bars that the sign repeats, 0 if it repeats beats.
+    """
+    bar = found[-1]
+    own = [item for item in bar.items if staff in ("", item.staff)]
+    if any(item.pitch is not None for item in own):
+        return
+    if not 0 < count < len(found):
+        raise RefusedError(f"bar {bar.number} has a sign for what stands before; write out notes")
+    again = [replace(item) for item in found[-1 - count].items if staff in ("", item.staff)]
+    bar.items = [item for item in bar.items if item not in own] + again
 
 
 class _Part:
@@ -105,11 +128,12 @@ class _Part:
         self.divisions = Fraction(1)
         self.shifts: dict[str, tuple[int, int]] = {}  # semitones and fifths of each staff
         self.drums: set[str] = set()
+        self.repeated: dict[str, int] = {}  # bars that a sign stands for in each staff
         self.number: int | None = None
         self.bar = Contents(None, False)
         self.raw = self.now = ZERO  # as the durations of the file add up, and exactly
         self.last = (ZERO, ZERO)  # start and end of the note before
-        self.places = {ZERO: ZERO}
+        self.places, self.order = {ZERO: ZERO}, [ZERO]  # the latter in order of time
         self.layer = 1
 
     def read(self, measure: ET.Element) -> Contents:
@@ -123,7 +147,7 @@ class _Part:
         self.bar = Contents(self.number if has_number else None, implicit)
         self.raw = self.now = ZERO
         self.last = (ZERO, ZERO)
-        self.places = {ZERO: ZERO}
+        self.places, self.order = {ZERO: ZERO}, [ZERO]
         self.layer = 1
         for element in measure:
             getattr(self, f"_{element.tag}")(element)
@@ -190,11 +214,12 @@ class _Part:
 
     def _go(self, raw: Fraction) -> None:
         """Go back to a time of the file: that of a note that begins or ends there if one does."""
-        near = min(self.places, key=lambda place: abs(place - raw))
-        if abs(near - raw) * self.divisions < 1:
-            self.raw, self.now = near, self.places[near]
+        at = bisect_right(self.order, raw)
+        before, *near = self.order[at - 1 : at + 1]
+        close = min((before, *near), key=lambda place: abs(place - raw))
+        if abs(close - raw) * self.divisions < 1:
+            self.raw, self.now = close, self.places[close]
         else:
-            before = max(place for place in self.places if place <= raw)
             self.raw, self.now = raw, self.places[before] + self._restored(raw - before)
 
     def _forward(self, element: ET.Element) -> None:
@@ -207,7 +232,9 @@ class _Part:
     def _move(self, raw: Fraction, end: Fraction) -> None:
         self.last = (self.now, end)
         self.raw, self.now = self.raw + raw, end
-        self.places.setdefault(self.raw, self.now)
+        if self.raw not in self.places:
+            self.places[self.raw] = self.now
+            insort(self.order, self.raw)
 
     # -- notes -------------------------------------------------------------------------------------
 
@@ -270,12 +297,21 @@ class _Part:
         if divisions is not None:
             self.divisions = number(divisions.text, "the divisions of a quarter note")
             if self.divisions <= 0:
-                raise RefusedError("the divisions of a quarter note are 0; export it anew")
+                raise RefusedError(
+                    f"the divisions of a quarter note are {quoted(divisions.text)}; expected 1 or "
+                    "more: export it anew"
+                )
         for each in element.findall("transpose"):
             self.shifts[each.get("number", "")] = transposition(each)
         for clef in element.findall("clef"):
             drums = (clef.findtext("sign") or "").strip() == "percussion"
             (self.drums.add if drums else self.drums.discard)(clef.get("number", "1"))
+        for style in element.findall("measure-style"):
+            for sign in style:
+                self.repeated.pop(style.get("number", ""), None)
+                if sign.get("type") == "start":
+                    bars = whole(sign.text, "a sign of repeat") if sign.tag[0] == "m" else 0
+                    self.repeated[style.get("number", "")] = bars
         for key in element.findall("key"):
             mark = key_mark(key, self.now, self._shift(key.get("number", "1"))[1])
             self.bar.marks.append((key.get("number", ""), mark))

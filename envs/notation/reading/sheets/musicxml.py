@@ -5,20 +5,24 @@ A voice that moves to another staff and back stays one line, of the staff that h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
+from envs.errors import RefusedError
 from envs.music.piece import Piece
 from envs.notation.reading.assemble import make_piece
-from envs.notation.reading.bars import Measure
-from envs.notation.reading.draft import UNTITLED, Draft, KeyMark, MeterMark, Part, Sound
+from envs.notation.reading.bars import ZERO, Measure, played_before
+from envs.notation.reading.draft import Draft, KeyMark, MeterMark, Part, Sound, titled
 from envs.notation.reading.selection import Known
 from envs.notation.reading.sheets.document import MUSIC, elements, parts, unpacked
-from envs.notation.reading.sheets.measures import ZERO, Contents, Item, bars
+from envs.notation.reading.sheets.measures import Contents, Item, bars
 from envs.notation.reading.sheets.ties import Tone, gaps, joined
 from envs.notation.reading.times import refusing
+
+MOST_STAVES = 64  # of one part
 
 
 @dataclass(frozen=True)
@@ -64,16 +68,15 @@ def read_draft(data: bytes, known: Known) -> Draft:
     """
     root = elements(data, MUSIC, "MusicXML")
     with refusing("MusicXML"):
-        lines = [_line(name, list(bars(measures))) for name, measures in parts(root)]
+        lines = [_line(name, bars(measures)) for name, measures in parts(root)]
         lengths = _lengths(lines, known)
         starts = list(accumulate(lengths, initial=ZERO))
-        skipped = set().union(*(_skipped(line.bars) for line in lines))
+        skipped = set().union(*(played_before(_endings(line.bars)) for line in lines))
         draft = Draft([])
         for line in lines:
             draft.parts += _staves(line, starts, skipped)
         titles = (root.findtext("work/work-title"), root.findtext("movement-title"))
-        named = (each for each in titles if each and not UNTITLED.fullmatch(each.strip()))
-        draft.title = next(named, "")
+        draft.title = next(filter(None, map(titled, titles)), "")
         tempos = [
             (starts[at] + time, tempo)
             for line in lines
@@ -98,6 +101,8 @@ def _line(name: str, found: list[Contents]) -> _Line:
                 meter = mark.signature.bar if mark.signature else None
         meters.append(meter)
     staves = {item.staff for bar in found for item in bar.items} or {"1"}
+    if len(staves) > MOST_STAVES:
+        raise RefusedError(f"a part has {len(staves)} staves; expected at most {MOST_STAVES}")
     return _Line(name, found, meters, sorted(staves, key=_order))
 
 
@@ -119,7 +124,7 @@ def _lengths(lines: Sequence[_Line], known: Known) -> list[Fraction]:
     count = max((len(line.bars) for line in lines), default=0)
     lengths = []
     for at in range(count):
-        inside = [(line, own) for line, own in ordered if at < len(line.bars)]
+        inside = ordered = [each for each in ordered if at < len(each[0].bars)]
         meter = next((each for line, _ in inside if (each := line.meters[at])), None)
         edge = at in (0, count - 1) or any(line.bars[at].implicit for line, _ in inside)
         sung = rested = ZERO
@@ -164,31 +169,19 @@ def _held(items: Iterable[Item], meter: Fraction | None, edge: bool) -> tuple[Fr
 # -- repeats ---------------------------------------------------------------------------------------
 
 
-def _skipped(found: Sequence[Contents]) -> set[int]:
-    """Return the indices of the bars in endings that another ending follows."""
-    brackets: list[tuple[str, int, int]] = []  # number, first and last bar
+def _endings(found: Sequence[Contents]) -> Iterator[tuple[str, int, int]]:
+    """Yield the number of each ending, its first bar and its last."""
     opened: tuple[str, int] | None = None
     for at, bar in enumerate(found):
         if bar.ending:
             if opened:
-                brackets.append((*opened, at - 1))
+                yield *opened, at - 1
             opened = (bar.ending, at)
         if bar.ends:
-            brackets.append((*(opened or ("", at)), at))
+            yield *(opened or ("", at)), at
             opened = None
     if opened:
-        brackets.append((*opened, opened[1]))
-    whole: list[tuple[str, int, int]] = []
-    for number, first, last in brackets:  # one may be written anew in each bar
-        if whole and whole[-1][0] == number and whole[-1][2] + 1 == first:
-            first = whole.pop()[1]
-        whole.append((number, first, last))
-    return {
-        at
-        for (_, first, last), (_, begins, _) in pairwise(whole)
-        if begins == last + 1
-        for at in range(first, last + 1)
-    }
+        yield *opened, opened[1]
 
 
 # -- staves and voices -----------------------------------------------------------------------------
@@ -196,7 +189,10 @@ def _skipped(found: Sequence[Contents]) -> set[int]:
 
 def _staves(line: _Line, starts: Sequence[Fraction], skipped: set[int]) -> list[Part]:
     """Return the staves of a part of the file, from above."""
+    own_voices: dict[str, list[list[Sound]]] = {staff: [] for staff in line.staves}
     voices = _voices(line, starts, skipped)
+    for staff, label in sorted(voices, key=lambda voice: _order(voice[1])):
+        own_voices[staff].append(voices[staff, label])
     measures = [
         Measure(
             starts[at],
@@ -207,28 +203,17 @@ def _staves(line: _Line, starts: Sequence[Fraction], skipped: set[int]) -> list[
         )
         for at, bar in enumerate(line.bars)
     ]
-    marks = [
-        (staff, replace(mark, start=starts[at] + mark.start))
-        for at, bar in enumerate(line.bars)
-        for staff, mark in bar.marks
-    ]
+    marks: dict[str, list[MeterMark | KeyMark]] = {staff: [] for staff in line.staves}
+    for at, bar in enumerate(line.bars):
+        for place, mark in bar.marks:
+            for staff in [place] if place else line.staves:
+                marks.setdefault(staff, []).append(replace(mark, start=starts[at] + mark.start))
     result = []
     for staff in line.staves:
-        own = [mark for place, mark in marks if place in ("", staff)]
         named = [line.name] * bool(line.name) + [f"staff {staff}"] * (len(line.staves) > 1)
-        result.append(
-            Part(
-                [
-                    voices[each]
-                    for each in sorted(voices, key=lambda v: _order(v[1]))
-                    if each[0] == staff
-                ],
-                ", ".join(named),
-                list(measures),
-                [mark for mark in own if isinstance(mark, MeterMark)],
-                [mark for mark in own if isinstance(mark, KeyMark)],
-            )
-        )
+        meters = [mark for mark in marks[staff] if isinstance(mark, MeterMark)]
+        keys = [mark for mark in marks[staff] if isinstance(mark, KeyMark)]
+        result.append(Part(own_voices[staff], ", ".join(named), measures, meters, keys))
     return result
 
 
@@ -249,16 +234,24 @@ def _voices(
                 voice = (home or item.staff, label)
                 tone = Tone(voice, start, end, item.pitch, item.tied, item.ends_tie)
                 tones.append(replace(tone, played=at not in skipped))
-    return joined(tones, gaps(starts, skipped))
+    silent = gaps(starts, skipped)
+    for at, bar in enumerate(line.bars):  # shorter than that of another part, to which ties go on
+        end, after = (
+            starts[at] + max((item.end for item in bar.items), default=ZERO),
+            starts[at + 1],
+        )
+        if starts[at] < end < after:
+            silent.setdefault(end, silent.get(after, after))
+    return joined(tones, silent)
 
 
 def _home(items: Sequence[tuple[int, Item]], starts: Sequence[Fraction]) -> str:
     """Return the staff of a voice that moves between staves, "" if it is on several at once."""
-    ends: dict[str, Fraction] = {}
+    staff, until = "", ZERO  # of the note or rest that sounds longest yet
     for at, item in sorted(items, key=lambda each: starts[each[0]] + each[1].start):
         if not item.chord:
             start = starts[at] + item.start
-            if any(end > start for staff, end in ends.items() if staff != item.staff):
+            if item.staff != staff and until > start:
                 return ""
             # A rest may be written longer than its bar.
             end = (
@@ -266,6 +259,7 @@ def _home(items: Sequence[tuple[int, Item]], starts: Sequence[Fraction]) -> str:
                 if item.is_rest
                 else item.end + starts[at]
             )
-            ends[item.staff] = max(end, ends.get(item.staff, ZERO))
-    staves = [item.staff for _, item in items if item.pitch is not None]
-    return max(staves, key=staves.count, default="1")
+            if end >= until:
+                staff, until = item.staff, end
+    staves = Counter(item.staff for _, item in items if item.pitch is not None)
+    return max(staves, key=lambda each: staves[each], default="1")

@@ -53,42 +53,39 @@ def joined(notes: Iterable[Tone], gaps: Mapping[Fraction, Fraction]) -> dict[Voi
 
     Args:
         notes: of a part.
-        gaps: as `gaps` returns them; a tie goes on behind.
+        gaps: beginnings and ends of times without notes, as `gaps` returns; a tie goes on behind.
     """
     ordered = sorted(notes, key=lambda note: note.start)
     result: list[Tone] = []
-    open_: dict[tuple[bool, int], list[Tone]] = {}  # notes that are tied to the next
+    # Notes that are tied to the next, by what it has to be.
+    open_: dict[tuple[bool, int, Fraction], list[Tone]] = {}
+    before_gaps: dict[Fraction, list[Fraction]] = {}
+    for begin, end in gaps.items():
+        before_gaps.setdefault(end, []).append(begin)
     starts = {(note.voice, note.start) for note in ordered}
     pitches = {(note.voice, note.start, note.pitch) for note in ordered}
     for note in ordered:
-        waiting = open_.setdefault((note.played, note.pitch), [])
-        waiting[:] = [each for each in waiting if gaps.get(each.end, each.end) >= note.start]
-        before = next((each for each in waiting if _continues(each, note, pitches, gaps)), None)
+        ends = [note.start, *(before_gaps.get(note.start, ()) if note.ends_tie else ())]
+        waiting = (each for end in ends for each in open_.get((note.played, note.pitch, end), ()))
+        before = next((each for each in waiting if _may_go_on(each, note, pitches)), None)
         kept = note
         if before is None:
             kept = replace(note)
             result.append(kept)
         else:
             kept = before
-            waiting.remove(before)
+            open_[note.played, note.pitch, before.end].remove(before)
             before.end = note.end
             if (before.voice, note.start) in starts:  # where another note begins instead
                 before.voice = note.voice
         if note.tied:
-            waiting.append(kept)
+            open_.setdefault((note.played, note.pitch, kept.end), []).append(kept)
     voices: dict[Voice, list[Sound]] = {}
     for note in result:
         voices.setdefault(note.voice, []).append(Sound(note.start, note.end, note.pitch))
     return {voice: sorted(set(sounds)) for voice, sounds in voices.items()}
 
 
-def _continues(
-    before: Tone,
-    note: Tone,
-    pitches: Collection[tuple[Voice, Fraction, int]],
-    gaps: Mapping[Fraction, Fraction],
-) -> bool:
-    """Return True if a note is what one before it is tied to."""
-    if before.voice != note.voice and (before.voice, note.start, note.pitch) in pitches:
-        return False
-    return before.end == note.start or (note.ends_tie and gaps.get(before.end) == note.start)
+def _may_go_on(before: Tone, note: Tone, pitches: Collection[tuple[Voice, Fraction, int]]) -> bool:
+    """Return True if no note of its own voice is what one before is tied to."""
+    return before.voice == note.voice or (before.voice, note.start, note.pitch) not in pitches

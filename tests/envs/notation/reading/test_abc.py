@@ -8,7 +8,7 @@ import pytest
 
 from envs.errors import RefusedError
 from envs.music.pitch import parse_pitch
-from envs.notation.reading.abc import read_abc, read_draft, tunes
+from envs.notation.reading.abc import read_abc, read_draft, read_text, tunes
 from envs.notation.reading.readers import read_piece
 from envs.notation.reading.selection import Known
 from tests.envs.notation.abc_tunes import draft_of, notes, spelled
@@ -95,6 +95,13 @@ def test_what_is_no_note_is_not_read(text):
         ("U: c = !trill!\nCDEF", "U:c"),
         ("m: ~n2 = {o}n{m}n\nCDEF", "macro"),
         ("(&CD&)", "V: field"),
+        ("E: |GABc|", "line 5.*E:"),
+        ("CD|\nB: GABc|", "line 6.*B:"),
+        ("G:3 ABC|", "music or words"),
+        ("c:GAB|", "music or words"),
+        ("x: ABc", "music or words"),
+        ("h:ABc|", "music or words"),
+        ("[E:GAB]c", "music or words"),
     ],
 )
 def test_what_cannot_be_read_right_is_refused_with_its_line(music, told):
@@ -103,16 +110,44 @@ def test_what_cannot_be_read_right_is_refused_with_its_line(music, told):
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        *("Da capo", "Fine", "fine", "FINE", "D.C.", "D. C. al Fine", "D.S.", "D.S", "DC", "Coda"),
+        *("To Coda", "End", "Segue", "Segno", "Dance", "2nd time", "Verse", "last", "Allegro"),
+        "repeat A",
+    ],
+)
+def test_words_are_refused_and_not_played(words):
+    with pytest.raises(RefusedError, match="line 6.*no music"):
+        draft_of(f"CDEF|\n{words}")
+    if words not in ("D.S", "DC", "Dance"):  # alone in their line they are words
+        with pytest.raises(RefusedError, match="line 5.*no music"):
+            draft_of(f"|CDEF| {words}")
+
+
+@pytest.mark.parametrize(
     ("music", "told"),
     [
         ("CDEF|\n\nGABc|", "line 7"),
-        ("CDEF Fine", "n"),
         ("^C c", "octave"),
         ("P:A\nCD?E", "?"),
         ("A>B/ c", "unequal"),
         ("A>B>c d", "unequal"),
         ("|:C4-|1C4:|2C4|]", "endings"),
-        ("C Allegro", "l"),
+        ("C\nB: Kerr's volume 2 | page 3", "B:"),
+        ("C\nF: http://a.b/c.abc", "F:"),
+        ("E: 10\nC", "E:"),
+        ("d: !f! *\nC", "d:"),
+        ("|kC D|", "k"),
+        ("(uiCD \\\nEF|", "i"),
+        ("%%octave 1\nC", "octave"),
+        ("I:octave=1\nC", "octave"),
+        ("%%shift CD\nC", "shift"),
+        ("[I:shift CD]C", "shift"),
+        ("%%sound CD\nC", "sound"),
+        ("%%transpose 2\nC", "transpose"),
+        ("%%MIDI rtranspose 2\nC", "rtranspose"),
+        ("%%MIDI transpose up\nC", "transpose"),
     ],
 )
 def test_what_may_be_wrong_is_told(music, told):
@@ -138,7 +173,12 @@ def test_a_bang_that_may_be_either_is_refused(music):
 
 
 @pytest.mark.parametrize(
-    "music", ["(3GAB c", "A>B (3A>BA", "^C c,|c", "U:W=!x!\nWC", "uAvBTc~d", "TuvA*"]
+    "music",
+    [
+        *("(3GAB c", "A>B (3A>BA", "^C c,|c", "U:W=!x!\nWC", "uAvBTc~d", "TuvA*"),
+        *("E::", "C\nE:", "Z:Abe\nC", "%%MIDI program 3\nC", "%%soundfont a\nC", ".D.C.B.A"),
+        "U:n=!x!\nU:i=!x!\nnCiD inE",
+    ],
 )
 def test_what_is_sure_is_not_told(music):
     told = draft_of(music).notices
@@ -196,8 +236,31 @@ def test_a_tune_of_a_collection_is_chosen_by_its_place():
 
 
 def test_the_tunes_of_a_collection_can_be_read_alone():
-    alone = [read_draft(text.encode(), Known()) for text in tunes(BOOK.encode())]
+    alone = [read_text(text, Known()) for text in tunes(BOOK)]
     assert [spelled(each) for each in alone] == ["C4 D4 E4", "C#4 C5 F#4", "C4:1/2"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "%%abc-charset iso-8859-1\nX:1\nT:Für Café\nK:C\nC",
+        "X:1\nI:abc-charset  iso-8859-1\nT:Für Café\nK:C\nC",
+        "X:1\n  %%abc-charset latin-1\nT:Für Café\nK:C\nC",
+        "\ufeffX:1\r\nI:abc-charset koi8-r\r\nT:Für Café\r\nK:C\r\nC",
+    ],
+)
+def test_titles_are_decoded_once(text):
+    (alone,) = tunes(text)
+    found = [read_text(text, Known()), read_text(alone, Known())]
+    found.append(read_draft(alone.encode(), Known()))  # as if it were in a file of its own
+    found.append(read_draft(("\ufeff" + text).encode(), Known()))
+    assert {each.title for each in found} == {"Für Café"}
+
+
+def test_fields_of_a_whole_file_are_not_copied_without_bound():
+    with pytest.raises(RefusedError, match="too long"):
+        tunes("%%x\n" * 60_000 + "X:1\nK:C\nC\n" * 60_000)
+    assert len(tunes("%%x\n" * 60 + "X:1\nK:C\nC\n" * 6_000)) == 6_000
 
 
 def test_a_collection_is_refused_unless_a_tune_is_chosen():

@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 
 from envs.music.codec import Note
-from envs.notation.reading.bars import Measure, lay_out, numbered
+from envs.notation.reading.bars import Measure, lay_out, numbered, played_before
 from envs.notation.text_line import score_from_text
 from envs.notation.writing.musicxml import Marks, musicxml
 from tests.envs.notation.files import reads, tune
@@ -80,3 +80,20 @@ def test_bars_keep_the_numbers_of_the_file(tmp_path):
     assert reads(tmp_path, "a.xml", document).numbers == (41, 42, 44)
     nonsense = document.replace('number="44"', 'number="7"')
     assert reads(tmp_path, "a.xml", nonsense).numbers == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("endings", "left_out"),
+    [
+        ([("1", 3, 4), ("2", 5, 5)], {3, 4}),
+        ([("1", 1, 1), ("1", 2, 2), ("2", 3, 3)], {1, 2}),  # written anew in each bar
+        ([("1,3", 1, 1), ("2,4", 2, 2), ("5", 3, 3)], {1, 2}),
+        ([("1", 1, 1), ("2", 2, 2), ("1", 3, 3), ("2", 4, 4)], {1, 3}),
+        ([("1", 1, 1), ("2", 3, 3)], set()),  # with a bar between them
+        ([("2", 1, 1), ("1", 2, 2)], set()),
+        ([("a", 1, 1), ("b", 2, 2)], {1}),
+        ([("1", 1, 1)], set()),
+    ],
+)
+def test_endings_that_another_one_follows(endings, left_out):
+    assert played_before(endings) == left_out

@@ -1,9 +1,13 @@
 """Documents of MusicXML: encodings, scores by time, changes on the way, tempo, refusals."""
 
+import time
+
 import pytest
 
 from envs.errors import RefusedError
 from envs.notation.reading.readers import from_music21, read_piece
+from envs.notation.reading.selection import Known
+from envs.notation.reading.sheets.musicxml import read_draft
 from envs.notation.text_line import score_from_text
 from envs.notation.writing.musicxml import musicxml
 from tests.envs.notation.files import reads
@@ -95,3 +99,54 @@ def test_what_is_written_is_read_by_another_reader_alike():
     theirs = from_music21(converter.parseData(document, format="musicxml"), grid=12)
     ours = read_piece(document.encode(), ".xml", grid=12)
     assert (ours.notes, ours.key, ours.meter) == (theirs.notes, theirs.key, theirs.meter)
+
+
+def test_a_sign_for_the_bar_before_is_that_bar_again(tmp_path):
+    def sign(count: int, kind: str = "start", more: str = "") -> str:
+        inside = f'<measure-repeat type="{kind}">{count or ""}</measure-repeat>'
+        return f"<attributes><measure-style {more}>{inside}</measure-style></attributes>"
+
+    other = "".join(note(name, 1) for name in ("G4", "A4", "B4", "C5"))
+    rest = note("r", 4, attributes='measure="yes"')
+    for bars, pitches in (
+        ([FOUR, sign(1) + rest, rest, sign(0, "stop") + other], (60, 60, 60, 67)),
+        ([FOUR, other, sign(2), rest, sign(0, "stop") + rest], (60, 67, 60, 67)),
+        ([FOUR, sign(1) + other, rest, sign(0, "stop") + rest], (60, 67, 67)),  # written out
+    ):
+        piece = reads(tmp_path, "a.xml", score(bars))
+        assert tuple(n.pitch for n in piece.notes if n.start % 16 == 0) == pitches
+        assert len(piece.notes) == 4 * len(pitches)
+    low = FOUR.replace("</note>", "<staff>2</staff></note>")
+    staves = [other + back(4) + low, sign(1, more='number="2"') + FOUR]
+    assert [len(reads(tmp_path, "a.xml", score(staves), part=n).notes) for n in (1, 2)] == [8, 8]
+    for bars in (
+        [sign(1) + rest],
+        [FOUR, sign(2) + rest],
+        [FOUR, sign(1).replace("measure-r", "beat-r")],
+    ):
+        with pytest.raises(RefusedError, match="sign"):
+            reads(tmp_path, "a.xml", score(bars))
+
+
+def test_a_tie_goes_on_where_another_part_has_a_longer_bar():
+    tie = [
+        note("C4", 3) + note("G4", 1, '<tie type="start"/>'),
+        note("G4", 4, '<tie type="stop"/>'),
+    ]
+    draft = read_draft(score(tie, [FOUR + note("G4", 1), FOUR], time="").encode(), Known())
+    assert [(s.start, s.end) for s in draft.parts[0].voices[0]] == [(0, 3), (3, 9)]
+    rest = [tie[0].replace('<tie type="start"/>', ""), tie[1]]
+    draft = read_draft(score(rest, [FOUR + note("G4", 1), FOUR], time="").encode(), Known())
+    assert [(s.start, s.end) for s in draft.parts[0].voices[0]] == [(0, 3), (3, 4), (5, 9)]
+
+
+def test_many_backups_and_staves_take_no_time(tmp_path):
+    bar = "".join(
+        note("C4", 1) + back(1) + "<forward><duration>2</duration></forward>" for _ in range(4000)
+    )
+    begun = time.perf_counter()
+    read_draft(score([bar]).encode(), Known())
+    assert time.perf_counter() - begun < 5
+    staves = [note("C4", 4, f"<staff>{n}</staff>") + back(4) for n in range(65)]
+    with pytest.raises(RefusedError, match="staves"):
+        reads(tmp_path, "a.xml", score(["".join(staves)]))

@@ -213,7 +213,7 @@ def test_midi_of_absurd_length_and_two_notes_at_once(tmp_path):
         file.tracks.append(track)
         return file.dumps_midi()
 
-    with pytest.raises(ValueError, match="more than 10000 bars"):
+    with pytest.raises(ValueError, match="more than 20000 bars"):
         notes_in(tmp_path, "a.mid", midi((480 * 10**5, 480, 60)))
     with pytest.raises(ValueError, match="E4"):
         notes_in(tmp_path, "a.mid", midi((0, 960, 60), (480, 480, 64)))

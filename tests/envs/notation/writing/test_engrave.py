@@ -8,7 +8,10 @@ from dataclasses import replace
 
 import pytest
 
+from envs.music.codec import Note
+from envs.music.piece import score_of
 from envs.music.score import Score
+from envs.music.task import Task
 from envs.notation.text_line import score_from_text
 from envs.notation.writing.engrave import svg
 from envs.notation.writing.musicxml import musicxml
@@ -78,3 +81,16 @@ def test_a_picture_without_signs_in_words_stays_as_it_is():
     assert plain.count('class="harm"') == marked.count('class="harm"') == 1
     assert "xml:space" not in re.findall(r'class="harm">(.*?)</g>', plain, re.DOTALL)[0]
     assert "Melody" not in plain  # the name of a single part is for programs
+
+
+@pytest.mark.parametrize("voices", [1, 2, 3])
+@pytest.mark.parametrize("pickup", [0, 4])
+def test_every_note_of_every_voice_is_drawn(voices, pickup):
+    task = Task(key="F", bars=3, voices=voices, pickup=pickup, chords="F Bb F")
+    notes = [
+        Note(start, 4, 60 + voice, voice) for voice in range(voices) for start in range(0, 48, 4)
+    ]
+    drawn = svg(musicxml(score_of(notes, task), title="A title"))
+    assert len(re.findall(r'class="note"', drawn)) == len(notes)
+    assert len(re.findall(r'class="clef"', drawn)) >= voices
+    ET.fromstring(drawn)

@@ -24,7 +24,7 @@ from tests.envs.notation.abc_tunes import draft_of, notes
         ("G lyd", "C#5 F#5 B4", "G lydian"),
         ("C#loc", "C#5 F#5 B4", "C# locrian"),
         ("D ion", "C#5 F#5 B4", "D major"),
-        ("B aeo", "C#5 F#5 B4", "B minor"),
+        ("B aeo", "C#5 F#5 B4", "B natural minor"),
         ("Bb", "C5 F5 Bb4", "Bb major"),
         ("D middle=B", "C#5 F#5 B4", "D major"),
         ("D m=B", "C#5 F#5 B4", "D major"),
@@ -84,7 +84,7 @@ def test_accidentals(music, reads):
     ]
 
 
-@pytest.mark.parametrize("sound", ["^/C", "_/B", "^3/2C", "_3/2c", "^1/2F"])
+@pytest.mark.parametrize("sound", ["^/C", "_/B", "^3/2C", "_3/2c", "^1/2F", "[C^/E]", "[_3/2BG]2"])
 def test_quarter_tones_are_refused_by_name(sound):
     with pytest.raises(RefusedError, match="quarter tone"):
         draft_of(sound)
@@ -139,6 +139,27 @@ def test_a_transposed_key_is_told_as_it_sounds():
 def test_tempo(tempo, quarters):
     found = draft_of("C", head=f"Q:{tempo}\nL:1/8\n").tempo
     assert found == (None if quarters is None else pytest.approx(quarters))
+
+
+@pytest.mark.parametrize(
+    ("tempo", "told"),
+    [
+        ("1/4=ca. 100", "not read"),
+        ("c.76", "not read"),
+        ('"ca. 76"', "not read"),
+        ("Moderato 90", "not read"),
+        ("1/4=100,5", "read as 100 "),
+        ("1/4=100-120", "read as 110 "),
+        ("3/8=100 - 121", "read as 165.75 "),
+        ("1/4=100/120", "not read"),
+        ('1/4=100 "Allegro 2"', None),
+        ("1/4=100 bpm", None),
+        ("Allegro", None),
+    ],
+)
+def test_a_tempo_that_is_not_read_as_it_stands_is_told(tempo, told):
+    notices = draft_of("C", head=f"Q:{tempo}\nL:1/8\n").notices
+    assert told in notices[0] if told else not notices
 
 
 @pytest.mark.parametrize(
