@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.tools.fuzz.killing import Killing
 from tests.tools.fuzz.mutation import KINDS, Edit, edited, mutated
 from tests.tools.fuzz.readers import READERS
 from tests.tools.fuzz.watch import SECONDS, FindingError, Watch
@@ -69,6 +70,22 @@ def test_seeds_are_good_inputs(name):
     for data in seeds:
         watch.check(READERS[name].read, data)
     assert len(seeds) - watch.refused >= 2
+
+
+def test_a_kill_while_a_file_is_read_changes_no_notes():
+    killing = Killing(READERS["abc"].read)
+    for data in READERS["abc"].seeds()[:3]:
+        killing(data)
+    assert killing.kills
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "told"), [("abb", "killed: read: b"), ("aab", "after a kill: read: b")]
+)
+def test_notes_that_a_kill_changes_are_seen(outcomes, told):
+    results = iter(outcomes)
+    with pytest.raises(AssertionError, match=told):
+        Killing(lambda data: next(results))(b"")
 
 
 def test_mutations_are_as_varied_as_they_should_be():

@@ -172,7 +172,7 @@ XML |= {
     ),
     "divisions of 0": (lambda: document("<divisions>4", "<divisions>0"), "are '0'"),
     "divisions below 0": (lambda: document("<divisions>4", "<divisions>-4"), "are '-4'"),
-    "divisions of 10^9": (lambda: document("<divisions>4", "<divisions>" + "9" * 9), "off the grid"),
+    "divisions of 10^9": (lambda: document("<divisions>4", "<divisions>" + "9" * 9), "off the"),
     "divisions that change": (
         lambda: document("<note>", "".join(
             f"<attributes><divisions>{n}</divisions></attributes>" for n in range(1, 9000))

@@ -114,7 +114,7 @@ def test_what_cannot_be_read_right_is_refused_with_its_line(music, told):
     [
         *("Da capo", "Fine", "fine", "FINE", "D.C.", "D. C. al Fine", "D.S.", "D.S", "DC", "Coda"),
         *("To Coda", "End", "Segue", "Segno", "Dance", "2nd time", "Verse", "last", "Allegro"),
-        "repeat A",
+        *("repeat A", "Humbug", "D.S.|", "Ed."),
     ],
 )
 def test_words_are_refused_and_not_played(words):
@@ -137,6 +137,7 @@ def test_words_are_refused_and_not_played(words):
         ("C\nB: Kerr's volume 2 | page 3", "B:"),
         ("C\nF: http://a.b/c.abc", "F:"),
         ("E: 10\nC", "E:"),
+        ("A: Galway\nC", "A:"),
         ("d: !f! *\nC", "d:"),
         ("|kC D|", "k"),
         ("(uiCD \\\nEF|", "i"),

@@ -112,6 +112,14 @@ def test_clefs_octaves_and_transpositions(key, reads):
     assert notes("C", f"C\nV:1 {key[2:]}") == reads
 
 
+@pytest.mark.parametrize(
+    ("key", "fifths"),
+    [("HP", 2), ("D", 2), ("Ddor", 0), ("Cm", -3), ("none", None), ("D =c", None), ("_b", None)],
+)
+def test_the_sharps_of_a_signature(key, fifths):
+    assert draft_of("A", key).parts[0].keys[0].fifths == fifths
+
+
 def test_a_transposed_key_is_told_as_it_sounds():
     assert draft_of("D", "D transpose=-2").parts[0].keys[0].key == Key("C")
 
