@@ -48,8 +48,9 @@ def make_piece(draft: Draft, known: Known) -> Piece:
     voices = [_moved(voice, layout) for voice in lines]
     if layout.filled and any(_is_longer(sound, layout) for voice in lines for sound in voice):
         draft.notices.append("a note that is tied over a filled bar lasts until the next one")
-    grid = known.grid or choose_grid(voices, meter, draft.tick, known.quantize)
-    voices = rounded(voices, grid, draft, known.quantize)
+    last = layout.end if layout.measures else None
+    grid = known.grid or choose_grid(voices, meter, draft.tick, known.quantize, last)
+    voices = rounded(voices, grid, draft, known.quantize, last)
     notes = on_grid(voices, grid, partial(layout.place, meter))
     pickup, bars = _length(layout, notes, meter, grid)
     pickup = pickup if known.pickup is None else known.pickup
@@ -59,7 +60,7 @@ def make_piece(draft: Draft, known: Known) -> Piece:
             "the last bar is whole although there is an upbeat: a short silent bar is added"
         )
     key, fifths = _key(parts, known, draft.notices)
-    if draft.tick and key and key != known.key:
+    if draft.tick and key and fifths is not None:
         draft.notices += _other_modes(key, voices)
     low, high = roomy_range([note.pitch for note in notes])
     task = Task(

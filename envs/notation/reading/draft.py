@@ -58,7 +58,7 @@ class KeyMark:
     Attributes:
         start: time at which it stands.
         key: tonic and mode, None if the file does not name both.
-        fifths: sharps of a signature whose mode is not named.
+        fifths: sharps of the signature, None if words name the key.
     """
 
     start: Fraction
@@ -96,6 +96,7 @@ class Draft:
         tempo: quarter notes per minute.
         tick: within what distance a time counts as on the grid, for files that count in ticks;
             the ends of notes are rounded there, as programs cut notes short.
+        end: time at which the piece ends, 0 if the file does not say; it may be silent before.
         moved: how far notes begin from where the file has them, at most.
         lost: number of notes left out, as they fit no cell of the grid.
         tunes: number of tunes in the file, one of which this is.
@@ -106,6 +107,7 @@ class Draft:
     title: str = ""
     tempo: float | None = None
     tick: Fraction = Fraction(0)
+    end: Fraction = Fraction(0)
     moved: Fraction = Fraction(0)
     lost: int = 0
     tunes: int = 1

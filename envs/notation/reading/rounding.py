@@ -54,7 +54,11 @@ class Gate:
 
 
 def choose_grid(
-    voices: Iterable[Iterable[Sound]], meter: Meter, tick: Fraction, quantize: bool = False
+    voices: Iterable[Iterable[Sound]],
+    meter: Meter,
+    tick: Fraction,
+    quantize: bool = False,
+    last: Fraction | None = None,
 ) -> int:
     """Return the first of GRIDS on which the notes begin and end.
 
@@ -68,6 +72,7 @@ def choose_grid(
         tick: as `Draft.tick`.
         quantize: True to take, if none holds the notes, the first on which all but one in FEW begin
             within a quarter of a cell; notes at random times do so half the time.
+        last: time of the last bar line, if there are bars.
     """
     lines = [list(voice) for voice in voices]
     sounds = [sound for line in lines for sound in line]
@@ -79,14 +84,15 @@ def choose_grid(
         fits = [grid for grid, many in zip(whole, far, strict=True) if FEW * many <= len(starts)]
         return fits[0] if fits else whole[0]
     gate = Gate.of(lines) if tick else Gate()
-    ends = {each for line in lines for each in _ends(line, gate)}
+    ends = {each for line in lines for each in _ends(line, gate, last)}
     both = (g for g in fits if all(any(_near(time, g, tick) for time in end) for end in ends))
     return next(both, fits[0] if fits and (tick or quantize) else whole[0])
 
 
-def _ends(line: Sequence[Sound], gate: Gate) -> Iterator[tuple[Fraction, Fraction]]:
+def _ends(
+    line: Sequence[Sound], gate: Gate, later: Fraction | None
+) -> Iterator[tuple[Fraction, Fraction]]:
     """Yield where each note of a line ends, as played and as written, by the next note at most."""
-    later: Fraction | None = None
     for start, group in groupby(sorted(line, reverse=True), key=lambda sound: sound.start):
         for sound in group:
             ends = sound.end, gate.whole(sound)
@@ -95,18 +101,23 @@ def _ends(line: Sequence[Sound], gate: Gate) -> Iterator[tuple[Fraction, Fractio
 
 
 def rounded(
-    voices: Sequence[Sequence[Sound]], grid: int, draft: Draft, quantize: bool
+    voices: Sequence[Sequence[Sound]],
+    grid: int,
+    draft: Draft,
+    quantize: bool,
+    last: Fraction | None = None,
 ) -> list[list[Sound]]:
     """Put notes on the grid: those near it in files that count ticks, all with `quantize`.
 
-    Ends of such files go to the nearest cell, and not into the next note of the line. Of two notes
-    in a cell, one after the other, the shorter is left out.
+    Ends of such files go to the nearest cell, and not into the next note of the line or a little
+    over the last bar line. Of two notes in a cell, one after the other, the shorter is left out.
 
     Args:
         voices: lines of notes.
         grid: cells per quarter note.
         draft: the file; its notices grow by how far notes are moved, if that is a tick or more.
         quantize: True to move notes however far it is.
+        last: time of the last bar line, if there are bars.
     """
     if not (draft.tick or quantize):
         return [list(voice) for voice in voices]
@@ -126,7 +137,7 @@ def rounded(
                     continue
                 pairs.pop()
             pairs.append((sound, start))
-        line = _ended(pairs, grid, gate)
+        line = _ended(pairs, grid, gate, last)
         least = max(draft.tick, Fraction(1, 1000))
         ends |= any(
             abs(to.end - sound.end) >= least for to, (sound, _) in zip(line, pairs, strict=True)
@@ -157,11 +168,13 @@ def _gate(
 
 
 def _ended(
-    pairs: Sequence[tuple[Sound, Fraction]], grid: int, gate: Callable[[Sound], Fraction]
+    pairs: Sequence[tuple[Sound, Fraction]],
+    grid: int,
+    gate: Callable[[Sound], Fraction],
+    later: Fraction | None,
 ) -> list[Sound]:
     """Return notes at their new starts, with their ends on the grid."""
     result: list[Sound] = []
-    later: Fraction | None = None
     for sound, start in reversed(pairs):
         if result and result[-1].start != start:
             later = result[-1].start

@@ -1,8 +1,8 @@
 """MIDI files of scores.
 
 MIDI knows no upbeats, and of keys and metres only the signature. An upbeat is a first bar with a
-time signature of its own; a key or groups of a metre that the signatures do not tell stand in
-markers at the beginning, `Key: D dorian` and `Meter: 3+2+2/8`.
+time signature of its own. Markers at the beginning name the key, `Key: D dorian`, and groups of a
+metre, `Meter: 3+2+2/8`; a marker `End` stands at the end, which may be silent.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ def midi_bytes(score: Score, row: int = 0, tempo: float = 80.0, title: str = "")
         [f"Voice {voice + 1}" for voice in range(task.voices)] if task.voices > 1 else ["Melody"]
     )
     tracks: list[Any] = [symusic.Track(name=name) for name in names]
+    file.markers.append(symusic.TextMeta(task.cells * cell, "End"))
     for note in notes_of(score, row):
         tracks[note.voice].notes.append(
             symusic.Note(note.start * cell, note.duration * cell, note.pitch, _VELOCITY)
@@ -83,8 +84,7 @@ def _upbeat(task: Task) -> tuple[int, int] | None:
 
 
 def _markers(task: Task) -> Iterator[str]:
-    if task.key.mode not in ("major", "minor") or task.key != written_key(task.key):
-        yield f"Key: {task.key}"
+    yield f"Key: {task.key}"
     if str(task.meter) != task.meter.signature:
         yield f"Meter: {task.meter}"
 

@@ -60,7 +60,7 @@ def test_what_the_caller_knows_better(tmp_path):
     content = midi_bytes(score_from_text("D4 E4 F#4 G4 A4"))
     piece = reads(tmp_path, "a.mid", content, key="D major", meter="3/4", pickup=4, grid=8)
     assert (piece.key, piece.meter, piece.pickup, piece.grid) == (Key("D"), Meter(3, 4), 4, 8)
-    assert (piece.bars, piece.estimated, piece.numbers) == (2, False, (0, 1, 2))
+    assert (piece.bars, piece.estimated, piece.numbers) == (3, False, (0, 1, 2, 3))  # with the rest
     with pytest.raises(ValueError, match="pickup=99"):
         reads(tmp_path, "a.mid", content, pickup=99)
     with pytest.raises(ValueError, match="part 0"):

@@ -16,7 +16,7 @@ from operator import itemgetter
 from envs.errors import RefusedError
 from envs.notation.reading.bars import MOST_MEASURES, ZERO, Measure
 from envs.notation.reading.draft import Draft, MeterMark, Sound
-from envs.notation.reading.rounding import choose_grid, rounded
+from envs.notation.reading.rounding import BOUND, choose_grid, rounded
 from envs.notation.reading.selection import Known
 from envs.notation.reading.time_signatures import Signature
 from envs.notation.reading.times import read_meter
@@ -46,8 +46,7 @@ class Stretch:
 def stretches_of(
     metres: Iterable[tuple[Fraction, str]],
     grouped: str,
-    end: Fraction,
-    tick: Fraction,
+    draft: Draft,
     notices: list[str],
 ) -> list[Stretch]:
     """Return the stretches of a file's metres, the first from the beginning on.
@@ -55,11 +54,13 @@ def stretches_of(
     Args:
         metres: times and signatures; of several at a time the last one holds.
         grouped: a metre with its groups that signatures of the same bar stand for, or "".
-        end: of the last note; metres behind it count for nothing.
-        tick: quarter notes of a tick.
+        draft: the file; metres behind its last note count for nothing.
         notices: grow.
     """
-    marks = {at: Signature.parse(words) for at, words in metres if at < max(end, NEAR)}
+    end, tick, marks = end_of(draft), draft.tick, dict[Fraction, Signature]()
+    for at, words in metres:
+        if at < max(end, NEAR):
+            marks[at] = _last_of(marks.get(at), Signature.parse(words), notices)
     with suppress(RefusedError):
         groups = Signature.parse(grouped)
         marks = {at: groups if groups.plain == own.plain else own for at, own in marks.items()}
@@ -79,14 +80,39 @@ def stretches_of(
         start, own = begun[-1]
         if signature != own:
             at = _on_line(at, start, own.bar, tick)
-            begun[-1:] = [(at, signature)] if at == start else [begun[-1], (at, signature)]
-    ends = [*(at for at, _ in begun[1:]), max(end - NEAR, begun[-1][0])]
+            if at == start:
+                begun.pop()
+                _last_of(own, signature, notices)
+            begun.append((at, signature))
+    ends = [*(at for at, _ in begun[1:]), max(end, begun[-1][0])]
     stretches = [Stretch(at, to - at, own) for (at, own), to in zip(begun, ends, strict=True)]
     main = main_of(stretches)
-    return [
+    stretches = [
         replace(stretch, passing=stretch.signature != main and _passes(stretch, main.bar))
         for stretch in stretches
     ]
+    whole = (each for each in stretches if each.start or each.length >= each.signature.bar)
+    alike = (each for each in whole if each.passing and each.signature.bar == main.bar)
+    notices += dict.fromkeys(
+        f"a bar of {each.signature.spelled} is read as {main.spelled}, which lasts as long"
+        for each in alike
+    )
+    return stretches
+
+
+def end_of(draft: Draft) -> Fraction:
+    """Return where the music ends: the last note may sound a little over a bar line."""
+    sounds = (sound for part in draft.parts for sound in part.voices[0])
+    return max(draft.end, *(max(each.end - BOUND, each.start + NEAR) for each in sounds), ZERO)
+
+
+def _last_of(before: Signature | None, after: Signature, notices: list[str]) -> Signature:
+    """Return the last one of two metres at one time, and tell."""
+    if before and before.plain != after.plain:
+        notices.append(
+            f"{before.spelled} and {after.spelled} stand at one time; {after.spelled} is taken"
+        )
+    return after
 
 
 def _on_line(time: Fraction, start: Fraction, bar: Fraction, tick: Fraction) -> Fraction:
@@ -123,7 +149,7 @@ def lay_bars(draft: Draft, stretches: Sequence[Stretch], known: Known) -> Known:
     given = known.pickup is not None
     if given or known.quantize:
         known = _settled(draft, known, main)
-    end = max((sound.end for part in draft.parts for sound in part.voices[0]), default=ZERO)
+    end = end_of(draft)
     if given or (known.meter and known.meter.bar != main.bar):
         signature = Signature.parse(str(known.meter)) if known.meter else main
         upbeat = Fraction(known.pickup or 0, known.grid or 1) if given else upbeat_of(stretches)
@@ -184,7 +210,7 @@ def _measures(stretches: Sequence[Stretch], bar: Fraction, end: Fraction) -> lis
     for stretch in stretches:
         last = stretch is stretches[-1]
         time = stretch.start
-        after = end - NEAR if last else min(end, time + stretch.length)
+        after = end if last else min(end, time + stretch.length)
         while time < after or not measures:
             own = stretch.signature.bar
             length = own if last else min(own, after - time)
@@ -196,7 +222,7 @@ def _measures(stretches: Sequence[Stretch], bar: Fraction, end: Fraction) -> lis
                 )
             time += length
     final, left = measures[-1], bar - measures[0].length
-    if left > 0 and final.length == bar and end - NEAR <= final.start + left:
+    if left > 0 and final.length == bar and end <= final.start + left:
         measures[-1] = replace(final, length=left)
     return measures
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from envs.errors import RefusedError
 
 DRUMS = 9  # General MIDI's channel of percussion, counted from 0
+_STRAIGHT = (0, 64)  # a pitch wheel in its middle
 _LENGTHS = {0xF1: 1, 0xF2: 2, 0xF3: 1}  # bytes behind system messages; none behind the others
 
 
@@ -39,6 +40,7 @@ class Track:
         name: the first that it has.
         end: time of its last event.
         empty: number of notes of no length, which are left out.
+        bent: True if a pitch is bent.
     """
 
     notes: dict[int, list[Struck]] = field(default_factory=dict)
@@ -49,6 +51,7 @@ class Track:
     name: str = ""
     end: int = 0
     empty: int = 0
+    bent: bool = False
 
 
 @dataclass(frozen=True)
@@ -179,6 +182,8 @@ class _Tracking:
                 continue
             if kind in (0x8, 0x9):
                 self.struck[channel][byte].append((time, kind == 0x9 and second > 0))
+            elif kind == 0xE:
+                track.bent |= (byte, second) != _STRAIGHT
             elif kind == 0xB and byte in (120, 123):  # all sound or all notes off
                 for times in self.struck[channel].values():
                     if times[-1][1]:

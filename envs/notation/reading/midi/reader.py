@@ -61,13 +61,18 @@ def _draft(file: MidiTracks, known: Known) -> tuple[Draft, list[Stretch]]:
     if empty:
         draft.notices.append(f"{_notes(empty)} of no length left out")
     if unended:
+        last = "lasts" if unended == 1 else "last"
         draft.notices.append(
-            f"{_notes(unended)} without an end last to the next one or the track's"
+            f"{_notes(unended)} without an end {last} to the next one or the track's"
         )
+    if any(track.bent for track in tracks if track.notes):
+        draft.notices.append("pitch bends left out: notes are read at the pitch of their keys")
     sounds = [sound for part in draft.parts for sound in part.voices[0]]
     end = max((sound.end for sound in sounds), default=Fraction(0))
     draft.tempo = _tempo(tracks, file.quarter, end, draft.notices)
-    keys = _keys(tracks, file.quarter, end)
+    keys = _keys(tracks, file.quarter, end, [] if known.key else draft.notices)
+    ends = (at for track in tracks for at, words in track.markers if words == "End")
+    draft.end = Fraction(max(ends, default=0), file.quarter)
     for part in draft.parts:
         part.keys = keys
     metres = (
@@ -76,7 +81,7 @@ def _draft(file: MidiTracks, known: Known) -> tuple[Draft, list[Stretch]]:
         for at, beats, unit in track.meters
     )
     notices = [] if known.meter else draft.notices
-    return draft, stretches_of(metres, _marker(tracks, "Meter: "), end, draft.tick, notices)
+    return draft, stretches_of(metres, _marker(tracks, "Meter: "), draft, notices)
 
 
 def _notes(count: int) -> str:
@@ -163,18 +168,20 @@ def _tempo(
     return 60e6 / max(lasting, key=lambda each: lasting[each])
 
 
-def _keys(tracks: Iterable[Track], quarter: int, end: Fraction) -> list[KeyMark]:
+def _keys(
+    tracks: Iterable[Track], quarter: int, end: Fraction, notices: list[str]
+) -> list[KeyMark]:
     """Return the key signatures; a marker such as 'Key: D dorian' names the first one's mode."""
-    named = {
-        at: (fifths, minor)
-        for track in tracks
-        for at, fifths, minor in track.keys
-        if abs(fifths) <= 7 and at < end * quarter
-    }
-    marks = []
-    for time, (fifths, minor) in sorted(named.items()):
-        mode, place = ("minor", fifths + 3) if minor else ("major", fifths)
-        marks.append(KeyMark(Fraction(time, quarter), Key(line_of_fifths_name(place), mode)))
+    named: dict[int, KeyMark] = {}
+    for at, fifths, minor in (each for track in tracks for each in track.keys):
+        if abs(fifths) <= 7 and at < end * quarter:
+            mode, place = ("minor", fifths + 3) if minor else ("major", fifths)
+            key = Key(line_of_fifths_name(place), mode)
+            before = named.get(at)
+            if before and before.key != key:
+                notices.append(f"{before.key} and {key} stand at one time; {key} is taken")
+            named[at] = KeyMark(Fraction(at, quarter), key, fifths)
+    marks = [named[at] for at in sorted(named)]
     with suppress(ValueError):
         words = _marker(tracks, "Key: ")
         marks[:1] = [KeyMark(Fraction(0), Key.parse(words))] if words else marks[:1]

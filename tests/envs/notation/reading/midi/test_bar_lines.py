@@ -90,6 +90,32 @@ def test_two_bars_of_another_metre_are_a_change(later):
         read(marks((0, 3, 4), (1440 * 10, *later)), quavers(90))
 
 
+def test_a_bar_of_another_metre_that_lasts_as_long_is_told():
+    for signatures in ([(0, 3, 4), (1440, 6, 8)], [(0, 3, 4), (1440, 6, 8), (2880, 3, 4)]):
+        piece = read(marks(*signatures), quavers(6 * len(signatures)))
+        assert str(piece.task.meter) == "3/4"
+        assert any("6/8 is read as 3/4" in told for told in piece.notices)
+        known = read(marks(*signatures), quavers(6 * len(signatures)), meter="3/4")
+        assert not any("6/8" in told for told in known.notices)
+    with pytest.raises(RefusedError, match="changes from 3/4 to 6/8"):
+        read(marks((0, 3, 4), (4320, 6, 8)), quavers(36))
+
+
+@pytest.mark.parametrize("over", [1, 16, 30, 55])
+@pytest.mark.parametrize("quantize", [False, True])
+def test_a_last_note_that_sounds_over_the_bar_line_adds_no_bar(over, quantize):
+    for begin in (0, 960):
+        events = [*line(60, 62, 64, begin=begin), *note(begin + 1440, begin + 1920 + over, 65)]
+        upbeat = [(0, 2, 4), (960, 4, 4)] if begin else [(0, 4, 4)]
+        piece = read(
+            marks(*upbeat), track([*note(0, begin, 59)] * (begin > 0) + events), quantize=quantize
+        )
+        assert piece.bars == 1 + (begin > 0)
+        assert (piece.notes[-1].duration, piece.notes[-1].pitch) == (piece.grid, 65)
+    short = read(marks((0, 4, 4)), track([*line(60, 62, 64, 65), *note(1920, 1980, 67)]))
+    assert short.bars == 2
+
+
 def test_a_metre_and_an_upbeat_that_are_known_better():
     piece = read(marks((0, 4, 4)), quavers(24), meter="6/8", pickup=2)
     assert (str(piece.task.meter), piece.task.pickup, piece.numbers[0]) == ("6/8", 2, 0)

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from envs.errors import RefusedError
-from envs.music.piece import Piece
+from envs.music.codec import Note
+from envs.music.meter import Meter
+from envs.music.piece import Piece, score_of
 from envs.music.pitch import parse_pitch
+from envs.music.task import Task
 from envs.notation.reading.midi.reader import read_midi
 from envs.notation.reading.readers import read_piece
 from envs.notation.reading.selection import Known
@@ -143,7 +146,9 @@ def test_notes_of_no_length_and_without_an_end_are_told():
     assert (notes(grace), grace.notices[0]) == (CDEF[:2], "2 notes of no length left out")
     middle = read(track([(0, on(60)), *note(480, 960, 62), (960, on(64))], end=1440))
     assert notes(middle) == CDEF[:3]
-    assert "2 notes without an end" in middle.notices[0]
+    assert "2 notes without an end last to" in middle.notices[0]
+    single = read(track([*line(60, 62), (960, on(64))], end=1440))
+    assert "a note without an end lasts to" in single.notices[0]
 
 
 def test_files_that_break_off_are_read_as_far_as_they_go():
@@ -183,6 +188,15 @@ def test_files_that_break_off_are_read_as_far_as_they_go():
 def test_what_is_no_melody_is_refused(data, told):
     with pytest.raises(RefusedError, match=told):
         read_midi(data, Known())
+
+
+@pytest.mark.parametrize(
+    ("wheel", "told"), [(b"\0\x40", False), (b"\0\x50", True), (b"\1\x40", True)]
+)
+def test_bent_pitches_are_told(wheel, told):
+    piece = read(track([*cdef(), (480, b"\xe0" + wheel)]))
+    assert notes(piece) == CDEF
+    assert any("bends" in words for words in piece.notices) == told
 
 
 # -- parts -----------------------------------------------------------------------------------------
@@ -238,7 +252,11 @@ def test_of_several_keys_metres_and_tempos():
     )
     assert (str(piece.task.meter), str(piece.task.key)) == ("3/4", "G minor")
     assert piece.tempo == 60
-    assert piece.notices == ("the tempo changes; the one that holds longest is taken throughout",)
+    assert piece.notices == (
+        "the tempo changes; the one that holds longest is taken throughout",
+        "G major and G minor stand at one time; G minor is taken",
+        "4/4 and 3/4 stand at one time; 3/4 is taken",
+    )
     assert read(track([(0, fast), *line(60, 62), (9999, slow)])).tempo == 240
 
 
@@ -247,6 +265,9 @@ def test_markers_name_modes_and_groups():
     signs = [(0, meta(0x59, b"\0\0")), (0, metre(7, 8))]
     piece = read(track([*signs, *words]), track(line(62, 64, 65, 67, 69, 71, 72, step=240)))
     assert (str(piece.task.key), str(piece.task.meter)) == ("D dorian", "3+2+2/8")
+    lasting = track(note(0, 480, 62) + note(480, 1680, 67))  # ends on another tone than D
+    assert not read(track([*signs, *words]), lasting).notices
+    assert any("may be in" in told for told in read(track(signs), lasting).notices)
     other = [(0, meta(6, b"Key: nonsense")), (0, meta(6, b"Meter: soon"))]
     assert str(read(track([*signs, *other, *line(62)])).task.key) == "C major"
 
@@ -275,3 +296,21 @@ def test_what_is_written_is_read():
         score = score_from_text(" ".join(["C4:1", *words, "D4:1"]), "G major", "3/4", grid)
         piece = read_midi(midi_bytes(score), Known(grid=grid))
         assert [tuple(each) for each in notes(piece)] == notes(Piece(score)), (number, words)
+
+
+@pytest.mark.parametrize(
+    ("signature", "grid", "pickup", "bars"),
+    [("3/8", 8, 4, 1), ("5/4", 3, 11, 1), ("12/8", 3, 17, 1), ("3/4", 5, 14, 1), ("4/4", 4, 0, 5)],
+)
+def test_silence_at_the_end_is_read(signature, grid, pickup, bars):
+    task = Task(meter=Meter.parse(signature), grid=grid, pickup=pickup, bars=bars)
+    piece = read_midi(midi_bytes(score_of([Note(0, 2, 67, 0)], task)), Known(grid=grid))
+    found = piece.task
+    assert (found.meter, found.pickup, found.bars) == (task.meter, pickup, bars)
+    assert notes(piece) == [(0, 2, 67)]
+
+
+def test_a_last_bar_of_a_cell_is_read():
+    task = Task(meter=Meter(2, 8), grid=8, pickup=7, bars=2)
+    score = score_of([Note(0, 10, 67, 0), Note(10, 6, 69, 0)], task)
+    assert notes(read_midi(midi_bytes(score), Known(grid=8))) == [(0, 10, 67), (10, 6, 69)]
