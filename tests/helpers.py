@@ -1,6 +1,9 @@
 """Helpers of tests in several folders."""
 
+import sys
+
 import numpy as np
+import pytest
 
 from envs.music.score import Score
 
@@ -64,3 +67,16 @@ def small_prior():
         for weight in net.parameters():  # tables of places and of looking back too, zero at first
             weight.normal_(0.0, 0.7, generator=rng)
     return RecurrentPrior(net, Codec())
+
+
+def from_the_shell(main, monkeypatch, capsys):
+    """Return a function that runs `main` of a verb with words: its status, output and errors."""
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["prog", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return ended.value.code, out, err
+
+    return call

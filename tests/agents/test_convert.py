@@ -1,29 +1,20 @@
 """The command: what it prints and refuses, and its status."""
 
-import sys
-
 import pytest
 
 from agents import convert as command
 from envs.notation.reading.readers import read_piece
 from envs.notation.text_line import score_from_text
 from envs.notation.writing.abc import abc
+from tests.helpers import from_the_shell
 
 
 @pytest.fixture
 def run_command(monkeypatch, capsys, tmp_path):
-    """Run it as from the shell; gives its status and what it printed."""
+    """The verb, run as from the shell."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tune.abc").write_text(abc(score_from_text("C4:16 D4:16 E4:16"), title="Short"))
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["prog", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            command.main()
-        out, err = capsys.readouterr()
-        return ended.value.code, out, err
-
-    return call
+    return from_the_shell(command.main, monkeypatch, capsys)
 
 
 def test_it_prints_what_it_wrote(run_command, tmp_path):

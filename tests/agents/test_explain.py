@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,20 +13,13 @@ from agents.explain import ExplainConfig, explain_all
 from envs.notation.text_line import score_from_text
 from envs.notation.writing.abc import abc
 from envs.notation.writing.midi import midi_bytes
+from tests.helpers import from_the_shell
 
 
 @pytest.fixture
 def run_command(monkeypatch, capsys):
-    """Run it as from the shell; gives its status and what it printed."""
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["prog", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            command.main()
-        out, err = capsys.readouterr()
-        return ended.value.code, out, err
-
-    return call
+    """The verb, run as from the shell."""
+    return from_the_shell(command.main, monkeypatch, capsys)
 
 
 @pytest.fixture

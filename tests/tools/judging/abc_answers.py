@@ -1,4 +1,4 @@
-"""What abc2xml and abc2midi make of every tune of the corpus, kept in one JSON file."""
+"""Readings of every tune of the corpus by abc2xml and abc2midi, kept in one JSON file."""
 
 from __future__ import annotations
 

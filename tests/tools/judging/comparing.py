@@ -59,7 +59,7 @@ def _pitch(note: tuple[Fraction, Fraction, int]) -> int:
 
 
 def has_chords(notes: Notes) -> bool:
-    """Whether two notes of a line begin at once."""
+    """Return True if two notes of a line begin at once."""
     return len({start for start, _, _ in notes}) < len(notes)
 
 

@@ -168,7 +168,7 @@ def _near(one: Sequence[Any], other: Sequence[Any]) -> bool:
 
 
 def _piece(tried: Tried, tune: dict[str, Any], ours: Notes | None) -> str:
-    """What is wrong with the piece, empty if nothing is: against abc2xml's bars and endings."""
+    """Return the fault of a piece against abc2xml's bars and endings, empty if there is none."""
     found = tune["repeated"]
     piece = tried.piece
     if piece is None or not found or not found["notes"]:

@@ -192,12 +192,12 @@ def _rounded(note: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _overlaps(line: Notes) -> bool:
-    """Whether two notes sound at once."""
+    """Return True if two notes sound at once."""
     return any(one[0] + one[1] > other[0] for one, other in pairwise(line))
 
 
 def _wrong(kept: Notes, line: Notes, row: dict[str, Any]) -> str:
-    """What is wrong with a part as read, as far as its notices do not tell."""
+    """Return the faults of a part as read that its notices do not tell."""
     if row["bars"] or "left out" in row["notices"]:
         rest = iter(each[2] for each in line)
         inside = all(pitch in rest for _, _, pitch in kept)

@@ -1,4 +1,4 @@
-"""What music21 makes of a file of its corpus: notes of every part, ties joined; kept as JSON lines.
+"""Readings of the corpus by music21: notes of every part, ties joined; kept as JSON lines.
 
 python -m tests.tools.judging.music21_answers musicxml ANSWERS.jsonl
 """

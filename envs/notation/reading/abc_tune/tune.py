@@ -126,7 +126,7 @@ class TuneReader:
         elif letter == "I":
             self._directive(value)
         elif letter == "V":
-            name, words = re.match(r"(\S*)\s*(.*)", value).groups()  # type: ignore[union-attr]
+            name, _, words = " ".join(value.split()).partition(" ")
             if self.in_head:
                 self.named.append((name, words))
             else:

@@ -30,11 +30,14 @@ def tune(lengths: list[Fraction], share: float = 1.0, early: float = 0.0, rests:
 LENGTHS = [Fraction(n, 4) for n in (4, 2, 2, 1, 3, 8, 6, 6, 2, 2, 4, 16, 4, 12, 16)]
 
 
-@pytest.mark.parametrize("share", [1, 0.98, 0.95, 0.9, 0.875, 0.8, 1.02])
-@pytest.mark.parametrize("early", [0, 1, 12, -10])
+@pytest.mark.parametrize(
+    ("share", "early"),
+    [
+        *((share, early) for share in (1, 1.02) for early in (0, 1, 12, -10)),
+        *((share, 0) for share in (0.98, 0.95, 0.9, 0.875, 0.8)),  # a file has one of them
+    ],
+)
 def test_notes_that_are_cut_short_are_whole(share, early):
-    if share < 1 and early:
-        pytest.skip("a file has one of them")
     piece = read(tune(LENGTHS, share, early, rests=(6, 10)))
     expected, at = [], 0
     for number, length in enumerate(LENGTHS):

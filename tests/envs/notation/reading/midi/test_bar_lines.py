@@ -43,7 +43,7 @@ def test_metres(signatures, meter, pickup, bars):
 @pytest.mark.parametrize("grid", [3, 4, 5, 7, 12, 24])
 @pytest.mark.parametrize("bars", [1, 3])
 def test_upbeats_of_every_length(grid, bars):
-    """As our writer has them: a bar of the next longer signature, which the metre cuts short."""
+    """An upbeat as our writer has it is a bar of the next longer signature, cut by the metre."""
     quarter = 480 * grid
     for cells in range(1, 3 * grid):
         begin = 480 * cells
