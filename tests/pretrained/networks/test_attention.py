@@ -153,7 +153,8 @@ def test_one_state_goes_on_in_several_ways(name):
             logits, here = prior.step(here, on)
             on = on.write(np.full(2, token + 2))
         ways.append(prior.step(here, on)[0])
-    assert torch.equal(ways[0], ways[2]) and not torch.allclose(ways[0], ways[1], atol=1e-3)
+    assert torch.equal(ways[0], ways[2])
+    assert not torch.allclose(ways[0], ways[1], atol=1e-3)
     rows = torch.tensor([1, 1, 0])
     taken = prior.step(prior.take(state, rows), page.take(rows.numpy()))[0]
     torch.testing.assert_close(taken, prior.step(state, page)[0][rows], atol=1e-5, rtol=0)
@@ -167,7 +168,8 @@ def test_cells_beyond_the_window_of_a_transformer_change_nothing():
     other = tokens.copy()
     other[0, 0, 2] = 20 if other[0, 0, 2] != 20 else 21
     gap = np.abs(prior.log_prob(Score(tokens, task)) - prior.log_prob(Score(other, task)))[0, 0]
-    assert gap[3:10].max() > 1e-4 and gap[10:].max() == 0  # cell 3 reads token 2; 9 sees cell 3
+    assert gap[3:10].max() > 1e-4
+    assert gap[10:].max() == 0
 
 
 def test_an_lstm_with_attention_begins_as_the_lstm_and_learns():
@@ -186,8 +188,18 @@ def test_an_lstm_with_attention_begins_as_the_lstm_and_learns():
 @pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name != "sum/1"])
 @pytest.mark.parametrize(
     "shape",
-    [{"vocab": 0}, {"lookback": [1, 9]}, {"lookback": [2, 2]}, {"ahead": -1}, {"places": 2}]
-    + [{"lookback": "2"}, {"window": 0}, {"heads": True}, {"head_size": 7}, {"width": 7}],
+    [
+        {"vocab": 0},
+        {"lookback": [1, 9]},
+        {"lookback": [2, 2]},
+        {"ahead": -1},
+        {"places": 2},
+        {"lookback": "2"},
+        {"window": 0},
+        {"heads": True},
+        {"head_size": 7},
+        {"width": 7},
+    ],
 )
 def test_sizes_that_cannot_be_are_refused(name, shape):
     kind = ARCHITECTURES[name]
