@@ -185,22 +185,14 @@ def test_an_lstm_with_attention_begins_as_the_lstm_and_learns():
     assert prior.net.blocks[0].leave.weight.grad.abs().max() > 0
 
 
+WRONG = [
+    *({"vocab": 0}, {"lookback": [1, 9]}, {"lookback": [2, 2]}, {"lookback": "2"}, {"ahead": -1}),
+    *({"places": 2}, {"window": 0}, {"heads": True}, {"head_size": 7}, {"width": 7}),
+]
+
+
 @pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name != "sum/1"])
-@pytest.mark.parametrize(
-    "shape",
-    [
-        {"vocab": 0},
-        {"lookback": [1, 9]},
-        {"lookback": [2, 2]},
-        {"ahead": -1},
-        {"places": 2},
-        {"lookback": "2"},
-        {"window": 0},
-        {"heads": True},
-        {"head_size": 7},
-        {"width": 7},
-    ],
-)
+@pytest.mark.parametrize("shape", WRONG)
 def test_sizes_that_cannot_be_are_refused(name, shape):
     kind = ARCHITECTURES[name]
     with pytest.raises((ValueError, TypeError), match=next(iter(shape))):
