@@ -25,7 +25,7 @@ from pretrained.corpora.datasets import DataSet, data_set
 from pretrained.corpora.folk import Tune
 from pretrained.corpora.split import SPLITS
 from pretrained.training import fit as fitting
-from pretrained.training.fit import PriorConfig
+from pretrained.training.settings import PriorConfig
 
 LEAST_TUNES = 50  # of a user, to train on
 
@@ -35,17 +35,17 @@ def train_prior(config: PriorConfig) -> dict[str, Any]:
     from tqdm import tqdm
 
     from pretrained.checkpoint import save
-    from pretrained.networks.recurrent import RecurrentPrior
 
     if config.out.exists() and not config.overwrite:
         raise ValueError(f"{config.out} exists; give another --out, or --overwrite to replace it")
     if config.out.is_dir() or not config.out.parent.is_dir():
         raise ValueError(f"{config.out} cannot be written: expected a file in a folder that exists")
     codec = Codec(*parse_range(config.range))
+    config.sizes()  # refuses a model that there is not before files are read
     data = _read(config)
     train, valid, test = _parts(config, data, codec)
     began = time.monotonic()
-    with tqdm(total=config.epochs, desc="epochs", disable=None, mininterval=1) as bar:
+    with tqdm(total=config.setting("epochs"), desc="epochs", disable=None, mininterval=1) as bar:
 
         def tell(epoch: fitting.Epoch) -> None:
             bar.write(str(epoch))
@@ -55,7 +55,7 @@ def train_prior(config: PriorConfig) -> dict[str, Any]:
         net = fitting.fit(config, train, valid, codec, after_epoch=tell)
     seconds = time.monotonic() - began
     rows = {f"{n}-gram": fitting.baseline(n, train, test, codec) for n in fitting.N_GRAM_ORDERS}
-    rows["LSTM"] = fitting.held_out(net, test, codec)
+    rows[config.model] = fitting.held_out(net, test, codec)
     tokens = sum(len(tune.tokens) for tune in test)
     print("\n" + fitting.report(rows, tokens))
     notes = {
@@ -63,10 +63,10 @@ def train_prior(config: PriorConfig) -> dict[str, Any]:
         "held_out": {name: asdict(row) for name, row in rows.items()},
         "held_out_tokens": tokens,
         "tunes": {"train": len(train), "valid": len(valid), "test": len(test)},
-        "config": {k: v for k, v in asdict(config).items() if k not in fitting.ELSEWHERE},
+        "config": config.settled(),
         "training_minutes": round(seconds / 60, 1),
     }
-    save(config.out, RecurrentPrior(net, codec), notes=notes)
+    save(config.out, config.architecture(net, codec), notes=notes)
     print(f"\nwrote {config.out} ({config.out.stat().st_size / 1e6:.2f} MB)")
     return notes
 
@@ -128,7 +128,7 @@ def main() -> None:
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
-        sys.exit("\nstopped; no prior was written, and files that were read are remembered")
+        sys.exit("\nstopped; no prior was written; tunes of --data that were read are remembered")
 
 
 if __name__ == "__main__":
