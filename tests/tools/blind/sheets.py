@@ -24,7 +24,7 @@ INTRODUCTION = """# Sheet {sheet}
 
 {n} melodies of {bars} bars in {key} and {meter}, in random order. Each was made by a person or by a
 program; how many by which is not told. Tempo, range and the way of writing are the same for all and
-say nothing. {begin}
+say nothing. {begin} The last note of all is held to the end of the bar.
 
 Judge each from the notes alone, as a strict musician and teacher. In the row of the form that has
 the sheet's name and the number of the melody, write

@@ -20,7 +20,7 @@ from agents.composing.decoding import method_of
 from agents.runs.directory import Run
 from agents.settings.tasks import arguments_of
 from envs.errors import did_you_mean, quoted, unknown
-from envs.music.codec import HOLD
+from envs.music.codec import FIRST_PITCH, HOLD
 from envs.music.score import Score
 from envs.music.task import Task
 from pretrained.checkpoint import locate
@@ -66,6 +66,8 @@ def collect(
 ) -> tuple[list[Drawn], dict[str, int]]:
     """Return the first `n` melodies of a source's seed, and how many were passed over, and why.
 
+    The last note of each is held to the end.
+
     Args:
         source: draws them.
         task: of the melodies.
@@ -79,6 +81,7 @@ def collect(
     kept: list[Drawn] = []
     passed: Counter[str] = Counter({"near-copies": 0, "doubles": 0})
     for drawn in islice(source.draw(task, seed), (SPARE + 1) * n):
+        drawn = replace(drawn, score=held_to_the_end(drawn.score))
         tokens = drawn.score.tokens.tobytes()
         if tokens in taken:
             passed["doubles"] += 1
@@ -94,6 +97,18 @@ def collect(
         f"{passed['near-copies']} near-copies, {passed['doubles']} doubles), expected {n}; ask for "
         "fewer --sheets or --pieces, or another --task"
     )
+
+
+def held_to_the_end(score: Score) -> Score:
+    """Return a piece whose last note is held to its end.
+
+    Tunes with an upbeat end before their last bar does, and what stands there would tell them.
+    """
+    tokens = score.tokens.copy()
+    for line in tokens[0]:
+        onsets = np.flatnonzero(line >= FIRST_PITCH)
+        line[onsets[-1] + 1 if len(onsets) else len(line) :] = HOLD
+    return Score(tokens, score.task)
 
 
 @lru_cache(maxsize=1)

@@ -91,6 +91,19 @@ def test_near_copies_of_the_corpus_are_passed_over_but_not_among_real_tunes():
     assert [drawn.origin["row"] for drawn in kept] == [0, 1, 2, 3]
 
 
+def test_what_follows_the_last_note_says_nothing():
+    tokens = random_pieces(TASK, 2, 1).tokens.copy()
+    tokens[:, 0, -8:] = [[5, 1, 1, 1, 0, 0, 1, 1], [5, 1, 1, 1, 1, 1, 1, 1]]
+    tokens[1, 0, :-8] = tokens[0, 0, :-8]
+    kept, _ = collect(Fake("a", Score(tokens[:1], TASK)), TASK, 1, 1, set())
+    assert (kept[0].score.tokens[0] == tokens[1]).all()
+    with pytest.raises(ValueError, match="1 doubles"):
+        collect(Fake("a", Score(tokens, TASK)), TASK, 1, 2, set())
+    silent = Fake("a", Score(np.zeros((1, 1, TASK.cells), int), TASK))
+    kept, _ = collect(silent, TASK, 1, 1, set())
+    assert (kept[0].score.tokens == 0).all()
+
+
 def test_a_source_that_has_too_few_is_refused():
     with pytest.raises(ValueError, match="few has 3 melodies .* expected 4; .*--pieces"):
         make_sheets([fake("few", 3)], TASK, 2, 2)
