@@ -61,12 +61,12 @@ class Lens:
             return outputs
         by_token = outputs.unflatten(-1, (self.vocab, -1))
         if len(self.own) == 1:
-            chosen = by_token.index_select(-2, self.own[0].clamp(min=0))
-            return chosen.masked_fill(self.own[0, :, None] < 0, ILLEGAL).flatten(-2)
+            picked: Tensor = by_token.index_select(-2, self.own[0].clamp(min=0))
+            return picked.masked_fill(self.own[0, :, None] < 0, ILLEGAL).flatten(-2)
         inner, n = by_token.shape[1:-2], by_token.shape[-1]
         index = self.own.reshape(len(self.own), *(1,) * len(inner), -1, 1)
         index = index.expand(len(by_token), *inner, -1, n)
-        chosen = by_token.gather(-2, index.clamp(min=0))
+        chosen: Tensor = by_token.gather(-2, index.clamp(min=0))
         return chosen.masked_fill(index < 0, ILLEGAL).flatten(-2)
 
     def repeated(self, times: int) -> Lens:
