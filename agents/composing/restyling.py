@@ -256,60 +256,74 @@ def restyle(
     Raises:
         ValueError: the prior, or the base, cannot read the theme, or there are too few melodies.
     """
-    meter, rng = ComputeMeter(), torch.Generator().manual_seed(seed)
-    target = Target.of(theme, theme.score_for(task))
+    if not temperature > 0 or n < 1 or width < 1:
+        raise ValueError("expected n and width from 1, and a temperature above 0")
+    meter, target = ComputeMeter(), Target.of(theme, theme.score_for(task))
     judges = prior, on_grid(loaded(theme.base), task)
     names = name or name_of(prior), name_of(theme.base)
     for judge, who in zip(judges, names, strict=True):
         _require_written(judge, who, target.score, theme.source)
-    found, size = [target.score], max(1, MOST_ROWS // beginnings(theme, width))
-    for done in range(0, n, size):
-        drawn = _search(prior, target, min(size, n - done), rng, temperature, width, meter)
-        for group in range(min(size, n - done)):
-            found += _likeliest(drawn, group, target, found)
-    if len(found) <= n:
+    found = _draw(prior, target, n, seed, temperature, width, meter)
+    if len(found) < n:
         kept = f" with {' and '.join(target.keep)} kept" if target.keep else ""
         raise ValueError(
-            f"{theme.source}: {len(found) - 1} melodies within {target.most} edits{kept}, expected "
+            f"{theme.source}: {len(found)} melodies within {target.most} edits{kept}, expected "
             f"{n}; ask for fewer (-n), a larger edit, or keep less"
         )
-    together = Score(np.concatenate([each.tokens for each in found]), task)
+    together = Score(np.concatenate([target.score.tokens, *found]), task)
     style, base = (_nats(judge, together, meter) for judge in judges)
     order = 1 + np.argsort(style[1:], kind="stable")
     pieces = together.take(order)
     counts = edits(target.score, pieces).sum(axis=(1, 2))
+    before = float(style[0]), float(base[0])
+    afters = zip(style[order].tolist(), base[order].tolist(), strict=True)
     movements = tuple(
-        Movement(
-            edits=int(count),
-            most=target.most,
-            notes=theme.notes,
-            kept=target.keep,
-            names=names,
-            before=(float(style[0]), float(base[0])),
-            after=(float(style[row]), float(base[row])),
-        )
-        for count, row in zip(counts, order, strict=True)
+        Movement(int(count), target.most, theme.notes, target.keep, names, before, after)
+        for count, after in zip(counts, afters, strict=True)
     )
     return SearchResult(pieces, meter.returns(reward, pieces), meter.read(), movements)
 
 
+def _draw(
+    prior: Prior,
+    target: Target,
+    n: int,
+    seed: int,
+    temperature: float,
+    width: int,
+    meter: ComputeMeter,
+) -> list[Array]:
+    """Return tokens (1, 1, T) of the likeliest melody of each of `n` searches, none of them twice.
+
+    There are fewer if a search has none that is new.
+    """
+    rng, found = torch.Generator().manual_seed(seed), list[Array]()
+    size = max(1, MOST_ROWS // ((target.most + 1) * width))
+    for done in range(0, n, size):
+        groups = min(size, n - done)
+        drawn = _search(prior, target, groups, rng, temperature, width, meter)
+        for group in range(groups):
+            found += _likeliest(drawn, group, target, found)
+    return found
+
+
 def _likeliest(
-    drawn: Beginnings, group: int, target: Target, found: Sequence[Score]
-) -> list[Score]:
-    """Return the likeliest draw of one search that has a note and is not found yet, if any.
+    drawn: Beginnings, group: int, target: Target, found: Sequence[Array]
+) -> list[Array]:
+    """Return the likeliest melody of one search that has a note and is not found yet, if any.
 
     The budget and what is kept are computed anew on the finished melodies.
     """
     rows = np.flatnonzero(drawn.group == group)
     score = drawn.score.take(rows)
-    good = score.onset.any(axis=(1, 2))
-    good &= edits(target.score, score).sum(axis=(1, 2)) <= target.most
+    count = edits(target.score, score).sum(axis=(1, 2))
+    good = (count > 0) & (count <= target.most) & score.onset.any(axis=(1, 2))
     for name in target.keep:
         good &= KEEPS[name](target.score, score)
-    for each in found:
-        good &= (score.tokens != each.tokens).any(axis=(1, 2))
-    best = np.where(good, drawn.log_p[rows], -np.inf).argmax()
-    return [score.take([best])] if good[best] else []
+    for tokens in found:
+        good &= (score.tokens != tokens).any(axis=(1, 2))
+    best = int(np.where(good, drawn.log_p[rows], -np.inf).argmax())
+    return [score.tokens[best : best + 1]] if good[best] else []
 
 
 def _nats(judge: Scorer, score: Score, meter: ComputeMeter) -> Array:

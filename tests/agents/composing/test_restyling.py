@@ -12,7 +12,7 @@ from agents import compose
 from agents.compose import ComposeConfig
 from agents.composing import Composer, Request, Theme
 from agents.composing.compute import ComputeMeter
-from agents.composing.restyling import Target, _search, restyle
+from agents.composing.restyling import Target, _perturbed, _search, restyle
 from agents.composing.theme import KEEPS, edits
 from envs.music.piece import Piece, notes_of
 from envs.music.score import Score
@@ -151,6 +151,14 @@ def test_a_wide_search_finds_every_melody_within_the_budget(tiny_prior, keep, se
     np.testing.assert_allclose(found.log_p, nats, atol=1e-4)
 
 
+def test_beginnings_of_each_number_of_edits_go_on(tiny_prior):
+    theme = theme_of(PAGE, 1, edit=0.7)
+    target = Target.of(theme, theme.score_for(PAGE))
+    found = _search(tiny_prior, target, 3, torch.Generator(), 1.0, 1, ComputeMeter())
+    for group in range(3):
+        assert sorted(found.used[found.group == group]) == list(range(theme.most + 1))
+
+
 def test_of_a_wide_search_the_likeliest_is_taken(tiny_prior):
     pieces = everything(SMALL)
     theme = Theme(Piece.of(pieces, 700), (), 0.7, small_prior())
@@ -183,6 +191,19 @@ def test_the_largest_worth_is_a_draw_from_the_prior_within_the_budget(tiny_prior
     for row, wanted in zip(first, chance, strict=True):
         share = drawn.count(tuple(found.score.tokens[row, 0].tolist())) / groups
         assert share == pytest.approx(wanted, abs=4 * np.sqrt(wanted / groups) + 1e-3)
+
+
+def test_noise_of_the_children_is_that_of_the_beginning():
+    """The largest is the beginning's, so that a beam keeps to the draw that it began."""
+    rows, rng = 4000, torch.Generator().manual_seed(1)
+    chance = np.array([0.5, 0.2, 0.3, 0.0])
+    legal, worth = chance[None].repeat(rows, 0) > 0, np.linspace(-3, 3, rows)
+    with np.errstate(divide="ignore"):
+        noisy = _perturbed(np.log(chance)[None].repeat(rows, 0), worth, legal, rng)
+    np.testing.assert_allclose(noisy.max(axis=1), worth)
+    assert (noisy[:, 3] == -np.inf).all()
+    drawn = np.bincount(noisy.argmax(axis=1), minlength=4) / rows
+    np.testing.assert_allclose(drawn, chance, atol=0.03)
 
 
 @pytest.mark.parametrize("keep", ALL, ids=" ".join)
