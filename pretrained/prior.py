@@ -105,12 +105,19 @@ class Trainable(Prior, Protocol):
 
     Attributes:
         format: its name in checkpoints, such as 'recurrent/1'.
+        hears_ahead: True if it reads the cells that are given ahead of the one it is asked about,
+            and takes `given` in `forward` and `page` in `advance`; others are never given them.
         net: what is trained and saved. Q-learning needs a `net.head`, the `nn.Linear` that reads
             the logits from the features.
     """
 
     format: ClassVar[str]
     net: nn.Module
+
+    @property
+    def hears_ahead(self) -> bool:
+        """True if it reads the cells that are given ahead; False unless it says so."""
+        return False
 
     @property
     @abstractmethod
@@ -137,7 +144,9 @@ class Trainable(Prior, Protocol):
         """
 
     @abstractmethod
-    def forward(self, pieces: Tensor, context: Tensor, bf16: bool = False) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, pieces: Tensor, context: Tensor, bf16: bool = False, given: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return logits (B, V * T, vocab) and features (B, V * T, n_features) along whole pieces.
 
         In writing order, each cell given those before it; logits are not masked. Gradients flow.
@@ -147,6 +156,8 @@ class Trainable(Prior, Protocol):
             context: (B, len(CONTEXT)) float32 of any cell, see `envs.music.task.CONTEXT`; pieces of
                 one batch may differ in key, range and plan.
             bf16: compute in bfloat16 where that is faster.
+            given: (B, V, T) bool, cells given in advance, which all others before them may look
+                at; left out where there are none, or where `hears_ahead` is False.
         """
 
     @abstractmethod
@@ -160,10 +171,18 @@ class Trainable(Prior, Protocol):
         """
 
     @abstractmethod
-    def advance(self, state: Any, tokens: Tensor) -> tuple[Tensor, Tensor, Any]:
+    def advance(
+        self, state: Any, tokens: Tensor, page: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Any]:
         """Read `tokens` (B, n) of the next n cells in writing order; the state stays as it was.
 
         n is at least 1, but for the first call, which may read none.
+
+        Args:
+            state: of `begin` or `advance`.
+            tokens: (B, n) int64.
+            page: (B, V, T) int64, all that is written, these tokens too, or given, UNWRITTEN
+                elsewhere; left out where nothing is given ahead, or `hears_ahead` is False.
 
         Returns:
             logits (B, vocab) and features (B, n_features) of the cell after them, and the state.
@@ -177,12 +196,13 @@ class Trainable(Prior, Protocol):
         """Return logits (B, vocab) and features (B, n_features) at one cell of each page.
 
         Args:
-            pages: (B, V, T) int64; any token stands where nothing is written.
+            pages: (B, V, T) int64, UNWRITTEN where nothing is written or given.
             context: (B, len(CONTEXT)) as in `forward`.
             cell: (B,) number of the cell in writing order.
         """
         row, times = torch.arange(len(pages), device=pages.device), int(cell.max()) + 1
-        logits, features = self.forward(pages[..., : -(-times // pages.shape[1])], context)
+        written = pages[..., : -(-times // pages.shape[1])].clamp(min=0)
+        logits, features = self.forward(written, context)
         return logits[row, cell], features[row, cell]
 
     def log_probs(self, score: Score) -> Tensor:

@@ -19,7 +19,7 @@ from envs.music.codec import Codec
 from envs.music.pitch import parse_range
 from pretrained.corpora.folk import load_corpus
 from pretrained.training import fit as fitting
-from pretrained.training.fit import PriorConfig
+from pretrained.training.settings import PriorConfig
 
 
 def train_prior(config: PriorConfig) -> dict[str, Any]:
@@ -27,7 +27,6 @@ def train_prior(config: PriorConfig) -> dict[str, Any]:
     from tqdm import tqdm
 
     from pretrained.checkpoint import save
-    from pretrained.networks.recurrent import RecurrentPrior
 
     if config.out.exists() and not config.overwrite:
         raise ValueError(f"{config.out} exists; give another --out, or --overwrite to replace it")
@@ -42,7 +41,7 @@ def train_prior(config: PriorConfig) -> dict[str, Any]:
     if not (train and valid and test):
         raise ValueError(f"no tunes lie within {config.range}; choose a wider --range")
     began = time.monotonic()
-    with tqdm(total=config.epochs, desc="epochs", disable=None, mininterval=1) as bar:
+    with tqdm(total=config.setting("epochs"), desc="epochs", disable=None, mininterval=1) as bar:
 
         def tell(epoch: fitting.Epoch) -> None:
             bar.write(str(epoch))
@@ -52,17 +51,17 @@ def train_prior(config: PriorConfig) -> dict[str, Any]:
         net = fitting.fit(config, train, valid, codec, after_epoch=tell)
     seconds = time.monotonic() - began
     rows = {f"{n}-gram": fitting.baseline(n, train, test, codec) for n in fitting.N_GRAM_ORDERS}
-    rows["LSTM"] = fitting.held_out(net, test, codec)
+    rows[config.model] = fitting.held_out(net, test, codec)
     tokens = sum(len(tune.tokens) for tune in test)
     print("\n" + fitting.report(rows, tokens))
     notes = {
         "held_out": {name: asdict(row) for name, row in rows.items()},
         "held_out_tokens": tokens,
         "tunes": {"train": len(train), "valid": len(valid), "test": len(test)},
-        "config": {k: v for k, v in asdict(config).items() if k not in fitting.ELSEWHERE},
+        "config": config.settled(),
         "training_minutes": round(seconds / 60, 1),
     }
-    save(config.out, RecurrentPrior(net, codec), notes=notes)
+    save(config.out, config.architecture(net, codec), notes=notes)
     print(f"\nwrote {config.out} ({config.out.stat().st_size / 1e6:.2f} MB)")
     return notes
 

@@ -238,4 +238,8 @@ class QLearning(PieceLearner):
     def _read(self, model: Trainable, pieces: Pieces) -> Tensor:
         """Return a network's outputs (B, steps, ...) along whole pieces, in writing order."""
         bf16 = self.policy.bf16 and self.policy.training
-        return model.forward(pieces.tokens, pieces.context, bf16)[0]
+        task, known = self.rollout_buffer.task, {}
+        if model.hears_ahead and task is not None and not task.free.all():
+            given = torch.from_numpy(~task.free).to(pieces.tokens.device)
+            known = {"given": given.expand_as(pieces.tokens)}
+        return model.forward(pieces.tokens, pieces.context, bf16, **known)[0]

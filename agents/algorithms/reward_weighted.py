@@ -23,6 +23,7 @@ import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from agents.algorithms.piece_learner import PieceLearner
+from agents.learning.rollout import observations_of
 from envs.music.tape import Array
 
 ELITE = 0.06  # least share of effective pieces
@@ -72,10 +73,10 @@ def drawn_again(shares: Array, n: int, rng: np.random.Generator) -> Array:
     return np.asarray(rows.clip(max=len(shares) - 1))
 
 
-# The resampled pieces of a rollout: pieces (N, V, T) int64, masks (N, steps, vocab), context
-# (N, len(CONTEXT)) and actions (N, steps).
+# The resampled pieces of a rollout: pieces (N, V, T) int64, given (N, V, T), masks
+# (N, steps, vocab), context (N, len(CONTEXT)) and actions (N, steps).
 Lessons = dict[str, torch.Tensor]
-LESSONS = ("pieces", "masks", "context", "actions")
+LESSONS = ("pieces", "given", "masks", "context", "actions")
 
 
 class RewardWeighted(PieceLearner):
@@ -131,7 +132,11 @@ class RewardWeighted(PieceLearner):
     def take_up(self, notebook: Mapping[str, torch.Tensor]) -> None:
         """Set the resampled pieces to the `notebook` of another model."""
         count = len({name.partition(".")[0] for name in notebook})
-        self.lessons = [{name: notebook[f"{n}.{name}"] for name in LESSONS} for n in range(count)]
+        self.lessons = []
+        for n in range(count):
+            known = {name: notebook[f"{n}.{name}"] for name in LESSONS if name != "given"}
+            none = torch.zeros_like(known["pieces"], dtype=torch.bool)  # before 0.7 none was kept
+            self.lessons.append({**known, "given": notebook.get(f"{n}.given", none)})
 
     def _minibatches(self) -> Iterator[Lessons]:
         """Yield minibatches in random order; each has whole pieces of a single rollout."""
@@ -170,10 +175,6 @@ class RewardWeighted(PieceLearner):
         self.lessons = []
 
     def _step(self, part: Lessons, optimizer: torch.optim.Optimizer) -> float:
-        observations = {
-            "pieces": part["pieces"],
-            "action_mask": part["masks"],
-            "context": part["context"],
-        }
-        _, nats, _ = self.policy.evaluate_actions(observations, part["actions"].flatten())
+        actions = part["actions"].flatten()
+        _, nats, _ = self.policy.evaluate_actions(observations_of(part), actions)
         return self.descend(-nats.mean(), optimizer)

@@ -153,7 +153,10 @@ class PriorPolicy(BasePolicy):
             return self._encode(obs)
         voices, cells = tokens.shape[1:]
         step = int(context[0, CELL]) * voices + int(context[0, VOICE])
-        plan, read = context[0, PLAN], tokens.transpose(1, 2).flatten(1)[:, :step]
+        plan, line = context[0, PLAN], tokens.transpose(1, 2).flatten(1)
+        read, page = line[:, :step], {}
+        if self.model.hears_ahead and (line[:, step + 1 :] != UNWRITTEN).any():
+            page = {"page": tokens}
         memory = self._memory
         if memory is not None and memory.begins(plan, read):
             known, state = memory.read.shape[1], memory.state
@@ -161,7 +164,7 @@ class PriorPolicy(BasePolicy):
                 return memory.logits, memory.features
         else:
             known, state = 0, self.model.begin(context, voices, cells)
-        logits, features, state = self.model.advance(state, read[:, known:])
+        logits, features, state = self.model.advance(state, read[:, known:], **page)
         self._memory = _Memory(plan.clone(), read.clone(), state, logits, features)
         return logits, features
 
@@ -169,7 +172,7 @@ class PriorPolicy(BasePolicy):
         """Return logits and features (B, ...) at any cells, by reading each page up to its cell."""
         context, tokens = _of_a_composition(obs)
         cell = (context[:, CELL] * context[:, VOICES] + context[:, VOICE]).long()
-        return self.model.forward_at(tokens.clamp(min=0), context, cell)
+        return self.model.forward_at(tokens, context, cell)
 
     # -- learning --------------------------------------------------------------------------------
 
@@ -178,7 +181,8 @@ class PriorPolicy(BasePolicy):
 
         Args:
             obs: observations (N, ...) of single cells; or whole pieces as EpisodeBuffer gives
-                them, "pieces" (B, V, T) and "action_mask" (B, steps, vocab), with N = B * steps.
+                them, "pieces" (B, V, T), "action_mask" (B, steps, vocab) and, if cells are given,
+                "given" (B, V, T), with N = B * steps.
             actions: (N,) in writing order, piece after piece.
         """
         mask, read = obs["action_mask"], PriorPolicy._encode
@@ -192,7 +196,10 @@ class PriorPolicy(BasePolicy):
     def _read_pieces(self, obs: Observation) -> tuple[Tensor, Tensor]:
         """Return logits and features of every cell in writing order, in one teacher-forced pass."""
         bf16 = self.bf16 and self.training
-        logits, features = self.model.forward(obs["pieces"], obs["context"], bf16)
+        known = {}
+        if self.model.hears_ahead and "given" in obs and obs["given"].any():
+            known = {"given": obs["given"].bool()}
+        logits, features = self.model.forward(obs["pieces"], obs["context"], bf16, **known)
         return logits.flatten(0, 1), features.flatten(0, 1)
 
     def predict_values(self, obs: Observation) -> Tensor:

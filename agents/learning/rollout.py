@@ -13,6 +13,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import BaseBuffer, RolloutBuffer
 from stable_baselines3.common.type_aliases import RolloutBufferSamples
 
+from envs.music.codec import UNWRITTEN
 from envs.music.score import Score
 from envs.music.tape import Array
 from envs.music.task import Task
@@ -116,6 +117,7 @@ class EpisodeBuffer(RolloutBuffer):
         shape, width = (self.buffer_size, self.n_envs), self.action_space.n  # type: ignore[attr-defined]
         pieces = (self.episodes, self.n_envs)
         self.tokens = np.zeros((*pieces, self.voices, self.cells), np.int16)
+        self.given = np.zeros((*pieces, self.voices, self.cells), bool)
         self.context = np.zeros((*pieces, *space["context"].shape), np.float32)  # type: ignore[index]
         self.masks = np.zeros((*shape, width), np.int8)
         self.actions = np.zeros(shape, np.int64)
@@ -147,6 +149,7 @@ class EpisodeBuffer(RolloutBuffer):
         actions = np.asarray(action).reshape(self.n_envs)
         if step == 0:
             self.context[episode] = obs["context"]
+            self.given[episode] = obs["tokens"] != UNWRITTEN
         if step == self.steps - 1:
             self.tokens[episode] = obs["tokens"]
             self.tokens[episode, :, -1, -1] = actions
@@ -251,29 +254,35 @@ class EpisodeBuffer(RolloutBuffer):
         for start in range(0, pieces, count):
             rows = order[start : start + count]
             part = {name: self.to_torch(column[rows]) for name, column in columns.items()}
-            observations = {
-                "pieces": part["pieces"],
-                "action_mask": part["masks"],
-                "context": part["context"],
-            }
             names = ("values", "log_probs", "advantages", "returns")
             yield RolloutBufferSamples(
-                observations,  # type: ignore[arg-type]
+                observations_of(part),  # type: ignore[arg-type]
                 part["actions"].reshape(-1, 1),
                 *(part[name].flatten() for name in names),
             )
 
     def columns(self) -> dict[str, Array]:
-        """Return what is stored of each piece by name: `pieces`, `context`, and of each step."""
+        """Return what is stored of each piece: `pieces`, `given`, `context`, and of each step."""
         names = ("actions", "masks", "values", "log_probs", "advantages", "returns")
         columns = {name: self.by_piece(getattr(self, name)) for name in names}
         columns["pieces"] = self.tokens.reshape(-1, self.voices, self.cells).astype(np.int64)
+        columns["given"] = self.given.reshape(columns["pieces"].shape)
         return columns | {"context": self.context.reshape(len(columns["pieces"]), -1)}
 
     def piece_returns(self) -> Array:
         """Return the sum (pieces,) of the rewards of each piece."""
         rewards = self.rewards.reshape(self.episodes, self.steps, self.n_envs)
         return np.asarray(rewards.sum(axis=1).reshape(-1))
+
+
+def observations_of(part: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the observations of whole pieces that a policy learns from.
+
+    Args:
+        part: columns of an EpisodeBuffer by name, of the same pieces.
+    """
+    names = {"pieces": "pieces", "given": "given", "action_mask": "masks", "context": "context"}
+    return {name: part[column] for name, column in names.items()}
 
 
 def buffer_of(model: BaseAlgorithm) -> EpisodeBuffer:

@@ -101,6 +101,11 @@ class Score(Facts):
         return freeze(self._store.given[self.n_written])
 
     @property
+    def has_given_ahead(self) -> bool:
+        """True if a cell behind the next one is given in some piece."""
+        return bool((self._store.given[self.n_written + 1 :] != UNWRITTEN).any())
+
+    @property
     def next_started(self) -> Array:
         """(B,) bool: a note began in the next cell's voice before that cell."""
         self._require_unfinished()

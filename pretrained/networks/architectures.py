@@ -10,8 +10,11 @@ from torch import Tensor, nn
 
 from envs.errors import quoted
 from envs.music.codec import Codec
+from pretrained.networks.lstm_attention import AttentivePrior
 from pretrained.networks.network_prior import NetworkPrior
-from pretrained.networks.recurrent import RecurrentPrior
+from pretrained.networks.per_voice import PerVoice
+from pretrained.networks.recurrent import GatedPrior, RecurrentPrior
+from pretrained.networks.transformer import TransformerPrior
 from pretrained.prior import Trainable, hears_one_line
 
 
@@ -51,21 +54,38 @@ class SumPrior(NetworkPrior):
         one, two = (architecture(name).build(sizes, codec) for name, sizes in shape["parts"])
         return cls(one, two)
 
+    @property
+    def hears_ahead(self) -> bool:
+        """True if one of the two reads the cells that are given ahead."""
+        return any(part.hears_ahead for part in self.parts)
+
     def _together(self, outputs: list[tuple[Any, ...]]) -> tuple[Tensor, Tensor]:
         (one, first), (two, second) = ((out[0], out[1]) for out in outputs)
         return one + two, torch.cat([first, second], dim=-1)
 
-    def forward(self, pieces: Tensor, context: Tensor, bf16: bool = False) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, pieces: Tensor, context: Tensor, bf16: bool = False, given: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return logits and features (B, V * T, ...) along whole pieces, in writing order."""
-        return self._together([part.forward(pieces, context, bf16) for part in self.parts])
+        known = self._known(given=given)
+        together = zip(self.parts, known, strict=True)
+        return self._together([part.forward(pieces, context, bf16, **k) for part, k in together])
+
+    def _known(self, **ahead: Tensor | None) -> list[dict[str, Tensor]]:
+        """Return for each part the keywords about what is given ahead, if it hears them."""
+        known = {name: value for name, value in ahead.items() if value is not None}
+        return [known if part.hears_ahead else {} for part in self.parts]
 
     def begin(self, context: Tensor, voices: int, cells: int) -> Any:
         """Return the state before the first cell."""
         return tuple(part.begin(context, voices, cells) for part in self.parts)
 
-    def advance(self, state: Any, tokens: Tensor) -> tuple[Tensor, Tensor, Any]:
+    def advance(
+        self, state: Any, tokens: Tensor, page: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Any]:
         """Read tokens (B, n); return logits and features (B, ...) of the cell after them."""
-        outputs = [part.advance(s, tokens) for part, s in zip(self.parts, state, strict=True)]
+        together = zip(self.parts, state, self._known(page=page), strict=True)
+        outputs = [part.advance(s, tokens, **known) for part, s, known in together]
         return *self._together(outputs), tuple(output[2] for output in outputs)
 
     def pick(self, state: Any, rows: Tensor) -> Any:
@@ -75,6 +95,9 @@ class SumPrior(NetworkPrior):
 
 ARCHITECTURES: dict[str, type[Trainable]] = {
     RecurrentPrior.format: RecurrentPrior,
+    GatedPrior.format: GatedPrior,
+    AttentivePrior.format: AttentivePrior,
+    TransformerPrior.format: TransformerPrior,
     SumPrior.format: SumPrior,
 }
 
@@ -91,10 +114,28 @@ def architecture(name: str) -> type[Trainable]:
     return ARCHITECTURES[name]
 
 
+def model_named(name: str) -> type[PerVoice]:
+    """Return the architecture that `python -m pretrained.train --model NAME` trains.
+
+    A name is a checkpoint's format without its version; "lstm" stands for "recurrent".
+
+    Raises:
+        ValueError: there is none; the message lists those known.
+    """
+    known = {
+        "lstm" if kind is RecurrentPrior else kind.format.partition("/")[0]: kind
+        for kind in ARCHITECTURES.values()
+        if issubclass(kind, PerVoice)
+    }
+    if name not in known:
+        raise ValueError(f"model={quoted(name)}: expected one of {', '.join(known)}")
+    return known[name]
+
+
 def plus(one: Trainable, two: Trainable) -> Trainable:
     """Return a prior whose logits are the sum of two priors' logits.
 
     One network if the architecture can merge them, else a SumPrior, which steps both.
     """
-    merged = getattr(one, "plus", None)
-    return merged(two) if merged is not None else SumPrior(one, two)
+    merged = one.plus(two) if hasattr(one, "plus") and type(one) is type(two) else None
+    return SumPrior(one, two) if merged is None else merged

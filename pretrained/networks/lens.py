@@ -8,7 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from envs.music.codec import HOLD, Codec
+from envs.music.codec import HOLD, UNWRITTEN, Codec
 from envs.music.task import BARS_TO_A_NUMBER, CONTEXT, MAX_BARS, Task
 from pretrained.prior import ILLEGAL
 
@@ -41,10 +41,10 @@ class Lens:
         return cls(codec.vocab, own.to(context.device), places(context, cells))
 
     def read(self, tokens: Tensor) -> Tensor:
-        """Return tokens (B, ...) of the task as the network's own."""
-        flat = tokens.reshape(len(tokens), -1)
+        """Return tokens (B, ...) of the task as the network's own; UNWRITTEN stays so."""
+        flat = tokens.reshape(len(tokens), -1).clamp(min=0)
         read = self.own.expand(len(tokens), -1).gather(1, flat).reshape(tokens.shape)
-        return torch.where(read < 0, -1 - read, read)
+        return torch.where(read < 0, -1 - read, read).masked_fill(tokens < 0, UNWRITTEN)
 
     def answer(self, outputs: Tensor) -> Tensor:
         """Return outputs (B, ..., vocab * n) of the network, n for each token, for the task's.

@@ -17,7 +17,7 @@ from envs.music.task import Task
 from pretrained.networks.lens import context_of, has_started, own_tokens
 from pretrained.prior import ILLEGAL, Trainable
 
-CHUNK = 512  # lines in one teacher-forced pass: bounds memory, loses no speed
+CHUNK = 65_536  # cells in one teacher-forced pass: bounds memory, loses no speed
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,9 @@ class NetworkPrior(Trainable):
         """Sizes of the network, in types that JSON has."""
         return asdict(self.net.shape)
 
-    def logits_along(self, pieces: Tensor, context: Tensor) -> Tensor:
+    def logits_along(self, pieces: Tensor, context: Tensor, **given: Any) -> Tensor:
         """Return the logits of `forward` alone."""
-        return self.forward(pieces, context)[0]
+        return self.forward(pieces, context, **given)[0]
 
     def require(self, task: Task) -> None:
         """Raise ValueError unless the task's grid is the prior's."""
@@ -118,7 +118,10 @@ class NetworkPrior(Trainable):
         if state.is_at(score):
             return state.logits, state
         new = score.written_since(max(state.cell, 0)).astype(np.int64)
-        logits, _, inner = self.advance(state.inner, torch.from_numpy(new))
+        page = {}
+        if self.hears_ahead and score.has_given_ahead:
+            page = {"page": torch.from_numpy(score.tokens.astype(np.int64))}
+        logits, _, inner = self.advance(state.inner, torch.from_numpy(new), **page)
         logits = logits.masked_fill(~torch.from_numpy(score.grammar()), ILLEGAL)
         return logits, Reading(inner, score.n_written, logits)
 
@@ -150,7 +153,9 @@ class NetworkPrior(Trainable):
         by_start = task.codec.legal(np.array([False, True]), task.low, task.high)
         legal = torch.from_numpy(by_start).to(device)
         tokens = torch.from_numpy(score.tokens.astype(np.int64)).to(device)
-        for pieces in tokens.split(max(1, CHUNK // task.voices)):
-            logits = self.logits_along(pieces, context_of(task, len(pieces)).to(device))
+        fixed, hears = torch.tensor(~task.free, device=device), self.hears_ahead
+        for pieces in tokens.split(max(1, CHUNK // task.steps)):
+            given = {"given": fixed.expand_as(pieces)} if hears and fixed.any() else {}
+            logits = self.logits_along(pieces, context_of(task, len(pieces)).to(device), **given)
             started = has_started(pieces).transpose(1, 2).flatten(1).long()
             yield pieces, logits.masked_fill(~legal[started], ILLEGAL).log_softmax(dim=-1)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
+from envs.music.codec import Codec
 from pretrained.networks.lens import Lens
 from pretrained.networks.network_prior import Network, NetworkPrior
 
@@ -20,6 +22,7 @@ class LineNetwork(Network):
     """
 
     start_token: int  # the input that stands for "nothing yet"
+    hears_ahead: bool = False  # True if it is a PlacedNetwork that reads what is given ahead
 
     @abstractmethod
     def forward(self, tokens: Tensor, place: Tensor, bf16: bool = False) -> tuple[Tensor, Tensor]:
@@ -36,6 +39,31 @@ class LineNetwork(Network):
     @abstractmethod
     def take(self, state: Any, rows: Tensor) -> Any:
         """Return the state of some lines (N,)."""
+
+    def answer_ahead(
+        self, features: Tensor, tokens: Tensor, place: Tensor, given: Tensor
+    ) -> Tensor:
+        """Return logits (B, T, vocab) of which only what reads ahead has gradients.
+
+        Args:
+            features: (B, T, n) of whole lines without what is given ahead, without gradients.
+            tokens, place: (B, T) and (B, T, 6), see `forward`.
+            given: (B, T) bool, the cells that are given in advance.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not hear what is given ahead")
+
+    def hear(
+        self, features: Tensor, page: Tensor, place: Tensor, time: int | Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return logits (B, vocab) and features (B, n) of a cell with what is given ahead of it.
+
+        Args:
+            features: (B, n) of the cell without.
+            page: (B, T) int64, the line as far as it is written or given, UNWRITTEN elsewhere.
+            place: (B, T, 6) or (1, T, 6).
+            time: of the cell, or (B,).
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not hear what is given ahead")
 
 
 @dataclass(frozen=True)
@@ -58,6 +86,9 @@ class Lines:
 class PerVoice(NetworkPrior):
     """A prior that reads each voice as a line of its own: no voice hears another.
 
+    An architecture adds `format`, `network` and `sizes`; and `recipe`, the settings of
+    `pretrained.training.fit.PriorConfig` that it is trained with unless others are asked for.
+
     Args:
         net: a network of one line.
         codec: meaning of its tokens.
@@ -65,30 +96,52 @@ class PerVoice(NetworkPrior):
 
     one_line = True
     net: LineNetwork
+    network: ClassVar[type[Any]]  # made of its sizes, with a dropout
+    sizes: ClassVar[type[Any]]  # a dataclass whose first field is the size of the vocabulary
 
-    def forward(self, pieces: Tensor, context: Tensor, bf16: bool = False) -> tuple[Tensor, Tensor]:
+    @classmethod
+    def build(cls, shape: Mapping[str, Any], codec: Codec) -> Self:
+        """Return a prior with random weights."""
+        return cls(cls.network(cls.sizes(**shape)), codec)
+
+    @property
+    def hears_ahead(self) -> bool:
+        """True if the network reads the cells that are given ahead."""
+        return self.net.hears_ahead
+
+    def forward(
+        self, pieces: Tensor, context: Tensor, bf16: bool = False, given: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return logits and features (B, V * T, ...) along whole pieces, in writing order."""
-        logits, features = self._lines(pieces, context, bf16)
+        logits, features = self._lines(pieces, context, bf16, given)
         return in_writing_order(logits, pieces), in_writing_order(features, pieces)
 
-    def logits_along(self, pieces: Tensor, context: Tensor) -> Tensor:
+    def logits_along(self, pieces: Tensor, context: Tensor, **given: Any) -> Tensor:
         """Return the logits of `forward` alone; does not move the features, which are many."""
-        return in_writing_order(self._lines(pieces, context, bf16=False)[0], pieces)
+        return in_writing_order(self._lines(pieces, context, False, **given)[0], pieces)
 
-    def _lines(self, pieces: Tensor, context: Tensor, bf16: bool) -> tuple[Tensor, Tensor]:
+    def _lines(
+        self, pieces: Tensor, context: Tensor, bf16: bool, given: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return logits and features (B * V, T, ...) of all lines."""
         voices, cells = pieces.shape[1:]
         lens = Lens.of(self.codec, context, cells).repeated(voices)
-        logits, features = self.net(lens.read(pieces.reshape(-1, cells)), lens.places, bf16=bf16)
+        known = {} if given is None else {"given": given.reshape(-1, cells)}
+        own = lens.read(pieces.reshape(-1, cells))
+        logits, features = self.net(own, lens.places, bf16=bf16, **known)
         return lens.answer(logits), features
 
     def forward_at(self, pages: Tensor, context: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits and features (B, ...) at one cell (B,) of each page; reads its voice."""
         time, voice = cell // pages.shape[1], cell % pages.shape[1]
         row, cells = torch.arange(len(pages), device=pages.device), int(time.max()) + 1
-        lens = Lens.of(self.codec, context, cells)
-        logits, features = self.net(lens.read(pages[row, voice, :cells]), lens.places)
-        return lens.answer(logits[row, time]), features[row, time]
+        lens = Lens.of(self.codec, context, pages.shape[2])
+        lines = lens.read(pages[row, voice])
+        logits, features = self.net(lines[:, :cells].clamp(min=0), lens.places[:, :cells])
+        logits, features = logits[row, time], features[row, time]
+        if self.hears_ahead:
+            logits, features = self.net.hear(features, lines, lens.places, time)
+        return lens.answer(logits), features
 
     def begin(self, context: Tensor, voices: int, cells: int) -> Lines:
         """Return the state before the first cell."""
@@ -96,7 +149,9 @@ class PerVoice(NetworkPrior):
         hidden = (self.net.start(len(context)),) * voices
         return Lines(Lens.of(self.codec, context, cells), 0, hidden, (start,) * voices)
 
-    def advance(self, state: Lines, tokens: Tensor) -> tuple[Tensor, Tensor, Lines]:
+    def advance(
+        self, state: Lines, tokens: Tensor, page: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Lines]:
         """Read tokens (B, n); return logits and features (B, ...) of the cell after them."""
         hidden, last, voices = list(state.hidden), list(state.last), len(state.hidden)
         read = max(state.asked - 1, 0)  # cells read so far
@@ -107,7 +162,11 @@ class PerVoice(NetworkPrior):
                 last[(cell - 1) % voices] = own[cell - 1 - read]
             voice, place = cell % voices, state.lens.places[:, cell // voices]
             logits, features, hidden[voice] = self.net.step(last[voice], place, hidden[voice])
-        after = Lines(state.lens, read + len(own) + 1, tuple(hidden), tuple(last))
+        asked = read + len(own)
+        if page is not None:
+            lines, time = state.lens.read(page[:, asked % voices]), asked // voices
+            logits, features = self.net.hear(features, lines, state.lens.places, time)
+        after = Lines(state.lens, asked + 1, tuple(hidden), tuple(last))
         return state.lens.answer(logits), features, after
 
     def pick(self, state: Lines, rows: Tensor) -> Lines:

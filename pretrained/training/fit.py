@@ -5,80 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from envs.errors import quoted
 from envs.music.codec import FIRST_PITCH, HOLD, Codec
 from pretrained.corpora.folk import Tune
 from pretrained.training.lessons import Lesson, lesson
+from pretrained.training.masking import draw_given
+from pretrained.training.optimizers import Optimizers
+from pretrained.training.settings import PriorConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from pretrained.networks.per_voice import LineNetwork
 
-ELSEWHERE = ("out", "overwrite", "threads")  # settings that do not shape the weights
 N_GRAM_ORDERS = (1, 2, 3, 4, 5, 6, 7)
-LIMITS = {
-    **{"epochs": (1, 10**6), "hidden": (1, 2**14), "layers": (1, 64), "embed": (1, 2**14)},
-    **{"lookback": (0, 64), "dropout": (0.0, 0.99), "batch_tokens": (1, 10**9)},
-    **{"learning_rate": (1e-12, 1.0), "weight_decay": (0.0, 1e3), "average": (0.0, 0.999999)},
-    **{"seed": (0, 2**32 - 1), "threads": (1, 1024)},
-}
-
-
-@dataclass(frozen=True)
-class PriorConfig:
-    """Settings of a training of the prior.
-
-    Attributes:
-        out: the checkpoint to write; an existing file is replaced only with --overwrite.
-        epochs: passes over the training tunes.
-        hidden: LSTM units per layer.
-        layers: LSTM layers.
-        embed: size of the input embedding.
-        lookback: bars the network looks back to.
-        plan: the network also sees the mode and how many bars are left of the phrase and of the
-            piece, and is shown parts of tunes that end as pieces do.
-        dropout: share of the LSTM's inputs and outputs dropped while training.
-        batch_tokens: tokens in a batch of whole tunes of about one length.
-        learning_rate: of AdamW; warms up, then falls to zero along a cosine.
-        weight_decay: of AdamW.
-        average: decay per batch of the running average of weights, which is what is kept.
-        range: lowest and highest pitch of the vocabulary.
-        seed: of weights, order and dropout.
-        threads: CPU threads of torch.
-        bf16: multiply matrices in bfloat16 while training.
-        overwrite: replace `out` if it exists.
-    """
-
-    out: Path = Path("prior.safetensors")
-    epochs: int = 45
-    hidden: int = 256
-    layers: int = 1
-    embed: int = 128
-    lookback: int = 2
-    plan: bool = False
-    dropout: float = 0.4
-    batch_tokens: int = 6144
-    learning_rate: float = 4e-3
-    weight_decay: float = 0.05
-    average: float = 0.998
-    range: str = "C3-B5"
-    seed: int = 0
-    threads: int = 1
-    bf16: bool = True
-    overwrite: bool = False
-
-    def __post_init__(self) -> None:
-        for name, (least, most) in LIMITS.items():
-            value = getattr(self, name)
-            if not least <= value <= most:  # also refuses what is not a number
-                raise ValueError(f"{name}={quoted(value)}: expected {least:g} to {most:g}")
 
 
 @dataclass(frozen=True)
@@ -180,20 +124,21 @@ def held_out(net: LineNetwork, tunes: Sequence[Tune], codec: Codec) -> HeldOut:
     from pretrained.networks.lens import has_started
     from pretrained.prior import ILLEGAL
 
-    legal = torch.from_numpy(codec.legal(np.array([False, True])))
+    device = net.head.weight.device
+    legal = torch.from_numpy(codec.legal(np.array([False, True]))).to(device)
     nats, right, onset = [], [], []
     net.eval()
     with torch.inference_mode():
         for start in range(0, len(tunes), 16):
             shown = [lesson(tune) for tune in tunes[start : start + 16]]
-            tokens, place, real = collate(shown, codec)
+            tokens, place, real = (part.to(device) for part in collate(shown, codec))
             logits, _ = net(tokens, place)
             logits = logits.masked_fill(~legal[has_started(tokens).long()], ILLEGAL)
             chosen = logits.log_softmax(-1).gather(2, tokens[..., None])[..., 0]
             nats.append(-chosen[real])
             right.append((logits.argmax(-1) == tokens)[real])
             onset.append((tokens > HOLD)[real])
-    parts = (torch.cat(part).numpy() for part in (nats, right, onset))
+    parts = (torch.cat(part).cpu().numpy() for part in (nats, right, onset))
     return HeldOut.of(*parts)
 
 
@@ -216,13 +161,18 @@ def warm_cosine(progress: float, warm: float = 0.05) -> float:
     return float(0.5 * (1 + np.cos(np.pi * (progress - warm) / (1 - warm))))
 
 
-def recurrent(config: PriorConfig, codec: Codec) -> LineNetwork:
-    """Return the recurrent network of some settings, with random weights."""
-    from pretrained.networks.recurrent import METRE, PLACE, NetShape, RecurrentNet
+def untrained(config: PriorConfig, codec: Codec) -> LineNetwork:
+    """Return the network of some settings, with random weights.
 
-    places = len(PLACE) if config.plan else METRE
-    sizes = config.hidden, config.layers, config.embed, config.lookback, places
-    return RecurrentNet(NetShape(codec.vocab, *sizes), config.dropout)
+    Raises:
+        ValueError: an unknown model, or a size that it does not have.
+    """
+    from pretrained.networks.inputs import METRE, PLACE
+
+    places, kind = len(PLACE) if config.setting("plan") else METRE, config.architecture
+    shape = kind.sizes(vocab=codec.vocab, places=places, **config.sizes())
+    net: LineNetwork = kind.network(shape, config.setting("dropout"))
+    return net
 
 
 def fit(
@@ -230,7 +180,7 @@ def fit(
     train: list[Tune],
     valid: list[Tune],
     codec: Codec,
-    build: Callable[[PriorConfig, Codec], LineNetwork] = recurrent,
+    build: Callable[[PriorConfig, Codec], LineNetwork] = untrained,
     after_epoch: Callable[[Epoch], object] | None = None,
 ) -> LineNetwork:
     """Train a network and return the running average of its weights.
@@ -248,36 +198,57 @@ def fit(
 
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads)
-    rng = np.random.default_rng(config.seed)
-    net = build(config, codec)
-    averaged = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(config.average))
+    rng, device = np.random.default_rng(config.seed), torch.device(config.device)
+    net = build(config, codec).to(device)
+    averaged = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(config.setting("average")))
     kept: LineNetwork = averaged.module  # type: ignore[assignment]
-    optimizer = torch.optim.AdamW(
-        net.parameters(), config.learning_rate, weight_decay=config.weight_decay
-    )
-    for epoch in range(config.epochs):
+    optimizers, epochs = Optimizers(net, config), config.setting("epochs")
+    for epoch in range(epochs):
         net.train()
         losses, began = [], time.monotonic()
-        lessons = [lesson(tune, rng if config.plan else None) for tune in train]
-        groups = list(batches(lessons, config.batch_tokens, rng))
+        lessons = [lesson(tune, rng if config.setting("plan") else None) for tune in train]
+        groups = list(batches(lessons, config.setting("batch_tokens"), rng))
         for done, group in enumerate(groups):
-            rate = config.learning_rate * warm_cosine((epoch + done / len(groups)) / config.epochs)
-            optimizer.param_groups[0]["lr"] = rate
-            tokens, place, real = collate(group, codec)
-            with torch.autocast("cpu", torch.bfloat16, enabled=config.bf16):
-                logits, _ = net(tokens, place)
-            loss = torch.nn.functional.cross_entropy(logits[real].float(), tokens[real])
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-            optimizer.step()
+            shown = [part.to(device) for part in collate(group, codec)]
+            loss, ahead = losses_of(net, shown, rng, config.bf16)
+            optimizers.descend(loss + ahead, warm_cosine((epoch + done / len(groups)) / epochs))
             averaged.update_parameters(net)
             losses.append(loss.item())
         figures = held_out(kept, valid, codec)
         if after_epoch is not None:
             seconds = time.monotonic() - began
             after_epoch(Epoch(epoch + 1, float(np.mean(losses)), figures, seconds))
-    return kept
+    return kept.cpu()
+
+
+def losses_of(
+    net: LineNetwork, shown: Sequence[Tensor], rng: np.random.Generator, bf16: bool
+) -> tuple[Tensor, Tensor | float]:
+    """Return the mean nats per token of a batch, and those behind cells that are given at random.
+
+    The second is of the part of the network alone that reads what is given ahead.
+
+    Args:
+        net: in training.
+        shown: see `collate`.
+        rng: draws which cells are given.
+        bf16: multiply matrices in bfloat16.
+    """
+    import torch
+    from torch.nn import functional
+
+    tokens, place, real = shown
+    with torch.autocast(tokens.device.type, torch.bfloat16, enabled=bf16):
+        logits, features = net(tokens, place)
+    loss = functional.cross_entropy(logits[real].float(), tokens[real])
+    if not net.hears_ahead:
+        return loss, 0.0
+    given = draw_given(place, real, rng)
+    hidden = real & ~given
+    with torch.autocast(tokens.device.type, torch.bfloat16, enabled=bf16):
+        logits = net.answer_ahead(features.detach(), tokens, place, given)
+    nats = functional.cross_entropy(logits[hidden].float(), tokens[hidden], reduction="sum")
+    return loss, nats / hidden.sum().clamp(min=1)  # a single short tune may be given as a whole
 
 
 def report(rows: dict[str, HeldOut], tokens: int) -> str:

@@ -262,7 +262,7 @@ def test_training_writes_a_prior_that_beats_chance(tmp_path, monkeypatch, capsys
     out = tmp_path / "tiny.safetensors"
     config = PriorConfig(out=out, epochs=3, hidden=16, embed=8, average=0.5, threads=1, bf16=False)
     notes = train_prior(config)
-    assert notes["held_out"]["LSTM"]["nats_per_token"] < np.log(38)
+    assert notes["held_out"]["lstm"]["nats_per_token"] < np.log(38)
     assert load(out).net.shape.hidden == 16
     assert "7-gram" in capsys.readouterr().out
     with pytest.raises(ValueError, match="exists"):

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from pretrained.networks.recurrent import LONGEST_RUN, NetShape, RecurrentNet
+from pretrained.networks.inputs import LONGEST_RUN
+from pretrained.networks.recurrent import NetShape, RecurrentNet
 
 VOCAB, NOTHING = 6, 6
 

@@ -1,0 +1,133 @@
+"""Settings of a training of a prior."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from envs.errors import quoted
+
+ELSEWHERE = ("out", "overwrite", "threads", "device")  # settings that do not shape the weights
+SIZES = ("hidden", "layers", "embed", "lookback", "width", "heads", "feed", "window", "ahead")
+LIMITS = {
+    **{"epochs": (1, 10**6), "dropout": (0.0, 0.99), "batch_tokens": (1, 10**9)},
+    **{"hidden": (1, 2**14), "layers": (1, 64), "embed": (1, 2**14), "lookback": (0, 8)},
+    **{"width": (6, 2**12), "heads": (1, 64), "feed": (1, 2**14), "window": (1, 4096)},
+    **{"ahead": (0, 4096), "learning_rate": (1e-12, 1.0), "weight_decay": (0.0, 1e3)},
+    **{"average": (0.0, 0.999999), "seed": (0, 2**32 - 1), "threads": (1, 1024)},
+}
+# What an architecture's recipe leaves open: how the LSTM "folk" was trained.
+COMMON: dict[str, Any] = {
+    **{"plan": False, "epochs": 45, "dropout": 0.4, "batch_tokens": 6144, "optimizer": "adamw"},
+    **{"learning_rate": 4e-3, "weight_decay": 0.05, "average": 0.998},
+}
+
+
+@dataclass(frozen=True)
+class PriorConfig:
+    """Settings of a training of the prior.
+
+    Attributes:
+        model: lstm, gru, lstm-attention or transformer. Settings below that are not given are those
+            of its recipe.
+        out: the checkpoint to write; an existing file is replaced only with --overwrite.
+        epochs: passes over the training tunes.
+        hidden: recurrent units per layer.
+        layers: recurrent layers, or blocks of a transformer.
+        embed: size of the input embedding of a recurrent network.
+        lookback: bars the network looks back to.
+        width: features of a transformer.
+        heads: of attention.
+        feed: units of a feed-forward layer beside attention.
+        window: cells that attention sees.
+        ahead: units that read the cells given ahead of the one to be written; 0 for none.
+        plan: the network also sees the mode and how many bars are left of the phrase and of the
+            piece, and is shown parts of tunes that end as pieces do.
+        dropout: share of inputs and outputs dropped while training.
+        batch_tokens: tokens in a batch of whole tunes of about one length.
+        optimizer: adamw; or muon (Jordan et al. 2024) for the matrices inside the network and adamw
+            for all else.
+        learning_rate: of AdamW, and of Muon matched to it; warms up, then falls to zero along a
+            cosine.
+        weight_decay: of both.
+        average: decay per batch of the running average of weights, which is what is kept.
+        range: lowest and highest pitch of the vocabulary.
+        seed: of weights, order and dropout.
+        threads: CPU threads of torch.
+        device: cpu, or cuda for a graphics card.
+        bf16: multiply matrices in bfloat16 while training.
+        overwrite: replace `out` if it exists.
+    """
+
+    model: str = "lstm"
+    out: Path = Path("prior.safetensors")
+    epochs: int | None = None
+    hidden: int | None = None
+    layers: int | None = None
+    embed: int | None = None
+    lookback: int | None = None
+    width: int | None = None
+    heads: int | None = None
+    feed: int | None = None
+    window: int | None = None
+    ahead: int | None = None
+    plan: bool | None = None
+    dropout: float | None = None
+    batch_tokens: int | None = None
+    optimizer: Literal["adamw", "muon"] | None = None
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+    average: float | None = None
+    range: str = "C3-B5"
+    seed: int = 0
+    threads: int = 1
+    device: str = "cpu"
+    bf16: bool = True
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        for name, (least, most) in LIMITS.items():
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:  # refuses what is no number too
+                raise ValueError(f"{name}={quoted(value)}: expected {least:g} to {most:g}")
+
+    @property
+    def architecture(self) -> Any:
+        """The architecture that `model` names.
+
+        Raises:
+            ValueError: there is none; the message lists those known.
+        """
+        from pretrained.networks.architectures import model_named
+
+        return model_named(self.model)
+
+    def setting(self, name: str) -> Any:
+        """Return a setting, as given or as in the recipe of the model."""
+        value = getattr(self, name)
+        return ({**COMMON, **self.architecture.recipe})[name] if value is None else value
+
+    def sizes(self) -> dict[str, Any]:
+        """Return the sizes of the network by name.
+
+        Raises:
+            ValueError: a size that the model does not have, or out of bounds.
+        """
+        recipe = self.architecture.recipe
+        own = {name: value for name, value in recipe.items() if name not in COMMON}
+        asked = {name: getattr(self, name) for name in SIZES if getattr(self, name) is not None}
+        names = [field for field in SIZES if field in own or field == "ahead"]
+        foreign = next((name for name in asked if name not in names), None)
+        if foreign is not None:
+            raise ValueError(
+                f"{foreign}={asked[foreign]}: a {self.model} has no such size; it has "
+                f"{', '.join(names)}"
+            )
+        return own | asked
+
+    def settled(self) -> dict[str, Any]:
+        """Return all settings that shape the weights, as the recipe completes them."""
+        trained = {name: self.setting(name) for name in COMMON}
+        rest = {name: getattr(self, name) for name in ("model", "range", "seed", "bf16")}
+        return rest | self.sizes() | trained
