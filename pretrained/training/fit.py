@@ -172,6 +172,7 @@ def untrained(config: PriorConfig, codec: Codec) -> LineNetwork:
     places, kind = len(PLACE) if config.setting("plan") else METRE, config.architecture
     shape = kind.sizes(vocab=codec.vocab, places=places, **config.sizes())
     net: LineNetwork = kind.network(shape, config.setting("dropout"))
+    net.token_dropout = config.setting("token_dropout")
     return net
 
 
