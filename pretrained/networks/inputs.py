@@ -70,6 +70,8 @@ def check_sizes(shape: Any, bounds: Mapping[str, tuple[int, int]]) -> int | tupl
             raise ValueError(
                 f"network {name}={quoted(value)}: expected a whole number {low}..{high}"
             )
+    if listed and len(set(back)) < len(back):
+        raise ValueError(f"network lookback={quoted(back)}: expected each bar once")
     return tuple(back) if listed else int(back)
 
 
