@@ -21,10 +21,11 @@ every_task = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 
 
 def asked(prior, tokens, given, task):
-    """Logits (B, steps, vocab) of whole pieces of which some cells (B, V, T) are given."""
-    pieces, given = (torch.as_tensor(np.ascontiguousarray(x)) for x in (tokens, given))
+    """Logits (B, steps, vocab) of whole pieces of which some cells (B, V, T) are given, or None."""
+    pieces = torch.from_numpy(tokens.astype(np.int64))
+    known = {} if given is None else {"given": torch.from_numpy(np.array(given))}
     with torch.inference_mode():
-        return prior.forward(pieces.long(), context_of(task, len(tokens)), given=given)[0]
+        return prior.forward(pieces, context_of(task, len(tokens)), **known)[0]
 
 
 def numbers(task):
@@ -116,7 +117,7 @@ def test_no_free_cell_from_the_current_one_on_changes_anything(kind, task):
 @pytest.mark.parametrize("kind", SIZES)
 def test_a_given_cell_changes_those_before_it_but_not_its_own(kind):
     prior, task = hearing(kind), TASKS["bars of 8"]
-    tokens = random_pieces(task, 2, seed=10).tokens
+    tokens = random_pieces(task, 2, seed=10).tokens.copy()
     at = 29
     tokens[:, 0, at] = 12
     other = tokens.copy()
@@ -149,7 +150,7 @@ def test_with_nothing_given_ahead_it_is_bitwise_as_without(kind):
     deaf.net.ahead = None
     assert not deaf.hears_ahead
     tokens = random_pieces(task, 3, seed=12).tokens
-    plain = deaf.forward(torch.from_numpy(tokens).long(), context_of(task, 3))[0]
+    plain = asked(deaf, tokens, None, task)
     given = np.zeros(tokens.shape, bool)
     given[1, 0, 20] = True  # of one piece, up to a cell
     found = asked(prior, tokens, given, task)
@@ -253,7 +254,7 @@ def test_a_cell_that_is_asked_about_is_heard_as_in_the_whole():
     net = hearing("transformer").net
     task = partly_given(TASKS["bars of 8"], seed=14)
     pieces = torch.from_numpy(random_pieces(task, 1, seed=15).tokens[:, 0].astype(np.int64))
-    page = torch.where(torch.from_numpy(task.free), UNWRITTEN, pieces)
+    page = torch.where(torch.tensor(task.free), UNWRITTEN, pieces)
     place = torch.zeros(1, task.cells, 6, dtype=torch.int64)
     place[..., 1] = 8
     features = torch.zeros(1, net.head.in_features)
