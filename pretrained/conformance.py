@@ -313,9 +313,9 @@ def check_prior(prior: Any, task: Task | None = None) -> None:
     probes = ALWAYS + (STEPPED if hasattr(prior, "start") and hasattr(prior, "step") else ())
     plain = Task(bars=1, low=codec.low, high=codec.high, grid=codec.grid)
     waltz = replace(plain, key=Key("A", "minor"), meter=Meter(3, 4), voices=2, pickup=codec.grid)
-    tasks = (plain, waltz) if task is None else (task,)
+    tasks = [plain, waltz] if task is None else [task]
     if task is None and hears_ahead(prior):
-        tasks += tuple(map(_with_given, tasks))
+        tasks += map(_with_given, tasks[:])
     for each in tasks:
         trial, broken = PriorTrial(prior, each), []
         for probe in probes:

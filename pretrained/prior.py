@@ -202,14 +202,13 @@ class Trainable(Prior, Protocol):
             cell: (B,) number of the cell in writing order.
         """
         row, times = torch.arange(len(pages), device=pages.device), int(cell.max()) + 1
-        read, known = pages[..., : -(-times // pages.shape[1])], {}
-        if self.hears_ahead:
-            number = torch.arange(pages[0].numel(), device=pages.device)
-            later = number.reshape(-1, pages.shape[1]).t() > cell[:, None, None]
-            given = later & (pages != UNWRITTEN)
-            if given.any():
-                read, known = pages, {"given": given}
-        logits, features = self.forward(read.clamp(min=0), context, **known)
+        number = torch.arange(pages[0].numel(), device=pages.device).reshape(-1, pages.shape[1]).t()
+        given = (pages != UNWRITTEN) & (number > cell[:, None, None])
+        if self.hears_ahead and given.any():
+            logits, features = self.forward(pages.clamp(min=0), context, given=given)
+        else:
+            written = pages[..., : -(-times // pages.shape[1])].clamp(min=0)
+            logits, features = self.forward(written, context)
         return logits[row, cell], features[row, cell]
 
     def log_probs(self, score: Score) -> Tensor:

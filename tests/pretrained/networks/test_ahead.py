@@ -158,7 +158,8 @@ def test_with_nothing_given_ahead_it_is_bitwise_as_without(kind):
     assert torch.equal(found[1, 20:], plain[1, 20:])
     assert not torch.equal(found[1, 19], plain[1, 19])
     assert torch.equal(prior.log_probs(Score(tokens, task)), deaf.log_probs(Score(tokens, task)))
-    for one, other in zip(*(nats_by_steps(p, Score(tokens, task)) for p in (prior, deaf))):
+    steps = (nats_by_steps(each, Score(tokens, task)) for each in (prior, deaf))
+    for one, other in zip(*steps, strict=True):
         assert torch.equal(one, other)
 
 
@@ -180,7 +181,7 @@ NAMES += [f"{name}{bars}" for bars in BARS for name in ("there", "behind", "run"
 
 
 def rows_by_hand(line, given, bar, time, vocab):
-    """What is heard at a cell, looked up cell by cell in a page that shows no more than is known."""
+    """What is heard at a cell, looked up in a page that shows no more than is known there."""
     page = [t if c < time or given[c] else None for c, t in enumerate(line)]
     later = [c for c in range(time + 1, len(line)) if page[c] is not None]
     onsets = [c for c in later if page[c] >= FIRST_PITCH] + [None, None]
