@@ -23,8 +23,8 @@ BLOCKED = -1e4  # added to the score of a key that is not to be seen
 LEAST_ROOM = 64  # cells of a new memory
 # Settings of a training that suit networks with attention, see `training.settings.PriorConfig`.
 RECIPE: dict[str, Any] = {
-    **{"plan": True, "epochs": 60, "dropout": 0.3, "batch_tokens": 3072, "optimizer": "muon"},
-    **{"learning_rate": 2e-3, "weight_decay": 0.3},
+    **{"plan": True, "epochs": 36, "dropout": 0.4, "token_dropout": 0.08, "batch_tokens": 3072},
+    **{"optimizer": "muon", "learning_rate": 2e-3, "weight_decay": 0.3},
 }
 
 

@@ -18,7 +18,14 @@ def test_an_lstm_is_trained_as_folk_was_unless_other_settings_are_given():
     asked = PriorConfig(hidden=16, epochs=3)
     assert asked.settled() == {
         **{"model": "lstm", "range": "C3-B5", "seed": 0, "bf16": True, "hidden": 16, "layers": 1},
-        **{"embed": 128, "lookback": 2, "plan": False, "epochs": 3, "dropout": 0.4},
+        **{
+            "embed": 128,
+            "lookback": 2,
+            "plan": False,
+            "epochs": 3,
+            "dropout": 0.4,
+            "token_dropout": 0.0,
+        },
         **{"batch_tokens": 6144, "optimizer": "adamw", "learning_rate": 4e-3},
         **{"weight_decay": 0.05, "average": 0.998},
     }
