@@ -4,8 +4,8 @@
         check_prior(MyPrior())
 
 A prior with `start` and `step` is checked as one that can be asked cell by cell, any other for its
-teacher-forced log-probabilities alone. One that hears ahead is also tried on pages with given cells:
-they are as they are in every piece, so that what is causal there is deaf to the free ones.
+teacher-forced log-probabilities alone. One that hears ahead is also tried on pages with given
+cells, which are the same in every piece: there it must be deaf to the free ones that follow.
 """
 
 from __future__ import annotations

@@ -121,9 +121,7 @@ class Composer:
                     f"Expected changes of {', '.join(CHANGES)}"
                 )
         if name is None:
-            composer = cls._of_checkpoint(SHIPPED / f"{AGENT}.safetensors", changes)
-            composer.yields = True
-            return composer
+            return cls._of_checkpoint(SHIPPED / f"{AGENT}.safetensors", changes)
         if not isinstance(name, Run) and not (Path(name) / CONFIG).is_file():
             return cls._of_checkpoint(locate(name), changes)
         run = name if isinstance(name, Run) else Run(name)
@@ -152,6 +150,7 @@ class Composer:
             policy=policy,
             task=settings.task,
             mask=settings.mask,
+            yields=policy == SHIPPED / f"{AGENT}.safetensors",
         )
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Policies on tasks with given cells: they hear what is given ahead alike in acting and learning."""
+"""Policies on tasks with given cells hear what is ahead alike in acting and in learning."""
 
 import numpy as np
 import pytest
