@@ -273,11 +273,10 @@ def catches_up(trial: PriorTrial) -> None:
 
 def _with_given(task: Task) -> Task:
     """Return a task of which some cells are given: a few at its beginning, middle and end."""
-    page = np.full((task.voices, task.cells), UNWRITTEN)
+    page, middle = np.full((task.voices, task.cells), UNWRITTEN), task.cells // 2
     for voice, row in enumerate(page):
-        middle = task.cells // 2 + voice
+        row[middle], row[middle + 1 : middle + 2] = task.codec.vocab - 1 - voice, HOLD
         row[1], row[-1] = FIRST_PITCH, REST
-        row[middle : middle + 2] = task.codec.vocab - 1, HOLD
     return replace(task, given=tuple(map(tuple, page.tolist())))
 
 
