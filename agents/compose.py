@@ -177,6 +177,8 @@ def compose(config: ComposeConfig) -> None:
     many = "melody" if len(melodies) == 1 else "melodies"
     returns = [melody.report.searched for melody in melodies]
     kinds = ", ".join(suffix.removeprefix(".") for suffix in formats)
+    if request.given is not None and melodies[0].report.network:
+        print(f"network: {melodies[0].report.network}")
     print(
         f"wrote {len(melodies)} {many} to {config.out}: {kinds} of each\n"
         f"{config.method}: {melodies[0].report.compute}; mean return "

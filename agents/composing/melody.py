@@ -29,12 +29,15 @@ class MelodyReport:
         reward: pays.
         searched: the return in the search: of the objective, whose terms may be divided.
         compute: of the search, for all melodies of the request together.
+        network: name of the network that was drawn from, and whether it hears what is given ahead;
+            empty if there was none.
     """
 
     score: Score
     reward: RewardSum
     searched: float
     compute: Compute
+    network: str = ""
 
     @cached_property
     def paid(self) -> dict[str, float]:
@@ -113,6 +116,8 @@ class Melody:
             return wav_bytes(self.score, 0, self.tempo, soundfont)
         if suffix == ".abc":
             lines = [str(self.report), *self.report.remarks]
+            if self.score.task.given and self.report.network:
+                lines.append(f"drawn from {self.report.network}")
             lines += [self.report.likeness.message] * likeness
             title = self.piece.title
             return abc(self.score, 0, title, self.number, self.tempo, lines).encode()
@@ -146,12 +151,16 @@ class Melody:
 
 
 def melodies_of(
-    result: SearchResult, reward: RewardSum, tempo: float = TEMPO, title: str = ""
+    result: SearchResult,
+    reward: RewardSum,
+    tempo: float = TEMPO,
+    title: str = "",
+    network: str = "",
 ) -> list[Melody]:
     """Return each piece of a search as a melody, with the payments of a reward."""
     melodies = []
     for row, searched in enumerate(result.returns.tolist()):
         piece = result.score[row : row + 1]
-        report = MelodyReport(piece, reward, searched, result.compute)
+        report = MelodyReport(piece, reward, searched, result.compute, network)
         melodies.append(Melody(piece, report, row + 1, tempo, title))
     return melodies
