@@ -53,5 +53,9 @@ class RefusedError(ValueError):
         super().__init__(f"{name!r}: {self.reason}" if name else self.reason)
 
 
+class OverLimitError(RefusedError):
+    """A file that takes more time or memory to read than allowed, or ends its reader."""
+
+
 class RewardError(Exception):
     """A reward function failed or broke the protocol. The message names the term."""
