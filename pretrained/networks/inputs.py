@@ -70,6 +70,8 @@ def check_sizes(shape: Any, bounds: Mapping[str, tuple[int, int]]) -> int | tupl
             raise ValueError(
                 f"network {name}={quoted(value)}: expected a whole number {low}..{high}"
             )
+    if listed and len(set(back)) < len(back):
+        raise ValueError(f"network lookback={quoted(back)}: expected each bar once")
     return tuple(back) if listed else int(back)
 
 
@@ -188,7 +190,14 @@ class PlacedNetwork(LineNetwork):
     def inputs_along(self, tokens: Tensor, place: Tensor) -> Tensor:
         """Return input vectors (B, T, width) of whole lines; the last token is not read."""
         previous = functional.pad(tokens[:, :-1], (1, 0), value=self.start_token)
-        return self.embed(previous, place, self._look_back(tokens, place))
+        return self.embed(self._blurred(previous), place, self._look_back(tokens, place))
+
+    def _blurred(self, tokens: Tensor) -> Tensor:
+        """Return tokens, in training with some unseen (word dropout, Bowman et al. 2016)."""
+        if not (self.training and self.token_dropout):
+            return tokens
+        unseen = torch.rand(tokens.shape, device=tokens.device) < self.token_dropout
+        return tokens.masked_fill(unseen, self.start_token)
 
     def nothing_past(self, batch: int) -> Past:
         """Return the past of lines before their first cell."""
@@ -233,7 +242,7 @@ class PlacedNetwork(LineNetwork):
             ended = cell.expand(tokens.shape).masked_fill(~differs, -1).cummax(dim=1).values
             run = (cell - ended).clamp(max=LONGEST_RUN)
             runs.append(functional.pad(run[:, :-1], (1, 0)))
-            seen.append(there)
+            seen.append(self._blurred(there))
         return self._back_rows(seen, runs)
 
     def _step_back(self, token: Tensor, place: Tensor, past: Past) -> tuple[Tensor, Past]:

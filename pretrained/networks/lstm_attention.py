@@ -54,8 +54,8 @@ class AttentiveNet(RecurrentNet):
 
     Args:
         shape: sizes.
-        dropout: share of inputs and outputs of the LSTM, and of what a block adds, dropped while
-            training.
+        dropout: share of the inputs, the outputs and the units in the blocks that are dropped
+            while training.
     """
 
     shape: AttentiveShape
@@ -81,7 +81,7 @@ class AttentiveNet(RecurrentNet):
 
     def along(self, tokens: Tensor, place: Tensor, bf16: bool = False) -> Tensor:
         """Return features (B, T, hidden) of whole lines; all may be computed in bfloat16."""
-        x = self.dropout(super().along(tokens, place, bf16))
+        x = super().along(tokens, place, bf16)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
             x = self.blocks.along(x, place)
         return x.float()

@@ -22,6 +22,7 @@ class LineNetwork(Network):
     """
 
     start_token: int  # the input that stands for "nothing yet"
+    token_dropout: float = 0.0  # share of the tokens that it does not see while it is trained
     hears_ahead: bool = False  # True if it is a PlacedNetwork that reads what is given ahead
 
     @abstractmethod

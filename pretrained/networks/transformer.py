@@ -56,7 +56,7 @@ class TransformerNet(PlacedNetwork):
 
     Args:
         shape: sizes.
-        dropout: share of the inputs, and of what a block adds, dropped while training.
+        dropout: share of the outputs, and of the units in the blocks, dropped while training.
     """
 
     shape: TransformerShape
@@ -74,7 +74,7 @@ class TransformerNet(PlacedNetwork):
 
     def along(self, tokens: Tensor, place: Tensor, bf16: bool = False) -> Tensor:
         """Return features (B, T, width) of whole lines; the blocks may run in bfloat16."""
-        x = self.dropout(self.inputs_along(tokens, place))
+        x = self.inputs_along(tokens, place)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
             x = self.blocks.along(x, place)
         features: Tensor = self.norm(x.float())

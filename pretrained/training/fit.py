@@ -186,6 +186,7 @@ def untrained(config: PriorConfig, codec: Codec) -> LineNetwork:
     places, kind = len(PLACE) if config.setting("plan") else METRE, config.architecture
     shape = kind.sizes(vocab=codec.vocab, places=places, **config.sizes())
     net: LineNetwork = kind.network(shape, config.setting("dropout"))
+    net.token_dropout = config.setting("token_dropout")
     return net
 
 
@@ -261,7 +262,8 @@ def losses_of(
     hidden = real & ~given
     with torch.autocast(tokens.device.type, torch.bfloat16, enabled=bf16):
         logits = net.answer_ahead(features.detach(), tokens, place, given)
-    return loss, functional.cross_entropy(logits[hidden].float(), tokens[hidden])
+    nats = functional.cross_entropy(logits[hidden].float(), tokens[hidden], reduction="sum")
+    return loss, nats / hidden.sum().clamp(min=1)  # a single short tune may be given as a whole
 
 
 def report(rows: dict[str, HeldOut], tokens: int) -> str:

@@ -9,10 +9,9 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor
 
-BARS_HIDDEN, BARS_GIVEN = (
-    0.6,
-    0.15,
-)  # share of tunes with a run of bars hidden, or given; else cells
+# Shares of tunes: a run of bars is hidden; some bars are, here and there; a run is given, no more;
+# some cells are. Of the last there are as many as the others leave.
+RUN_HIDDEN, BARS_HIDDEN, RUN_GIVEN = 0.5, 0.35, 0.05
 
 
 def draw_given(place: Tensor, real: Tensor, rng: np.random.Generator) -> Tensor:
@@ -25,17 +24,21 @@ def draw_given(place: Tensor, real: Tensor, rng: np.random.Generator) -> Tensor:
     """
     import torch
 
+    def noise(cells: int) -> Tensor:
+        drawn = torch.from_numpy(rng.random((len(place), cells), np.float32))
+        return drawn.to(place.device)
+
     bar = (place[..., 0] == 0).cumsum(dim=1)
+    bar = bar - bar[:, :1]
     bars = (bar * real).amax(dim=1, keepdim=True) + 1
-    batch = len(place)
-    longest, first, kind, share = (
-        torch.from_numpy(rng.random((batch, 1)).astype(np.float32)).to(place.device)
-        for _ in range(4)
-    )
+    longest, first, kind, share = noise(4).split(1, dim=1)
     length = 1 + (longest**2 * bars / 2).floor()
-    start = (first * (bars - length + 1).clamp(min=1)).floor()
+    start = (first * (bars - length + 1)).floor()
     inside = (bar >= start) & (bar < start + length)
-    scattered = torch.from_numpy(rng.random(place.shape[:2], np.float32)).to(place.device) < share
-    given = torch.where(kind < BARS_HIDDEN, ~inside, inside)
-    given = torch.where(kind < BARS_HIDDEN + BARS_GIVEN, given, scattered)
+    cells = noise(bar.shape[1])
+    given = cells < share
+    given = torch.where(kind < RUN_HIDDEN + BARS_HIDDEN + RUN_GIVEN, inside, given)
+    by_bar = cells.gather(1, bar) < share.sqrt()
+    given = torch.where(kind < RUN_HIDDEN + BARS_HIDDEN, by_bar, given)
+    given = torch.where(kind < RUN_HIDDEN, ~inside, given)
     return given & real

@@ -11,7 +11,8 @@ from envs.errors import quoted
 ELSEWHERE = ("out", "overwrite", "threads", "device")  # settings that do not shape the weights
 SIZES = ("hidden", "layers", "embed", "lookback", "width", "heads", "feed", "window", "ahead")
 LIMITS = {
-    **{"epochs": (1, 10**6), "dropout": (0.0, 0.99), "batch_tokens": (1, 10**9)},
+    **{"epochs": (1, 10**6), "dropout": (0.0, 0.99), "token_dropout": (0.0, 0.99)},
+    **{"batch_tokens": (1, 10**9)},
     **{"hidden": (1, 2**14), "layers": (1, 64), "embed": (1, 2**14), "lookback": (0, 8)},
     **{"width": (6, 2**12), "heads": (1, 64), "feed": (1, 2**14), "window": (1, 4096)},
     **{"ahead": (0, 4096), "learning_rate": (1e-12, 1.0), "weight_decay": (0.0, 1e3)},
@@ -19,8 +20,8 @@ LIMITS = {
 }
 # What an architecture's recipe leaves open: how the LSTM "folk" was trained.
 COMMON: dict[str, Any] = {
-    **{"plan": False, "epochs": 45, "dropout": 0.4, "batch_tokens": 6144, "optimizer": "adamw"},
-    **{"learning_rate": 4e-3, "weight_decay": 0.05, "average": 0.998},
+    **{"plan": False, "epochs": 45, "dropout": 0.4, "token_dropout": 0.0, "batch_tokens": 6144},
+    **{"optimizer": "adamw", "learning_rate": 4e-3, "weight_decay": 0.05, "average": 0.998},
 }
 
 
@@ -45,6 +46,7 @@ class PriorConfig:
         plan: the network also sees the mode and how many bars are left of the phrase and of the
             piece, and is shown parts of tunes that end as pieces do.
         dropout: share of inputs and outputs dropped while training.
+        token_dropout: share of the tokens behind a cell that are not seen while training.
         batch_tokens: tokens in a batch of whole tunes of about one length.
         optimizer: adamw; or muon (Jordan et al. 2024) for the matrices inside the network and adamw
             for all else.
@@ -74,6 +76,7 @@ class PriorConfig:
     ahead: int | None = None
     plan: bool | None = None
     dropout: float | None = None
+    token_dropout: float | None = None
     batch_tokens: int | None = None
     optimizer: Literal["adamw", "muon"] | None = None
     learning_rate: float | None = None
