@@ -53,8 +53,11 @@ class RefusedError(ValueError):
         super().__init__(f"{name!r}: {self.reason}" if name else self.reason)
 
 
-class OverLimitError(RefusedError):
-    """A file that takes more time or memory to read than allowed, or ends its reader."""
+class UnreadError(RefusedError):
+    """A file whose reading came to no end, so that it may be readable another time.
+
+    It took more time or memory than is allowed, ended the process that reads, or cannot be opened.
+    """
 
 
 class RewardError(Exception):

@@ -8,7 +8,13 @@ from typing import Any, Literal
 
 from envs.errors import quoted
 
-ELSEWHERE = ("out", "overwrite", "threads", "device")  # settings that do not shape the weights
+ELSEWHERE = (
+    "data",
+    "out",
+    "overwrite",
+    "threads",
+    "device",
+)  # settings that do not shape the weights
 SIZES = ("hidden", "layers", "embed", "lookback", "width", "heads", "feed", "window", "ahead")
 LIMITS = {
     **{"epochs": (1, 10**6), "dropout": (0.0, 0.99), "token_dropout": (0.0, 0.99)},
@@ -32,6 +38,7 @@ class PriorConfig:
     Attributes:
         model: lstm, gru, lstm-attention or transformer. Settings below that are not given are those
             of its recipe.
+        data: the tunes: "folk" or "folk2", which ship, or a folder or file of your own.
         out: the checkpoint to write; an existing file is replaced only with --overwrite.
         epochs: passes over the training tunes.
         hidden: recurrent units per layer.
@@ -63,6 +70,7 @@ class PriorConfig:
     """
 
     model: str = "lstm"
+    data: str = "folk"
     out: Path = Path("prior.safetensors")
     epochs: int | None = None
     hidden: int | None = None

@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from envs.errors import OverLimitError, RefusedError, quoted
+from envs.errors import RefusedError, UnreadError, quoted
 from envs.music.piece import Piece
 from envs.music.score import Score
 from envs.music.task import Task
@@ -82,8 +82,8 @@ def read_apart(
         limits: of time and memory.
 
     Raises:
-        OverLimitError: it took more than the limits allow, or ended the child.
-        RefusedError: the reader refused the file or failed, or the child cannot start.
+        UnreadError: it took more than the limits allow, ended the child, or no child starts.
+        RefusedError: the reader refused the file or failed.
         TypeError: the reader returned no piece, or failed with a TypeError.
     """
     module, name = reader.__module__, getattr(reader, "__name__", "")
@@ -148,7 +148,7 @@ class _Child:
         """Return the child's answer; past the limits, or if it dies or cannot start, refuse."""
         lock, end = self.lock, time.monotonic() + limits.wait
         if not lock.acquire(timeout=limits.wait):
-            raise RefusedError(f"other files took more than {limits.wait:g} s; allow more `wait`")
+            raise UnreadError(f"other files took more than {limits.wait:g} s; allow more `wait`")
         try:
             order = request, data, limits, max(0, end - time.monotonic())
             answer = self._exchange(*order) or self._exchange(*order)  # the child may have died
@@ -158,7 +158,7 @@ class _Child:
         finally:
             lock.release()
         if not answer:
-            raise RefusedError("the process that reads files died before it; try again")
+            raise UnreadError("the process that reads files died before it; try again")
         return answer
 
     def _exchange(self, request: Fields, data: bytes, limits: Limits, wait: float) -> Fields:
@@ -171,17 +171,17 @@ class _Child:
             begun = self.answers.readline()
             answer = self.answers.readline()
         if late.is_set():
-            raise OverLimitError(f"it and the files before it took more than {limits.wait:g} s")
+            raise UnreadError(f"it and the files before it took more than {limits.wait:g} s")
         if not answer.endswith(b"\n"):
             self.stop()
             if -process.returncode == getattr(signal, "SIGPROF", None):
-                raise OverLimitError(f"reading it took more than {limits.seconds:g} s of CPU time")
+                raise UnreadError(f"reading it took more than {limits.seconds:g} s of CPU time")
             if begun:
-                raise OverLimitError("the process that read it died; write the file anew")
+                raise UnreadError("the process that read it died; write the file anew")
             return {}
         self.file, result = data, dict(json.loads(answer))
         if result.get("error") == "MemoryError":
-            raise OverLimitError(f"reading it took over {limits.memory / 2**20:.0f} MB of memory")
+            raise UnreadError(f"reading it took over {limits.memory / 2**20:.0f} MB of memory")
         self.grown += result.pop("grown", 0)
         return result
 
@@ -195,7 +195,7 @@ class _Child:
                 self._start()
             except (OSError, TypeError, ValueError) as error:
                 advice = "set sys.executable to the Python that has this package"
-                raise RefusedError(f"no process starts to read it ({error}); {advice}") from error
+                raise UnreadError(f"no process starts to read it ({error}); {advice}") from error
         self.times[module] = changed
         return self.process
 
