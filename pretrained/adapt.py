@@ -51,7 +51,7 @@ class AdaptConfig:
     files: tyro.conf.Positional[tuple[str, ...]]
     prior: str = "melody"
     out: Path = Path("mine.safetensors")
-    how: Literal["state", "lora", "full"] | None = None
+    how: Literal["state", "lora", "full"] = "full"
     seed: int = 0
     threads: int = 1
     overwrite: bool = False

@@ -23,7 +23,7 @@ from pretrained.corpora.folk import GRID
 from pretrained.corpora.split import clusters
 from pretrained.corpora.tunes import GridTune
 from pretrained.networks.inputs import PlacedNetwork
-from pretrained.networks.per_voice import PerVoice
+from pretrained.networks.per_voice import LineNetwork, PerVoice
 from pretrained.prior import Trainable
 from pretrained.training.changes import CHANGES, RECIPES, Recipe, learn
 from pretrained.training.fit import answers, fits
@@ -98,7 +98,7 @@ class Adapted:
 def adapt(
     prior: Trainable,
     tunes: Sequence[GridTune],
-    how: str | None = None,
+    how: str = "full",
     seed: int = 0,
     recipe: Recipe | None = None,
     progress: Callable[[int, int], object] | None = None,
@@ -108,7 +108,7 @@ def adapt(
     Args:
         prior: of an architecture of `pretrained.networks` for one line.
         tunes: at least two that are no near-duplicates.
-        how: a key of `training.changes.CHANGES`; by default as `default_how` says.
+        how: a key of `training.changes.CHANGES`.
         seed: of folds, order and dropout.
         recipe: of learning; by default as RECIPES says.
         progress: called after each round with how many are done and how many there are at most.
@@ -117,12 +117,11 @@ def adapt(
         ValueError: too few tunes, an unknown `how`, a prior of another grid, or of an architecture
             that has no tokens and no places as inputs.
     """
-    began, net = time.monotonic(), _network(prior)
+    began, net = time.monotonic(), adaptable(prior)
     known = [tune for tune in tunes if fits(tune, prior.codec)]
     cluster = np.array(clusters([tune.tokens for tune in known]), np.int64)
     if len(set(cluster)) < 2:
         raise ValueError(_too_few(len(tunes), len(known)))
-    how = default_how(known) if how is None else how
     if how not in CHANGES:
         raise unknown("how", how, CHANGES)
     recipe = RECIPES[how] if recipe is None else recipe
@@ -152,12 +151,7 @@ def adapt(
     return Adapted(prior, how, gain, *sizes, time.monotonic() - began)
 
 
-def default_how(tunes: Sequence[GridTune]) -> str:
-    """Return the key of CHANGES that gains most on so many tunes."""
-    return "state"
-
-
-def costs(net: PlacedNetwork, tunes: Sequence[GridTune], codec: Codec) -> Floats:
+def costs(net: LineNetwork, tunes: Sequence[GridTune], codec: Codec) -> Floats:
     """Return the nats of each tune under a network and the number of its notes, (N, 2)."""
     rows = []
     for tokens, logits, real in answers(net, tunes, codec):
@@ -165,6 +159,12 @@ def costs(net: PlacedNetwork, tunes: Sequence[GridTune], codec: Codec) -> Floats
         nats, notes = -chosen.double() * real, (tokens > HOLD) & real
         rows.append(torch.stack([nats.sum(dim=1), notes.sum(dim=1)], dim=1))
     return torch.cat(rows).cpu().numpy()
+
+
+def bits_per_note(costs: Floats) -> float:
+    """Return the mean of tunes, given nats and notes of each (N, 2)."""
+    nats, notes = costs.sum(axis=0)
+    return float(nats / notes / np.log(2))
 
 
 def _left_out(
@@ -204,7 +204,7 @@ def _folds(tunes: Sequence[GridTune], cluster: Ints, rng: np.random.Generator) -
     return [np.flatnonzero(number == fold) for fold in range(used)]
 
 
-def _network(prior: Trainable) -> PlacedNetwork:
+def adaptable(prior: Trainable) -> PlacedNetwork:
     """Return the network of a prior that can be adapted.
 
     Raises:

@@ -120,37 +120,31 @@ class Change:
 
 
 def state_change(net: PlacedNetwork) -> Change:
-    """Return a change of the state before the first cell alone: some hundred numbers.
+    """Return a change of what the network begins with: a vector at every input, and all biases.
 
-    A vector is added to every input, and the bias of the read-out changes. Added to all rows of the
-    table of tokens the vector needs no other form of the network.
+    Added to all rows of the table of tokens the vector needs no other form of the network. Scales
+    of norms count as biases.
     """
-    parts = {"token.weight": RowOffset(net.token.weight), "head.bias": Offset(net.head.bias)}
-    return Change(net, parts)
+    biases = {name: Offset(weight) for name, weight in _own(net) if weight.ndim == 1}
+    return Change(net, {"token.weight": RowOffset(net.token.weight), **biases})
 
 
 def low_rank_change(net: PlacedNetwork) -> Change:
     """Return a change of all matrices by others of low rank, and of all biases."""
-    return Change(
-        net,
-        {
-            name: LowRank(weight) if weight.ndim == 2 else Offset(weight)
-            for name, weight in net.named_parameters()
-            if not name.startswith(AHEAD)
-        },
-    )
+    parts = {n: LowRank(w) if w.ndim == 2 else Offset(w) for n, w in _own(net)}
+    return Change(net, parts)
 
 
 def full_change(net: PlacedNetwork) -> Change:
     """Return a change of all weights."""
-    return Change(
-        net,
-        {
-            name: Offset(weight)
-            for name, weight in net.named_parameters()
-            if not name.startswith(AHEAD)
-        },
-    )
+    return Change(net, {name: Offset(weight) for name, weight in _own(net)})
+
+
+def _own(net: PlacedNetwork) -> Iterator[tuple[str, nn.Parameter]]:
+    """Yield name and weight of all but what reads the cells given ahead."""
+    for name, weight in net.named_parameters():
+        if not name.startswith(AHEAD):
+            yield name, weight
 
 
 CHANGES = {"state": state_change, "lora": low_rank_change, "full": full_change}
@@ -174,12 +168,16 @@ class Recipe:
     rounds: int = 12
     steps: int = 4
     decay: float = 0.0
-    dropout: float = 0.1
+    dropout: float = 0.3
     average: float = 0.8
     batch_tokens: int = 4096
 
 
-RECIPES = {"state": Recipe(0.03, dropout=0.0), "lora": Recipe(0.006), "full": Recipe(0.0015)}
+RECIPES = {
+    "state": Recipe(0.02, decay=2.0),
+    "lora": Recipe(0.002, decay=10.0),
+    "full": Recipe(0.0005, decay=30.0),
+}
 
 
 def learn(

@@ -1,4 +1,4 @@
-"""Side effects of adapting a prior to tunes: forgetting of the old corpus, and copies of the tunes."""
+"""Side effects of adapting a prior: what it forgets of the old corpus, and copies of the tunes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pretrained.corpora.folk import Tune, load_corpus
 from pretrained.corpora.pieces import piece
 from pretrained.corpora.split import near_duplicate_pairs
 from pretrained.corpora.tunes import GridTune
-from pretrained.networks.per_voice import PerVoice
-from pretrained.prior import Prior, sample
-from pretrained.training.fit import fits, held_out
+from pretrained.prior import Prior, Trainable, sample
+from pretrained.training.adapting import adaptable, bits_per_note, costs
+from pretrained.training.fit import fits
 
 PIECES, BARS = 64, 8  # of the samples that are compared with the tunes
 
@@ -54,7 +54,7 @@ class Copying:
     closest: Novelty
 
 
-def forgetting(before: PerVoice, after: PerVoice, tunes: Sequence[GridTune]) -> Forgetting:
+def forgetting(before: Trainable, after: Trainable, tunes: Sequence[GridTune]) -> Forgetting:
     """Return what a prior that was adapted to tunes has lost on the corpus that ships.
 
     Args:
@@ -68,8 +68,8 @@ def forgetting(before: PerVoice, after: PerVoice, tunes: Sequence[GridTune]) -> 
     like = {id(tune) for _, tune in pairs}
     kept = [t for t in corpus.select("test") if id(t) not in like and fits(t, before.codec)]
     known = {number for number, tune in pairs if tune.split == "train"}
-    figures = (held_out(prior.net, kept, prior.codec).bits_per_note for prior in (before, after))
-    return Forgetting(len(kept), *figures, len(known))
+    was, became = (bits_per_note(costs(adaptable(p), kept, p.codec)) for p in (before, after))
+    return Forgetting(len(kept), was, became, len(known))
 
 
 def copying(prior: Prior, tunes: Sequence[GridTune], seed: int = 0) -> Copying:

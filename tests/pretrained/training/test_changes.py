@@ -61,15 +61,17 @@ def test_at_first_nothing_changes(model, how):
 
 
 @pytest.mark.parametrize("model", SMALL)
-def test_state_adds_one_vector_to_all_inputs_and_changes_the_bias_of_the_read_out(model):
-    net = make(model)
+def test_state_adds_one_vector_to_all_inputs_and_changes_biases(model):
+    net = make(model, ahead=5)
     before = copy.deepcopy(net.state_dict())
     change = CHANGES["state"](net)
-    width = before["token.weight"].shape[1]
-    assert sum(number.numel() for number in change.numbers) == width + Codec().vocab
+    flat = {k for k, v in before.items() if v.ndim == 1 and not k.startswith("ahead.")}
+    assert "head.bias" in flat
+    few = before["token.weight"].shape[1] + sum(before[name].numel() for name in flat)
+    assert sum(number.numel() for number in change.numbers) == few
     disturbed(change)
     found = differences(net, before)
-    assert set(found) == {"token.weight", "head.bias"}
+    assert set(found) == {"token.weight", *flat}
     rows = found["token.weight"]
     assert torch.allclose(rows, rows[:1].expand_as(rows), atol=1e-6)
     assert rows.abs().max() > 0.01

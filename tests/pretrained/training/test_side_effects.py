@@ -56,10 +56,9 @@ def test_samples_are_in_the_usual_key_and_metre(long_tunes):
     scribe = Scribe(long_tunes[0].tokens)
     minor = [t for t in long_tunes if t.tonic == 9]
     major = [t for t in long_tunes if t.tonic == 0]
-    assert minor and major
-    copying(scribe, [*minor[:2], *major[:3]])
+    copying(scribe, [*minor[:1], *major[:2]])
     assert scribe.task.key.written_mode == "major"
-    copying(scribe, [*minor[:3], *major[:2]])
+    copying(scribe, [*minor[:2], *major[:1]])
     assert (scribe.task.key.written_mode, str(scribe.task.meter), scribe.task.bars) == (
         "minor", "6/8", 8,
     )  # fmt: skip

@@ -23,13 +23,16 @@ from pretrained.corpora.folder import read_folder
 from pretrained.corpora.folk import load_corpus, split_tunes
 from pretrained.corpora.split import clusters, near_duplicate_pairs
 from pretrained.corpora.tunes import TuneError, read_tune
-from pretrained.training.adapting import adapt, costs
+from pretrained.training.adapting import adapt, bits_per_note, costs
 from pretrained.training.changes import CHANGES
 from pretrained.training.fit import fits
 from pretrained.training.side_effects import copying, forgetting
 
 ESSEN = {"han": ("han1.abc", "han2.abc"), "erk": ("erk10.abc",), "irl": ("irl.abc",)}
 HELD_OUT = 50
+HEADS = (
+    "style tunes how   test  before   after    gain  reported     rounds CPU  folk  after run near"
+)
 LEAST = 25  # that are held out of a small book
 
 
@@ -66,7 +69,7 @@ def style(name, seed):
         return without(learn, known), test[:HELD_OUT]
     tunes = sopranos() if name == "bach" else songs(*ESSEN[name])
     cluster = clusters([tune.tokens for tune in tunes])
-    first = {number: tune for number, tune in reversed([*zip(cluster, tunes, strict=True)])}
+    first = dict(reversed([*zip(cluster, tunes, strict=True)]))
     tunes = [first[number] for number in rng.permutation(sorted(first))]
     tunes = without(tunes, corpus.select("train"))
     held = min(HELD_OUT, max(LEAST, len(tunes) - 100))
@@ -80,12 +83,6 @@ def without(tunes, others):
     return [tune for number, tune in enumerate(tunes) if number not in like]
 
 
-def bits(prior, tunes):
-    """Bits per note of tunes."""
-    nats, notes = costs(prior.net, tunes, prior.codec).sum(axis=0)
-    return nats / notes / np.log(2)
-
-
 def row(prior, name, size, how, seed):
     """Print a line of the table."""
     tunes, test = style(name, seed)
@@ -93,7 +90,7 @@ def row(prior, name, size, how, seed):
     learned, began = tunes[:size], time.process_time()
     adapted = adapt(prior, learned, how, seed)
     seconds, gain = time.process_time() - began, adapted.gain
-    before, after = bits(prior, test), bits(adapted.prior, test)
+    before, after = (bits_per_note(costs(p.net, test, p.codec)) for p in (prior, adapted.prior))
     words = f"{name:5}{len(learned):5} {adapted.how:6}{len(test):5}{before:8.3f}{after:8.3f}"
     words += f"{before - after:8.3f}{gain.before - gain.after:8.3f} +-{gain.error:.3f}"
     words += f"{gain.rounds:4}{seconds:6.1f}s"
@@ -116,9 +113,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     prior = load(options.prior)
-    print(
-        "style tunes how   test  before   after    gain  report +-error  rounds CPU  folk after run copies"
-    )
+    print(HEADS)
     for name in options.styles:
         for size in options.sizes:
             for how in options.how:
