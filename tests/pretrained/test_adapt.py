@@ -31,9 +31,10 @@ def written(prior, n, path, seed=0):
 
 
 @pytest.fixture
-def shell(tmp_path, monkeypatch, capsys):
+def shell(tmp_path, tmp_path_factory, monkeypatch, capsys):
     """The verb in a folder with a prior, tunes of another style and tunes of its own."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setattr(changes, "RECIPES", dict.fromkeys(changes.RECIPES, QUICK))
     monkeypatch.setattr("pretrained.training.adapting.RECIPES", changes.RECIPES)
     net, rng = RecurrentNet(NetShape(hidden=12, embed=8)), torch.Generator().manual_seed(7)
