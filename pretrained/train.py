@@ -41,6 +41,7 @@ def train_prior(config: PriorConfig) -> dict[str, Any]:
     if config.out.is_dir() or not config.out.parent.is_dir():
         raise ValueError(f"{config.out} cannot be written: expected a file in a folder that exists")
     codec = Codec(*parse_range(config.range))
+    config.sizes()  # refuses a model that there is not before files are read
     data = _read(config)
     train, valid, test = _parts(config, data, codec)
     began = time.monotonic()
@@ -127,7 +128,7 @@ def main() -> None:
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
-        sys.exit("\nstopped; no prior was written, and files that were read are remembered")
+        sys.exit("\nstopped; no prior was written; tunes of --data that were read are remembered")
 
 
 if __name__ == "__main__":
