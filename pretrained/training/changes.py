@@ -165,18 +165,18 @@ class Recipe:
     """
 
     rate: float
-    rounds: int = 12
+    rounds: int = 10
     steps: int = 4
     decay: float = 0.0
     dropout: float = 0.3
     average: float = 0.8
-    batch_tokens: int = 4096
+    batch_tokens: int = 2048
 
 
 RECIPES = {
-    "state": Recipe(0.02, decay=2.0),
+    "state": Recipe(0.02, rounds=8, decay=2.0),
     "lora": Recipe(0.002, decay=10.0),
-    "full": Recipe(0.0005, decay=30.0),
+    "full": Recipe(0.0004, decay=30.0),
 }
 
 

@@ -8,13 +8,7 @@ from typing import Any, Literal
 
 from envs.errors import quoted
 
-ELSEWHERE = (
-    "data",
-    "out",
-    "overwrite",
-    "threads",
-    "device",
-)  # settings that do not shape the weights
+ELSEWHERE = ("out", "overwrite", "threads", "device")  # settings that do not shape the weights
 SIZES = ("hidden", "layers", "embed", "lookback", "width", "heads", "feed", "window", "ahead")
 LIMITS = {
     **{"epochs": (1, 10**6), "dropout": (0.0, 0.99), "token_dropout": (0.0, 0.99)},
