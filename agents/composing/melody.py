@@ -13,7 +13,8 @@ from envs.notation.text_line import text
 from envs.notation.writing.abc import abc
 from envs.notation.writing.sound import wav_bytes
 from envs.notation.writing.writers import TEMPO, written
-from rewards.measures.novelty import Novelty, novelty
+from pretrained.corpora.copies import Novelty
+from rewards.measures.novelty import novelty
 from rewards.remarks import remarks
 from rewards.sum import RewardSum
 
