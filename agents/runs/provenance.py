@@ -32,11 +32,18 @@ PACKAGES = (
 def made_with(prior_file: Path, reward: RewardSum) -> dict[str, Any]:
     """Return versions, commit, and hashes of the prior and of each reward term's source file."""
     return {
+        **versions(),
+        "prior": {"file": prior_file.name, "sha256": _hash(prior_file)},
+        "rewards": {name: _source(term.rule) for name, term in reward.terms.items()},
+    }
+
+
+def versions() -> dict[str, Any]:
+    """Return the versions of Python and of packages, and the commit."""
+    return {
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "commit": _commit(),
-        "prior": {"file": prior_file.name, "sha256": _hash(prior_file)},
-        "rewards": {name: _source(term.rule) for name, term in reward.terms.items()},
     }
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from envs.music.codec import FIRST_PITCH, HOLD, Codec
 from pretrained.corpora.folk import Tune
+from pretrained.training.by_bar import bars_of, by_bar, by_bar_table
 from pretrained.training.lessons import Lesson, lesson
 from pretrained.training.masking import draw_given
 from pretrained.training.optimizers import Optimizers
@@ -27,24 +28,37 @@ N_GRAM_ORDERS = (1, 2, 3, 4, 5, 6, 7)
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Held-out figures of one model, per token or as their names say."""
+    """Held-out figures of one model, per token or as their names say.
+
+    Attributes:
+        nats_per_token: the mean.
+        bits_per_note: of all tokens, over the number of onsets.
+        accuracy: share of tokens that were the likeliest.
+        onset_accuracy: the same of onsets.
+        by_bar: nats per token by the bar of the piece, see `training.by_bar`.
+    """
 
     nats_per_token: float
     bits_per_note: float
     accuracy: float
     onset_accuracy: float
+    by_bar: Mapping[str, float] = field(default_factory=dict)
 
     @staticmethod
     def of(
-        nats: npt.NDArray[np.floating], right: npt.NDArray[np.bool_], onset: npt.NDArray[np.bool_]
+        nats: npt.NDArray[np.floating],
+        right: npt.NDArray[np.bool_],
+        onset: npt.NDArray[np.bool_],
+        bars: npt.NDArray[np.integer],
     ) -> HeldOut:
-        """Return the figures of nats, hits and onsets of every held-out token, each (N,)."""
+        """Return the figures of nats, hits, onsets and bars of every held-out token, each (N,)."""
         total = float(nats.sum())
         return HeldOut(
             nats_per_token=total / len(nats),
             bits_per_note=total / np.log(2) / int(onset.sum()),
             accuracy=float(right.mean()),
             onset_accuracy=float(right[onset].mean()),
+            by_bar=by_bar(nats, bars),
         )
 
 
@@ -138,8 +152,8 @@ def held_out(net: LineNetwork, tunes: Sequence[Tune], codec: Codec) -> HeldOut:
             nats.append(-chosen[real])
             right.append((logits.argmax(-1) == tokens)[real])
             onset.append((tokens > HOLD)[real])
-    parts = (torch.cat(part).cpu().numpy() for part in (nats, right, onset))
-    return HeldOut.of(*parts)
+    costs, hits, onsets = (torch.cat(part).cpu().numpy() for part in (nats, right, onset))
+    return HeldOut.of(costs, hits, onsets, bars_of(tunes))
 
 
 def baseline(order: int, train: Sequence[Tune], test: Sequence[Tune], codec: Codec) -> HeldOut:
@@ -151,7 +165,7 @@ def baseline(order: int, train: Sequence[Tune], test: Sequence[Tune], codec: Cod
     nats = np.concatenate([-model.log_prob(piece[None])[0] for piece in pieces])
     guess = np.concatenate([model.best(piece[None])[0] for piece in pieces])
     tokens = np.concatenate(pieces)
-    return HeldOut.of(nats, guess == tokens, tokens > HOLD)
+    return HeldOut.of(nats, guess == tokens, tokens > HOLD, bars_of(test))
 
 
 def warm_cosine(progress: float, warm: float = 0.05) -> float:
@@ -262,4 +276,5 @@ def report(rows: dict[str, HeldOut], tokens: int) -> str:
             f"{name:<12}{row.nats_per_token:>11.4f}{row.bits_per_note:>11.3f}"
             f"{row.accuracy:>11.3f}{row.onset_accuracy:>11.3f}"
         )
+    lines += ["", by_bar_table({name: row.by_bar for name, row in rows.items()})]
     return "\n".join(lines)

@@ -32,6 +32,7 @@ class PriorConfig:
     Attributes:
         model: lstm, gru, lstm-attention or transformer. Settings below that are not given are those
             of its recipe.
+        data: the tunes: "folk" or "folk2", which ship, or a folder or file of your own.
         out: the checkpoint to write; an existing file is replaced only with --overwrite.
         epochs: passes over the training tunes.
         hidden: recurrent units per layer.
@@ -63,6 +64,7 @@ class PriorConfig:
     """
 
     model: str = "lstm"
+    data: str = "folk"
     out: Path = Path("prior.safetensors")
     epochs: int | None = None
     hidden: int | None = None
