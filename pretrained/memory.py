@@ -52,7 +52,7 @@ LOG_WEIGHTS = _log_weights()
 
 @dataclass(frozen=True)
 class Recall:
-    """What is remembered of pieces.
+    """The memory of pieces up to the cell that the prior was asked about.
 
     Attributes:
         inner: state of the prior.
@@ -66,7 +66,7 @@ class Recall:
     runs: tuple[Tensor, ...]
 
     def read(self, token: Tensor, seen: Tensor, voice: int) -> Recall:
-        """Return what is remembered when the token (B,) of a cell is written.
+        """Return the memory when the token (B,) of a cell is written.
 
         Args:
             token: of the cell that the prior was last asked about.
