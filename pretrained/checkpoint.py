@@ -79,6 +79,11 @@ def pack(
     return to_bytes(tensors, metadata={HEADER: json.dumps(header)})
 
 
+def shipped() -> dict[str, Path]:
+    """Return the files of the checkpoints that ship, by name."""
+    return {file.stem: file for file in sorted(SHIPPED.glob("*.safetensors"))}
+
+
 def locate(name_or_path: str | os.PathLike[str]) -> Path:
     """Return the path of a checkpoint: a file, a run directory, or the name of one that ships.
 
@@ -86,12 +91,12 @@ def locate(name_or_path: str | os.PathLike[str]) -> Path:
         FileNotFoundError: neither; the message lists what ships.
     """
     path = Path(name_or_path)
-    shipped = {file.stem: file for file in sorted(SHIPPED.glob("*.safetensors"))}
+    ships = shipped()
     # A file of one's own that has a shipped name, and so no suffix, is no checkpoint.
-    for candidate in (path / "policy.safetensors", shipped.get(str(name_or_path), path)):
+    for candidate in (path / "policy.safetensors", ships.get(str(name_or_path), path)):
         if candidate.is_file():
             return candidate
-    names = ", ".join(shipped) or "none"
+    names = ", ".join(ships) or "none"
     raise FileNotFoundError(
         f"no checkpoint {str(name_or_path)!r}: expected a .safetensors file, a run directory, "
         f"or one that ships ({names})"

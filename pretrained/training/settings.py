@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from envs.errors import quoted
 
-ELSEWHERE = ("out", "overwrite", "threads", "device")  # settings that do not shape the weights
+# Settings that do not shape the weights, and the data, of which a card tells.
+ELSEWHERE = ("out", "overwrite", "threads", "device", "data")
 SIZES = ("hidden", "layers", "embed", "lookback", "width", "heads", "feed", "window", "ahead")
 LIMITS = {
     **{"epochs": (1, 10**6), "dropout": (0.0, 0.99), "token_dropout": (0.0, 0.99)},
@@ -134,5 +135,6 @@ class PriorConfig:
     def settled(self) -> dict[str, Any]:
         """Return all settings that shape the weights, as the recipe completes them."""
         trained = {name: self.setting(name) for name in COMMON}
-        rest = {name: getattr(self, name) for name in ("model", "range", "seed", "bf16")}
+        others = {field.name for field in fields(self)} - {*COMMON, *SIZES, *ELSEWHERE}
+        rest = {name: getattr(self, name) for name in sorted(others)}
         return rest | self.sizes() | trained
