@@ -15,6 +15,7 @@ from agents.composing.locked_bars import Bars
 from agents.composing.masks import read_demands
 from agents.composing.melody import Melody, melodies_of
 from agents.composing.request import Request, require_kind
+from agents.composing.theme import Theme, name_of
 from agents.runs.directory import Run
 from agents.runs.run_lock import CONFIG
 from agents.settings.config import TrainConfig
@@ -187,7 +188,7 @@ class Composer:
         request = request or Request(**keywords)
         hint = 'a Request, or its keywords, as compose(key="D minor", bars=8)'
         require_kind("request", request, Request, hint)
-        piece = request.given.piece if isinstance(request.given, Bars) else None
+        piece = request.given.piece if isinstance(request.given, Bars | Theme) else None
         title, own_tempo = (piece.title, piece.tempo) if piece else ("", None)
         tempo = (own_tempo or TEMPO) if tempo is None else tempo
         require_tempo(tempo)  # before the search, which takes a while
@@ -209,6 +210,7 @@ class Composer:
             mask=self.mask if method.network == "policy" and network is self.policy else (),
             chooses=self.chooses or request.chooses,
             demands=demands,
+            style=name_of(_source(self.prior)),
         )
         objective.reward.prepare(task)
         source = "" if network is None else _name(network)
