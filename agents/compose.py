@@ -81,7 +81,8 @@ class ComposeConfig(PartFlags):
             a run as python -m agents.train has it.
         task: arguments of the environment as name=value: bars=8 meter=3/4 low=C4
         reward: terms as name=weight.
-        prior: name or path of the prior's checkpoint; of the style to restyle in.
+        prior: name or path of the prior's checkpoint; of the style to restyle in. melody+memory
+            also expects what the piece itself has done so far.
         trust: run the code that the run's settings name, such as rewards of its author's own.
     """
 
@@ -208,6 +209,8 @@ def compose(config: ComposeConfig) -> None:
     many = "melody" if len(melodies) == 1 else "melodies"
     returns = [melody.report.searched for melody in melodies]
     kinds = ", ".join(suffix.removeprefix(".") for suffix in formats)
+    if request.given is not None and melodies[0].report.network:
+        print(f"network: {melodies[0].report.network}")
     print(
         f"wrote {len(melodies)} {many} to {config.out}: {kinds} of each\n"
         f"{request.method}: {melodies[0].report.compute}; mean return "

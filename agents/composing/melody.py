@@ -14,7 +14,8 @@ from envs.notation.text_line import text
 from envs.notation.writing.abc import abc
 from envs.notation.writing.sound import wav_bytes
 from envs.notation.writing.writers import TEMPO, written
-from rewards.measures.novelty import Novelty, novelty
+from pretrained.corpora.copies import Novelty
+from rewards.measures.novelty import novelty
 from rewards.remarks import remarks
 from rewards.sum import RewardSum
 
@@ -30,6 +31,8 @@ class MelodyReport:
         reward: pays.
         searched: the return in the search: of the objective, whose terms may be divided.
         compute: of the search, for all melodies of the request together.
+        network: name of the network that was drawn from, and whether it hears what is given ahead;
+            empty if there was none.
         movement: from its theme, and from one style to the other; None if there is no theme.
     """
 
@@ -37,6 +40,7 @@ class MelodyReport:
     reward: RewardSum
     searched: float
     compute: Compute
+    network: str = ""
     movement: Movement | None = None
 
     @cached_property
@@ -121,6 +125,8 @@ class Melody:
             return wav_bytes(self.score, 0, self.tempo, soundfont)
         if suffix == ".abc":
             lines = [*self.report.lines, *self.report.remarks]
+            if self.score.task.given and self.report.network:
+                lines.append(f"drawn from {self.report.network}")
             lines += [self.report.likeness.message] * likeness
             title = self.piece.title
             return abc(self.score, 0, title, self.number, self.tempo, lines).encode()
@@ -154,14 +160,17 @@ class Melody:
 
 
 def melodies_of(
-    result: SearchResult, reward: RewardSum, tempo: float = TEMPO, title: str = ""
+    result: SearchResult,
+    reward: RewardSum,
+    tempo: float = TEMPO,
+    title: str = "",
+    network: str = "",
 ) -> list[Melody]:
     """Return each piece of a search as a melody, with the payments of a reward."""
     melodies = []
     for row, searched in enumerate(result.returns.tolist()):
         piece, moved = result.score[row : row + 1], result.movements
-        report = MelodyReport(
-            piece, reward, searched, result.compute, moved[row] if moved else None
-        )
+        movement = moved[row] if moved else None
+        report = MelodyReport(piece, reward, searched, result.compute, network, movement)
         melodies.append(Melody(piece, report, row + 1, tempo, title))
     return melodies

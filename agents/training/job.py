@@ -217,6 +217,7 @@ def train(
     with one_at_a_time, globals_kept(config.threads), _memory_named(config.n_envs):
         config = for_budget(config)
         with session.enter(config, resume) as run:
+            config = run.as_begun(config)
             job = prepare(config, listener)
             generators = session.begin(run, job.config, job.prior_file, job.reward, job.model)
             listener.begun(run, job.config)

@@ -85,11 +85,11 @@ def test_the_interval_of_a_share_is_wilsons():
             assert (p - k / 12) ** 2 == pytest.approx(1.959964**2 * p * (1 - p) / 12, abs=1e-9)
 
 
-@pytest.mark.parametrize("values", [[1, 5], [3, 3, 3], [1, 2, 4, 5], [2, 2, 2, 3, 5]])
+@pytest.mark.parametrize("values", [[3, 3, 3], [1, 2, 4, 5], [1, 2, 3, 4, 5]])
 def test_the_interval_of_a_mean_is_that_of_all_resamples(values):
     means = [np.mean(each) for each in product(values, repeat=len(values))]
     assert mean_interval(np.array(values)) == pytest.approx(
-        tuple(np.percentile(means, [2.5, 97.5])), abs=0.26
+        tuple(np.percentile(means, [2.5, 97.5])), abs=1e-9
     )
 
 
