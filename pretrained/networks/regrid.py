@@ -141,7 +141,9 @@ class OnGrid:
         silent = pickup * self.grid // 4 - task.pickup
         pages = [in_16ths] * task.voices
         if task.given and self.hears_ahead:
-            lines = (in_16ths_of([REST] * silent + [*row], in_16ths, self.grid) for row in task.given)
+            lines = (
+                in_16ths_of([REST] * silent + [*row], in_16ths, self.grid) for row in task.given
+            )
             pages = [replace(in_16ths, given=(line,)) for line in lines]
         zeros, first = torch.zeros(batch, dtype=torch.int64), []
         for page in (Score.page(own, batch) for own in pages):
