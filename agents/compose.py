@@ -72,8 +72,8 @@ class ComposeConfig(PartFlags):
             a run as python -m agents.train has it.
         task: arguments of the environment as name=value: bars=8 meter=3/4 low=C4
         reward: terms as name=weight.
-        prior: name or path of the prior's checkpoint; melody+memory also expects what the piece
-            itself has done so far.
+        prior: name or path of the prior's checkpoint; with +memory behind it, as in
+            folk+memory, it also expects what the piece itself has done so far.
         trust: run the code that the run's settings name, such as rewards of its author's own.
     """
 
