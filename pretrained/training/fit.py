@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from envs.music.codec import FIRST_PITCH, HOLD, Codec
 from pretrained.corpora.folk import Tune
+from pretrained.corpora.tunes import GridTune
 from pretrained.training.by_bar import bars_of, by_bar, by_bar_table
 from pretrained.training.lessons import Lesson, lesson
 from pretrained.training.masking import draw_given
@@ -93,7 +94,7 @@ def for_codec(tokens: npt.NDArray[np.integer], codec: Codec) -> npt.NDArray[np.i
     return np.where(tokens >= FIRST_PITCH, tokens + shift, tokens)
 
 
-def fits(tune: Tune, codec: Codec) -> bool:
+def fits(tune: GridTune, codec: Codec) -> bool:
     """True if all pitches of a tune are in a vocabulary."""
     pitches = tune.tokens[tune.tokens >= FIRST_PITCH] - FIRST_PITCH + Codec().low
     return bool((pitches >= codec.low).all() and (pitches <= codec.high).all())
@@ -135,12 +136,30 @@ def held_out(net: LineNetwork, tunes: Sequence[Tune], codec: Codec) -> HeldOut:
     """Return the figures of a network on whole tunes, teacher-forced, with the grammar applied."""
     import torch
 
+    nats, right, onset = [], [], []
+    for tokens, logits, real in answers(net, tunes, codec):
+        chosen = logits.log_softmax(-1).gather(2, tokens[..., None])[..., 0]
+        nats.append(-chosen[real])
+        right.append((logits.argmax(-1) == tokens)[real])
+        onset.append((tokens > HOLD)[real])
+    costs, hits, onsets = (torch.cat(part).cpu().numpy() for part in (nats, right, onset))
+    return HeldOut.of(costs, hits, onsets, bars_of(tunes))
+
+
+def answers(
+    net: LineNetwork, tunes: Sequence[GridTune], codec: Codec
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield tokens (B, T), logits (B, T, vocab) and which cells are real (B, T), 16 tunes a time.
+
+    Each tune is shown whole; what the grammar forbids has ILLEGAL.
+    """
+    import torch
+
     from pretrained.networks.lens import has_started
     from pretrained.prior import ILLEGAL
 
     device = net.head.weight.device
     legal = torch.from_numpy(codec.legal(np.array([False, True]))).to(device)
-    nats, right, onset = [], [], []
     net.eval()
     with torch.inference_mode():
         for start in range(0, len(tunes), 16):
@@ -148,12 +167,7 @@ def held_out(net: LineNetwork, tunes: Sequence[Tune], codec: Codec) -> HeldOut:
             tokens, place, real = (part.to(device) for part in collate(shown, codec))
             logits, _ = net(tokens, place)
             logits = logits.masked_fill(~legal[has_started(tokens).long()], ILLEGAL)
-            chosen = logits.log_softmax(-1).gather(2, tokens[..., None])[..., 0]
-            nats.append(-chosen[real])
-            right.append((logits.argmax(-1) == tokens)[real])
-            onset.append((tokens > HOLD)[real])
-    costs, hits, onsets = (torch.cat(part).cpu().numpy() for part in (nats, right, onset))
-    return HeldOut.of(costs, hits, onsets, bars_of(tunes))
+            yield tokens, logits, real
 
 
 def baseline(order: int, train: Sequence[Tune], test: Sequence[Tune], codec: Codec) -> HeldOut:

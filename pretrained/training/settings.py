@@ -46,7 +46,7 @@ class PriorConfig:
         window: cells that attention sees.
         ahead: units that read the cells given ahead of the one to be written; 0 for none.
         plan: the network also sees the mode and how many bars are left of the phrase and of the
-            piece, and is shown parts of tunes that end as pieces do.
+            piece, and is shown parts of tunes that end as pieces do; always with attention.
         dropout: share of inputs and outputs dropped while training.
         token_dropout: share of the tokens behind a cell that are not seen while training.
         batch_tokens: tokens in a batch of whole tunes of about one length.
@@ -77,7 +77,7 @@ class PriorConfig:
     feed: int | None = None
     window: int | None = None
     ahead: int | None = None
-    plan: bool | None = None
+    plan: bool = False
     dropout: float | None = None
     token_dropout: float | None = None
     batch_tokens: int | None = None
@@ -111,8 +111,8 @@ class PriorConfig:
 
     def setting(self, name: str) -> Any:
         """Return a setting, as given or as in the recipe of the model."""
-        value = getattr(self, name)
-        return ({**COMMON, **self.architecture.recipe})[name] if value is None else value
+        value, recipe = getattr(self, name), {**COMMON, **self.architecture.recipe}
+        return recipe[name] if value is None or (name == "plan" and not value) else value
 
     def sizes(self) -> dict[str, Any]:
         """Return the sizes of the network by name.
