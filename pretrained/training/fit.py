@@ -16,7 +16,6 @@ from pretrained.corpora.tunes import GridTune
 from pretrained.training.by_bar import bars_of, by_bar, by_bar_table
 from pretrained.training.lessons import Lesson, lesson
 from pretrained.training.masking import draw_given
-from pretrained.training.optimizers import Optimizers
 from pretrained.training.settings import PriorConfig
 
 if TYPE_CHECKING:
@@ -224,6 +223,8 @@ def fit(
     """
     import torch
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+    from pretrained.training.optimizers import Optimizers
 
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads)

@@ -39,7 +39,8 @@ def make_piece(draft: Draft, known: Known) -> Piece:
     parts = selected(draft, known)
     main = max(parts, key=lambda part: len(part.measures))
     named = _meter(main, known, draft.notices)
-    _refuse_other_meters(main, [] if known.meter else parts)
+    if not known.meter:
+        _refuse_other_meters(main, parts)
     meter = named or Meter(4, 4)
     layout = lay_out(main.measures, meter.bar) if named else Layout()
     draft.notices += layout.notices
