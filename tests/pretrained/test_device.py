@@ -17,7 +17,7 @@ from pretrained.prior import sample
 from pretrained.training.fit import fit
 from pretrained.training.settings import PriorConfig
 from tests.other_device import NAME, MixedError, other_device
-from tests.pretrained.networks.test_attention import SMALL, small
+from tests.pretrained.networks.small import SMALL, small
 
 TASK = Task(bars=2, meter="3/4")
 AHEAD = replace(TASK, given=((*(-1,) * 20, 14, 1, 1, 1),))
