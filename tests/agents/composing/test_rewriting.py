@@ -18,7 +18,7 @@ from tests.helpers import from_the_shell
 from tests.pretrained.networks.hearing import hearing, partly_given
 
 FREE = Task(bars=2, meter="2/4", low="C4", high="E5")
-TASK = partly_given(FREE, seed=3)
+TASK = partly_given(FREE, seed=1)
 GIVEN = [list(row) for row in TASK.given]
 
 

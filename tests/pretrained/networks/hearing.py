@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from envs.music.codec import FIRST_PITCH, HOLD, UNWRITTEN, Codec
+from envs.music.codec import UNWRITTEN, Codec
 from envs.music.task import Task
 from pretrained.networks.architectures import SumPrior, model_named
 from tests.helpers import random_pieces
@@ -42,13 +42,13 @@ def hearing(kind, seed=0, ahead=10):
 
 
 def partly_given(task, seed=0, share=0.5):
-    """Return a task of which whole runs of cells, and some cells here and there, are given."""
-    rng = np.random.default_rng(seed)
+    """Return a task of which runs of cells, and some cells here and there, are given."""
+    rng = np.random.default_rng((seed, 1))
     piece = random_pieces(task, 1, seed).tokens[0].astype(int)
     shown = np.repeat(rng.random((task.voices, -(-task.cells // 5))) < share, 5, axis=1)
     shown = shown[:, : task.cells] ^ (rng.random(piece.shape) < 0.15)
+    shown[:, task.cells // 2] = True
     page = np.where(shown, piece, UNWRITTEN)
-    for row in page:  # a hold needs a given note before it
-        notes = np.cumsum(row >= FIRST_PITCH)
-        row[(row == HOLD) & (notes == 0)] = UNWRITTEN
+    for row, known in zip(page, shown, strict=True):
+        row[known.argmax()] = task.codec.token(task.low + 5)  # a hold needs a given note before it
     return replace(task, given=tuple(map(tuple, page.tolist())))

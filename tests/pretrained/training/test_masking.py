@@ -1,6 +1,6 @@
 """Which cells are given in a lesson: whole bars mostly, never padding, never all of a long tune."""
 
-import itertools
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ def kinds(given, bar, pickup):
             found.append("cells")
             continue
         shown = [True in b for b in bars]
-        changes = sum(a != b for a, b in itertools.pairwise(shown))
+        changes = sum(a != b for a, b in pairwise(shown))
         ends = shown[0], shown[-1]
         one_run = changes <= 2 and (changes == 1 or ends[0] == ends[1])
         found.append("run" if one_run else "bars")
