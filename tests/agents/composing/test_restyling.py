@@ -195,7 +195,7 @@ def test_the_seed_decides(tiny_prior):
 
 
 def test_searches_that_do_not_fit_in_memory_together_follow_one_another(tiny_prior, monkeypatch):
-    monkeypatch.setattr("agents.composing.restyling.MOST_ROWS", 1)
+    monkeypatch.setattr("agents.composing.restyling.MOST_CELLS", 1)
     result = restyle(theme_of(PAGE, edit=0.5), tiny_prior, REWARD, PAGE, 5, width=2)
     assert result.score.batch == len({tuple(line(result.score, row)) for row in range(5)}) == 5
 
