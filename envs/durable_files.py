@@ -130,6 +130,13 @@ def not_written(path: Path, error: OSError) -> OSError:
     return OSError(message) if error.errno is None else OSError(error.errno, message)
 
 
+def user_cache() -> Path:
+    """Return the folder for what can be made anew: under XDG_CACHE_HOME or else under ~/.cache."""
+    folder = os.environ.get("XDG_CACHE_HOME", "")  # XDG says that a relative one is ignored
+    home = Path(folder) if os.path.isabs(folder) else Path(os.path.expanduser("~"), ".cache")
+    return home / "composition-gym"
+
+
 # -- reading ---------------------------------------------------------------------------------------
 
 

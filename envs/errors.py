@@ -53,5 +53,12 @@ class RefusedError(ValueError):
         super().__init__(f"{name!r}: {self.reason}" if name else self.reason)
 
 
+class UnreadError(RefusedError):
+    """A file whose reading came to no end, so that it may be readable another time.
+
+    It took more time or memory than is allowed, ended the process that reads, or cannot be opened.
+    """
+
+
 class RewardError(Exception):
     """A reward function failed or broke the protocol. The message names the term."""

@@ -79,11 +79,13 @@ HEIRS = {
     "pretrained.prior": (
         "pretrained.networks.recurrent pretrained.networks.network_prior pretrained.networks.lens"
     ),
-    "pretrained.rnn": "pretrained.networks.recurrent",
-    "pretrained.train": "pretrained.training.fit",
+    "pretrained.rnn": "pretrained.networks.recurrent pretrained.networks.inputs",
+    "pretrained.train": "pretrained.training.fit pretrained.training.settings",
     "rewards.learning": "rewards.learned agents.training.reward_lessons",
     "rewards.metrics": "rewards.measures.statistics",
-    "rewards.novelty": "rewards.measures.novelty rewards.measures.suffix_array",
+    "rewards.novelty": (
+        "rewards.measures.novelty pretrained.corpora.copies pretrained.corpora.suffix_array"
+    ),
     "rewards.rule": "rewards.masks rewards.remarks",
     "rewards.total": "rewards.build rewards.term rewards.sum",
     "agents.algorithms": "agents.settings.algorithm agents.algorithms.registry",

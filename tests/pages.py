@@ -23,6 +23,8 @@ SHORT = {
     "--no-judge --no-progress",
     "agents.evaluate": "-n 20",
     "agents.compose": "-n 2 --width 8 --best-of 4",
+    "pretrained.adapt": "--how state",
+    "pretrained.train": "--epochs 1 --hidden 16 --embed 8",
 }
 # What an algorithm has of its own; without --algo it is ppo.
 SHORT_ALGORITHM = {
@@ -38,7 +40,6 @@ NOT_RUN = {
     "pip install": "asks the network; .ci/run installs all of it",
     "pytest": "is what is running",
     "python -m agents.benchmark": "minutes at least; tests/agents/test_benchmark.py runs it small",
-    "python -m pretrained.train": "minutes; tests/pretrained/test_prior.py trains on a few tunes",
 }
 
 

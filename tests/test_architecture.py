@@ -33,6 +33,7 @@ TIERS = (
     ("benchmarking",),
 )
 VERBS = {
+    "pretrained.adapt",
     "pretrained.train",
     *(f"agents.{path.stem}" for path in MODULES if path.parent == ROOT / "agents"),
 }

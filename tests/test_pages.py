@@ -31,6 +31,7 @@ def desk(tmp_path, monkeypatch):
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("agents.training.exploit.SECONDS", 0.2)  # of each search by --exploit
+    monkeypatch.setattr("pretrained.corpora.tune_cache.user_cache", lambda: tmp_path / "cache")
     return tmp_path
 
 

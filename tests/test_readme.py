@@ -14,6 +14,7 @@ from agents.evaluate import EvaluateConfig
 from agents.explain import ExplainConfig
 from agents.settings.arguments import parse_arguments
 from agents.tune import TuneConfig
+from pretrained.adapt import AdaptConfig
 from pretrained.training.fit import PriorConfig
 from rewards.measures.statistics import PUBLISHED
 
@@ -63,6 +64,7 @@ def test_command_is_one_of_ours_and_its_arguments_parse(command, monkeypatch):
                 "agents.benchmark": BenchmarkConfig,
                 "agents.tune": TuneConfig,
                 "agents.check": CheckConfig,
+                "pretrained.adapt": AdaptConfig,
                 "pretrained.train": PriorConfig,
             }
             tyro.cli(kinds[words[2]], args=words[3:])

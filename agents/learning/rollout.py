@@ -247,13 +247,13 @@ class EpisodeBuffer(RolloutBuffer):
         """Yield minibatches of whole pieces in random order, of about `batch_size` cells."""
         if not self.full:
             raise ValueError("the buffer is not full yet; collect a whole rollout first")
-        columns = self.columns()
+        stored = self.columns().items()
+        columns = {name: self.to_torch(column, copy=False) for name, column in stored}
         pieces = self.episodes * self.n_envs
         count = pieces if batch_size is None else max(1, batch_size // self.steps)
-        order = np.random.permutation(pieces)  # SB3 seeds numpy's global generator
-        for start in range(0, pieces, count):
-            rows = order[start : start + count]
-            part = {name: self.to_torch(column[rows]) for name, column in columns.items()}
+        order = self.to_torch(np.random.permutation(pieces))  # SB3 seeds numpy's global generator
+        for rows in order.split(count):
+            part = {name: column[rows] for name, column in columns.items()}
             names = ("values", "log_probs", "advantages", "returns")
             yield RolloutBufferSamples(
                 observations_of(part),  # type: ignore[arg-type]

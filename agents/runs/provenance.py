@@ -36,12 +36,19 @@ def made_with(prior_file: Path, reward: RewardSum) -> dict[str, Any]:
     The checkpoints are the prior, and all that ship, by name.
     """
     return {
-        "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
-        "commit": _commit(),
+        **versions(),
         "prior": {"file": prior_file.name, "sha256": sha256(prior_file)},
         "shipped": {name: sha256(file) for name, file in shipped().items()},
         "rewards": {name: _source(term.rule) for name, term in reward.terms.items()},
+    }
+
+
+def versions() -> dict[str, Any]:
+    """Return the versions of Python and of packages, and the commit."""
+    return {
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "commit": _commit(),
     }
 
 

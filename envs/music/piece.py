@@ -102,6 +102,7 @@ class Piece:
         estimated: True if the key was estimated from the notes.
         notices: remarks on how the file was read.
         lost: number of notes of the file that were left out, as they fit no cell of the grid.
+        unread: number of voices of the file that were left out, as others were chosen.
     """
 
     score: Score
@@ -112,6 +113,7 @@ class Piece:
     estimated: bool = False
     notices: tuple[str, ...] = ()
     lost: int = 0
+    unread: int = 0
 
     def __post_init__(self) -> None:
         if self.tempo is not None:

@@ -9,23 +9,20 @@ the reader of today makes of them; no tune that the prior has not seen is traine
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from envs.notation.reading.abc import tunes as tunes_of
 from pretrained.corpora import split as splitting
+from pretrained.corpora.packed import FORMAT as FORMAT
+from pretrained.corpora.packed import read_tunes, write_tunes
 from pretrained.corpora.tunes import GridTune, TuneError, read_tune
 
 CACHE = Path(__file__).parents[1] / "data" / "folk.npz"
 FOLK2 = CACHE.with_name("folk2.npz")
-FORMAT = 1
 GRID = 4  # cells per quarter note
 # Collection -> the printed book.
 COLLECTIONS = {
@@ -82,7 +79,7 @@ class Tune(GridTune):
     """A tune of the corpus.
 
     Attributes:
-        collection: a name of COLLECTIONS.
+        collection: a name of COLLECTIONS, or the address of a user's tune.
         split: "train", "valid" or "test".
         cluster: number of its cluster of near-duplicates, which all have the same split.
     """
@@ -111,28 +108,16 @@ class Corpus:
         return [tune for tune in self.tunes if tune.split == split]
 
     def save(self, path: str | Path) -> None:
-        """Write the corpus as a compressed npz without pickled objects."""
-        tunes, names = self.tunes, list(COLLECTIONS)
-        text = {
-            "format": FORMAT,
-            "collections": names,
-            "titles": [tune.title for tune in tunes],
-            "report": self.report,
-            "credits": self.credits,
-        }
-        splits = [splitting.SPLITS.index(tune.split) for tune in tunes]
-        collections = [names.index(tune.collection) for tune in tunes]
-        np.savez_compressed(
-            path,
-            tokens=np.concatenate([tune.tokens for tune in tunes]).astype(np.uint8),
-            position=np.concatenate([tune.position for tune in tunes]).astype(np.int8),
-            length=np.array([len(tune.tokens) for tune in tunes], dtype=np.int32),
-            meter=np.array([tune.meter for tune in tunes], dtype=np.int8),
-            tonic=np.array([tune.tonic for tune in tunes], dtype=np.int8),
-            collection=np.array(collections, dtype=np.int8),
-            split=np.array(splits, dtype=np.int8),
-            cluster=np.array([tune.cluster for tune in tunes], dtype=np.int32),
-            text=np.frombuffer(json.dumps(text, ensure_ascii=False).encode(), dtype=np.uint8),
+        """Write the corpus to a file, completely or not at all; see `corpora.packed`."""
+        tunes = self.tunes
+        names = list(dict.fromkeys([*COLLECTIONS, *(tune.collection for tune in tunes)]))
+        write_tunes(
+            Path(path),
+            tunes,
+            {"collections": names, "report": self.report, "credits": self.credits},
+            collection=[names.index(tune.collection) for tune in tunes],
+            split=[splitting.SPLITS.index(tune.split) for tune in tunes],
+            cluster=[tune.cluster for tune in tunes],
         )
 
 
@@ -144,23 +129,12 @@ def load_corpus(path: str | Path = CACHE) -> Corpus:
         ValueError: the file has another format.
         FileNotFoundError: there is no such file.
     """
-    with np.load(path, allow_pickle=False) as file:
-        data = {name: file[name] for name in file.files}
-    text = json.loads(data["text"].tobytes().decode()) if "text" in data else {}
-    if text.get("format") != FORMAT:
-        raise ValueError(
-            f"corpus file {str(path)!r} has format {text.get('format')!r}, expected {FORMAT}; "
-            "rebuild it with: python -m pretrained.corpora.folk"
-        )
-    ends = np.cumsum(data["length"])[:-1]
-    lines = (np.split(_frozen(data[name]), ends) for name in ("tokens", "position"))
-    numbers = (data[name].tolist() for name in ("meter", "tonic", "collection", "split", "cluster"))
+    found, text, numbers = read_tunes(Path(path))
+    rows = zip(found, *(numbers[name] for name in ("collection", "split", "cluster")), strict=True)
     books, parts = text["collections"], splitting.SPLITS
     tunes = [
-        Tune(tokens, position, tuple(meter), tonic, title, books[book], parts[part], cluster)
-        for title, tokens, position, meter, tonic, book, part, cluster in zip(
-            text["titles"], *lines, *numbers, strict=True
-        )
+        Tune(**vars(tune), collection=books[book], split=parts[part], cluster=cluster)
+        for tune, book, part, cluster in rows
     ]
     return Corpus(tunes, text["report"], text["credits"])
 
@@ -172,13 +146,6 @@ def credits() -> Credits:
         collection -> "transcribers" or "books" -> name -> number of tunes.
     """
     return load_corpus().credits
-
-
-def _frozen(array: NDArray[np.integer]) -> NDArray[np.int16]:
-    """Return a read-only int16 copy, as loaded corpora are cached and shared."""
-    out = array.astype(np.int16)
-    out.flags.writeable = False
-    return out
 
 
 def collection_files(collection: str) -> list[Path]:

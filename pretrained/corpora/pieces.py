@@ -52,24 +52,29 @@ def real_melodies(task: Task, most: int = 200) -> Score | None:
         return None
     tunes = [tune for tune in load_corpus().tunes if _counts_as(tune, task)]
     modal = [tune for tune in tunes if WHITE_KEYS[tune.tonic].mode == task.key.written_mode]
-    rows = [row for tune in modal or tunes if (row := _moved(tune, task)) is not None]
+    rows = [row for tune in modal or tunes if (row := moved(tune, task)) is not None]
     if not rows:
         return None
     chosen = np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int))
     return Score(np.stack(rows)[chosen][:, None], task)
 
 
+def same_bars(tune: GridTune, task: Task) -> bool:
+    """True if the bars of a tune are as long as those of a task, with beats of the same kind."""
+    compound = tune.beat_cells % 3 == 0, task.beat_cells % 3 == 0
+    return tune.bar_cells == task.bar_cells and compound[0] == compound[1]
+
+
 def _counts_as(tune: Tune, task: Task) -> bool:
     """True if a tune has the bars of a task, with the same beats, from the pickup to the end."""
-    compound = tune.beat_cells % 3 == 0, task.beat_cells % 3 == 0
-    if tune.bar_cells != task.bar_cells or compound[0] != compound[1]:
+    if not same_bars(tune, task):
         return False
     count = (tune.offset + np.arange(task.cells)) % task.bar_cells
     enough = len(tune.position) >= task.cells and -tune.offset % task.bar_cells == task.pickup
     return enough and bool((tune.position[: task.cells] == count).all())
 
 
-def _moved(tune: Tune, task: Task) -> NDArray[np.int16] | None:
+def moved(tune: GridTune, task: Task) -> NDArray[np.int16] | None:
     """Return the beginning of a tune (T,) in a task's key and range; None if it does not fit."""
     tokens = tune.tokens[: task.cells]
     pitches = tokens[tokens > HOLD] - FIRST_PITCH + Codec.low

@@ -57,7 +57,10 @@ def clusters(tunes: Sequence[NDArray[np.int16]]) -> list[int]:
 
     Clusters are numbered from 0 in the order of their first tunes.
     """
-    parent = list(range(len(tunes)))
+    distinct: dict[bytes, int] = {}  # copies in any key and rhythm would take a square of time
+    copies = [distinct.setdefault(intervals(each).tobytes(), len(distinct)) for each in tunes]
+    firsts = dict(zip(reversed(copies), reversed(tunes), strict=True))
+    parent = list(range(len(distinct)))
 
     def root(i: int) -> int:
         while parent[i] != i:
@@ -65,11 +68,11 @@ def clusters(tunes: Sequence[NDArray[np.int16]]) -> list[int]:
             i = parent[i]
         return i
 
-    for i, j in near_duplicate_pairs(tunes):
+    for i, j in near_duplicate_pairs([firsts[copy] for copy in range(len(distinct))]):
         low, high = sorted((root(i), root(j)))
         parent[high] = low
     number: dict[int, int] = {}
-    return [number.setdefault(root(i), len(number)) for i in range(len(tunes))]
+    return [number.setdefault(root(copy), len(number)) for copy in copies]
 
 
 def split_clusters(cluster: Sequence[int], names: Sequence[str], seed: int = 0) -> list[str]:

@@ -190,7 +190,8 @@ class PlacedNetwork(LineNetwork):
     def inputs_along(self, tokens: Tensor, place: Tensor) -> Tensor:
         """Return input vectors (B, T, width) of whole lines; the last token is not read."""
         previous = functional.pad(tokens[:, :-1], (1, 0), value=self.start_token)
-        return self.embed(self._blurred(previous), place, self._look_back(tokens, place))
+        back = self._look_back(tokens, place) if self.bars else tokens
+        return self.embed(self._blurred(previous), place, back)
 
     def _blurred(self, tokens: Tensor) -> Tensor:
         """Return tokens, in training with some unseen (word dropout, Bowman et al. 2016)."""
@@ -220,13 +221,11 @@ class PlacedNetwork(LineNetwork):
         back, past = self._step_back(token, place, past)
         return self.embed(token, place, back), past
 
-    def _back_rows(self, tokens: list[Tensor], runs: list[Tensor]) -> Tensor:
-        """Return rows (..., 2 * bars) of `back` for the token and the run of each bar."""
-        rows = []
-        for number, (token, run) in enumerate(zip(tokens, runs, strict=True)):
-            first = number * self._rows
-            rows += [token + first, run + (first + self.shape.vocab + 1)]
-        return torch.stack(rows, dim=-1) if rows else torch.empty(0)
+    def _back_rows(self, tokens: Tensor, runs: Tensor) -> Tensor:
+        """Return rows (..., 2 * bars) of `back` for the tokens and runs (..., bars)."""
+        first = torch.arange(len(self.bars), device=tokens.device) * self._rows
+        rows = [tokens + first, runs + (first + self.shape.vocab + 1)]
+        return torch.stack(rows, dim=-1).flatten(-2)
 
     def _look_back(self, tokens: Tensor, place: Tensor) -> Tensor:
         """Return rows (B, T, 2 * bars) of `back` at every cell of whole lines."""
@@ -243,20 +242,17 @@ class PlacedNetwork(LineNetwork):
             run = (cell - ended).clamp(max=LONGEST_RUN)
             runs.append(functional.pad(run[:, :-1], (1, 0)))
             seen.append(self._blurred(there))
-        return self._back_rows(seen, runs)
+        return self._back_rows(torch.stack(seen, dim=-1), torch.stack(runs, dim=-1))
 
     def _step_back(self, token: Tensor, place: Tensor, past: Past) -> tuple[Tensor, Past]:
         """Return rows (B, 2 * bars) of `back` for the next cell, and the next past."""
-        tokens = torch.cat([past.tokens[:, 1:], token[:, None].to(past.tokens.dtype)], dim=1)
-        bar = place[:, 1].expand(len(token))
+        token = token[:, None]
+        tokens = torch.cat([past.tokens[:, 1:], token.to(past.tokens.dtype)], dim=1)
+        bars, bar = torch.tensor(self.bars, device=token.device), place[:, 1:2]
         known = (bar > 0) & (bar <= LONGEST_BAR)
-        seen, runs = [], []
-        for number, bars in enumerate(self.bars):
-            ago = torch.where(known, bars * bar, 1)[:, None]
-            at = tokens.shape[1] - ago
-            before, there = tokens.gather(1, torch.cat([at - 1, at], dim=1)).long().unbind(dim=1)
-            same = known & (before == token) & (token != self.start_token)
-            run = torch.where(same, past.run[:, number] + 1, 0).clamp(max=LONGEST_RUN)
-            seen.append(there.masked_fill(~known, self.start_token))
-            runs.append(run)
-        return self._back_rows(seen, runs), Past(tokens, torch.stack(runs, dim=1))
+        at = tokens.shape[1] - torch.where(known, bars * bar, 1).expand(len(token), -1)
+        before, there = tokens.gather(1, torch.cat([at - 1, at], dim=1)).long().chunk(2, dim=1)
+        same = known & (before == token) & (token != self.start_token)
+        run = torch.where(same, past.run + 1, 0).clamp(max=LONGEST_RUN)
+        seen = there.masked_fill(~known, self.start_token)
+        return self._back_rows(seen, run), Past(tokens, run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -40,6 +40,11 @@ class Lens:
         own = torch.stack([own_tokens(codec, *row) for row in rows.tolist()])
         return cls(codec.vocab, own.to(context.device), places(context, cells))
 
+    @cached_property
+    def is_plain(self) -> bool:
+        """True if the tokens of the task are the network's own."""
+        return torch.equal(self.own, torch.arange(self.vocab, device=self.own.device)[None])
+
     def read(self, tokens: Tensor) -> Tensor:
         """Return tokens (B, ...) of the task as the network's own; UNWRITTEN stays so."""
         flat = tokens.reshape(len(tokens), -1).clamp(min=0)
@@ -52,7 +57,12 @@ class Lens:
         Returns:
             (B, ..., vocab of the task * n); ILLEGAL for tokens that the network does not have.
         """
+        if self.is_plain:
+            return outputs
         by_token = outputs.unflatten(-1, (self.vocab, -1))
+        if len(self.own) == 1:
+            picked: Tensor = by_token.index_select(-2, self.own[0].clamp(min=0))
+            return picked.masked_fill(self.own[0, :, None] < 0, ILLEGAL).flatten(-2)
         inner, n = by_token.shape[1:-2], by_token.shape[-1]
         index = self.own.reshape(len(self.own), *(1,) * len(inner), -1, 1)
         index = index.expand(len(by_token), *inner, -1, n)

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from pretrained.networks.inputs import METRE, Past, PlacedNetwork, check_sizes
 from pretrained.networks.per_voice import PerVoice
 
+MANY = 64  # lines that `torch.nn.LSTM` reads a cell of faster than its cells written out
+
 
 class Hidden(NamedTuple):
     """State between two cells."""
@@ -72,7 +74,7 @@ class RecurrentNet(PlacedNetwork):
         inputs = self.dropout(self.inputs_along(tokens, place))
         with torch.autocast(inputs.device.type, torch.bfloat16, enabled=bf16):
             features: Tensor = self.lstm(inputs)[0]
-        return features.float()
+        return features.to(torch.float32, memory_format=torch.contiguous_format)
 
     def start(self, batch: int) -> Hidden:
         """Return the state before the first cell: zeros, and nothing to look back to."""
@@ -87,9 +89,13 @@ class RecurrentNet(PlacedNetwork):
     def after(self, token: Tensor, place: Tensor, state: Hidden) -> tuple[Tensor, Hidden]:
         """Read a token (B,); return features (B, hidden) of the cell behind it, and the state.
 
-        Written out as plain cells: `torch.nn.LSTM` over a sequence of one is slower.
+        For few lines it is written out as plain cells: `torch.nn.LSTM` over a sequence of one is
+        slower for them, and faster for many.
         """
         x, past = self.step_inputs(token, place, state.past)
+        if isinstance(self.lstm, nn.LSTM) and len(x) >= MANY:
+            out, (h, c) = self.lstm(x[:, None], (state.h, state.c))
+            return out[:, 0], Hidden(h, c, past)
         h_all, c_all = [], []
         for layer in range(self.shape.layers):
             x, c = self._cell(x, state.h[layer], state.c[layer], *self.lstm.all_weights[layer])

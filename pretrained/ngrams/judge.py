@@ -22,7 +22,6 @@ measures of diversity.
 from __future__ import annotations
 
 import io
-import os
 import warnings
 from dataclasses import replace
 from functools import lru_cache
@@ -33,7 +32,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from envs.durable_files import write_atomic
+from envs.durable_files import user_cache, write_atomic
 from envs.music.codec import FIRST_PITCH, HOLD, Codec
 from pretrained.corpora import split
 from pretrained.corpora.folk import GRID, collection_files, load_corpus, split_tunes
@@ -130,10 +129,8 @@ def load_judge(codec: Codec = VOCABULARY) -> Judge:
 
 
 def cache_file() -> Path:
-    """Return the path of the stored counts, under XDG_CACHE_HOME or else under ~/.cache."""
-    folder = os.environ.get("XDG_CACHE_HOME", "")  # XDG says that a relative one is ignored
-    home = Path(folder) if os.path.isabs(folder) else Path(os.path.expanduser("~"), ".cache")
-    return home / "composition-gym" / f"judge-{FORMAT}-music21-{metadata.version('music21')}.npz"
+    """Return the path of the stored counts, in the user's cache folder."""
+    return user_cache() / f"judge-{FORMAT}-music21-{metadata.version('music21')}.npz"
 
 
 @lru_cache(maxsize=1)

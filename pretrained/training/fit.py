@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +12,9 @@ import numpy.typing as npt
 
 from envs.music.codec import FIRST_PITCH, HOLD, Codec
 from pretrained.corpora.folk import Tune
+from pretrained.corpora.tunes import GridTune
 from pretrained.device import find_device, has_bf16, whole_float32
+from pretrained.training.by_bar import bars_of, by_bar, by_bar_table
 from pretrained.training.lessons import Lesson, lesson
 from pretrained.training.masking import draw_given
 from pretrained.training.optimizers import Optimizers
@@ -28,24 +30,37 @@ N_GRAM_ORDERS = (1, 2, 3, 4, 5, 6, 7)
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Held-out figures of one model, per token or as their names say."""
+    """Held-out figures of one model, per token or as their names say.
+
+    Attributes:
+        nats_per_token: the mean.
+        bits_per_note: of all tokens, over the number of onsets.
+        accuracy: share of tokens that were the likeliest.
+        onset_accuracy: the same of onsets.
+        by_bar: nats per token by the bar of the piece, see `training.by_bar`.
+    """
 
     nats_per_token: float
     bits_per_note: float
     accuracy: float
     onset_accuracy: float
+    by_bar: Mapping[str, float] = field(default_factory=dict)
 
     @staticmethod
     def of(
-        nats: npt.NDArray[np.floating], right: npt.NDArray[np.bool_], onset: npt.NDArray[np.bool_]
+        nats: npt.NDArray[np.floating],
+        right: npt.NDArray[np.bool_],
+        onset: npt.NDArray[np.bool_],
+        bars: npt.NDArray[np.integer],
     ) -> HeldOut:
-        """Return the figures of nats, hits and onsets of every held-out token, each (N,)."""
+        """Return the figures of nats, hits, onsets and bars of every held-out token, each (N,)."""
         total = float(nats.sum())
         return HeldOut(
             nats_per_token=total / len(nats),
             bits_per_note=total / np.log(2) / int(onset.sum()),
             accuracy=float(right.mean()),
             onset_accuracy=float(right[onset].mean()),
+            by_bar=by_bar(nats, bars),
         )
 
 
@@ -80,7 +95,7 @@ def for_codec(tokens: npt.NDArray[np.integer], codec: Codec) -> npt.NDArray[np.i
     return np.where(tokens >= FIRST_PITCH, tokens + shift, tokens)
 
 
-def fits(tune: Tune, codec: Codec) -> bool:
+def fits(tune: GridTune, codec: Codec) -> bool:
     """True if all pitches of a tune are in a vocabulary."""
     pitches = tune.tokens[tune.tokens >= FIRST_PITCH] - FIRST_PITCH + Codec().low
     return bool((pitches >= codec.low).all() and (pitches <= codec.high).all())
@@ -122,12 +137,30 @@ def held_out(net: LineNetwork, tunes: Sequence[Tune], codec: Codec) -> HeldOut:
     """Return the figures of a network on whole tunes, teacher-forced, with the grammar applied."""
     import torch
 
+    nats, right, onset = [], [], []
+    for tokens, logits, real in answers(net, tunes, codec):
+        chosen = logits.log_softmax(-1).gather(2, tokens[..., None])[..., 0]
+        nats.append(-chosen[real])
+        right.append((logits.argmax(-1) == tokens)[real])
+        onset.append((tokens > HOLD)[real])
+    costs, hits, onsets = (torch.cat(part).cpu().numpy() for part in (nats, right, onset))
+    return HeldOut.of(costs, hits, onsets, bars_of(tunes))
+
+
+def answers(
+    net: LineNetwork, tunes: Sequence[GridTune], codec: Codec
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield tokens (B, T), logits (B, T, vocab) and which cells are real (B, T), 16 tunes a time.
+
+    Each tune is shown whole; what the grammar forbids has ILLEGAL.
+    """
+    import torch
+
     from pretrained.networks.lens import has_started
     from pretrained.prior import ILLEGAL
 
     device = net.head.weight.device
     legal = torch.from_numpy(codec.legal(np.array([False, True]))).to(device)
-    nats, right, onset = [], [], []
     net.eval()
     with torch.inference_mode():
         for start in range(0, len(tunes), 16):
@@ -135,12 +168,7 @@ def held_out(net: LineNetwork, tunes: Sequence[Tune], codec: Codec) -> HeldOut:
             tokens, place, real = (part.to(device) for part in collate(shown, codec))
             logits, _ = net(tokens, place)
             logits = logits.masked_fill(~legal[has_started(tokens).long()], ILLEGAL)
-            chosen = logits.log_softmax(-1).gather(2, tokens[..., None])[..., 0]
-            nats.append(-chosen[real])
-            right.append((logits.argmax(-1) == tokens)[real])
-            onset.append((tokens > HOLD)[real])
-    parts = (torch.cat(part).cpu().numpy() for part in (nats, right, onset))
-    return HeldOut.of(*parts)
+            yield tokens, logits, real
 
 
 def baseline(order: int, train: Sequence[Tune], test: Sequence[Tune], codec: Codec) -> HeldOut:
@@ -152,7 +180,7 @@ def baseline(order: int, train: Sequence[Tune], test: Sequence[Tune], codec: Cod
     nats = np.concatenate([-model.log_prob(piece[None])[0] for piece in pieces])
     guess = np.concatenate([model.best(piece[None])[0] for piece in pieces])
     tokens = np.concatenate(pieces)
-    return HeldOut.of(nats, guess == tokens, tokens > HOLD)
+    return HeldOut.of(nats, guess == tokens, tokens > HOLD, bars_of(test))
 
 
 def warm_cosine(progress: float, warm: float = 0.05) -> float:
@@ -268,4 +296,5 @@ def report(rows: dict[str, HeldOut], tokens: int) -> str:
             f"{name:<12}{row.nats_per_token:>11.4f}{row.bits_per_note:>11.3f}"
             f"{row.accuracy:>11.3f}{row.onset_accuracy:>11.3f}"
         )
+    lines += ["", by_bar_table({name: row.by_bar for name, row in rows.items()})]
     return "\n".join(lines)

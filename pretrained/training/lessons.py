@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.music.codec import FIRST_PITCH, HOLD, REST, Codec
-from pretrained.corpora.folk import Tune
+from pretrained.corpora.tunes import GridTune
 
 STRAIN = 8  # bars
 LENGTHS = (4, 8, 16)  # bars of a part
@@ -32,7 +32,7 @@ class Lesson:
     place: Ints
 
 
-def lesson(tune: Tune, rng: np.random.Generator | None = None) -> Lesson:
+def lesson(tune: GridTune, rng: np.random.Generator | None = None) -> Lesson:
     """Return a tune as it is shown once.
 
     Args:
@@ -51,33 +51,33 @@ def lesson(tune: Tune, rng: np.random.Generator | None = None) -> Lesson:
     return Lesson(tokens, _places(tune, start, stop, bars, phrase))
 
 
-def _cut(tune: Tune, start: int, stop: int) -> npt.NDArray[np.int16]:
+def _cut(tune: GridTune, start: int, stop: int) -> npt.NDArray[np.int16]:
     """Return tokens of a tune (stop - start,); nothing is held that has not begun there."""
     tokens = tune.tokens[start:stop].copy()
     tokens[~np.maximum.accumulate(tokens >= FIRST_PITCH)] = REST
     return tokens
 
 
-def _bars(tune: Tune) -> int:
+def _bars(tune: GridTune) -> int:
     """Return the number of bars, see `corpora.pieces`: the last may be written beyond its end."""
     bars, rest = divmod(len(tune.tokens), tune.bar_cells)
     return bars + bool(rest and (tune.tokens[-rest:] != HOLD).any())
 
 
-def _regular(tune: Tune) -> bool:
+def _regular(tune: GridTune) -> bool:
     """True if all bars are whole, so that the ends of strains can be counted."""
     count = (tune.offset + np.arange(len(tune.tokens))) % tune.bar_cells
     return bool((tune.position == count).all())
 
 
-def ends(tune: Tune) -> list[int]:
+def ends(tune: GridTune) -> list[int]:
     """Return bars after which a part may end: the last, and eighth ones that end on the tonic."""
     bars = _bars(tune)
     strains = range(STRAIN, bars, STRAIN)
     return [bars] + [end for end in strains if _at_home(tune, end * tune.bar_cells)]
 
 
-def part(tune: Tune, end: int, bars: int) -> npt.NDArray[np.int16] | None:
+def part(tune: GridTune, end: int, bars: int) -> npt.NDArray[np.int16] | None:
     """Return the `bars` bars of a tune before bar `end`, as tokens; None if it has not as many.
 
     Nothing is held into it, and what the last bar lacks is held.
@@ -89,7 +89,7 @@ def part(tune: Tune, end: int, bars: int) -> npt.NDArray[np.int16] | None:
     return np.concatenate([tokens, np.full(size - len(tokens), HOLD, np.int16)])
 
 
-def _part(tune: Tune, rng: np.random.Generator) -> tuple[int, int]:
+def _part(tune: GridTune, rng: np.random.Generator) -> tuple[int, int]:
     """Return the first cell and the end of a part; all of the tune if it has no part."""
     cells, end = len(tune.tokens), int(rng.choice(ends(tune)))
     lengths = [length for length in LENGTHS if length <= end]
@@ -99,13 +99,13 @@ def _part(tune: Tune, rng: np.random.Generator) -> tuple[int, int]:
     return first * tune.bar_cells, min(end * tune.bar_cells, cells)
 
 
-def _at_home(tune: Tune, cell: int) -> bool:
+def _at_home(tune: GridTune, cell: int) -> bool:
     """True if the last note before a cell is the tonic."""
     notes = tune.tokens[:cell][tune.tokens[:cell] >= FIRST_PITCH]
     return bool(((notes[-1:] - FIRST_PITCH + Codec.low) % 12 == tune.tonic).any())
 
 
-def _places(tune: Tune, start: int, stop: int, bars: int, phrase: int) -> Ints:
+def _places(tune: GridTune, start: int, stop: int, bars: int, phrase: int) -> Ints:
     """Return places (T, 6), those of `pretrained.networks.lens` for a task of as many bars."""
     bar, cell = tune.bar_cells, np.arange(stop - start)
     passed = cell // bar

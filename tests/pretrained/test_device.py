@@ -13,6 +13,7 @@ from pretrained import checkpoint
 from pretrained.corpora.folk import load_corpus
 from pretrained.device import find_device, has_bf16, require_device
 from pretrained.networks.architectures import SumPrior
+from pretrained.networks.recurrent import MANY
 from pretrained.prior import sample
 from pretrained.training.fit import fit
 from pretrained.training.settings import PriorConfig
@@ -48,14 +49,14 @@ def test_the_other_device_refuses_what_a_gpu_refuses():
 def test_a_prior_on_another_device_is_the_same_prior(name, tmp_path):
     prior = PRIORS[name]
     for task in (TASK, AHEAD):
-        page = Score.page(task, 3)
+        page = Score.page(task, MANY)
         drawn = sample(prior, page, seed=1)
         nats = prior.log_prob(drawn)
         with other_device():
             prior.net.to(NAME)
             assert np.array_equal(sample(prior, page, seed=1).tokens, drawn.tokens)
             assert np.array_equal(prior.log_prob(drawn), nats)
-            logits, state = prior.step(prior.start(task, 3), page)
+            logits, state = prior.step(prior.start(task, MANY), page)
             picked = prior.take(state, torch.tensor([2, 0]))
             written = page.take(np.array([2, 0])).write(drawn.tokens[[2, 0], 0, 0])
             assert logits.device == prior.step(picked, written)[0].device == torch.device("cpu")

@@ -246,8 +246,9 @@ def test_held_out_figures_from_numbers():
     nats = np.array([1.0, 3.0, 2.0, 2.0])
     right = np.array([True, False, True, True])
     onset = np.array([True, True, False, False])
-    figures = HeldOut.of(nats, right, onset)
-    assert figures == HeldOut(2.0, pytest.approx(8 / np.log(2) / 2), 0.75, 0.5)
+    figures = HeldOut.of(nats, right, onset, np.array([1, 1, 2, 9]))
+    by_bar = {"1": 2.0, "2": 2.0, "9-12": 2.0}
+    assert figures == HeldOut(2.0, pytest.approx(8 / np.log(2) / 2), 0.75, 0.5, by_bar)
 
 
 def test_training_writes_a_prior_that_beats_chance(tmp_path, monkeypatch, capsys):
@@ -258,7 +259,7 @@ def test_training_writes_a_prior_that_beats_chance(tmp_path, monkeypatch, capsys
     class Small:
         select = staticmethod(small.__getitem__)
 
-    monkeypatch.setattr("pretrained.train.load_corpus", Small)
+    monkeypatch.setattr("pretrained.corpora.datasets.load_corpus", Small)
     out = tmp_path / "tiny.safetensors"
     config = PriorConfig(out=out, epochs=3, hidden=16, embed=8, average=0.5, threads=1, bf16=False)
     notes = train_prior(config)

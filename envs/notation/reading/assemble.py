@@ -39,8 +39,7 @@ def make_piece(draft: Draft, known: Known) -> Piece:
     parts = selected(draft, known)
     main = max(parts, key=lambda part: len(part.measures))
     named = _meter(main, known, draft.notices)
-    if not known.meter:
-        _refuse_other_meters(main, parts)
+    _refuse_other_meters(main, [] if known.meter else parts)
     meter = named or Meter(4, 4)
     layout = lay_out(main.measures, meter.bar) if named else Layout()
     draft.notices += layout.notices
@@ -81,6 +80,7 @@ def make_piece(draft: Draft, known: Known) -> Piece:
         estimated=key is None,
         notices=tuple(draft.notices),
         lost=draft.lost,
+        unread=sum(bool(voice) for part in draft.parts for voice in part.voices) - len(voices),
     )
 
 

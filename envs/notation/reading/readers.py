@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from envs.errors import RefusedError, quoted
+from envs.errors import RefusedError, UnreadError, quoted
 from envs.music.piece import Piece
 from envs.notation.address import parse_address
 from envs.notation.reading.abc import read_abc
@@ -58,8 +58,8 @@ def read_piece(
     Raises:
         RefusedError: the file is missing, broken, too large, empty of notes, off the grid, changes
             its metre, has two notes at once in one voice, fits no task, or takes longer or more
-            memory to read than the limits allow. Its `tunes` are their number in a file of
-            several of which none is chosen.
+            memory to read than the limits allow (UnreadError). Its `tunes` are their number in
+            a file of several of which none is chosen.
         ValueError: no reader has that suffix, `known` is no such value, or tune or bars are named
             twice.
         TypeError: `source` is none of the three, `known` has another name, or the reader returned
@@ -81,7 +81,8 @@ def read_piece(
     except ValueError as refusal:
         reason = str(refusal) if name else f"the {suffix} file: {refusal}"
         count = getattr(refusal, "tunes", 0)
-        raise RefusedError(reason, name, count) from refusal.__cause__  # of a reader in here
+        kind = UnreadError if isinstance(refusal, UnreadError) else RefusedError
+        raise kind(reason, name, count) from refusal.__cause__  # of a reader in here
     return replace(piece, source=name)
 
 
@@ -150,7 +151,7 @@ def _content(source: str | Path | bytes | IO[Any]) -> bytes:
             with Path(source).open("rb") as file:
                 data = file.read(MAX_BYTES + 1)
         except OSError as error:
-            raise RefusedError(f"cannot be read ({error.strerror})") from None
+            raise UnreadError(f"cannot be read ({error.strerror})") from None
     else:
         data = source.read(MAX_BYTES + 1)
     data = data.encode() if isinstance(data, str) else data

@@ -1,8 +1,9 @@
 """Files are read in a child process with limits of time and memory, kept warm between files.
 
-A request is a line of JSON and a file's bytes; the answer, a piece, is a line of JSON. If the child
-dies, hangs or takes too much memory, the file is refused, and the next one gets a new child; it
-also does after `sys.path` or a reader's file changed, or the child kept more than GROWTH bytes.
+A request is a line of JSON and a file's bytes, which the child keeps until it gets others; the
+answer, a piece, is a line of JSON. If the child dies, hangs or takes too much memory, the file is
+refused, and the next one gets a new child; it also does after `sys.path` or a reader's file
+changed, or the child kept more than GROWTH bytes.
 """
 
 from __future__ import annotations
@@ -21,11 +22,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from envs.errors import RefusedError, quoted
+from envs.errors import RefusedError, UnreadError, quoted
 from envs.music.piece import Piece
 from envs.music.score import Score
 from envs.music.task import Task
@@ -38,7 +38,7 @@ _BEGIN = (
     "import sys; sys.path[:] = sys.argv[1:]; "
     "from envs.notation.reading import sandbox; sandbox.serve()"
 )
-_ERRORS = {"ValueError": ValueError, "TypeError": TypeError}
+Fields = dict[str, Any]  # of a request or an answer
 
 
 @dataclass(frozen=True)
@@ -82,19 +82,19 @@ def read_apart(
         limits: of time and memory.
 
     Raises:
-        RefusedError: the reader refused the file or failed, it took more than the limits allow, or
-            the child cannot start.
+        UnreadError: it took more than the limits allow, ended the child, or no child starts.
+        RefusedError: the reader refused the file or failed.
         TypeError: the reader returned no piece, or failed with a TypeError.
     """
     module, name = reader.__module__, getattr(reader, "__name__", "")
     if module == "__main__" or getattr(sys.modules.get(module), name, None) is not reader:
         return _read(reader, data, known)
-    request = {"reader": [module, name], "size": len(data), "known": _plain(known)}
-    answer = _CHILD.ask(request | {"limits": asdict(limits)}, data, limits)
+    request = {"reader": [module, name], "known": _plain(known), "limits": asdict(limits)}
+    answer = _CHILD.ask(request, data, limits)
     if "missing" in answer:
         return _read(reader, data, known)
     if "error" in answer:
-        if kind := _ERRORS.get(answer["error"]):
+        if kind := {"ValueError": ValueError, "TypeError": TypeError}.get(answer["error"]):
             raise kind(answer["reason"])
         raise RefusedError(answer["reason"], tunes=answer["tunes"])
     for row, name in ((answer, "numbers"), (answer, "notices"), (answer["task"], "given")):
@@ -142,46 +142,46 @@ class _Child:
         self.paths: list[str] = []  # sys.path when it started
         self.times: dict[str, int] = {}  # of readers' files when it imported them
         self.grown = 0  # bytes that it kept of the files before
+        self.file: bytes | None = None  # that it has read last
 
-    def ask(self, request: dict[str, Any], data: bytes, limits: Limits) -> dict[str, Any]:
+    def ask(self, request: Fields, data: bytes, limits: Limits) -> Fields:
         """Return the child's answer; past the limits, or if it dies or cannot start, refuse."""
-        line = json.dumps(request).encode() + b"\n" + data
         lock, end = self.lock, time.monotonic() + limits.wait
         if not lock.acquire(timeout=limits.wait):
-            raise RefusedError(f"other files took more than {limits.wait:g} s; allow more `wait`")
+            raise UnreadError(f"other files took more than {limits.wait:g} s; allow more `wait`")
         try:
-            left = max(0.0, end - time.monotonic())
-            exchange = partial(self._exchange, request["reader"][0], line, limits, left)
-            answer = exchange() or exchange()  # a child may have died before this file came
+            order = request, data, limits, max(0, end - time.monotonic())
+            answer = self._exchange(*order) or self._exchange(*order)  # the child may have died
         except BaseException:  # also Ctrl-C: an answer that is still to come is nobody's
             self.stop()
             raise
         finally:
             lock.release()
         if not answer:
-            raise RefusedError("the process that reads files died before it; try again")
+            raise UnreadError("the process that reads files died before it; try again")
         return answer
 
-    def _exchange(self, module: str, line: bytes, limits: Limits, wait: float) -> dict[str, Any]:
+    def _exchange(self, request: Fields, data: bytes, limits: Limits, wait: float) -> Fields:
         """Return the child's answer, {} if it died before it had the whole file."""
         begun = answer = b""
-        process = self._current(module)
+        process, new = self._current(request["reader"][0]), data != self.file
+        line = json.dumps(request | {"size": len(data)} if new else request).encode() + b"\n"
         with _deadline(process, wait) as late, suppress(OSError):  # of a closed pipe
-            _write(process.stdin, line)
+            _write(process.stdin, line + data * new)
             begun = self.answers.readline()
             answer = self.answers.readline()
         if late.is_set():
-            raise RefusedError(f"it and the files before it took more than {limits.wait:g} s")
+            raise UnreadError(f"it and the files before it took more than {limits.wait:g} s")
         if not answer.endswith(b"\n"):
             self.stop()
             if -process.returncode == getattr(signal, "SIGPROF", None):
-                raise RefusedError(f"reading it took more than {limits.seconds:g} s of CPU time")
+                raise UnreadError(f"reading it took more than {limits.seconds:g} s of CPU time")
             if begun:
-                raise RefusedError("the process that read it died; write the file anew")
+                raise UnreadError("the process that read it died; write the file anew")
             return {}
-        result: dict[str, Any] = json.loads(answer)
+        self.file, result = data, dict(json.loads(answer))
         if result.get("error") == "MemoryError":
-            raise RefusedError(f"reading it took over {limits.memory / 2**20:.0f} MB of memory")
+            raise UnreadError(f"reading it took over {limits.memory / 2**20:.0f} MB of memory")
         self.grown += result.pop("grown", 0)
         return result
 
@@ -195,12 +195,12 @@ class _Child:
                 self._start()
             except (OSError, TypeError, ValueError) as error:
                 advice = "set sys.executable to the Python that has this package"
-                raise RefusedError(f"no process starts to read it ({error}); {advice}") from error
+                raise UnreadError(f"no process starts to read it ({error}); {advice}") from error
         self.times[module] = changed
         return self.process
 
     def _start(self) -> None:
-        self.paths, self.times, self.grown = list(sys.path), {}, 0
+        self.paths, self.times, self.grown, self.file = list(sys.path), {}, 0, None
         # Isolated, so that neither the environment nor the folder adds a module; the modules that
         # this process has found are found again. Its process group is its own: Ctrl-C spares it.
         paths = [path or os.getcwd() for path in self.paths]
@@ -282,9 +282,10 @@ def serve() -> None:
         os.dup2(null, number)
     importlib.import_module("music21.converter")  # before time counts
     answers.write(b"ready\n")
+    data = b""
     for line in requests:
         request = json.loads(line)
-        data = requests.read(request["size"])
+        data = requests.read(request["size"]) if "size" in request else data
         answers.write(b"begun\n")
         _write(answers, json.dumps(_answer(request, data)).encode() + b"\n")
 

@@ -306,7 +306,14 @@ except SystemExit as end:
 
 @pytest.mark.parametrize(
     "module",
-    ["agents.train", "agents.compose", "agents.convert", "agents.evaluate", "pretrained.train"],
+    [
+        "agents.train",
+        "agents.compose",
+        "agents.convert",
+        "agents.evaluate",
+        "pretrained.adapt",
+        "pretrained.train",
+    ],
 )
 def test_help_comes_without_the_heavy_libraries(module):
     done = subprocess.run(

@@ -8,11 +8,10 @@ from hypothesis import strategies as st
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.text_line import score_from_text
-from pretrained.corpora import split
+from pretrained.corpora import copies, split
+from pretrained.corpora.copies import Novelty, TuneIndex
 from pretrained.corpora.folk import Tune, load_corpus
-from rewards.measures import novelty as nv
-from rewards.measures import suffix_array
-from rewards.measures.novelty import Novelty, TuneIndex, novelty, training_tunes
+from rewards.measures.novelty import novelty, training_tunes
 
 LOW = 46  # MIDI of token 0, were it a pitch
 
@@ -102,19 +101,6 @@ def test_the_order_of_the_tunes_does_not_matter(tunes, piece):
     assert (one.run, one.share, one.start) == (other.run, other.share, other.start)
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.text(st.sampled_from("ab\0Ā"), min_size=1, max_size=60), st.integers(1, 70))
-def test_suffix_array_is_a_sort(text, depth):
-    order = suffix_array.suffix_array(text, depth)
-    assert sorted(order) == list(range(len(text)))
-    suffixes = [text[place:][:depth] for place in order]
-    assert suffixes == sorted(suffixes)
-
-
-def test_suffix_array_of_one_long_note():
-    assert suffix_array.suffix_array("a" * 1000, 1001).tolist() == list(range(999, -1, -1))
-
-
 def test_another_rhythm_is_the_same_tune():
     known = tune([60, 62, 64, 65, 67, 69], [2, 2, 4, 2, 2, 4])
     assert find([known], tune([55, 57, 59, 60, 62, 64], [2, 2, 3, 1, 2, 1])).run == 6
@@ -174,7 +160,7 @@ def test_a_random_walk_is_no_copy():
 
 def test_an_excerpt_among_other_notes_is_found_where_it_stands():
     known = load_corpus().select("train")[7]
-    bar = nv.bar_numbers(known)
+    bar = copies.bar_numbers(known)
     pitches, onsets = melody(known)
     inside = np.flatnonzero((bar[onsets] >= 3) & (bar[onsets] <= 6))
     strange = [30, 61, 31, 62, 30]
@@ -190,7 +176,7 @@ def test_held_out_tunes_are_seldom_taken_for_copies():
     for bars in (2, 8):
         flags = []
         for held_out in load_corpus().select("test")[::2]:
-            bar = nv.bar_numbers(held_out)
+            bar = copies.bar_numbers(held_out)
             pitches, onsets = melody(held_out)
             for first in range(1, bar[-1] + 2 - bars, bars):
                 inside = (bar[onsets] >= first) & (bar[onsets] < first + bars)
@@ -256,7 +242,7 @@ def test_of_several_tunes_the_one_that_shares_most():
     assert found.share_tune is found.tune
     first = find(tunes, tune(run))
     assert (first.run, first.number, first.share) == (16, 0, 1)  # all three have all of it
-    assert nv.credit(first.tune) == "'Less' (James Aird)"
+    assert copies.credit(first.tune) == "'Less' (James Aird)"
     twice = find([tune([*run, 48, *run, 48])], tune(run))
     assert twice.bars == (1, 2)
 
@@ -286,8 +272,8 @@ def test_message_names_the_tune_of_the_share_if_it_is_another():
 
 
 def test_near_copy_by_run_or_by_share():
-    assert not Novelty(notes=90, run=nv.RUN - 1, share=0.29).near_copy
-    assert Novelty(notes=90, run=nv.RUN, share=0.1).near_copy
+    assert not Novelty(notes=90, run=copies.RUN - 1, share=0.29).near_copy
+    assert Novelty(notes=90, run=copies.RUN, share=0.1).near_copy
     assert Novelty(notes=14, run=13, share=0.5).near_copy
     assert not Novelty(notes=10, run=10).near_copy
 
@@ -297,8 +283,8 @@ def test_bars_of_a_tune_with_a_pickup_and_two_endings():
     known = tune([60] * 28)
     made = Tune(known.tokens, np.array(position, np.int16), (4, 4), 0, "", "mine", "train", 0)
     expected = [0] * 2 + [1] * 16 + [2] * 14 + [3] * 8 + [4] * 16
-    assert nv.bar_numbers(made).tolist() == expected
-    assert nv.credit(made) == "'untitled' (mine)"
+    assert copies.bar_numbers(made).tolist() == expected
+    assert copies.credit(made) == "'untitled' (mine)"
 
 
 def test_bad_input():

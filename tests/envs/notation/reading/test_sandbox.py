@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from envs.errors import RefusedError
+from envs.errors import RefusedError, UnreadError
 from envs.music.piece import Piece
 from envs.notation import READERS, read_piece, score_from_text, written
 from envs.notation.reading import sandbox
@@ -75,8 +75,8 @@ def child() -> int:
 @pytest.mark.parametrize(
     ("reader", "error", "word"),
     [
-        (hanging, RefusedError, "CPU"), (sleeping, RefusedError, "more than 1.5 s"),
-        (greedy, RefusedError, "200 MB"), (dying, RefusedError, "died"),
+        (hanging, UnreadError, "CPU"), (sleeping, UnreadError, "more than 1.5 s"),
+        (greedy, UnreadError, "200 MB"), (dying, UnreadError, "died"),
         (faulty, RefusedError, "KeyError"), (refusing, RefusedError, "not today"),
         (mistaken, TypeError, "a list"),
     ],

@@ -1,0 +1,86 @@
+"""The verb that trains a prior on a folder of a user's tunes."""
+
+import pytest
+
+from pretrained import checkpoint, load
+from pretrained import train as verb
+from pretrained.training.fit import PriorConfig
+from tests.helpers import from_the_shell
+from tests.pretrained.corpora.own_tunes import abc_tune, book, fill
+
+SMALL = ("--epochs", 1, "--hidden", 8, "--embed", 4, "--no-bf16")
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    return from_the_shell(verb.main, monkeypatch, capsys)
+
+
+def test_a_folder_becomes_a_prior_with_a_card(home, monkeypatch, capsys):
+    fill(home / "mine")
+    (home / "mine" / "many.abc").write_text(book(range(10, 70)))
+    (home / "mine" / "note.txt").write_text("x")
+    out = home / "mine.safetensors"
+    monkeypatch.setattr("sys.argv", ["x", "--data", "mine", "--out", str(out), *map(str, SMALL)])
+    verb.main()
+    said = capsys.readouterr().out
+    assert "mine/*.abc" in said
+    assert "its format is none that is read; such as mine/note.txt" in said
+    assert "nats, bars" in said
+    assert (home / "mine.left_out.txt").read_text().splitlines()[1].startswith("mine/note.txt: ")
+    notes = checkpoint.notes(out)
+    assert notes["data"]["name"] == "mine"
+    assert notes["data"]["tunes"] == sum(notes["tunes"].values()) == 65
+    assert "licence" in notes["data"]["licence"]
+    row = notes["held_out"]["5-gram"]
+    assert row["nats_per_token"] > 0
+    assert set(row["by_bar"]) == {"1", "2", "3-4"}
+    assert str(home) not in str(notes)
+    load(out)
+
+
+def test_too_few_tunes_name_the_verb_for_a_few(home, call):
+    fill(home / "mine")
+    status, said, _ = call("--data", "mine", *SMALL)
+    assert "pretrained.adapt" in status
+    assert "5 tunes" in status
+    assert "mine/*.abc" in said
+    assert not (home / "prior.safetensors").exists()
+
+
+def test_an_empty_folder_and_no_folder_are_errors_of_one_line(home, call):
+    for words in (("--data", "mine"), ("--data", "nothing")):
+        status, _, wrong = call(*words, *SMALL)
+        assert status.startswith("error: ")
+        assert "\n" not in status
+        assert "Traceback" not in wrong
+
+
+def test_variants_of_one_tune_cannot_be_held_out(home, call):
+    (home / "mine" / "same.abc").write_text("".join(abc_tune(n, seed=1) for n in range(60)))
+    status, _, _ = call("--data", "mine", *SMALL)
+    assert "variants" in status
+
+
+def test_ctrl_c_says_that_what_was_read_is_kept(home, call, monkeypatch):
+    fill(home / "mine")
+
+    def stop(data, progress):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(verb, "data_set", stop)
+    status, _, _ = call("--data", "mine", *SMALL)
+    assert "stopped" in status
+    assert "remembered" in status
+
+
+def test_the_default_is_the_corpus_that_ships():
+    assert PriorConfig().data == "folk"
