@@ -15,7 +15,7 @@ from pretrained.networks.attention import BLOCKED, Block, Blocks, BlockShape, Tu
 from pretrained.networks.lstm_attention import AttentivePrior
 from pretrained.networks.recurrent import NetShape, RecurrentNet, RecurrentPrior
 from pretrained.prior import sample
-from tests.pretrained.networks.small import SMALL, loud, small
+from tests.pretrained.networks.hearing import SIZES, hearing, loud
 
 
 def twin(block, x, place):
@@ -92,14 +92,17 @@ def test_a_new_block_adds_nothing():
     assert BLOCKED < -100
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", SIZES)
 def test_the_architectures_keep_the_protocol(name):
-    check_prior(small(name))
+    check_prior(hearing(name, ahead=0))
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", SIZES)
 def test_stepping_is_scoring_to_1e_5(name):
-    prior, task = small(name), Task(bars=3, meter="3/4", key="Eb major", voices=2, pickup=3)
+    prior, task = (
+        hearing(name, ahead=0),
+        Task(bars=3, meter="3/4", key="Eb major", voices=2, pickup=3),
+    )
     pieces = sample(prior, Score.page(task, 5), seed=2)
     page, state, rows = Score.page(task, 5), prior.start(task, 5), np.arange(5)
     nats = np.empty(pieces.tokens.shape, np.float32)
@@ -112,10 +115,10 @@ def test_stepping_is_scoring_to_1e_5(name):
     np.testing.assert_allclose(nats, prior.log_prob(pieces), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", SIZES)
 def test_one_state_goes_on_in_several_ways(name):
     """A search steps one state with other tokens, drops pieces and repeats them."""
-    prior, task = small(name), Task(bars=2)
+    prior, task = hearing(name, ahead=0), Task(bars=2)
     page = Score.page(task, 2)
     state = prior.start(task, 2)
     for _ in range(20):
