@@ -79,12 +79,13 @@ def test_the_masks_of_a_policy_are_not_the_prior_s(hears, tiny_prior):
 
 
 def test_a_request_may_still_demand_and_choose(hears, tiny_prior):
-    request = Request(given=GIVEN, n=3, must=["in_key"], candidates=4, seed=2)
+    last_bar = [FREE.codec.token(62), 1, 1, 1, FREE.codec.token(60), 1, 1, 1]
+    request = Request(given=[[-1] * 8 + last_bar], n=3, must=["in_key"], candidates=4, seed=2)
     found = composer(hears, tiny_prior, yields=True).compose(request)
     assert len(found) == 3
     for melody in found:
-        assert not build("in_key")(melody.score)[:, TASK.free].any()
-        assert (melody.score.tokens[0][~TASK.free] == TASK.page[~TASK.free]).all()
+        assert not build("in_key")(melody.score).any()
+        assert melody.score.tokens[0, 0, 8:].tolist() == last_bar
         assert f"% drawn from {melody.report.network}" in melody.abc()
 
 
@@ -111,7 +112,8 @@ def test_what_a_beam_pays_is_what_the_piece_is_worth(hears):
     found = beam(Score.page(TASK, 1), reward, 40, n=5)
     np.testing.assert_allclose(found.returns, reward(found.score).sum(axis=(1, 2)), atol=1e-4)
     likely = hears.log_prob(found.score).sum(axis=(1, 2))
-    assert likely[0] > hears.log_prob(sample(hears, Score.page(TASK, 40), 1)).sum(axis=(1, 2)).max()
+    by_chance = hears.log_prob(sample(hears, Score.page(TASK, 40), 1)).sum(axis=(1, 2))
+    assert likely[0] >= by_chance.max() - 1e-4
 
 
 def test_all_searches_hear_the_same(hears):

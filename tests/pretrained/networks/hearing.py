@@ -33,12 +33,12 @@ def hearing(kind, seed=0, ahead=10):
         return SumPrior(hearing("lstm-attention", seed, ahead), hearing("gru", seed + 1, 0))
     model = model_named(kind)
     sizes = model.sizes(vocab=38, lookback=(1, 2), places=6, ahead=ahead, **SIZES[kind])
-    return model(loud(model.network(sizes), seed), Codec())
-
-
-def loud(module, seed=0):
-    """Return a module with random weights that are large enough for all parts to count."""
     torch.manual_seed(seed)
+    return model(loud(model.network(sizes)), Codec())
+
+
+def loud(module):
+    """Return a module with random weights that are large enough for all parts to count."""
     with torch.no_grad():
         for weight in module.parameters():
             weight.normal_(0.0, 0.4)
