@@ -8,6 +8,8 @@ python -m agents.compose --method beam --reward rl_tuner=1 --width 10000
 
 python -m agents.compose --key "F# dorian" --meter 6/8 --bars 8 --range D4-G5 \
     --must in_key leap_recovery final_tonic
+
+python -m agents.compose --restyle theme.abc --prior folk --keep rhythm --edit 0.3
 """
 
 from __future__ import annotations
@@ -31,14 +33,14 @@ class ComposeConfig(PartFlags):
 
     Attributes:
         run: run directory. Without one the agent that ships composes what is asked for in words, by
-            key, meter, bars, range, pickup, chords, phrases, lock or rewrite.
+            key, meter, bars, range, pickup, chords, phrases, lock, rewrite or restyle.
         n: number of melodies.
         out: folder to write to, new or empty.
         seed: of the draw; the same seed gives the same melodies. A beam draws nothing.
         temperature: of the draw; 1 draws as trained, lower is more cautious.
         primer: notes to begin with, such as "C4 E4:2 G4:2"; a name alone lasts a beat.
-        tempo: beats per minute; the locked or rewritten file's, or 80, if 0. The beat of 3/8 and
-            6/8 is a dotted quarter, of 7/8 a quarter.
+        tempo: beats per minute; that of the file of lock, rewrite or restyle, or 80, if 0. The beat
+            of 3/8 and 6/8 is a dotted quarter, of 7/8 a quarter.
         pictures: write score and piano roll of each melody as SVG.
         sound: write a WAV file of each melody.
         soundfont: an .sf2 file, for sound by FluidSynth; a small synthesiser if empty.
@@ -60,11 +62,18 @@ class ComposeConfig(PartFlags):
         range: lowest and highest note, D4-G5; C4-A5 for the agent that ships if nothing is said.
         pickup: cells before the first bar line.
         chords: 'i VII i v', a bar each, or with bar lines 'C | F G7 | C'. Chord symbols of a file
-            that is locked are not read.
+            that is locked or restyled are not read.
         phrases: plan of the form: AABA, 4+4 or 'A4 A4 B8'.
         lock: bars of a file that stay as they are, theme.musicxml:1-2,5 or book.abc#7:1-2; key,
             metre, length, title and tempo are the file's unless asked for.
         rewrite: bars of a file that are written anew, all others stay.
+        restyle: a theme, theme.abc or book.abc#7:1-8, that is written in the style of the prior.
+        keep: what stays of the theme: rhythm; contour, the number of notes and the direction from
+            each to the next; chords, notes of chords on strong places. Several may be named.
+        edit: the most edits for each note of the theme: notes of another pitch, more or fewer, and
+            silences that begin or end elsewhere; 0.3 if nothing is said.
+        base: name or path of the prior whose style the theme leaves, for the report; melody if
+            empty.
         must: rules that every melody keeps, by name as in --mask; if they cannot be kept nothing
             is written (sample, prior).
         candidates: drawn for each melody that keeps them all; the best are written.
@@ -72,7 +81,8 @@ class ComposeConfig(PartFlags):
             a run as python -m agents.train has it.
         task: arguments of the environment as name=value: bars=8 meter=3/4 low=C4
         reward: terms as name=weight.
-        prior: name or path of the prior's checkpoint.
+        prior: name or path of the prior's checkpoint; of the style to restyle in. With +memory
+            behind it, as in folk+memory, it also expects what the piece has done so far.
         trust: run the code that the run's settings name, such as rewards of its author's own.
     """
 
@@ -100,6 +110,10 @@ class ComposeConfig(PartFlags):
     phrases: str = ""
     lock: str = ""
     rewrite: str = ""
+    restyle: str = ""
+    keep: tuple[str, ...] = ()
+    edit: float | None = None
+    base: str = ""
     must: tuple[str, ...] = ()
     candidates: int = 8
     env: str = ""
@@ -109,13 +123,28 @@ class ComposeConfig(PartFlags):
     trust: bool = False
 
     def __post_init__(self) -> None:
-        if self.task and (self.lock or self.rewrite):
-            raise ValueError("--lock and --rewrite take the task from the file; leave --task out")
-        if self.lock and self.rewrite:
-            raise ValueError("--lock and --rewrite both say what stays; leave one out")
+        files = [f"--{name}" for name in ("lock", "rewrite", "restyle") if getattr(self, name)]
+        if self.task and files:
+            raise ValueError(f"{files[0]} takes the task from the file; leave --task out")
+        if len(files) > 1:
+            raise ValueError(f"{' and '.join(files)} each say what stays; leave all but one out")
         super().__post_init__()
-        for name in self.known if not (self.lock or self.rewrite) else ():
-            raise ValueError(f"--{name} says what is read of a file; add --lock or --rewrite")
+        for name in self.known if not files else ():
+            raise ValueError(
+                f"--{name} says what is read of a file; add --lock, --rewrite or --restyle"
+            )
+        for name in self.budget if not self.restyle else ():
+            raise ValueError(f"--{name} says how a theme is restyled; add --restyle FILE")
+        if self.restyle and self.method not in ("sample", "prior"):
+            raise ValueError(
+                f"--method {self.method}: --restyle draws from the prior; leave --method out"
+            )
+
+    @property
+    def budget(self) -> dict[str, Any]:
+        """The flags of a theme that are set, as keywords of `Theme`."""
+        flags = {"keep": self.keep, "edit": self.edit, "base": self.base}
+        return {name: value for name, value in flags.items() if value not in ((), None, "")}
 
 
 def read_request(config: ComposeConfig) -> Request:
@@ -124,12 +153,15 @@ def read_request(config: ComposeConfig) -> Request:
     Raises:
         ValueError, TypeError: as `Request`.
     """
-    from agents.composing import Bars, Request
+    from agents.composing import Bars, Request, Theme
     from agents.composing.request import ARGUMENTS
 
     flags = {name: value for name, value in vars(config).items() if name in ARGUMENTS}
     del flags["task"]  # of the composer; what is asked for in words goes before it
     asked = {name: value for name, value in flags.items() if value not in ("", None)}
+    if config.restyle:
+        asked["method"] = "prior"
+        return Request(given=Theme.read(config.restyle, **config.budget, **config.known), **asked)
     file = config.lock or config.rewrite
     given = Bars.read(file, bool(config.rewrite), **config.known) if file else None
     return Request(given=given, **asked)
@@ -160,11 +192,11 @@ def load_composer(config: ComposeConfig, request: Request) -> Composer:
 
 def compose(config: ComposeConfig) -> None:
     """Compose, write the files, and print where they are and how much compute it took."""
-    from agents.composing import Bars
+    from agents.composing import Bars, Theme
     from agents.composing.melody_files import suffixes, write_melodies
 
     request = read_request(config)
-    if isinstance(request.given, Bars):
+    if isinstance(request.given, Bars | Theme):
         for words in request.given.piece.notices:
             commands.note(words)
     composer = load_composer(config, request)
@@ -177,11 +209,16 @@ def compose(config: ComposeConfig) -> None:
     many = "melody" if len(melodies) == 1 else "melodies"
     returns = [melody.report.searched for melody in melodies]
     kinds = ", ".join(suffix.removeprefix(".") for suffix in formats)
+    if request.given is not None and melodies[0].report.network:
+        print(f"network: {melodies[0].report.network}")
     print(
         f"wrote {len(melodies)} {many} to {config.out}: {kinds} of each\n"
-        f"{config.method}: {melodies[0].report.compute}; mean return "
+        f"{request.method}: {melodies[0].report.compute}; mean return "
         f"{sum(returns) / len(returns):.1f}, best {max(returns):.1f}"
     )
+    for melody in melodies:
+        if melody.report.movement:
+            print(f"melody {melody.number}: {melody.report.movement}")
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import secrets
@@ -157,6 +158,11 @@ def read_text(path: Path, most: int = MOST_TEXT) -> str:
     if len(data) > most:
         raise ValueError(f"{path} has more than the {most:,} bytes allowed")
     return data.decode(errors="replace")
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def read_facts(path: Path) -> dict[str, Any]:

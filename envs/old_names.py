@@ -79,8 +79,8 @@ HEIRS = {
     "pretrained.prior": (
         "pretrained.networks.recurrent pretrained.networks.network_prior pretrained.networks.lens"
     ),
-    "pretrained.rnn": "pretrained.networks.recurrent",
-    "pretrained.train": "pretrained.training.fit",
+    "pretrained.rnn": "pretrained.networks.recurrent pretrained.networks.inputs",
+    "pretrained.train": "pretrained.training.fit pretrained.training.settings",
     "rewards.learning": "rewards.learned agents.training.reward_lessons",
     "rewards.metrics": "rewards.measures.statistics",
     "rewards.novelty": (

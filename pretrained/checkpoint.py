@@ -23,17 +23,19 @@ from torch import Tensor
 from envs.durable_files import write_atomic
 from envs.errors import quoted
 from envs.music.codec import Codec
+from pretrained.memory import WithMemory
 from pretrained.networks.architectures import ARCHITECTURES, architecture
 from pretrained.networks.recurrent import RecurrentNet, RecurrentPrior
 
 if TYPE_CHECKING:
     from envs.music.task import Task
-    from pretrained.prior import Trainable
+    from pretrained.prior import Prior, Trainable
 
 HEADER = "composition-gym"  # one entry: the order of several is not kept, and bytes would differ
 MAX_BYTES = 512 * 2**20
 MAX_HEADER = 2**20  # bytes
 SHIPPED = Path(__file__).parent / "checkpoints"
+MEMORY = "+memory"  # behind a checkpoint's name: its prior with a memory of the piece
 _NET = "net."
 
 
@@ -74,28 +76,43 @@ def pack(
         "shape": dict(prior.shape),
         "notes": dict(notes or {}),
     }
-    tensors = {_NET + name: t.detach().contiguous() for name, t in prior.net.state_dict().items()}
-    tensors |= {name: t.detach().contiguous() for name, t in (extra or {}).items()}
-    return to_bytes(tensors, metadata={HEADER: json.dumps(header)})
+    tensors = {_NET + name: weight for name, weight in prior.net.state_dict().items()}
+    tensors |= extra or {}
+    plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    return to_bytes(plain, metadata={HEADER: json.dumps(header)})
+
+
+def shipped() -> dict[str, Path]:
+    """Return the files of the checkpoints that ship, by name."""
+    return {file.stem: file for file in sorted(SHIPPED.glob("*.safetensors"))}
 
 
 def locate(name_or_path: str | os.PathLike[str]) -> Path:
     """Return the path of a checkpoint: a file, a run directory, or the name of one that ships.
 
+    With MEMORY behind it, it is that of the name before.
+
     Raises:
         FileNotFoundError: neither; the message lists what ships.
     """
+    if remembers(name_or_path):
+        return locate(os.fspath(name_or_path).removesuffix(MEMORY))
     path = Path(name_or_path)
-    shipped = {file.stem: file for file in sorted(SHIPPED.glob("*.safetensors"))}
+    ships = shipped()
     # A file of one's own that has a shipped name, and so no suffix, is no checkpoint.
-    for candidate in (path / "policy.safetensors", shipped.get(str(name_or_path), path)):
+    for candidate in (path / "policy.safetensors", ships.get(str(name_or_path), path)):
         if candidate.is_file():
             return candidate
-    names = ", ".join(shipped) or "none"
+    names = ", ".join(ships) or "none"
     raise FileNotFoundError(
         f"no checkpoint {str(name_or_path)!r}: expected a .safetensors file, a run directory, "
         f"or one that ships ({names})"
     )
+
+
+def remembers(name_or_path: str | os.PathLike[str]) -> bool:
+    """True if a name asks for a prior with a memory, as 'melody+memory' does, and is no file."""
+    return os.fspath(name_or_path).endswith(MEMORY) and not Path(name_or_path).exists()
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -144,8 +161,16 @@ def load(name_or_path: str | os.PathLike[str] = "folk", task: Task | None = None
 
     Raises:
         FileNotFoundError: no such checkpoint.
-        ValueError: not a checkpoint, damaged, or of another grid.
+        ValueError: not a checkpoint, damaged, or of another grid; or a prior with a memory, which
+            has no network to train, see `load_once`.
     """
+    if remembers(name_or_path):
+        raise ValueError(
+            f"{os.fspath(name_or_path)!r} composes, scores and explains, but a memory has no "
+            "network to train or to start from; expected the name of a checkpoint, such as "
+            f"{os.fspath(name_or_path).removesuffix(MEMORY)!r}. In Python: "
+            "pretrained.memory.WithMemory(pretrained.load(name))"
+        )
     path = locate(name_or_path)
     header, tensors = read(path)
     try:
@@ -175,15 +200,19 @@ def load(name_or_path: str | os.PathLike[str] = "folk", task: Task | None = None
     return prior
 
 
-def load_once(name_or_path: str | os.PathLike[str]) -> Trainable:
-    """Return a loaded prior, one object for all callers; loaded again once its file has changed.
+def load_once(name_or_path: str | os.PathLike[str]) -> Prior:
+    """Return a prior that is only asked, of one network for all callers.
+
+    Its file is loaded again once it has changed. A name such as 'melody+memory' gives it a memory
+    of the piece, see `pretrained.memory`.
 
     Raises:
         FileNotFoundError, ValueError: see `load`.
     """
     path = locate(name_or_path)
     facts = path.stat()
-    return _loaded(path.absolute(), facts.st_mtime_ns, facts.st_size)
+    prior = _loaded(path.absolute(), facts.st_mtime_ns, facts.st_size)
+    return WithMemory(prior) if remembers(name_or_path) else prior
 
 
 @lru_cache(maxsize=8)

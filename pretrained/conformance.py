@@ -4,7 +4,8 @@
         check_prior(MyPrior())
 
 A prior with `start` and `step` is checked as one that can be asked cell by cell, any other for its
-teacher-forced log-probabilities alone.
+teacher-forced log-probabilities alone. One that hears ahead is also tried on pages with given
+cells, which are the same in every piece: there it must be deaf to the free ones that follow.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from envs.music.codec import UNWRITTEN, Codec
+from envs.music.codec import FIRST_PITCH, HOLD, REST, UNWRITTEN, Codec
 from envs.music.key import Key
 from envs.music.meter import Meter
 from envs.music.noise import HOLDS, noise
 from envs.music.score import Score
 from envs.music.tape import Array
 from envs.music.task import Task
+from pretrained.prior import hears_ahead
 
 PIECES = 4
 EVERY = np.arange(PIECES)
@@ -74,7 +76,7 @@ class PriorTrial:
 
     def page(self, cells: int) -> Score:
         """Return the pieces as far as their first cells in writing order."""
-        return Score(np.where(self.number < cells, self.tokens, UNWRITTEN), self.task, cells)
+        return Score(np.where(self.number < cells, self.tokens, self.task.page), self.task, cells)
 
     def walk(self, rows: Array = EVERY, first: int = 0) -> Array:
         """Return nats (PIECES, V, T), asked cell by cell; from half-way on with the pieces `rows`.
@@ -120,7 +122,7 @@ def _expect(kept: bool, fault: str) -> None:
 def speaks_its_codec(trial: PriorTrial) -> None:
     """It accepts a task of its codec and refuses tokens of another meaning."""
     prior, task = trial.prior, trial.task
-    other = replace(task, grid=task.grid + 1, pickup=0)
+    other = replace(task, grid=task.grid + 1, pickup=0, given=())
     try:
         prior.require(task)
     except ValueError as error:
@@ -176,7 +178,7 @@ def is_alone(trial: PriorTrial) -> None:
 
 
 def is_causal(trial: PriorTrial) -> None:
-    """The nats of a token do not change when cells written later do, in any voice."""
+    """The nats of a token do not change when free cells written later do, in any voice."""
     other, voices = trial.other_tokens(), trial.task.voices
     for cut in range(1, trial.task.steps):
         before, (time, voice) = trial.number < cut, divmod(cut, voices)
@@ -187,7 +189,8 @@ def is_causal(trial: PriorTrial) -> None:
             gap <= TOLERANCE,
             f"log_prob of cells before {where} changed by up to {gap:.3g} nats when that one "
             "and those behind it were written otherwise; a token may depend only on cells "
-            "written earlier: time by time, voice by voice",
+            "written earlier: time by time, voice by voice"
+            + (" (and on given ones, if it hears ahead)" if trial.task.given else ""),
         )
 
 
@@ -268,6 +271,15 @@ def catches_up(trial: PriorTrial) -> None:
     )
 
 
+def _with_given(task: Task) -> Task:
+    """Return a task of which some cells are given: a few at its beginning, middle and end."""
+    page, middle = np.full((task.voices, task.cells), UNWRITTEN), task.cells // 2
+    for voice, row in enumerate(page):
+        row[middle], row[middle + 1 : middle + 2] = task.codec.vocab - 1 - voice, HOLD
+        row[1], row[-1] = FIRST_PITCH, REST
+    return replace(task, given=tuple(map(tuple, page.tolist())))
+
+
 Probe = Callable[[PriorTrial], None]
 ALWAYS: tuple[Probe, ...] = (speaks_its_codec, gives_nats, is_alone, is_causal, sums_to_one)
 STEPPED: tuple[Probe, ...] = (gives_logits, forgets, steps_as_it_scores, catches_up)
@@ -279,7 +291,8 @@ def check_prior(prior: Any, task: Task | None = None) -> None:
     Args:
         prior: a `pretrained.prior.Prior`, or a Scorer, which has no `start` and `step`.
         task: what pieces are tried on; if None two short tasks in the prior's codec: one of
-            another key and metre, with a pickup and two voices.
+            another key and metre, with a pickup and two voices; with and without given cells if
+            it hears ahead.
 
     Raises:
         PriorError: every promise that is broken on a task, a line each.
@@ -299,7 +312,10 @@ def check_prior(prior: Any, task: Task | None = None) -> None:
     probes = ALWAYS + (STEPPED if hasattr(prior, "start") and hasattr(prior, "step") else ())
     plain = Task(bars=1, low=codec.low, high=codec.high, grid=codec.grid)
     waltz = replace(plain, key=Key("A", "minor"), meter=Meter(3, 4), voices=2, pickup=codec.grid)
-    for each in (plain, waltz) if task is None else (task,):
+    tasks = [plain, waltz] if task is None else [task]
+    if task is None and hears_ahead(prior):
+        tasks += map(_with_given, tasks[:])
+    for each in tasks:
         trial, broken = PriorTrial(prior, each), []
         for probe in probes:
             try:

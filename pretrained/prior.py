@@ -22,7 +22,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from envs.music.codec import Codec
+from envs.music.codec import UNWRITTEN, Codec
 from envs.music.score import Score
 from envs.music.task import Task
 
@@ -157,7 +157,8 @@ class Trainable(Prior, Protocol):
                 one batch may differ in key, range and plan.
             bf16: compute in bfloat16 where that is faster.
             given: (B, V, T) bool, cells given in advance, which all others before them may look
-                at; left out where there are none, or where `hears_ahead` is False.
+                at; left out where there are none, or where `hears_ahead` is False. What is said
+                of a cell depends on those given behind it and on the tokens before it alone.
         """
 
     @abstractmethod
@@ -201,8 +202,13 @@ class Trainable(Prior, Protocol):
             cell: (B,) number of the cell in writing order.
         """
         row, times = torch.arange(len(pages), device=pages.device), int(cell.max()) + 1
-        written = pages[..., : -(-times // pages.shape[1])].clamp(min=0)
-        logits, features = self.forward(written, context)
+        number = torch.arange(pages[0].numel(), device=pages.device).reshape(-1, pages.shape[1]).t()
+        given = (pages != UNWRITTEN) & (number > cell[:, None, None])
+        if self.hears_ahead and given.any():
+            logits, features = self.forward(pages.clamp(min=0), context, given=given)
+        else:
+            written = pages[..., : -(-times // pages.shape[1])].clamp(min=0)
+            logits, features = self.forward(written, context)
         return logits[row, cell], features[row, cell]
 
     def log_probs(self, score: Score) -> Tensor:
@@ -212,6 +218,11 @@ class Trainable(Prior, Protocol):
 def hears_one_line(prior: Scorer) -> bool:
     """True if a prior says, by `one_line`, that no voice hears another."""
     return bool(getattr(prior, "one_line", False))
+
+
+def hears_ahead(prior: Scorer) -> bool:
+    """True if a prior says, by `hears_ahead`, that it reads the cells that are given ahead."""
+    return bool(getattr(prior, "hears_ahead", False))
 
 
 def sample(

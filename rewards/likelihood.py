@@ -18,7 +18,8 @@ class Likelihood:
     """log p of each token under a prior, in nats; a reward function.
 
     Args:
-        checkpoint: name or path of a checkpoint, as `pretrained.load` takes it; or a prior.
+        checkpoint: name or path of a checkpoint, as `pretrained.load` takes it, with '+memory'
+            behind it for a prior that remembers the piece; or a prior.
         floor: nats below which a token is no worse. What the grammar forbids has no likelihood
             at all, and one such token must not outweigh everything else.
 

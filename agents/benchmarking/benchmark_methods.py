@@ -19,6 +19,7 @@ from agents.composing.masks import read_masks
 from agents.composing.search import beam, masked, masked_nats
 from agents.evaluating.sampling import BATCH, sample_many
 from agents.settings.algorithm import ALGORITHMS, names_with
+from agents.settings.begun import as_begun
 from agents.settings.config import TrainConfig, for_budget, from_mapping
 from envs.durable_files import write_atomic
 from envs.errors import did_you_mean
@@ -147,11 +148,12 @@ class Bench:
 
     Args:
         base: task, objective and steps of each training; `eval_pieces` are the pieces of a cell.
+            The checkpoints are those that the folder began with.
         out: its folder.
     """
 
     def __init__(self, base: TrainConfig, out: Path) -> None:
-        self.base, self.out = base, out
+        self.base, self.out = as_begun(base, out / "settings"), out
         self.pieces = base.eval_pieces
         self.task = base.task
         self.prior = load(self.base.prior, self.task)

@@ -21,7 +21,7 @@ from agents.composing.masks import read_masks
 from agents.runs.directory import Run
 from agents.runs.run_lock import only_begun
 from agents.settings.commands import new_directory
-from agents.settings.config import TrainConfig, as_flags, read_toml
+from agents.settings.config import TrainConfig, as_flags
 from pretrained.checkpoint import locate
 
 
@@ -97,15 +97,15 @@ def open_folder(bench: Bench, methods: Sequence[BenchMethod], seeds: int) -> Non
             f"{out} is a benchmark begun with {other}; give what it was begun with, or name "
             "another folder"
         )
-    if not (settings / "provenance.json").is_file():
+    if not run.provenance_file.is_file():
         run.write_provenance(locate(bench.base.prior), bench.reward)
     check_unchanged(bench)
     for method, seed in itertools.product(methods, range(seeds)):
         cell = folder_of(out, method.name, seed)
-        trained = cell / "run" / "config.toml"
-        if (cell / FINISHED).is_file() and trained.is_file():
+        trained = cell / "run"
+        if (cell / FINISHED).is_file() and (trained / "config.toml").is_file():
             now = training(bench.base, method, seed, cell)
-            if other := difference(read_toml(trained), now):
+            if other := difference(Run(trained).config, now):
                 raise ValueError(
                     f"{cell} was trained with {other}; the preset has changed, remove that cell "
                     "or name another folder"

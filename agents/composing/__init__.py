@@ -5,5 +5,6 @@ from agents.composing.decoding import METHODS
 from agents.composing.locked_bars import Bars
 from agents.composing.melody import Melody
 from agents.composing.request import Request
+from agents.composing.theme import Theme
 
-__all__ = ["METHODS", "Bars", "Composer", "Melody", "Request"]
+__all__ = ["METHODS", "Bars", "Composer", "Melody", "Request", "Theme"]

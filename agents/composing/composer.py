@@ -15,6 +15,7 @@ from agents.composing.locked_bars import Bars
 from agents.composing.masks import read_demands
 from agents.composing.melody import Melody, melodies_of
 from agents.composing.request import Request, require_kind
+from agents.composing.theme import Theme, name_of
 from agents.runs.directory import Run
 from agents.runs.run_lock import CONFIG
 from agents.settings.config import TrainConfig
@@ -30,6 +31,7 @@ from envs.notation.writing.writers import TEMPO
 from envs.primer import primed
 from pretrained.checkpoint import SHIPPED, load_once, locate
 from pretrained.networks.regrid import on_grid
+from pretrained.prior import hears_ahead
 from rewards.build import build
 from rewards.objective import PRIOR as PRIOR_TERM
 from rewards.objective import Objective
@@ -61,6 +63,8 @@ class Composer:
         policy: a trained network, likewise, or the run that has it; None if there is none.
         task: where a request leaves it open; four bars of C major if None.
         mask: rules that the policy learned behind, by name.
+        yields: where cells are given, let the prior draw in place of the policy if it alone hears
+            what is given ahead, as for the agent that ships.
         chooses: draw several candidates even where a request asks for nothing, and keep the best.
 
     Attributes:
@@ -78,9 +82,10 @@ class Composer:
         policy: Network | None = None,
         task: Task | None = None,
         mask: Sequence[str] = (),
+        yields: bool = False,
         chooses: bool = True,
     ) -> None:
-        self.prior, self.policy = prior, policy
+        self.prior, self.policy, self.yields = prior, policy, yields
         if not isinstance(objective, Objective):
             objective = Objective(_reward(objective, prior))
         self.objective: Objective = objective
@@ -146,6 +151,7 @@ class Composer:
             policy=policy,
             task=settings.task,
             mask=settings.mask,
+            yields=policy == SHIPPED / f"{AGENT}.safetensors",
         )
 
     @classmethod
@@ -182,7 +188,7 @@ class Composer:
         request = request or Request(**keywords)
         hint = 'a Request, or its keywords, as compose(key="D minor", bars=8)'
         require_kind("request", request, Request, hint)
-        piece = request.given.piece if isinstance(request.given, Bars) else None
+        piece = request.given.piece if isinstance(request.given, Bars | Theme) else None
         title, own_tempo = (piece.title, piece.tempo) if piece else ("", None)
         tempo = (own_tempo or TEMPO) if tempo is None else tempo
         require_tempo(tempo)  # before the search, which takes a while
@@ -195,21 +201,30 @@ class Composer:
         page = Score.page(task, request.n)
         if request.primer:
             page = primed(page, read_primer(request.primer, task))
+        network = self._network(request.method, task) if method.network else None
         search = Search(
             request=request,
             page=page,
             reward=objective.scaled,
-            network=on_grid(self._network(request.method), task) if method.network else None,
-            mask=self.mask if method.network == "policy" else (),
+            network=network and _loaded(network, task),
+            mask=self.mask if method.network == "policy" and network is self.policy else (),
             chooses=self.chooses or request.chooses,
             demands=demands,
+            style=name_of(_source(self.prior)),
         )
         objective.reward.prepare(task)
-        return melodies_of(method.fill(search), objective.reward, tempo, title)
+        source = "" if network is None else _name(network)
+        if task.given and search.network is not None:
+            hears = "hears" if hears_ahead(search.network) else "does not hear"
+            source += f", which {hears} what is given ahead"
+        return melodies_of(method.fill(search), objective.reward, tempo, title, source)
 
-    def _network(self, method: str) -> Prior:
-        """Return the network that a method uses."""
+    def _network(self, method: str, task: Task) -> Network:
+        """Return the network that a method uses, before it is loaded."""
         network = self.policy if METHODS[method].network == "policy" else self.prior
+        if network is self.policy is not None and self.yields and task.given:
+            policy, prior = (hears_ahead(_loaded(n, task)) for n in (self.policy, self.prior))
+            network = self.prior if prior and not policy else self.policy
         if network is None:
             others = ", ".join(other for other in METHODS if METHODS[other].network != "policy")
             raise ValueError(
@@ -217,18 +232,25 @@ class Composer:
                 "meter or bars, for a melody of the agent that ships; or use another method: "
                 f"{others}"
             )
-        network = _source(network)
-        return load_once(network) if isinstance(network, str) else network
+        return network
 
     def __repr__(self) -> str:
-        network, task = self.policy or self.prior, self.task
-        name: object = type(network)
-        if isinstance(network, str | os.PathLike):
-            name = Path(network).stem
-        elif isinstance(network, Run):
-            name = network.path
+        name, task = _name(self.policy or self.prior), self.task
         terms = ", ".join(self.objective.reward.terms)
         return f"<Composer of {name}: {task.key}, {task.meter}, {task.bars} bars; reward: {terms}>"
+
+
+def _name(network: Network) -> str:
+    """Return what a network is called: its checkpoint, its run, or its type."""
+    if isinstance(network, str | os.PathLike):
+        return Path(network).stem
+    return str(network.path if isinstance(network, Run) else type(network))
+
+
+def _loaded(network: Network, task: Task) -> Prior:
+    """Return a network that reads a task's grid."""
+    source = _source(network)
+    return on_grid(load_once(source) if isinstance(source, str) else source, task)
 
 
 def _source(network: Network) -> Prior | str:

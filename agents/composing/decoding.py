@@ -9,7 +9,9 @@ from typing import Any, Literal
 from agents.composing.demands import best_kept
 from agents.composing.masks import read_masks
 from agents.composing.request import Request
+from agents.composing.restyling import beginnings, restyle
 from agents.composing.search import SearchResult, beam, best_known, best_of, masked
+from agents.composing.theme import Theme
 from envs.errors import did_you_mean
 from envs.music.score import Score
 from rewards.sum import RewardSum
@@ -30,6 +32,7 @@ class Search:
         mask: rules that the network learned behind.
         chooses: True if the best of several candidates are wanted.
         demands: rules that every piece keeps, by name.
+        style: name of the prior, for reports.
     """
 
     request: Request
@@ -39,6 +42,7 @@ class Search:
     mask: Sequence[str]
     chooses: bool
     demands: Mapping[str, Term]
+    style: str = ""
 
     def require_bounded(self, field: str, tries: int) -> None:
         """Raise ValueError if a field of the request asks for too many pieces or ways to go on."""
@@ -69,6 +73,10 @@ def _draw(search: Search) -> SearchResult:
     request, page, reward, network = search.request, search.page, search.reward, search.network
     mask = read_masks(search.mask, reward) if search.mask else None
     draw = request.seed, request.temperature
+    if isinstance(request.given, Theme):
+        search.require_bounded("n", request.n * beginnings(request.given))
+        pieces = page.task, request.n
+        return restyle(request.given, network, reward, *pieces, *draw, name=search.style)
     if request.must or search.chooses:
         search.require_bounded("candidates", request.n * request.candidates)
         demands = {**(mask.terms if mask else {}), **search.demands}
@@ -129,4 +137,16 @@ def method_of(request: Request) -> DecodingMethod:
     if request.must and not METHODS[name].keeps_demands:
         able = ", ".join(other for other in METHODS if METHODS[other].keeps_demands)
         raise ValueError(f"must: rules are kept by the methods {able}, not by {name}")
+    if isinstance(request.given, Theme):
+        if name != "prior":
+            raise ValueError(
+                f"method={name}: a theme is written in the style of the prior; expected "
+                "method='prior'"
+            )
+        for field in ("must", "wishes", "primer"):
+            if getattr(request, field):
+                raise ValueError(
+                    f"{field}: cannot be asked for with a theme, which is held to its budget and "
+                    f"to what `keep` names; leave {field} out"
+                )
     return METHODS[name]

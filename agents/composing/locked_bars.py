@@ -35,11 +35,7 @@ class Bars:
     source: str = "the piece"
 
     def __post_init__(self) -> None:
-        if self.piece.voices > 1:
-            raise ValueError(
-                f"{self.source} has {self.piece.voices} voices; expected a melody of one, so "
-                "choose it (part=, voice=; --part, --voice)"
-            )
+        require_line(self.piece, self.source)
 
     @classmethod
     def read(cls, text: str, rewrite: bool = False, **known: Any) -> Bars:
@@ -65,17 +61,7 @@ class Bars:
                 kept notes outside the range.
         """
         piece, name = self.piece.task, self.source
-        if changes.get("grid", piece.grid) != piece.grid:
-            raise ValueError(
-                f"{name} has {piece.grid} cells per quarter note; its bars cannot be kept on a "
-                f"grid of {changes['grid']}, so leave grid out"
-            )
-        task = replace(piece, **changes)
-        if (task.meter, task.pickup) != (piece.meter, piece.pickup):
-            raise ValueError(
-                f"{name} is in {piece.meter} with a pickup of {piece.pickup} cells; its bars "
-                "cannot be kept in another metre, so leave meter and pickup out"
-            )
+        task = task_of_page(self.piece, changes, name)
         lines = [*task.bar_lines, task.cells]
         printed = self.piece.numbers or (int(task.pickup == 0),)
         numbers = [*printed, *range(printed[-1] + 1, printed[-1] + len(lines))][: len(lines) - 1]
@@ -89,6 +75,36 @@ class Bars:
         if locked.all():
             raise ValueError(f"{name}: every bar stays, nothing is left to write")
         return replace(task, given=(tuple(_given(self.piece.score, task, locked)),))
+
+
+def require_line(piece: Piece, source: str) -> None:
+    """Raise ValueError, with the name of a piece, if it has several voices."""
+    if piece.voices > 1:
+        raise ValueError(
+            f"{source} has {piece.voices} voices; expected a melody of one, so choose it (part=, "
+            "voice=; --part, --voice)"
+        )
+
+
+def task_of_page(piece: Piece, changes: Mapping[str, Any], source: str) -> Task:
+    """Return a piece's task with changed fields, cells and bar lines as they are.
+
+    Raises:
+        ValueError: a metre, pickup or grid other than the piece's; the message has its name.
+    """
+    own = piece.task
+    if changes.get("grid", own.grid) != own.grid:
+        raise ValueError(
+            f"{source} has {own.grid} cells per quarter note; its bars cannot be kept on a "
+            f"grid of {changes['grid']}, so leave grid out"
+        )
+    task = replace(own, **changes)
+    if (task.meter, task.pickup) != (own.meter, own.pickup):
+        raise ValueError(
+            f"{source} is in {own.meter} with a pickup of {own.pickup} cells; its bars "
+            "cannot be kept in another metre, so leave meter and pickup out"
+        )
+    return task
 
 
 def _given(score: Score, task: Task, locked: np.ndarray) -> list[int]:

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from agents.composing.compute import Compute
 from agents.composing.search import SearchResult
+from agents.composing.theme import Movement
 from envs.music.piece import Piece
 from envs.music.score import Score
 from envs.notation.text_line import text
@@ -30,12 +31,17 @@ class MelodyReport:
         reward: pays.
         searched: the return in the search: of the objective, whose terms may be divided.
         compute: of the search, for all melodies of the request together.
+        network: name of the network that was drawn from, and whether it hears what is given ahead;
+            empty if there was none.
+        movement: from its theme, and from one style to the other; None if there is no theme.
     """
 
     score: Score
     reward: RewardSum
     searched: float
     compute: Compute
+    network: str = ""
+    movement: Movement | None = None
 
     @cached_property
     def paid(self) -> dict[str, float]:
@@ -67,6 +73,11 @@ class MelodyReport:
     def likeness(self) -> Novelty:
         """How much of the melody stands in a tune that the prior learned from."""
         return novelty(self.score)[0]
+
+    @property
+    def lines(self) -> list[str]:
+        """The payments in one line, and the movement in another one if there is a theme."""
+        return [str(self), *([str(self.movement)] if self.movement else [])]
 
     def __str__(self) -> str:
         paid = [f"{name} {value:.1f}" for name, value in self.paid.items() if abs(value) >= 0.05]
@@ -113,7 +124,9 @@ class Melody:
         if suffix == ".wav" and soundfont:
             return wav_bytes(self.score, 0, self.tempo, soundfont)
         if suffix == ".abc":
-            lines = [str(self.report), *self.report.remarks]
+            lines = [*self.report.lines, *self.report.remarks]
+            if self.score.task.given and self.report.network:
+                lines.append(f"drawn from {self.report.network}")
             lines += [self.report.likeness.message] * likeness
             title = self.piece.title
             return abc(self.score, 0, title, self.number, self.tempo, lines).encode()
@@ -147,12 +160,17 @@ class Melody:
 
 
 def melodies_of(
-    result: SearchResult, reward: RewardSum, tempo: float = TEMPO, title: str = ""
+    result: SearchResult,
+    reward: RewardSum,
+    tempo: float = TEMPO,
+    title: str = "",
+    network: str = "",
 ) -> list[Melody]:
     """Return each piece of a search as a melody, with the payments of a reward."""
     melodies = []
     for row, searched in enumerate(result.returns.tolist()):
-        piece = result.score[row : row + 1]
-        report = MelodyReport(piece, reward, searched, result.compute)
+        piece, moved = result.score[row : row + 1], result.movements
+        movement = moved[row] if moved else None
+        report = MelodyReport(piece, reward, searched, result.compute, network, movement)
         melodies.append(Melody(piece, report, row + 1, tempo, title))
     return melodies

@@ -48,9 +48,9 @@ def write_melodies(
     lines = []
     for melody in melodies:
         name = f"melody-{melody.number:02d}"
-        lines.append(f"{name}  {melody}\n           {melody.report}\n")
-        if likeness:
-            lines.append(f"           {melody.report.likeness.message}\n")
+        lines.append(f"{name}  {melody}\n")
+        words = [*melody.report.lines, *([melody.report.likeness.message] if likeness else [])]
+        lines += [f"           {line}\n" for line in words]
         for suffix in formats:
             content = melody.written(suffix, soundfont, likeness)
             write_atomic(folder / f"{name}{suffix}", content)

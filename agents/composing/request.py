@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from agents.composing.locked_bars import Bars
+from agents.composing.theme import Theme
 from envs.errors import did_you_mean, quoted
 from envs.music.chords import chord_bars
 from envs.music.pitch import parse_range
@@ -21,7 +22,7 @@ from rewards.spec import parse_term
 MOST = 10_000  # melodies
 LINES = {"range": "D4-G5", "chords": "i VII i v", "phrases": "AABA"}  # what is asked for in a line
 Rules = Sequence[str | Callable[..., Any]]
-Given = Score | Bars | Sequence[Sequence[int]]
+Given = Score | Bars | Theme | Sequence[Sequence[int]]
 
 
 class Request:
@@ -30,7 +31,8 @@ class Request:
     Args:
         task: the page to fill; the composer's own, with `changes`, if None.
         given: cells that stay: a score of one piece, a row of tokens for each voice with -1 where
-            the composer is free, or `Bars` of a piece. With a score or bars the task is theirs.
+            the composer is free, or `Bars` of a piece; or a `Theme` that is written in the style
+            of the prior. With a score, bars or a theme the task is theirs.
         must: rules that every melody keeps, by name as in a reward, or as functions.
         wishes: terms that count beside the composer's reward: names or functions, alone or with
             their weights.
@@ -72,7 +74,10 @@ class Request:
             "task", task, Task | None, 'a Task, or its fields, as Request(key="D minor", bars=8)'
         )
         self.given = require_kind(
-            "given", given, Score | Bars | list | tuple | np.ndarray | None, "a score or rows"
+            "given",
+            given,
+            Score | Bars | Theme | list | tuple | np.ndarray | None,
+            "a score or rows",
         )
         self.primer = require_kind("primer", primer, str, "notes in a line")
         self.method = require_kind("method", method, str, "a name")
@@ -89,7 +94,7 @@ class Request:
                 f"temperature={quoted(temperature)}: expected a number above 0, not inf"
             )
         self.changes = _read_changes(changes)
-        if task is not None and (self.changes or isinstance(given, (Score, Bars))):
+        if task is not None and (self.changes or isinstance(given, (Score, Bars, Theme))):
             other = next(iter(self.changes), "given")
             raise ValueError(f"task and {other} both say what to compose; leave one of them out")
 
@@ -111,7 +116,7 @@ class Request:
         Raises:
             ValueError: fields that contradict each other, or nothing is left to write.
         """
-        if isinstance(self.given, Bars):
+        if isinstance(self.given, Bars | Theme):
             return self.given.task_with(self.changes)
         task, changes = self.task or base, dict(self.changes)
         if isinstance(self.given, Score):

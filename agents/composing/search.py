@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from agents.composing.compute import Compute, ComputeMeter, Reader
+from agents.composing.theme import Movement
 from envs.music.score import Score
 from envs.music.tape import Array
 from pretrained.prior import Prior, draw, sample
@@ -33,11 +34,13 @@ class SearchResult:
         score: the pieces.
         returns: (B,) float64, the sum that the reward pays for each.
         compute: compute used.
+        movements: of each piece from its theme; empty if there is none.
     """
 
     score: Score
     returns: Array
     compute: Compute
+    movements: tuple[Movement, ...] = ()
 
 
 def _require_search(page: Score, **counts: int) -> None:

@@ -30,14 +30,21 @@ class _Memory(NamedTuple):
 
     plan: Tensor  # what of the context is the same in all cells of a piece
     read: Tensor  # (B, n) the tokens of the first n cells, in writing order
+    ahead: Tensor  # (B, ...) the cells behind the next one; none if it does not hear them
     state: Any  # the architecture's
     logits: Tensor  # (B, vocab)
     features: Tensor  # (B, n_features)
 
     def begins(self, plan: Tensor, read: Tensor) -> bool:
-        """True if pieces of a plan that have read tokens (B, steps) begin with what is here."""
+        """True if pieces of a plan that have read more, (B, steps), begin with what is here."""
         known = read[:, : self.read.shape[1]]
-        return torch.equal(plan, self.plan) and torch.equal(known, self.read)
+        longer = read.shape[1] > self.read.shape[1]
+        return longer and torch.equal(plan, self.plan) and torch.equal(known, self.read)
+
+    def answers(self, plan: Tensor, read: Tensor, ahead: Tensor) -> bool:
+        """True if pieces of a plan that have read tokens, with cells ahead, are what is here."""
+        pairs = ((plan, self.plan), (read, self.read), (ahead, self.ahead))
+        return all(torch.equal(one, other) for one, other in pairs)
 
 
 class PriorPolicy(BasePolicy):
@@ -154,18 +161,18 @@ class PriorPolicy(BasePolicy):
         voices, cells = tokens.shape[1:]
         step = int(context[0, CELL]) * voices + int(context[0, VOICE])
         plan, line = context[0, PLAN], tokens.transpose(1, 2).flatten(1)
-        read, page = line[:, :step], {}
-        if self.model.hears_ahead and (line[:, step + 1 :] != UNWRITTEN).any():
-            page = {"page": tokens}
-        memory = self._memory
+        read, ahead = line[:, :step], line[:, step + 1 :]
+        if not self.model.hears_ahead:
+            ahead = ahead[:, :0]
+        memory, page = self._memory, {"page": tokens} if (ahead != UNWRITTEN).any() else {}
+        if memory is not None and memory.answers(plan, read, ahead):
+            return memory.logits, memory.features
         if memory is not None and memory.begins(plan, read):
             known, state = memory.read.shape[1], memory.state
-            if known == step:
-                return memory.logits, memory.features
         else:
             known, state = 0, self.model.begin(context, voices, cells)
         logits, features, state = self.model.advance(state, read[:, known:], **page)
-        self._memory = _Memory(plan.clone(), read.clone(), state, logits, features)
+        self._memory = _Memory(plan.clone(), read.clone(), ahead.clone(), state, logits, features)
         return logits, features
 
     def _encode(self, obs: Observation) -> tuple[Tensor, Tensor]:

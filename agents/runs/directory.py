@@ -33,6 +33,7 @@ from agents.runs import csv_tables as tables
 from agents.runs.provenance import as_json, changes, made_with
 from agents.runs.run_lock import CONFIG, BusyError, new_folder
 from agents.runs.state import Generators, Saved, pack
+from agents.settings.begun import PROVENANCE, as_begun
 from agents.settings.config import TrainConfig, read_toml, to_toml
 from envs.durable_files import (
     clear_parts,
@@ -75,7 +76,7 @@ class Run:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.config_file = self.path / CONFIG
-        self.provenance_file = self.path / "provenance.json"
+        self.provenance_file = self.path / PROVENANCE
         self.metrics_file = self.path / "metrics.csv"
         self.evaluations_file = self.path / "evaluations.csv"
         self.policy_file = self.path / "policy.safetensors"
@@ -136,8 +137,16 @@ class Run:
         return self.read_config()
 
     def read_config(self, trust: bool = False) -> TrainConfig:
-        """Return the settings of the run; for `trust` see `agents.settings.config.from_mapping`."""
-        return read_toml(self.config_file, trust)
+        """Return the settings of the run, with the checkpoints that it began with.
+
+        Args:
+            trust: see `agents.settings.config.from_mapping`.
+        """
+        return self.as_begun(read_toml(self.config_file, trust))
+
+    def as_begun(self, config: TrainConfig) -> TrainConfig:
+        """Return settings with the checkpoints of the run, see `agents.settings.begun`."""
+        return as_begun(config, self.path)
 
     def restore_reward(self, reward: RewardSum) -> None:
         """Load the saved weights of a reward that learns.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import json
 import platform
@@ -13,7 +12,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from envs.durable_files import sha256
 from envs.plugins import FILE_MODULE
+from pretrained.checkpoint import shipped
 from rewards.sum import RewardSum
 
 PACKAGES = (
@@ -30,10 +31,14 @@ PACKAGES = (
 
 
 def made_with(prior_file: Path, reward: RewardSum) -> dict[str, Any]:
-    """Return versions, commit, and hashes of the prior and of each reward term's source file."""
+    """Return versions, commit, and hashes of checkpoints and of each reward term's source file.
+
+    The checkpoints are the prior, and all that ship, by name.
+    """
     return {
         **versions(),
-        "prior": {"file": prior_file.name, "sha256": _hash(prior_file)},
+        "prior": {"file": prior_file.name, "sha256": sha256(prior_file)},
+        "shipped": {name: sha256(file) for name, file in shipped().items()},
         "rewards": {name: _source(term.rule) for name, term in reward.terms.items()},
     }
 
@@ -57,7 +62,9 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any], prior_file: Path)
     """
     rewards = before.get("rewards")
     rewards = rewards if isinstance(rewards, dict) else {}
-    names = [] if before.get("prior") == now["prior"] else [f"the prior {prior_file}"]
+    prior = before.get("prior")  # its name may be another now, see `agents.settings.begun`
+    same = isinstance(prior, dict) and prior.get("sha256") == now["prior"]["sha256"]
+    names = [] if same else [f"the prior {prior_file}"]
     for name, facts in now["rewards"].items():
         ships = facts["source"].startswith("rewards.")  # our own may have been corrected
         if not ships and rewards.get(name) != facts:
@@ -107,9 +114,5 @@ def _source(fn: Any) -> dict[str, str]:
         file = inspect.getsourcefile(target)
     except TypeError:
         file = None
-    digest = _hash(Path(file)) if file else ""
+    digest = sha256(Path(file)) if file else ""
     return {"source": f"{module}:{target.__qualname__}", "sha256": digest}
-
-
-def _hash(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -41,7 +41,7 @@ def enter(config: TrainConfig, resume: str | os.PathLike[str] | None) -> Iterato
         if resume is not None:
             run = Run(resume)
             held.enter_context(only_one(run.path))
-            _check_settings(run.config, config, run.path)
+            _check_settings(run.config, run.as_begun(config), run.path)
             yield run
             return
         run = Run.create(config, held)

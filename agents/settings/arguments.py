@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_type_hints
 import tyro
 
 from agents.settings.algorithm import ALGORITHMS, algorithm_settings, check_field
+from agents.settings.begun import as_begun
 from agents.settings.commands import note
 from agents.settings.config import (
     TrainConfig,
@@ -46,7 +47,8 @@ def _starting_point(chosen: argparse.Namespace) -> tuple[TrainConfig, Path | Non
         values = read_values(file)
         if chosen.config is not None and chosen.algo:
             values = {**values, "algo": chosen.algo}
-        return from_mapping(values, str(file), chosen.trust), file, values
+        base = from_mapping(values, str(file), chosen.trust)
+        return as_begun(base, file.parent), file, values
     if chosen.preset:
         return from_mapping(read_preset(chosen.preset), f"preset {chosen.preset}"), None, ()
     algo = {"algo": chosen.algo} if chosen.algo else {}

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from envs.notation.reading.abc import tunes as tunes_of
 from pretrained.corpora import split as splitting
+from pretrained.corpora.packed import FORMAT as FORMAT
 from pretrained.corpora.packed import read_tunes, write_tunes
 from pretrained.corpora.tunes import GridTune, TuneError, read_tune
 

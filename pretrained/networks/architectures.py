@@ -71,6 +71,10 @@ class SumPrior(NetworkPrior):
         together = zip(self.parts, known, strict=True)
         return self._together([part.forward(pieces, context, bf16, **k) for part, k in together])
 
+    def forward_at(self, pages: Tensor, context: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits and features (B, ...) at one cell (B,) of each page."""
+        return self._together([part.forward_at(pages, context, cell) for part in self.parts])
+
     def _known(self, **ahead: Tensor | None) -> list[dict[str, Tensor]]:
         """Return for each part the keywords about what is given ahead, if it hears them."""
         known = {name: value for name, value in ahead.items() if value is not None}

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pretrained.networks.inputs import METRE, Past, PlacedNetwork, check_sizes
 from pretrained.networks.per_voice import PerVoice
 
-MANY = 32  # lines
+MANY = 64  # lines that `torch.nn.LSTM` reads a cell of faster than its cells written out
 
 
 class Hidden(NamedTuple):

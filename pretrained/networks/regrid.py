@@ -11,6 +11,7 @@ snapped to 16ths: on its cells 0, 1 and 3. So what it says of its cell 1 is shar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -19,11 +20,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from envs.music.codec import HOLD, REST, Codec
+from envs.music.codec import HOLD, REST, UNWRITTEN, Codec
 from envs.music.score import Score
 from envs.music.task import Task
 from pretrained.networks.network_prior import Reading
-from pretrained.prior import ILLEGAL, Prior, Scorer
+from pretrained.prior import ILLEGAL, Prior, Scorer, hears_ahead
 
 TRIPLETS = 12  # cells to the quarter
 # Of the quarters in the corpora's tunes that have an onset at 1/4 or 1/3, those that have it at
@@ -107,6 +108,11 @@ class OnGrid:
 
     one_line = True
 
+    @property
+    def hears_ahead(self) -> bool:
+        """True if the prior reads the cells that are given ahead."""
+        return hears_ahead(self.prior)
+
     def __init__(self, prior: Prior, grid: int) -> None:
         if prior.codec.grid != 4 or grid not in (1, 2, TRIPLETS):
             raise ValueError(
@@ -132,12 +138,19 @@ class OnGrid:
                 f"bar of {task.bar_cells} cells by a 16th"
             )
         in_16ths = replace(task, grid=4, voices=1, given=(), chords="", pickup=pickup)
-        page = Score.page(in_16ths, batch)
-        logits, inner = self.prior.step(self.prior.start(in_16ths, batch), page)
-        zeros = torch.zeros(batch, dtype=torch.int64)
         silent = pickup * self.grid // 4 - task.pickup
-        first = GridLine(inner, page, logits.softmax(1), silent, zeros + REST, zeros, zeros > 0)
-        return Reading((self._ask(first),) * task.voices, -1, torch.empty(batch, 0))
+        pages = [in_16ths] * task.voices
+        if task.given and self.hears_ahead:
+            lines = (
+                in_16ths_of([REST] * silent + [*row], in_16ths, self.grid) for row in task.given
+            )
+            pages = [replace(in_16ths, given=(line,)) for line in lines]
+        zeros, first = torch.zeros(batch, dtype=torch.int64), []
+        for page in (Score.page(own, batch) for own in pages):
+            logits, inner = self.prior.step(self.prior.start(page.task, batch), page)
+            line = GridLine(inner, page, logits.softmax(1), silent, zeros + REST, zeros, zeros > 0)
+            first.append(self._ask(line))
+        return Reading(tuple(first), -1, torch.empty(batch, 0))
 
     def step(self, state: Reading, score: Score) -> tuple[Tensor, Reading]:
         """Return logits (B, vocab) of the next cell of a score, and the state that read so far."""
@@ -205,6 +218,35 @@ class OnGrid:
             share = _share(line, quiet)
             chance = (chance * share).scatter(1, nothing, 1 - (1 - quiet) * share)
         return chance.clamp(min=LEAST).log().masked_fill(chance == 0, ILLEGAL)
+
+
+def in_16ths_of(line: Sequence[int], task: Task, grid: int) -> tuple[int, ...]:
+    """Return the 16ths that the network will have read of the given cells of a line.
+
+    A 16th is free if one of the cells that it is read from is, or if what it reads depends on such
+    a cell.
+
+    Args:
+        line: tokens of another grid from the beginning of the task on, UNWRITTEN where free.
+        task: in 16ths.
+        grid: of the line.
+    """
+    page = np.full(task.cells, UNWRITTEN)
+    cells: list[list[int]] = [[] for _ in page]
+    for cell, token in enumerate(line):
+        place = (cell - task.pickup * grid // 4) % (task.bar_cells * grid // 4) % TRIPLETS
+        number = cell * 4 // grid + (grid == TRIPLETS and place == 8)  # as OnGrid reads them
+        if number < len(page):  # a longer upbeat moves the end out of the network's sight
+            cells[number].append(token)
+    started, known = False, False  # a note is given before; the 16th before is given
+    for number, tokens in enumerate(cells):
+        events = [token for token in tokens if token != HOLD]
+        known = all(token != UNWRITTEN for token in tokens) and (bool(tokens) or known)
+        token = events[-1] if events else HOLD
+        started |= known and token > HOLD
+        if known and (token != HOLD or started):
+            page[number] = token
+    return tuple(page.tolist())
 
 
 def _share(line: GridLine, quiet: Tensor) -> Tensor:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from envs.errors import quoted
 
-ELSEWHERE = ("out", "overwrite", "threads", "device")  # settings that do not shape the weights
+# Settings that do not shape the weights, and the data, of which a card tells.
+ELSEWHERE = ("out", "overwrite", "threads", "device", "data")
 SIZES = ("hidden", "layers", "embed", "lookback", "width", "heads", "feed", "window", "ahead")
 LIMITS = {
     **{"epochs": (1, 10**6), "dropout": (0.0, 0.99), "token_dropout": (0.0, 0.99)},
@@ -45,7 +46,7 @@ class PriorConfig:
         window: cells that attention sees.
         ahead: units that read the cells given ahead of the one to be written; 0 for none.
         plan: the network also sees the mode and how many bars are left of the phrase and of the
-            piece, and is shown parts of tunes that end as pieces do.
+            piece, and is shown parts of tunes that end as pieces do; always with attention.
         dropout: share of inputs and outputs dropped while training.
         token_dropout: share of the tokens behind a cell that are not seen while training.
         batch_tokens: tokens in a batch of whole tunes of about one length.
@@ -58,8 +59,8 @@ class PriorConfig:
         range: lowest and highest pitch of the vocabulary.
         seed: of weights, order and dropout.
         threads: CPU threads of torch.
-        device: cpu, or cuda for a graphics card.
-        bf16: multiply matrices in bfloat16 while training.
+        device: torch device; auto takes a GPU if there is one.
+        bf16: multiply matrices in bfloat16 while training, but not on a GPU that cannot.
         overwrite: replace `out` if it exists.
     """
 
@@ -76,7 +77,7 @@ class PriorConfig:
     feed: int | None = None
     window: int | None = None
     ahead: int | None = None
-    plan: bool | None = None
+    plan: bool = False
     dropout: float | None = None
     token_dropout: float | None = None
     batch_tokens: int | None = None
@@ -110,8 +111,8 @@ class PriorConfig:
 
     def setting(self, name: str) -> Any:
         """Return a setting, as given or as in the recipe of the model."""
-        value = getattr(self, name)
-        return ({**COMMON, **self.architecture.recipe})[name] if value is None else value
+        value, recipe = getattr(self, name), {**COMMON, **self.architecture.recipe}
+        return recipe[name] if value is None or (name == "plan" and not value) else value
 
     def sizes(self) -> dict[str, Any]:
         """Return the sizes of the network by name.
@@ -134,5 +135,6 @@ class PriorConfig:
     def settled(self) -> dict[str, Any]:
         """Return all settings that shape the weights, as the recipe completes them."""
         trained = {name: self.setting(name) for name in COMMON}
-        rest = {name: getattr(self, name) for name in ("model", "range", "seed", "bf16")}
+        others = {field.name for field in fields(self)} - {*COMMON, *SIZES, *ELSEWHERE}
+        rest = {name: getattr(self, name) for name in sorted(others)}
         return rest | self.sizes() | trained

@@ -15,6 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from agents.evaluating.sampling import sample_many
+from agents.settings.begun import UNTIL_0_6
+from envs.music.task import Task
+from pretrained import checkpoint
 from tests.envs.notation.other_readers import by_mido, sounding
 from tests.pages import ROOT, run_command
 
@@ -25,6 +29,8 @@ FROZEN = {
     "pretrained/checkpoints/folk.safetensors": (
         "c6c8b67d69074173b652a052b8cb3b386f5277d4b42dc9f9481f5f37af273429"
     ),
+    "pretrained/checkpoints/melody-1.safetensors": UNTIL_0_6["melody"],
+    "pretrained/checkpoints/composer.safetensors": UNTIL_0_6["composer"],
     "pretrained/data/folk.npz": "2a74d72fe8be383200e46210cd2723a96e3522567b0bdf195024b8117f174d19",
 }
 pytestmark = pytest.mark.filterwarnings("ignore::envs.old_names.OldNameWarning")
@@ -38,6 +44,25 @@ def desk(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture(params=["found as it was", "trained anew"])
+def prior(request, desk, monkeypatch, tiny_prior):
+    """The name of the runs' prior: that of a file, or of one that ships and was replaced since."""
+    if request.param == "found as it was":
+        return "tiny.safetensors"
+    ships = desk / "ships"
+    ships.mkdir()
+    shutil.copy(desk / "tiny.safetensors", ships / "melody-1.safetensors")
+    checkpoint.save(ships / "melody.safetensors", tiny_prior.net, tiny_prior.codec)
+    monkeypatch.setattr(checkpoint, "SHIPPED", ships)
+    for file in (*desk.glob("runs/*/config.toml"), *desk.glob("runs/*/provenance.json")):
+        text = file.read_text()
+        named = text.replace('prior = "tiny.safetensors"', 'prior = "melody"')
+        file.write_text(named.replace("tiny.safetensors", "melody.safetensors"))
+        assert file.read_text() != text
+    (desk / "tiny.safetensors").unlink()
+    return "melody-1"
+
+
 def rows(path):
     return list(csv.DictReader(path.open()))
 
@@ -48,7 +73,7 @@ def test_the_benchmark_stands_on_files_that_do_not_change(file):
 
 
 @pytest.mark.parametrize("name", ["old", "old_psi"])
-def test_a_run_goes_on_as_0_4_would_have_gone_on(name, desk):
+def test_a_run_goes_on_as_0_4_would_have_gone_on(name, desk, prior):
     run_command(f"python -m agents.train --resume runs/{name} -n 1024 --trust", short=False)
     for got, expected in zip(
         rows(desk / "runs" / name / "metrics.csv"), rows(EXPECTED / f"{name}.csv"), strict=True
@@ -75,9 +100,28 @@ def test_a_run_composes_the_same_melodies(desk):
         assert notes == as_before
 
 
-def test_a_run_is_evaluated_and_its_melodies_explained(desk):
+def test_a_run_composes_with_the_prior_that_it_began_with(desk, prior):
+    from agents.composing import Composer
+
+    composer = Composer.load("runs/old", trust=True)
+    asked = composer.objective.likelihood.prior
+    assert asked is checkpoint.load_once(composer.prior) is checkpoint.load_once(prior)
+    assert composer.notes == ()
+
+
+def test_a_run_is_evaluated_and_its_melodies_explained(desk, prior):
     table = run_command("python -m agents.evaluate runs/old --trust -n 8", short=False)
     assert "leaps resolved" in table
+    found = json.loads((desk / "runs" / "old" / "evaluation.json").read_text())
+    begun = checkpoint.load(prior)
+    drawn = sample_many(begun, Task(), 8, 1)
+    likely = found["columns"]["prior"]["mean log p per token (nats)"]
+    assert likely == pytest.approx(begun.log_prob(drawn).mean())
+    told = run_command("python -m agents.explain runs/old --trust --json", short=False)
+    surprise = [message["surprise"] for message in json.loads(told)[0]["messages"]]
+    begun = f"python -m agents.explain runs/old --trust --json --prior {prior}"
+    again = json.loads(run_command(begun, short=False))
+    assert surprise == [message["surprise"] for message in again[0]["messages"]]
     told = run_command("python -m agents.explain runs/old --trust --prior none --json", short=False)
     assert json.loads(told)
 

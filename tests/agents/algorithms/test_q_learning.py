@@ -20,7 +20,8 @@ from pretrained.networks.recurrent import NetShape, RecurrentNet, RecurrentPrior
 from rewards.build import build
 from rewards.objective import Objective
 from tests.agents.algorithms.q_learners import colour, filled, kinds, make, move, state
-from tests.agents.helpers import writing_order
+from tests.agents.helpers import observe, writing_order
+from tests.pretrained.networks.hearing import hearing, partly_given
 
 # -- memory and rewards ----------------------------------------------------------------------------
 
@@ -44,6 +45,18 @@ def test_the_finished_pieces_are_remembered_with_their_rewards(tiny_prior, kind,
 
 
 # -- learning --------------------------------------------------------------------------------------
+
+
+@kinds
+def test_what_is_given_ahead_is_heard_in_learning_as_in_acting(kind):
+    task = {"bars": 1, "given": partly_given(Task(bars=1), seed=1).given}
+    model = filled(hearing("lstm-attention"), kind, task=task, n=6)
+    seen, pieces = observe(model.rollout_buffer.score(), task), model.memory.take(np.arange(6))
+    with torch.no_grad():
+        learned = model._read(model.policy.model, pieces)
+        for cell, obs in enumerate(seen):
+            acted = model.policy._act(obs)[0]
+            torch.testing.assert_close(acted, learned[:, cell], atol=1e-4, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("n", "batch", "ratio"), [(4, 32, 6.4), (8, 16, 1.0), (6, 64, 0.7)])

@@ -1,9 +1,16 @@
 """Which composer is meant by a name, its prior, and changes of its settings."""
 
+import numpy as np
 import pytest
 
 from agents.composing import Composer
+from agents.explaining.explainer import explain
+from agents.settings.config import TrainConfig
+from agents.training.job import prepare
+from agents.training.listener import Listener
+from envs.music import Task
 from pretrained.checkpoint import load_once
+from pretrained.memory import WithMemory
 from rewards.build import build
 from rewards.objective import Objective
 
@@ -57,3 +64,20 @@ def test_changes_of_a_composer_count_or_are_refused(run, tiny_checkpoint):
                 Composer.load(name, **change)
     with pytest.raises(TypeError, match="Did you mean 'reward'"):
         Composer.load("composer", rewards=("in_key=1",))
+
+
+def test_a_prior_with_a_memory_composes_and_explains_by_its_name(tiny_checkpoint):
+    name, task = f"{tiny_checkpoint}+memory", Task(bars=2, meter="2/4")
+    reward = {"in_key": 1.0, "prior": 1.0}
+    composer = Composer(name, reward, task=task)
+    assert isinstance(composer.objective.likelihood.prior, WithMemory)
+    first, second = (
+        each.compose(n=2, method="prior", seed=3)
+        for each in (composer, Composer(load_once(name), reward, task=task))
+    )
+    for one, two in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one.score.tokens, two.score.tokens)
+    nats = explain(first[0], prior=name).surprise
+    np.testing.assert_allclose(nats, -load_once(name).log_prob(first[0].score)[0], atol=1e-5)
+    with pytest.raises(ValueError, match="no network to train"):
+        prepare(TrainConfig(prior=name, n_timesteps=8), Listener())

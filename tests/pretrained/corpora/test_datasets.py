@@ -61,12 +61,14 @@ def test_a_folder_is_a_corpus_with_a_card(tmp_path):
 
 
 def test_variants_are_in_one_part_in_any_key_and_rhythm():
-    """Each tune of sixty stands there in three keys, with another ending and in other lengths."""
+    """Each of sixty tunes stands there four times, in other keys, lengths, endings and names."""
     texts = []
     for number in range(60):
-        text = abc_tune(number, bars=8)
-        texts += [text, text.replace("K:C", "K:D"), text.replace("L:1/8", "L:1/4")]
-        texts.append(text[: text.rindex(" | ")] + " | CCCC CCCC |\n")
+        text, other, third, last = (
+            abc_tune(number, bars=8, title=f"{title} {number}") for title in "abcd"
+        )
+        texts += [text, other.replace("K:C", "K:C transpose=2"), third.replace("L:1/8", "L:1/4")]
+        texts.append(last[: last.rindex(" | ")] + " | CCCC CCCC |\n")
     corpus = own_corpus(own(texts))
     parts = np.array([tune.split for tune in corpus.tunes]).reshape(60, 4)
     assert (parts == parts[:, :1]).all()

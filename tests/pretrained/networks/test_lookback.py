@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from pretrained.networks import recurrent
 from pretrained.networks.inputs import LONGEST_RUN
 from pretrained.networks.recurrent import NetShape, RecurrentNet
 
@@ -41,6 +42,21 @@ def test_steps_equal_the_whole_in_every_metre(lookback):
     whole, _ = net(tokens, place)
     found = torch.stack([logits for logits, _ in stepped(net, tokens, place)], dim=1)
     assert torch.allclose(whole, found, atol=1e-5)
+
+
+@pytest.mark.parametrize("lookback", [0, 2])
+@torch.no_grad()
+def test_a_kernel_over_one_cell_equals_the_cells_written_out(lookback, monkeypatch):
+    net, place = make(lookback), places([4, 3, 65], 20)
+    tokens = torch.randint(0, 2, (3, 20), generator=torch.Generator().manual_seed(3))
+    written, _ = list(zip(*stepped(net, tokens, place), strict=True))
+    kernels = []
+    net.lstm.register_forward_hook(lambda *arguments: kernels.append(arguments))
+    monkeypatch.setattr(recurrent, "MANY", 3)
+    at_once, states = list(zip(*stepped(net, tokens, place), strict=True))
+    assert len(kernels) == 20
+    assert torch.allclose(torch.stack(at_once), torch.stack(written), atol=1e-5)
+    assert states[-1].h.shape == states[-1].c.shape == (2, 3, 8)
 
 
 @torch.no_grad()

@@ -1,10 +1,12 @@
 """A network of 16ths on coarser grids and with triplets, against what it says of 16ths itself."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from envs.music.codec import HOLD, Codec
+from envs.music.codec import HOLD, REST, UNWRITTEN, Codec
 from envs.music.score import Score
 from envs.music.task import Task
 from pretrained.conformance import check_prior
@@ -12,6 +14,7 @@ from pretrained.networks import regrid as grids
 from pretrained.networks.regrid import OnGrid, on_grid
 from pretrained.prior import sample
 from tests.helpers import random_pieces
+from tests.pretrained.networks.hearing import hearing, partly_given
 
 TRIPLET = Task(bars=2, meter="3/4", grid=12, low="C4", high="C5", pickup=12)
 
@@ -142,3 +145,52 @@ def test_a_pickup_of_nearly_a_bar_is_refused(tiny_prior):
     task = Task(meter="2/4", grid=12, pickup=23)
     with pytest.raises(ValueError, match="pickup=23"):
         on_grid(tiny_prior, task).start(task, 1)
+
+
+# -- what is given ahead ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("grid", [1, 2])
+def test_cells_given_on_a_coarse_grid_are_heard_with_holds_between(grid):
+    prior, fine = hearing("lstm-attention"), Task(bars=3, meter="3/4", pickup=4 // grid)
+    task = partly_given(replace(fine, grid=grid, pickup=1), seed=2)
+    score, given = random_pieces(task, 10), np.repeat(~task.free, 4 // grid, axis=1)
+    begun = np.maximum.accumulate(score.tokens > HOLD, axis=2)
+    spread = np.repeat(np.where(begun, HOLD, REST), 4 // grid, axis=2)
+    spread[:, :, :: 4 // grid] = score.tokens
+    # Behind a given rest nothing is known between, unless a note was given before.
+    sounds = np.repeat(np.cumsum(task.page > HOLD, axis=1) > 0, 4 // grid, axis=1)
+    between = np.arange(fine.cells) % (4 // grid) > 0
+    page = np.where(given & (sounds | ~between), spread[0], UNWRITTEN)
+    theirs = prior.log_probs(Score(spread, replace(fine, given=tuple(map(tuple, page.tolist())))))
+    asked = torch.from_numpy(score.tokens[:, 0, :, None].astype(np.int64))
+    wanted = theirs[:, :: 4 // grid].gather(2, asked)[..., 0]
+    found = on_grid(prior, task).log_prob(score)[:, 0]
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+    deaf = on_grid(prior, task).log_prob(Score(score.tokens, replace(task, given=())))[:, 0]
+    assert np.abs(found - deaf).max() > 0.01
+
+
+@pytest.mark.parametrize("grid", [1, 2, 12])
+def test_what_is_given_is_what_will_have_been_read(tiny_prior, grid):
+    task = Task(bars=2, meter="3/4", grid=grid, pickup=1, voices=2)
+    score, prior = random_pieces(task, 6, seed=1), on_grid(tiny_prior, task)
+    state, page = prior.start(task, 6), Score.page(task, 6)
+    for token in score.tokens.transpose(2, 1, 0).reshape(-1, 6):
+        _, state = prior.step(state, page)
+        page = page.write(token)
+    for voice, line in enumerate(state.inner):
+        silent = line.page.task.pickup * grid // 4 - task.pickup
+        for piece in range(6):
+            row = [REST] * silent + score.tokens[piece, voice].tolist()
+            known = grids.in_16ths_of(row, line.page.task, grid)[: line.page.n_written]
+            read = line.page.tokens[piece, 0, : line.page.n_written].tolist()
+            assert UNWRITTEN not in known or grid < 4
+            assert all(k in (UNWRITTEN, r) for k, r in zip(known, read, strict=True))
+
+
+@pytest.mark.parametrize("grid", [1, 2, 12])
+def test_a_prior_that_hears_ahead_keeps_the_protocol_on_other_grids(grid):
+    prior = OnGrid(hearing("lstm-attention"), grid)
+    assert prior.hears_ahead
+    check_prior(prior)

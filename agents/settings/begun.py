@@ -1,0 +1,81 @@
+"""The checkpoints that ship as a run began with them.
+
+A checkpoint that ships may be trained anew under its name; the file before it then ships under
+another. A run goes on with the files that it began with, which its provenance.json tells by their
+hashes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from agents.settings.config import TrainConfig
+from envs.durable_files import read_facts, sha256
+from rewards.spec import as_text
+
+PROVENANCE = "provenance.json"
+# The files of these names until 0.6, whose runs tell the hash of their prior alone.
+UNTIL_0_6 = {
+    "folk": "c6c8b67d69074173b652a052b8cb3b386f5277d4b42dc9f9481f5f37af273429",
+    "melody": "dce066106827ef0232a8acb2d42f773f3ad7bc4d2c2d6e3f9c6138ecec03e583",
+    "composer": "0f9db0d89f84a3fdbab161faec2fdaf984c13ea6a89c5e36cc9c18e0abfcc511",
+}
+
+
+def as_begun(config: TrainConfig, folder: Path) -> TrainConfig:
+    """Return settings that name the shipped checkpoints with which the run of a folder began.
+
+    A name whose file has been replaced since becomes the name under which the old file ships now:
+    as the prior, as the start, and as a `checkpoint` of the reward. Where the old file ships no
+    more the name stays, and the run tells that its prior has changed.
+
+    Args:
+        config: settings.
+        folder: of a run; without provenance.json there the settings are returned as they are.
+
+    Raises:
+        ValueError: provenance.json is damaged.
+    """
+    file = folder / PROVENANCE
+    if not file.is_file():
+        return config
+    from pretrained.checkpoint import MEMORY, shipped  # late, as it loads torch
+
+    then, ships = _hashes(read_facts(file)), shipped()
+    now = {name: sha256(path) for name, path in ships.items()}
+    names = {digest: name for name, digest in now.items()}
+
+    def present(name: Any) -> Any:
+        if not isinstance(name, str):
+            return name
+        stem = name.removesuffix(MEMORY)
+        if stem not in then or then[stem] == now.get(stem):
+            return name
+        if (Path(stem) / "policy.safetensors").is_file():  # a run's directory, see `locate`
+            return name
+        return names.get(then[stem], stem) + name[len(stem) :]
+
+    terms = config.terms
+    for name, value in terms.items():
+        if isinstance(value, Mapping) and present(value.get("checkpoint")) != value.get(
+            "checkpoint"
+        ):
+            terms[name] = {**value, "checkpoint": present(value["checkpoint"])}
+    changed = {"prior": present(config.prior), "start": present(config.start)}
+    if terms != config.terms:
+        changed["reward"] = tuple(map(as_text, terms, terms.values()))
+    same = all(getattr(config, name) == value for name, value in changed.items())
+    return config if same else replace(config, **changed)
+
+
+def _hashes(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return the hash of the file that each name of a shipped checkpoint stood for."""
+    told, prior = facts.get("shipped"), facts.get("prior")
+    found = dict(told) if isinstance(told, dict) else dict(UNTIL_0_6)
+    if isinstance(prior, dict):
+        name = str(prior.get("file")).removesuffix(".safetensors")
+        found[name] = prior.get("sha256")
+    return {name: digest for name, digest in found.items() if isinstance(digest, str)}

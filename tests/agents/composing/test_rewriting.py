@@ -1,0 +1,132 @@
+"""Where bars stay, the network that draws is one that hears them, and the report says which."""
+
+import numpy as np
+import pytest
+
+from agents import compose
+from agents.composing import Composer, Request
+from agents.composing.demands import keep
+from agents.composing.search import beam, best_of, masked, masked_nats
+from envs.music.score import Score
+from envs.music.task import Task
+from envs.notation.text_line import score_from_text
+from envs.notation.writing.abc import abc
+from pretrained import checkpoint
+from pretrained.prior import sample
+from rewards.build import build
+from tests.helpers import from_the_shell
+from tests.pretrained.networks.hearing import hearing, partly_given
+
+FREE = Task(bars=2, meter="2/4", low="C4", high="E5")
+TASK = partly_given(FREE, seed=1)
+GIVEN = [list(row) for row in TASK.given]
+
+
+@pytest.fixture(scope="module")
+def hears():
+    return hearing("lstm-attention")
+
+
+def composer(prior, policy, **settings):
+    return Composer(prior, {"in_key": 1.0}, policy=policy, task=FREE, chooses=False, **settings)
+
+
+def drawn(composer, **asked):
+    """The tokens of a melody, and what its report says of the network."""
+    (melody,) = composer.compose(seed=5, candidates=1, **asked)
+    return melody.score.tokens[0, 0].tolist(), melody.report.network
+
+
+# -- which network ---------------------------------------------------------------------------------
+
+
+def test_the_agent_that_ships_yields_to_a_prior_that_hears_what_stays(hears, tiny_prior):
+    by_prior = drawn(composer(hears, tiny_prior), given=GIVEN, method="prior")
+    assert by_prior[1].endswith("hears what is given ahead")
+    assert drawn(composer(hears, tiny_prior, yields=True), given=GIVEN) == by_prior
+    kept = drawn(composer(hears, tiny_prior), given=GIVEN)
+    assert kept[0] != by_prior[0]
+    assert "does not hear" in kept[1]
+    deaf = drawn(composer(tiny_prior, tiny_prior, yields=True), given=GIVEN)
+    assert "does not hear" in deaf[1]
+
+
+def test_a_policy_that_hears_draws_itself(hears, tiny_prior):
+    other = hearing("lstm-attention", seed=9)
+    own = drawn(composer(other, hears), given=GIVEN)
+    assert drawn(composer(other, hears, yields=True), given=GIVEN) == own
+    assert own[1].endswith("hears what is given ahead")
+    assert own[0] == drawn(composer(hears, tiny_prior), given=GIVEN, method="prior")[0]
+
+
+def test_nothing_yields_where_nothing_stays(hears, tiny_prior):
+    plain = drawn(composer(hears, tiny_prior))
+    assert drawn(composer(hears, tiny_prior, yields=True)) == plain
+    assert "given" not in plain[1]
+
+
+def test_only_the_agent_that_ships_yields(run, tiny_checkpoint):
+    assert Composer.load().yields
+    assert Composer.load("composer").yields
+    assert not Composer.load(tiny_checkpoint).yields
+    assert not Composer.load(run.path).yields
+
+
+def test_the_masks_of_a_policy_are_not_the_prior_s(hears, tiny_prior):
+    behind = composer(hears, tiny_prior, yields=True, mask=("in_key",))
+    free = composer(hears, tiny_prior, yields=True)
+    assert drawn(behind, given=GIVEN) == drawn(free, given=GIVEN)
+
+
+def test_a_request_may_still_demand_and_choose(hears, tiny_prior):
+    last_bar = [FREE.codec.token(62), 1, 1, 1, FREE.codec.token(60), 1, 1, 1]
+    request = Request(given=[[-1] * 8 + last_bar], n=3, must=["in_key"], candidates=4, seed=2)
+    found = composer(hears, tiny_prior, yields=True).compose(request)
+    assert len(found) == 3
+    for melody in found:
+        assert not build("in_key")(melody.score).any()
+        assert melody.score.tokens[0, 0, 8:].tolist() == last_bar
+        assert f"% drawn from {melody.report.network}" in melody.abc()
+
+
+def test_the_verb_says_which_network_drew(hears, tmp_path, monkeypatch, capsys):
+    prior = tmp_path / "mine.safetensors"
+    checkpoint.save(prior, hears)
+    theme = tmp_path / "theme.abc"
+    theme.write_text(abc(score_from_text("C4 D4 E4 F4 G4:4 E4 D4 C4 D4 C4:4"), 0))
+    words = ["--rewrite", f"{theme}:2", "-n", "1", "--no-sound", "--no-pictures"]
+    call = from_the_shell(compose.main, monkeypatch, capsys)
+    status, said, _ = call(*words, "--prior", prior, "--out", tmp_path / "rewritten")
+    assert status == 0
+    assert "network: mine, which hears what is given ahead\n" in said
+    status, said, _ = call("--bars", "1", "-n", "1", *words[4:], "--out", tmp_path / "free")
+    assert status == 0
+    assert "network:" not in said
+
+
+# -- every way to search ---------------------------------------------------------------------------
+
+
+def test_what_a_beam_pays_is_what_the_piece_is_worth(hears):
+    reward = build({"prior": {"checkpoint": hears, "floor": -50.0}, "in_key": 0.5})
+    found = beam(Score.page(TASK, 1), reward, 40, n=5)
+    np.testing.assert_allclose(found.returns, reward(found.score).sum(axis=(1, 2)), atol=1e-4)
+    likely = hears.log_prob(found.score).sum(axis=(1, 2))
+    by_chance = hears.log_prob(sample(hears, Score.page(TASK, 40), 1)).sum(axis=(1, 2))
+    assert likely[0] >= by_chance.max() - 1e-4
+
+
+def test_all_searches_hear_the_same(hears):
+    page, rules = Score.page(TASK, 6), build({"leap_recovery": 1.0})
+    reward = build({"prior": {"checkpoint": hears, "floor": -50.0}})
+    alone = sample(hears, page, seed=4)
+    best = best_of(hears, page, reward, 1, seed=4)
+    assert np.array_equal(best.score.tokens, alone.tokens)
+    np.testing.assert_allclose(best.returns, hears.log_prob(alone).sum(axis=(1, 2)), atol=1e-3)
+    behind = masked(hears, page, rules, seed=4)
+    nats = masked_nats(hears, behind.score, rules)
+    free = np.broadcast_to(TASK.free, nats.shape)
+    assert (nats[free] >= hears.log_prob(behind.score)[free] - 1e-4).all()
+    kept = keep(hears, page.take([0]), {}, 4, seed=4)
+    assert kept.count >= 4
+    assert (kept.pieces.tokens[:, ~TASK.free] == TASK.page[~TASK.free]).all()
