@@ -14,7 +14,6 @@ from typing import Any
 
 from agents.settings.config import TrainConfig
 from envs.durable_files import read_facts, sha256
-from pretrained.checkpoint import MEMORY, shipped
 from rewards.spec import as_text
 
 PROVENANCE = "provenance.json"
@@ -43,6 +42,8 @@ def as_begun(config: TrainConfig, folder: Path) -> TrainConfig:
     file = folder / PROVENANCE
     if not file.is_file():
         return config
+    from pretrained.checkpoint import MEMORY, shipped  # late, as it loads torch
+
     then, ships = _hashes(read_facts(file)), shipped()
     now = {name: sha256(path) for name, path in ships.items()}
     names = {digest: name for name, digest in now.items()}

@@ -61,7 +61,7 @@ class Network(nn.Module):
 
 
 def device_of(prior: Trainable) -> torch.device:
-    """Return the device of a network: its states are there, its answers are on the CPU."""
+    """Return the device of a network, where its states are; answers are on the CPU."""
     weight = next(prior.net.parameters(), None)
     return torch.device("cpu") if weight is None else weight.device
 

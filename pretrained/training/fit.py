@@ -17,7 +17,6 @@ from pretrained.device import find_device, has_bf16, whole_float32
 from pretrained.training.by_bar import bars_of, by_bar, by_bar_table
 from pretrained.training.lessons import Lesson, lesson
 from pretrained.training.masking import draw_given
-from pretrained.training.optimizers import Optimizers
 from pretrained.training.settings import PriorConfig
 
 if TYPE_CHECKING:
@@ -229,6 +228,8 @@ def fit(
     """
     import torch
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+    from pretrained.training.optimizers import Optimizers
 
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads)

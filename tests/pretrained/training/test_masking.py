@@ -1,5 +1,7 @@
 """Which cells are given in a lesson: whole bars mostly, never padding, never all of a long tune."""
 
+import itertools
+
 import numpy as np
 import torch
 
@@ -30,7 +32,7 @@ def kinds(given, bar, pickup):
             found.append("cells")
             continue
         shown = [True in b for b in bars]
-        changes = sum(a != b for a, b in zip(shown, shown[1:], strict=False))
+        changes = sum(a != b for a, b in itertools.pairwise(shown))
         ends = shown[0], shown[-1]
         one_run = changes <= 2 and (changes == 1 or ends[0] == ends[1])
         found.append("run" if one_run else "bars")
