@@ -12,18 +12,15 @@ from envs.music.task import Task
 from pretrained import checkpoint
 from pretrained.corpora.folk import load_corpus
 from pretrained.device import find_device, has_bf16, require_device
-from pretrained.networks.architectures import SumPrior
 from pretrained.networks.recurrent import MANY
 from pretrained.prior import sample
 from pretrained.training.fit import fit
 from pretrained.training.settings import PriorConfig
 from tests.other_device import NAME, MixedError, other_device
-from tests.pretrained.networks.small import SMALL, small
+from tests.pretrained.networks.hearing import KINDS, SIZES, hearing
 
 TASK = Task(bars=2, meter="3/4")
 AHEAD = replace(TASK, given=((*(-1,) * 20, 14, 1, 1, 1),))
-PRIORS = {name: small(name, ahead=8) for name in SMALL}
-PRIORS["sum"] = SumPrior(small("lstm"), small("transformer"))
 
 
 def test_the_other_device_refuses_what_a_gpu_refuses():
@@ -45,9 +42,9 @@ def test_the_other_device_refuses_what_a_gpu_refuses():
                 mixed()
 
 
-@pytest.mark.parametrize("name", PRIORS)
+@pytest.mark.parametrize("name", KINDS)
 def test_a_prior_on_another_device_is_the_same_prior(name, tmp_path):
-    prior = PRIORS[name]
+    prior = hearing(name)
     for task in (TASK, AHEAD):
         page = Score.page(task, MANY)
         drawn = sample(prior, page, seed=1)
@@ -69,11 +66,11 @@ def test_a_prior_on_another_device_is_the_same_prior(name, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:at..frobenius_norm")  # that of Muon, where it is dispatched
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", SIZES)
 def test_a_fit_on_another_device_is_that_on_the_cpu(name, monkeypatch):
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
     tunes = load_corpus().select("test")[:4]
-    sizes = {k: v for k, v in SMALL[name].items() if hasattr(PriorConfig, k)}
+    sizes = {k: v for k, v in SIZES[name].items() if hasattr(PriorConfig, k)}
     config = PriorConfig(name, epochs=1, dropout=0.0, bf16=False, ahead=8, plan=True, **sizes)
     here = fit(config, tunes, tunes[:1], Codec())
     with other_device():
