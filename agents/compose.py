@@ -81,8 +81,8 @@ class ComposeConfig(PartFlags):
             a run as python -m agents.train has it.
         task: arguments of the environment as name=value: bars=8 meter=3/4 low=C4
         reward: terms as name=weight.
-        prior: name or path of the prior's checkpoint; of the style to restyle in. melody+memory
-            also expects what the piece itself has done so far.
+        prior: name or path of the prior's checkpoint; of the style to restyle in. With +memory
+            behind it, as in folk+memory, it also expects what the piece has done so far.
         trust: run the code that the run's settings name, such as rewards of its author's own.
     """
 

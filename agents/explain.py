@@ -39,8 +39,8 @@ class ExplainConfig(ReadingFlags):
             are not read.
         phrases: form for rules that ask for it: AABA, 4+4 or 'A4 A4 B8'.
         tempo: beats per minute of what is written; the file's, or 80, if 0.
-        prior: name or path of a checkpoint, melody or the run's if empty; melody+memory also
-            expects what the piece itself has done so far; none for none.
+        prior: name or path of a checkpoint, melody or the run's if empty; none for none. With
+            +memory behind it, as in folk+memory, it also expects what the piece has done so far.
         soundfont: an .sf2 file, for sound by FluidSynth; a small synthesiser if empty.
         out: folder to write to, new or empty: a page to look at and listen to, the marked score,
             MIDI, WAV and JSON. Nothing is written if it is not given.

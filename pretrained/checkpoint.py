@@ -76,9 +76,10 @@ def pack(
         "shape": dict(prior.shape),
         "notes": dict(notes or {}),
     }
-    tensors = {_NET + name: t.detach().contiguous() for name, t in prior.net.state_dict().items()}
-    tensors |= {name: t.detach().contiguous() for name, t in (extra or {}).items()}
-    return to_bytes(tensors, metadata={HEADER: json.dumps(header)})
+    tensors = {_NET + name: weight for name, weight in prior.net.state_dict().items()}
+    tensors |= extra or {}
+    plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    return to_bytes(plain, metadata={HEADER: json.dumps(header)})
 
 
 def shipped() -> dict[str, Path]:

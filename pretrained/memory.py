@@ -28,7 +28,7 @@ from torch.nn import functional
 from envs.music.score import Score
 from envs.music.task import MAX_BARS, Task
 from pretrained.networks.network_prior import CHUNK, NetworkPrior, Reading
-from pretrained.prior import ILLEGAL, Prior, hears_one_line
+from pretrained.prior import ILLEGAL, Prior, hears_ahead, hears_one_line
 
 # Fitted by gradient on the corpus's valid tunes, for the mean nats per token of three priors: an
 # LSTM, and two LSTMs with attention, the better of which counts four times.
@@ -131,6 +131,11 @@ class WithMemory:
     def one_line(self) -> bool:
         """True if no voice hears another."""
         return hears_one_line(self.prior)
+
+    @property
+    def hears_ahead(self) -> bool:
+        """True if the prior reads the cells that are given ahead."""
+        return hears_ahead(self.prior)
 
     def require(self, task: Task) -> None:
         """Raise ValueError unless the prior can read pieces of a task."""

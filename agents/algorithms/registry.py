@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from agents.settings.algorithm import ALGORITHMS, names_with
-from envs.errors import quoted
+from pretrained.device import find_device, has_bf16, require_device
 from rewards.objective import Objective
 
 if TYPE_CHECKING:
@@ -20,17 +19,6 @@ if TYPE_CHECKING:
     from rewards.sum import RewardSum
 
 
-def has_bf16(device: str) -> bool:
-    """True if the hardware multiplies matrices in bfloat16; emulated, it is slower."""
-    import torch
-    from stable_baselines3.common.utils import get_device
-
-    if get_device(device).type != "cpu":
-        return True
-    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
-
-
 def falling(peak: float) -> Callable[[float], float]:
     """Return a learning rate that falls linearly to a tenth as the remaining progress goes to 0."""
     return lambda remaining: peak * (0.1 + 0.9 * max(0.0, remaining))  # the last rollout overshoots
@@ -39,9 +27,7 @@ def falling(peak: float) -> Callable[[float], float]:
 def check_settings(config: TrainConfig) -> None:
     """Raise ValueError for settings the algorithm cannot follow."""
     algorithm = ALGORITHMS[config.algo]
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,2})?", config.device):
-        raise ValueError(f"unknown device {quoted(config.device)}; expected auto, cpu or cuda")
-    _check_gpu(config.device)
+    require_device(config.device)
     masks = ", ".join(config.mask)
     for asked, ability, lack, instead in (
         (config.mask, "mask", f"cannot act with the masks asked for ({masks})", "no --mask"),
@@ -53,20 +39,6 @@ def check_settings(config: TrainConfig) -> None:
             either = f"{', '.join(others)} or {last}" if others else last
             raise ValueError(f"{config.algo} {lack}; expected --algo {either}, or {instead}")
     algorithm.check(config)
-
-
-def _check_gpu(device: str) -> None:
-    """Raise ValueError if torch does not find a GPU that is asked for."""
-    import torch
-
-    number, found = device.partition("cuda:")[2] or 0, torch.cuda.device_count()
-    if device.startswith("cuda") and int(number) >= found:
-        raise ValueError(
-            f"--device {device}: torch finds {found or 'no'} GPU here, numbered from 0; "
-            "use cpu or auto"
-        )
-    if device == "mps" and not torch.backends.mps.is_available():
-        raise ValueError("--device mps: torch finds no such GPU here; use cpu or auto")
 
 
 def small_batch(config: TrainConfig, steps: int) -> str:
@@ -110,7 +82,7 @@ def make(
     """
     check_settings(config)
     check_budget(config, reward)
-    task = env.env.task
+    task, device = env.env.task, find_device(config.device)
     prior.require(task)
     common = {
         "env": env,
@@ -123,9 +95,9 @@ def make(
             "task": task,
             "normalize_values": True,
         },
-        "policy_kwargs": {"prior": prior, "bf16": config.bf16 and has_bf16(config.device)},
+        "policy_kwargs": {"prior": prior, "bf16": config.bf16 and has_bf16(device)},
         "seed": config.seed,
-        "device": config.device,
+        "device": device,
     }
     with warnings.catch_warnings():
         # SB3's advice on the last minibatch; whole pieces fill minibatches their own way

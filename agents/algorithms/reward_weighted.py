@@ -131,6 +131,7 @@ class RewardWeighted(PieceLearner):
 
     def take_up(self, notebook: Mapping[str, torch.Tensor]) -> None:
         """Set the resampled pieces to the `notebook` of another model."""
+        notebook = {name: value.to(self.device) for name, value in notebook.items()}
         count = len({name.partition(".")[0] for name in notebook})
         self.lessons = []
         for n in range(count):

@@ -38,7 +38,7 @@ from rewards.rules.rhythm import sounding
 from rewards.sum import RewardSum
 
 WIDTH = 16  # beginnings of each number of edits that go on, for each melody
-MOST_ROWS = 2048  # beginnings stepped together: bounds memory
+MOST_CELLS = 2**18  # of beginnings stepped together: bounds memory
 
 
 @dataclass(frozen=True)
@@ -298,7 +298,7 @@ def _draw(
     There are fewer if a search has none that is new.
     """
     rng, found = torch.Generator().manual_seed(seed), list[Array]()
-    size = max(1, MOST_ROWS // ((target.most + 1) * width))
+    size = max(1, MOST_CELLS // ((target.most + 1) * width * target.score.task.steps))
     for done in range(0, n, size):
         groups = min(size, n - done)
         drawn = _search(prior, target, groups, rng, temperature, width, meter)

@@ -14,7 +14,6 @@ from typing import Any
 
 from agents.settings.config import TrainConfig
 from envs.durable_files import read_facts, sha256
-from pretrained.checkpoint import shipped
 from rewards.spec import as_text
 
 PROVENANCE = "provenance.json"
@@ -43,15 +42,21 @@ def as_begun(config: TrainConfig, folder: Path) -> TrainConfig:
     file = folder / PROVENANCE
     if not file.is_file():
         return config
+    from pretrained.checkpoint import MEMORY, shipped  # late, as it loads torch
+
     then, ships = _hashes(read_facts(file)), shipped()
     now = {name: sha256(path) for name, path in ships.items()}
     names = {digest: name for name, digest in now.items()}
 
     def present(name: Any) -> Any:
-        if not isinstance(name, str) or name not in then or then[name] == now.get(name):
+        if not isinstance(name, str):
             return name
-        hidden = (Path(name) / "policy.safetensors").is_file()  # by a run's directory, see `locate`
-        return name if hidden else names.get(then[name], name)
+        stem = name.removesuffix(MEMORY)
+        if stem not in then or then[stem] == now.get(stem):
+            return name
+        if (Path(stem) / "policy.safetensors").is_file():  # a run's directory, see `locate`
+            return name
+        return names.get(then[stem], stem) + name[len(stem) :]
 
     terms = config.terms
     for name, value in terms.items():

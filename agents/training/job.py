@@ -38,6 +38,7 @@ from envs.durable_files import write_atomic
 from envs.errors import quoted
 from envs.music.task import Task
 from pretrained.checkpoint import load, locate
+from pretrained.device import whole_float32
 from pretrained.prior import Trainable
 from rewards.build import build
 from rewards.sum import RewardSum
@@ -167,7 +168,8 @@ def globals_kept(threads: int) -> Iterator[None]:
     with torch.random.fork_rng(devices), warnings.catch_warnings():
         torch.set_num_threads(threads)
         try:
-            yield
+            with whole_float32():
+                yield
         finally:
             torch.set_num_threads(before)
             random.setstate(python)

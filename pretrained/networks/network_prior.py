@@ -60,6 +60,12 @@ class Network(nn.Module):
     head: nn.Linear
 
 
+def device_of(prior: Trainable) -> torch.device:
+    """Return the device of a network, where its states are; answers are on the CPU."""
+    weight = next(prior.net.parameters(), None)
+    return torch.device("cpu") if weight is None else weight.device
+
+
 class NetworkPrior(Trainable):
     """A network that speaks a codec and its grammar; most of a `pretrained.prior.Trainable`.
 
@@ -109,7 +115,7 @@ class NetworkPrior(Trainable):
     def start(self, task: Task, batch: int) -> Reading:
         """Return the state before the first cell of `batch` pieces."""
         self.require(task)
-        inner = self.begin(context_of(task, batch), task.voices, task.cells)
+        inner = self.begin(context_of(task, batch).to(device_of(self)), task.voices, task.cells)
         return Reading(inner, -1, torch.empty(batch, 0))
 
     @torch.inference_mode()
@@ -118,11 +124,11 @@ class NetworkPrior(Trainable):
         if state.is_at(score):
             return state.logits, state
         new = score.written_since(max(state.cell, 0)).astype(np.int64)
-        page = {}
+        page, device = {}, device_of(self)
         if self.hears_ahead and score.has_given_ahead:
-            page = {"page": torch.from_numpy(score.tokens.astype(np.int64))}
-        logits, _, inner = self.advance(state.inner, torch.from_numpy(new), **page)
-        logits = logits.masked_fill(~torch.from_numpy(score.grammar()), ILLEGAL)
+            page = {"page": torch.from_numpy(score.tokens.astype(np.int64)).to(device)}
+        logits, _, inner = self.advance(state.inner, torch.from_numpy(new).to(device), **page)
+        logits = logits.cpu().masked_fill(~torch.from_numpy(score.grammar()), ILLEGAL)
         return logits, Reading(inner, score.n_written, logits)
 
     def take(self, state: Reading, rows: Tensor) -> Reading:
@@ -149,7 +155,7 @@ class NetworkPrior(Trainable):
         if not score.finished:
             raise ValueError("log_prob needs finished pieces; step the prior for a piece so far")
         self.require(score.task)
-        task, device = score.task, next(self.net.parameters()).device
+        task, device = score.task, device_of(self)
         by_start = task.codec.legal(np.array([False, True]), task.low, task.high)
         legal = torch.from_numpy(by_start).to(device)
         tokens = torch.from_numpy(score.tokens.astype(np.int64)).to(device)

@@ -174,7 +174,7 @@ class Recipe:
 
 
 RECIPES = {
-    "state": Recipe(0.02, rounds=8, decay=2.0),
+    "state": Recipe(0.005, decay=2.0),
     "lora": Recipe(0.002, decay=10.0),
     "full": Recipe(0.0004, decay=30.0),
 }

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from envs.music.codec import FIRST_PITCH, HOLD, Codec
 from pretrained.corpora.folk import Tune
 from pretrained.corpora.tunes import GridTune
+from pretrained.device import find_device, has_bf16, whole_float32
 from pretrained.training.by_bar import bars_of, by_bar, by_bar_table
 from pretrained.training.lessons import Lesson, lesson
 from pretrained.training.masking import draw_given
-from pretrained.training.optimizers import Optimizers
 from pretrained.training.settings import PriorConfig
 
 if TYPE_CHECKING:
@@ -204,6 +204,7 @@ def untrained(config: PriorConfig, codec: Codec) -> LineNetwork:
     return net
 
 
+@whole_float32()
 def fit(
     config: PriorConfig,
     train: list[Tune],
@@ -221,13 +222,19 @@ def fit(
         codec: the vocabulary.
         build: makes the network that is trained.
         after_epoch: called with the figures of each epoch.
+
+    Raises:
+        ValueError: a device that is not there.
     """
     import torch
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+    from pretrained.training.optimizers import Optimizers
+
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads)
-    rng, device = np.random.default_rng(config.seed), torch.device(config.device)
+    rng, device = np.random.default_rng(config.seed), find_device(config.device)
+    bf16 = config.bf16 and (device == "cpu" or has_bf16(device))
     net = build(config, codec).to(device)
     averaged = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(config.setting("average")))
     kept: LineNetwork = averaged.module  # type: ignore[assignment]
@@ -239,7 +246,7 @@ def fit(
         groups = list(batches(lessons, config.setting("batch_tokens"), rng))
         for done, group in enumerate(groups):
             shown = [part.to(device) for part in collate(group, codec)]
-            loss, ahead = losses_of(net, shown, rng, config.bf16)
+            loss, ahead = losses_of(net, shown, rng, bf16)
             optimizers.descend(loss + ahead, warm_cosine((epoch + done / len(groups)) / epochs))
             averaged.update_parameters(net)
             losses.append(loss.item())

@@ -59,8 +59,8 @@ class PriorConfig:
         range: lowest and highest pitch of the vocabulary.
         seed: of weights, order and dropout.
         threads: CPU threads of torch.
-        device: cpu, or cuda for a graphics card.
-        bf16: multiply matrices in bfloat16 while training.
+        device: torch device; auto takes a GPU if there is one.
+        bf16: multiply matrices in bfloat16 while training, but not on a GPU that cannot.
         overwrite: replace `out` if it exists.
     """
 

@@ -115,6 +115,7 @@ def test_it_keeps_the_protocol(tiny_prior):
     assert isinstance(prior, Prior)
     assert not isinstance(prior, Trainable)
     assert prior.one_line
+    assert not prior.hears_ahead
     check_prior(prior, Task(bars=3, meter="1/4"))
     check_prior(prior, Task(bars=3, meter="1/4", voices=2, pickup=2, key="D minor"))
 
@@ -226,6 +227,7 @@ def test_a_network_that_reads_ahead_goes_on_doing_so():
     for weight in net.parameters():
         weight.data.normal_(0.0, 0.2, generator=rng)
     prior, score = WithMemory(AttentivePrior(net, Codec())), repetitive(task, 5)
+    assert prior.hears_ahead
     whole = prior.log_prob(score)
     deaf = prior.log_prob(Score(score.tokens, Task(bars=3, meter="2/4")))
     assert np.abs(whole - deaf).max() > 0.05

@@ -39,7 +39,7 @@ def make_piece(draft: Draft, known: Known) -> Piece:
     parts = selected(draft, known)
     main = max(parts, key=lambda part: len(part.measures))
     named = _meter(main, known, draft.notices)
-    _refuse_other_meters(main, [] if known.meter else parts)
+    _refuse_other_meters(main, parts, known)
     meter = named or Meter(4, 4)
     layout = lay_out(main.measures, meter.bar) if named else Layout()
     draft.notices += layout.notices
@@ -103,8 +103,10 @@ def _meter(part: Part, known: Known, notices: list[str]) -> Meter | None:
     return meter
 
 
-def _refuse_other_meters(main: Part, parts: Sequence[Part]) -> None:
-    """Refuse parts whose bars are of other lengths than those of the main one."""
+def _refuse_other_meters(main: Part, parts: Sequence[Part], known: Known) -> None:
+    """Refuse parts whose bars are of other lengths than those of the main one; not if told."""
+    if known.meter:
+        return
     own = one_meter(main)
     for part in parts:
         other = one_meter(part) if part.voices else None

@@ -68,11 +68,12 @@ def test_changes_of_a_composer_count_or_are_refused(run, tiny_checkpoint):
 
 def test_a_prior_with_a_memory_composes_and_explains_by_its_name(tiny_checkpoint):
     name, task = f"{tiny_checkpoint}+memory", Task(bars=2, meter="2/4")
-    composer = Composer(name, {"in_key": 1.0, "prior": 1.0}, task=task)
+    reward = {"in_key": 1.0, "prior": 1.0}
+    composer = Composer(name, reward, task=task)
     assert isinstance(composer.objective.likelihood.prior, WithMemory)
     first, second = (
         each.compose(n=2, method="prior", seed=3)
-        for each in (composer, Composer(load_once(name), {"in_key": 1.0}, task=task))
+        for each in (composer, Composer(load_once(name), reward, task=task))
     )
     for one, two in zip(first, second, strict=True):
         np.testing.assert_array_equal(one.score.tokens, two.score.tokens)

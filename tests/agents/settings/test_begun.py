@@ -87,6 +87,10 @@ def test_every_name_of_a_checkpoint_is_the_file_of_then(ships, tmp_path, monkeyp
     assert as_begun(meant, run) is meant
     monkeypatch.setitem(UNTIL_0_6, "melody", old)
     assert as_begun(given, write(tmp_path, prior={"file": "folk.safetensors"})) == meant
+    for word in ("+memory", "+melody"):
+        own = replace(given, start="", reward=(f"prior=1,checkpoint=melody{word}",))
+        found = as_begun(own, run).reward
+        assert found == (f"prior=1,checkpoint=melody{'-1' * (word == '+memory')}{word}",)
     new = write(tmp_path, shipped={"melody": sha256(ships / "melody.safetensors")})
     assert as_begun(given, new) is given
 

@@ -34,11 +34,15 @@ def hearing(kind, seed=0, ahead=10):
     model = model_named(kind)
     sizes = model.sizes(vocab=38, lookback=(1, 2), places=6, ahead=ahead, **SIZES[kind])
     torch.manual_seed(seed)
-    net = model.network(sizes)
+    return model(loud(model.network(sizes)), Codec())
+
+
+def loud(module):
+    """Return a module with random weights that are large enough for all parts to count."""
     with torch.no_grad():
-        for weight in net.parameters():
+        for weight in module.parameters():
             weight.normal_(0.0, 0.4)
-    return model(net, Codec())
+    return module
 
 
 def partly_given(task, seed=0, share=0.5):

@@ -15,32 +15,7 @@ from pretrained.networks.attention import BLOCKED, Block, Blocks, BlockShape, Tu
 from pretrained.networks.lstm_attention import AttentivePrior
 from pretrained.networks.recurrent import NetShape, RecurrentNet, RecurrentPrior
 from pretrained.prior import sample
-
-SMALL = {
-    "lstm": {"hidden": 10, "layers": 2, "embed": 6},
-    "gru": {"hidden": 10, "layers": 2, "embed": 6},
-    "lstm-attention": {
-        **{"hidden": 10, "embed": 6, "blocks": 2, "heads": 2, "head_size": 6, "feed": 5},
-        "window": 7,
-    },
-    "transformer": {"width": 12, "layers": 2, "heads": 2, "feed": 5, "window": 7},
-}
-
-
-def loud(module, seed=0, spread=0.4):
-    """Return a module with weights that are large enough for all parts to count."""
-    rng = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for weight in module.parameters():
-            weight.copy_(torch.randn(weight.shape, generator=rng) * spread)
-    return module
-
-
-def small(name, **sizes):
-    """Return a small prior of an architecture, with random weights."""
-    kind = model_named(name)
-    shape = kind.sizes(vocab=38, places=6, lookback=(1, 3), **SMALL[name], **sizes)
-    return kind(loud(kind.network(shape)), Codec())
+from tests.pretrained.networks.hearing import SIZES, hearing, loud
 
 
 def twin(block, x, place):
@@ -117,14 +92,17 @@ def test_a_new_block_adds_nothing():
     assert BLOCKED < -100
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", SIZES)
 def test_the_architectures_keep_the_protocol(name):
-    check_prior(small(name))
+    check_prior(hearing(name, ahead=0))
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", SIZES)
 def test_stepping_is_scoring_to_1e_5(name):
-    prior, task = small(name), Task(bars=3, meter="3/4", key="Eb major", voices=2, pickup=3)
+    prior, task = (
+        hearing(name, ahead=0),
+        Task(bars=3, meter="3/4", key="Eb major", voices=2, pickup=3),
+    )
     pieces = sample(prior, Score.page(task, 5), seed=2)
     page, state, rows = Score.page(task, 5), prior.start(task, 5), np.arange(5)
     nats = np.empty(pieces.tokens.shape, np.float32)
@@ -137,10 +115,10 @@ def test_stepping_is_scoring_to_1e_5(name):
     np.testing.assert_allclose(nats, prior.log_prob(pieces), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", SIZES)
 def test_one_state_goes_on_in_several_ways(name):
     """A search steps one state with other tokens, drops pieces and repeats them."""
-    prior, task = small(name), Task(bars=2)
+    prior, task = hearing(name, ahead=0), Task(bars=2)
     page = Score.page(task, 2)
     state = prior.start(task, 2)
     for _ in range(20):

@@ -143,3 +143,14 @@ def test_decay_pulls_towards_the_prior(tunes):
         list(learn(net, "full", tunes, Codec(), recipe, np.random.default_rng(0)))
         moved[decay] = sum(x.square().sum() for x in differences(net, before).values())
     assert moved[20.0] < 0.5 * moved[0.0]
+
+
+def test_what_is_yielded_is_the_running_average(tunes):
+    moved = {}
+    for average in (0.0, 0.05):  # which counts 0.95 of the first step
+        net = make("lstm")
+        before = copy.deepcopy(net.state_dict())
+        recipe = Recipe(0.01, rounds=1, steps=1, average=average, dropout=0.0, batch_tokens=10**6)
+        list(learn(net, "full", tunes, Codec(), recipe, np.random.default_rng(0)))
+        moved[average] = differences(net, before)["head.bias"]
+    assert torch.allclose(moved[0.05], 0.95 * moved[0.0], rtol=1e-3)

@@ -24,7 +24,15 @@ SECONDS = 2.0  # of CPU time, for one input
 MEGABYTES = 500  # more than before the input
 LONGEST_MESSAGE = 1000
 # What a reader may raise, exactly: UnicodeDecodeError and the like are ValueErrors nobody meant.
-NAMED = ("ValueError", "TypeError", "RefusedError", "TuneError", "RewardError", "FileNotFoundError")
+NAMED = (
+    "ValueError",
+    "TypeError",
+    "RefusedError",
+    "UnreadError",
+    "TuneError",
+    "RewardError",
+    "FileNotFoundError",
+)
 
 
 class HangError(BaseException):
