@@ -209,8 +209,10 @@ def compose(config: ComposeConfig) -> None:
     many = "melody" if len(melodies) == 1 else "melodies"
     returns = [melody.report.searched for melody in melodies]
     kinds = ", ".join(suffix.removeprefix(".") for suffix in formats)
-    if request.given is not None and melodies[0].report.network:
+    if melodies[0].report.network:
         print(f"network: {melodies[0].report.network}")
+    if config.prior and request.method == "sample" and request.given is None:
+        print("--prior weighs here; to draw from it, add --method prior")
     print(
         f"wrote {len(melodies)} {many} to {config.out}: {kinds} of each\n"
         f"{request.method}: {melodies[0].report.compute}; mean return "

@@ -24,6 +24,7 @@ from envs.music.pitch import parse_range
 from pretrained.corpora.datasets import DataSet, data_set
 from pretrained.corpora.folk import Tune
 from pretrained.corpora.split import SPLITS
+from pretrained.device import require_device
 from pretrained.training import fit as fitting
 from pretrained.training.settings import PriorConfig
 
@@ -36,12 +37,15 @@ def train_prior(config: PriorConfig) -> dict[str, Any]:
 
     from pretrained.checkpoint import save
 
+    if config.out.is_dir():
+        raise ValueError(f"{config.out} is a folder; expected a file, such as mine.safetensors")
     if config.out.exists() and not config.overwrite:
         raise ValueError(f"{config.out} exists; give another --out, or --overwrite to replace it")
-    if config.out.is_dir() or not config.out.parent.is_dir():
+    if not config.out.parent.is_dir():
         raise ValueError(f"{config.out} cannot be written: expected a file in a folder that exists")
     codec = Codec(*parse_range(config.range))
-    config.sizes()  # refuses a model that there is not before files are read
+    config.sizes()  # refuses a model or a device that there is not before files are read
+    require_device(config.device)
     data = _read(config)
     train, valid, test = _parts(config, data, codec)
     began = time.monotonic()
@@ -58,6 +62,11 @@ def train_prior(config: PriorConfig) -> dict[str, Any]:
     rows[config.model] = fitting.held_out(net, test, codec)
     tokens = sum(len(tune.tokens) for tune in test)
     print("\n" + fitting.report(rows, tokens))
+    if rows[config.model].nats_per_token > rows["1-gram"].nats_per_token:
+        print(
+            "\nthe network knows less than the 1-gram, which knows how often each token is: train "
+            "it longer (--epochs), or teach one that ships: python -m pretrained.adapt"
+        )
     notes = {
         "data": data.card,
         "held_out": {name: asdict(row) for name, row in rows.items()},
@@ -87,8 +96,10 @@ def _read(config: PriorConfig) -> DataSet:
 
         data = data_set(config.data, tell)
     if data.found is not None:
-        print(data.found.table() + "\n")
-        write_atomic(config.out.with_suffix(".left_out.txt"), data.found.list_left_out())
+        listed = config.out.with_suffix(".left_out.txt")
+        print(data.found.table())
+        write_atomic(listed, data.found.list_left_out())
+        print(f"what is left out, one by one: {listed}\n")
     return data
 
 
@@ -102,12 +113,22 @@ def _parts(config: PriorConfig, data: DataSet, codec: Codec) -> list[list[Tune]]
         [tune for tune in data.corpus.select(part) if fitting.fits(tune, codec)] for part in SPLITS
     ]
     count = sum(map(len, parts))
+    beyond = sum(len(data.corpus.select(part)) for part in SPLITS) - count
     if data.found is not None and count < LEAST_TUNES:
-        raise ValueError(
-            f"{config.data}: {count} tunes can be read within {config.range}; expected at least "
-            f"{LEAST_TUNES} to train on. A few tunes can change a prior that ships: "
+        few = (
+            "A few tunes can change a prior that ships: "
             f"python -m pretrained.adapt --prior melody {config.data} --out {config.out}"
         )
+        raise ValueError(
+            f"{config.data}: {count} tunes can be read within {config.range}"
+            + (f", {beyond} are beyond it (--range)" if beyond else "")
+            + f"; expected at least {LEAST_TUNES} to train on. "
+            + (few if count > 1 else "Is it the folder that you meant?")
+        )
+    if beyond:
+        print(f"{beyond} tunes are left out, as they are beyond {config.range} (--range)")
+    names = ", ".join(f"{len(part)} {name}" for part, name in zip(parts, SPLITS, strict=True))
+    print(f"tunes: {names}\n")
     if data.found is not None and not all(parts):
         raise ValueError(
             f"{config.data}: its {count} tunes are variants of a few, so that none can be held "

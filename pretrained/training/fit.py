@@ -291,10 +291,10 @@ def report(rows: dict[str, HeldOut], tokens: int) -> str:
     """Return the held-out figures as a table."""
     lines = [f"held out: {tokens:,} tokens of tunes in clusters never trained on", ""]
     heads = ("nats/token", "bits/note", "accuracy", "onsets")
-    lines.append(f"{'model':<12}" + "".join(f"{head:>11}" for head in heads))
+    lines.append(f"{'model':<16}" + "".join(f"{head:>11}" for head in heads))
     for name, row in rows.items():
         lines.append(
-            f"{name:<12}{row.nats_per_token:>11.4f}{row.bits_per_note:>11.3f}"
+            f"{name:<16}{row.nats_per_token:>11.4f}{row.bits_per_note:>11.3f}"
             f"{row.accuracy:>11.3f}{row.onset_accuracy:>11.3f}"
         )
     lines += ["", by_bar_table({name: row.by_bar for name, row in rows.items()})]

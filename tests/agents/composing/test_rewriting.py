@@ -102,7 +102,7 @@ def test_the_verb_says_which_network_drew(hears, tmp_path, monkeypatch, capsys):
     assert "network: mine, which hears what is given ahead\n" in said
     status, said, _ = call("--bars", "1", "-n", "1", *words[4:], "--out", tmp_path / "free")
     assert status == 0
-    assert "network:" not in said
+    assert "network: composer\n" in said
 
 
 # -- every way to search ---------------------------------------------------------------------------
