@@ -23,7 +23,7 @@ SHORT = {
     "--no-judge --no-progress",
     "agents.evaluate": "-n 20",
     "agents.compose": "-n 2 --width 8 --best-of 4",
-    "pretrained.adapt": "--how state",
+    "pretrained.adapt": "--how state --prior folk",
     "pretrained.train": "--epochs 1 --hidden 16 --embed 8",
 }
 # What an algorithm has of its own; without --algo it is ppo.

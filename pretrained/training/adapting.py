@@ -30,7 +30,8 @@ from pretrained.training.fit import answers, fits
 
 FOLDS = 5
 CERTAIN = 1.0  # standard errors; chance alone gives as much one time in six
-MOST_FOLDED = 60_000  # tokens of tunes; of more than these one fold alone is left out
+MOST_FOLDED, MANY = 60_000, 50  # tokens, clusters: of more than both one fold alone is left out
+MOST_LEFT_OUT = 200  # clusters of it
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
@@ -79,7 +80,7 @@ class Adapted:
         tunes: number of tunes, those beyond the range of the prior aside.
         beyond: number of these, which are not used.
         clusters: of near-duplicates among the tunes.
-        folds: that are left out, one at a time; 1 if a fifth of the tunes is left out once.
+        folds: that are left out, one at a time; 1 if a part of many tunes is left out once.
         left_out: number of tunes that are left out at some time.
         seconds: of wall time.
     """
@@ -197,11 +198,11 @@ def _by_cluster(rows: Floats, cluster: Ints) -> tuple[Floats, Floats]:
 
 def _folds(tunes: Sequence[GridTune], cluster: Ints, rng: np.random.Generator) -> list[Ints]:
     """Return the numbers of the tunes of each fold that is left out; no cluster is divided."""
-    count = int(cluster.max()) + 1
-    number = rng.permutation(count)[cluster] % min(FOLDS, count)
-    tokens = sum(len(tune.tokens) for tune in tunes)
-    used = 1 if tokens > MOST_FOLDED else int(number.max()) + 1
-    return [np.flatnonzero(number == fold) for fold in range(used)]
+    count, tokens = int(cluster.max()) + 1, sum(len(tune.tokens) for tune in tunes)
+    many = tokens > MOST_FOLDED and count > MANY
+    parts = max(FOLDS, count // MOST_LEFT_OUT) if many else min(FOLDS, count)
+    number = rng.permutation(count)[cluster] % parts
+    return [np.flatnonzero(number == fold) for fold in range(1 if many else parts)]
 
 
 def adaptable(prior: Trainable) -> PlacedNetwork:

@@ -24,6 +24,7 @@ from pretrained.training.lessons import Lesson, lesson
 
 RANK = 8  # of the updates of matrices by "lora"
 AHEAD = "ahead."  # what reads the cells given ahead is left as it is
+MOST_STEPS = 200  # in a round
 WARM = 5  # steps in which the learning rate rises
 BETAS = (0.9, 0.98)  # of Adam
 STEEPEST = 1.0  # norm to which gradients are cut
@@ -157,7 +158,8 @@ class Recipe:
     Attributes:
         rate: learning rate of Adam.
         rounds: most of them; after each one the network is looked at.
-        steps: fewest in a round; if the tunes fill more batches, a round is a pass over them.
+        steps: fewest in a round; if the tunes fill more batches, a round is a pass over them, of
+            MOST_STEPS at most.
         decay: of the numbers at each step, times the rate.
         dropout: share of features dropped.
         average: decay per step of the running average of the numbers, which is what is kept.
@@ -211,7 +213,7 @@ def learn(
     passing = -(-sum(len(tune.tokens) for tune in tunes) // recipe.batch_tokens)
     for rounds in range(1, recipe.rounds + 1):
         net.train()
-        for _ in range(max(recipe.steps, passing)):
+        for _ in range(max(recipe.steps, min(passing, MOST_STEPS))):
             step += 1
             change.write()
             tokens, place, real = collate(next(shown), codec)

@@ -172,10 +172,16 @@ def test_near_duplicates_are_left_out_together(styled):
 
 def test_of_many_tunes_one_part_is_left_out(styled, monkeypatch):
     monkeypatch.setattr(adapting, "MOST_FOLDED", 100)
-    cluster = np.arange(len(styled))
-    (fold,) = adapting._folds(styled, cluster, np.random.default_rng(0))
-    assert len(fold) == -(-len(styled) // adapting.FOLDS)
-    assert adapt(make_prior(), styled, "state", recipe=QUICK).left_out == len(fold)
+    monkeypatch.setattr(adapting, "MANY", 11)
+    (fold,) = adapting._folds(styled, np.arange(12), np.random.default_rng(0))
+    assert len(fold) == 3  # a fifth
+    adapted = adapt(make_prior(), styled, "state", recipe=QUICK)
+    assert (adapted.folds, adapted.left_out) == (1, 3)
+    monkeypatch.setattr(adapting, "MOST_LEFT_OUT", 2)
+    (fold,) = adapting._folds(styled, np.arange(12), np.random.default_rng(0))
+    assert len(fold) == 2
+    monkeypatch.setattr(adapting, "MANY", 12)  # of a few long ones each is left out
+    assert len(adapting._folds(styled, np.arange(12), np.random.default_rng(0))) == 5
 
 
 def test_two_tunes_are_enough_and_each_is_left_out(prior, styled):
