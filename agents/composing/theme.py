@@ -255,7 +255,10 @@ class Movement:
         rows = zip(self.names, self.before, self.after, strict=True)
         nats = ", ".join(f"{name} {before:.3f} -> {after:.3f}" for name, before, after in rows)
         style, base = self.names
+        moved = f"moved {self.moved:+.3f} from {base} to {style}"
+        if style == base:
+            nats, moved = nats.partition(", ")[0], "name --base to compare it with another style"
         return (
             f"{self.edits} edits in {self.notes} notes ({self.share:.0%}, at most {self.most})"
-            f"{kept}; nats per token: {nats}; moved {self.moved:+.3f} from {base} to {style}"
+            f"{kept}; nats per token: {nats}; {moved}"
         )

@@ -44,7 +44,7 @@ def as_begun(config: TrainConfig, folder: Path) -> TrainConfig:
         return config
     from pretrained.checkpoint import MEMORY, shipped  # late, as it loads torch
 
-    then, ships = _hashes(read_facts(file)), shipped()
+    then, ships = _hashes(read_facts(file), config.prior), shipped()
     now = {name: sha256(path) for name, path in ships.items()}
     names = {digest: name for name, digest in now.items()}
 
@@ -71,11 +71,17 @@ def as_begun(config: TrainConfig, folder: Path) -> TrainConfig:
     return config if same else replace(config, **changed)
 
 
-def _hashes(facts: Mapping[str, Any]) -> dict[str, str]:
-    """Return the hash of the file that each name of a shipped checkpoint stood for."""
+def _hashes(facts: Mapping[str, Any], named: str) -> dict[str, str]:
+    """Return the hash of the file that each name of a shipped checkpoint stood for.
+
+    Args:
+        facts: of provenance.json.
+        named: the prior, by its name or the path of a file of one's own.
+    """
     told, prior = facts.get("shipped"), facts.get("prior")
     found = dict(told) if isinstance(told, dict) else dict(UNTIL_0_6)
     if isinstance(prior, dict):
         name = str(prior.get("file")).removesuffix(".safetensors")
-        found[name] = prior.get("sha256")
+        if named == name:
+            found[name] = prior.get("sha256")
     return {name: digest for name, digest in found.items() if isinstance(digest, str)}

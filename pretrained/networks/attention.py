@@ -172,7 +172,8 @@ class KeyMemory:
     """Keys and values of the cells that lines have read, at most a window of them.
 
     A memory never changes: `room` returns the memory to write the next cell into, which shares the
-    storage where no other memory has gone on from here, and copies it otherwise.
+    storage where no other memory has gone on from here, and copies it otherwise, as where gradients
+    flow.
 
     Args:
         store: shared with the memories that this one grew from.
@@ -193,7 +194,9 @@ class KeyMemory:
     def room(self) -> KeyMemory:
         """Return a memory with room for one cell more, which each layer is to write once."""
         store, length = self._store, self._length
-        if store.written != length or length == store.keys[0].shape[2]:
+        own = store.written == length and not torch.is_grad_enabled()  # gradients need the old one
+        own &= store.keys[0].is_inference() == torch.is_inference_mode_enabled()
+        if not own or length == store.keys[0].shape[2]:
             kept = min(length, self._window - 1)
             size = max(LEAST_ROOM, min(2 * kept, kept + self._window))
             store, length = self._copied(length - kept, length, size), kept

@@ -89,7 +89,7 @@ def context_of(task: Task, batch: int = 1) -> Tensor:
 
 
 def places(context: Tensor, cells: int) -> Tensor:
-    """Return places (B, cells, 6) int64 of the first cells of each piece, see `recurrent.PLACE`.
+    """Return places (B, cells, 6) int64 of the first cells of each piece, see `inputs.PLACE`.
 
     (1, cells, 6) if all pieces have one plan.
 

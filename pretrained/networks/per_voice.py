@@ -18,7 +18,7 @@ from pretrained.networks.network_prior import Network, NetworkPrior
 class LineNetwork(Network):
     """A network that reads tokens of one line and the places of their cells.
 
-    Its states hold tensors that are never written into.
+    Its states stay as they are: a tensor in them is never written into where a state reads it.
     """
 
     start_token: int  # the input that stands for "nothing yet"
@@ -88,7 +88,7 @@ class PerVoice(NetworkPrior):
     """A prior that reads each voice as a line of its own: no voice hears another.
 
     An architecture adds `format`, `network` and `sizes`; and `recipe`, the settings of
-    `pretrained.training.fit.PriorConfig` that it is trained with unless others are asked for.
+    `pretrained.training.settings.PriorConfig` that it is trained with unless others are asked for.
 
     Args:
         net: a network of one line.

@@ -159,13 +159,13 @@ def costs(net: LineNetwork, tunes: Sequence[GridTune], codec: Codec) -> Floats:
         chosen = logits.log_softmax(-1).gather(2, tokens[..., None])[..., 0]
         nats, notes = -chosen.double() * real, (tokens > HOLD) & real
         rows.append(torch.stack([nats.sum(dim=1), notes.sum(dim=1)], dim=1))
-    return torch.cat(rows).cpu().numpy()
+    return torch.cat(rows).cpu().numpy() if rows else np.zeros((0, 2))
 
 
 def bits_per_note(costs: Floats) -> float:
-    """Return the mean of tunes, given nats and notes of each (N, 2)."""
+    """Return the mean of tunes, given nats and notes of each (N, 2); NaN if there are none."""
     nats, notes = costs.sum(axis=0)
-    return float(nats / notes / np.log(2))
+    return float(nats / notes / np.log(2)) if notes else float("nan")
 
 
 def _left_out(

@@ -26,7 +26,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Lesson:
-    """Tokens (T,) of the shipped corpus's vocabulary, and places (T, 6), see `recurrent.PLACE`."""
+    """Tokens (T,) of the shipped corpus's vocabulary, and places (T, 6), see `inputs.PLACE`."""
 
     tokens: Ints
     place: Ints

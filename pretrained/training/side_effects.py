@@ -12,7 +12,7 @@ from envs.music.codec import FIRST_PITCH, Codec
 from envs.music.score import Score
 from envs.music.task import Task
 from pretrained.corpora.copies import Novelty, TuneIndex
-from pretrained.corpora.folk import Tune, load_corpus
+from pretrained.corpora.folk import FOLK2, Tune, load_corpus
 from pretrained.corpora.pieces import piece
 from pretrained.corpora.split import near_duplicate_pairs
 from pretrained.corpora.tunes import GridTune
@@ -62,7 +62,7 @@ def forgetting(before: Trainable, after: Trainable, tunes: Sequence[GridTune]) -
         tunes: that were learned.
     """
     corpus, own = load_corpus(), len(tunes)
-    old = [*corpus.select("train"), *corpus.select("test")]
+    old = [*corpus.select("train"), *load_corpus(FOLK2).select("train"), *corpus.select("test")]
     alike = list(near_duplicate_pairs([tune.tokens for tune in (*tunes, *old)]))
     pairs = [(i, old[j - own]) for i, j in alike if i < own <= j]
     like = {id(tune) for _, tune in pairs}

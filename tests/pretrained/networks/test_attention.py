@@ -138,6 +138,45 @@ def test_one_state_goes_on_in_several_ways(name):
     torch.testing.assert_close(taken, prior.step(state, page)[0][rows], atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("name", SIZES)
+def test_ways_that_are_walked_in_turn_do_not_disturb_each_other(name):
+    prior, task = hearing(name, ahead=0), Task(bars=2)
+    page, state = Score.page(task, 2), prior.start(task, 2)
+    for _ in range(5):
+        logits, state = prior.step(state, page)
+        page = page.write(logits.argmax(dim=1).numpy())
+    pages = [page.write(np.full(2, token)) for token in (5, 9)]
+    states = [prior.step(state, each)[1] for each in pages]  # both write the memory's next cell
+    for each, here in zip(pages, states, strict=True):
+        on = each.write(np.full(2, 1))
+        alone = prior.step(prior.start(task, 2), on)[0]
+        torch.testing.assert_close(prior.step(here, on)[0], alone, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_gradients_flow_through_steps_and_states_cross_modes(name):
+    prior, task = hearing(name, ahead=0), Task(bars=1)
+    context, tokens = torch.from_numpy(task.context(0))[None], torch.tensor([[5, 1, 7, 1, 9]])
+    with torch.inference_mode():
+        state = prior.advance(prior.begin(context, 1, task.cells), tokens)[2]
+    with torch.no_grad():
+        assert prior.advance(state, tokens[:, :1])[0].shape == (1, 38)
+    prior.net.requires_grad_(True)
+    logits, _, state = prior.advance(prior.begin(context, 1, task.cells), tokens[:, :2])
+    for token in tokens[:, 2:].split(1, dim=1):
+        more, _, state = prior.advance(state, token)
+        logits = logits + more
+    logits.sum().backward()
+    stepped = [weight.grad.clone() for weight in prior.net.parameters() if weight.grad is not None]
+    prior.net.zero_grad()
+    whole = torch.zeros(1, 1, task.cells, dtype=torch.int64)
+    whole[0, 0, :5] = tokens
+    prior.forward(whole, context)[0][:, 2:6].sum().backward()
+    along = [weight.grad for weight in prior.net.parameters() if weight.grad is not None]
+    for one, two in zip(stepped, along, strict=True):
+        torch.testing.assert_close(one, two, atol=1e-3, rtol=1e-3)
+
+
 def test_cells_beyond_the_window_of_a_transformer_change_nothing():
     kind = model_named("transformer")
     shape = kind.sizes(vocab=38, width=12, layers=1, heads=2, feed=5, window=7)
