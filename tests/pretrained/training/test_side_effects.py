@@ -80,7 +80,7 @@ def test_nothing_is_forgotten_by_the_same_prior_and_known_tunes_do_not_count(mon
     class Few:
         select = staticmethod(few.__getitem__)
 
-    monkeypatch.setattr(side_effects, "load_corpus", Few)
+    monkeypatch.setattr(side_effects, "load_corpus", lambda *path: Few)
     prior = load("folk")
     own = [few["train"][3], few["test"][2], few["test"][5]]
     lost = forgetting(prior, prior, own)
