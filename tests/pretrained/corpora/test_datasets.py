@@ -61,7 +61,7 @@ def test_a_folder_is_a_corpus_with_a_card(tmp_path):
 
 
 def test_variants_are_in_one_part_in_any_key_and_rhythm():
-    """Each of sixty tunes stands there four times, in other keys, lengths, endings and names."""
+    """Sixty tunes stand there four times each, in other keys, lengths, endings and names."""
     texts = []
     for number in range(60):
         text, other, third, last = (

@@ -1,4 +1,4 @@
-"""What was read of a folder is remembered, and read anew where anything is different."""
+"""Tunes of a folder are remembered, and read anew where anything is different."""
 
 import os
 from pathlib import Path

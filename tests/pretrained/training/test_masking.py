@@ -20,7 +20,7 @@ def places(cells, bar, pickup=0):
 
 
 def kinds(given, bar, pickup):
-    """What each line (B, T) shows: a run of bars hidden or given, some bars hidden, or cells."""
+    """Return the kind of each line (B, T): a run of bars hidden or given, some bars, or cells."""
     count, found = -(-(given.shape[1] - pickup) // bar), []
     for line in given:
         edges = [0] * bool(pickup) + [pickup + n * bar for n in range(count + 1)]
