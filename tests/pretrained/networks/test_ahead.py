@@ -181,7 +181,7 @@ NAMES += [f"{name}{bars}" for bars in BARS for name in ("there", "behind", "run"
 
 
 def rows_by_hand(line, given, bar, time, vocab):
-    """Return the rows heard at a cell, looked up in a page that shows no more than is known there."""
+    """Return the rows heard at a cell, looked up in a page that shows no more than it knows."""
     page = [t if c < time or given[c] else None for c, t in enumerate(line)]
     later = [c for c in range(time + 1, len(line)) if page[c] is not None]
     onsets = [c for c in later if page[c] >= FIRST_PITCH] + [None, None]
