@@ -42,7 +42,7 @@ class AdaptConfig:
         prior: a checkpoint, a run directory, or the name of a prior that ships.
         out: the checkpoint to write; an existing file is replaced only with --overwrite.
         how: state, a vector at the inputs and the biases; lora, matrices of low rank as well; full,
-            all weights.
+            all weights. By default state for up to 10 tunes, else full.
         seed: of the tunes that are left out, of order and dropout.
         threads: CPU threads of torch.
         overwrite: replace `out` if it exists.
@@ -51,7 +51,7 @@ class AdaptConfig:
     files: tyro.conf.Positional[tuple[str, ...]]
     prior: str = "melody"
     out: Path = Path("mine.safetensors")
-    how: Literal["state", "lora", "full"] = "full"
+    how: Literal["state", "lora", "full"] | None = None
     seed: int = 0
     threads: int = 1
     overwrite: bool = False

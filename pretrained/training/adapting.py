@@ -29,6 +29,7 @@ from pretrained.training.changes import CHANGES, RECIPES, Recipe, learn
 from pretrained.training.fit import answers, fits
 
 FOLDS = 5
+FEW = 10  # clusters; of as few "state" gains more surely, of more "full" gains more
 CERTAIN = 1.0  # standard errors; chance alone gives as much one time in six
 MOST_FOLDED, MANY = 60_000, 50  # tokens, clusters: of more than both one fold alone is left out
 MOST_LEFT_OUT = 200  # clusters of it
@@ -99,7 +100,7 @@ class Adapted:
 def adapt(
     prior: Trainable,
     tunes: Sequence[GridTune],
-    how: str = "full",
+    how: str | None = None,
     seed: int = 0,
     recipe: Recipe | None = None,
     progress: Callable[[int, int], object] | None = None,
@@ -109,7 +110,7 @@ def adapt(
     Args:
         prior: of an architecture of `pretrained.networks` for one line.
         tunes: at least two that are no near-duplicates.
-        how: a key of `training.changes.CHANGES`.
+        how: a key of `training.changes.CHANGES`; by default "state" for FEW tunes, else "full".
         seed: of folds, order and dropout.
         recipe: of learning; by default as RECIPES says.
         progress: called after each round with how many are done and how many there are at most.
@@ -123,6 +124,7 @@ def adapt(
     cluster = np.array(clusters([tune.tokens for tune in known]), np.int64)
     if len(set(cluster)) < 2:
         raise ValueError(_too_few(len(tunes), len(known)))
+    how = ("state" if len(set(cluster)) <= FEW else "full") if how is None else how
     if how not in CHANGES:
         raise unknown("how", how, CHANGES)
     recipe = RECIPES[how] if recipe is None else recipe

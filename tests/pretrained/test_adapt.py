@@ -59,7 +59,7 @@ def test_from_files_to_a_prior_that_is_read_as_any_other(shell):
     digest = hashlib.sha256(Path("base.safetensors").read_bytes()).hexdigest()
     assert mine["base"] == {"name": "base.safetensors", "sha256": digest}
     assert (mine["adapted"]["how"], mine["adapted"]["tunes"], mine["adapted"]["files"]) == (
-        "full", 10, 1,
+        "state", 10, 1,
     )  # fmt: skip
     gain = mine["adapted"]["left out bits per note"]
     assert gain["after"] < gain["before"]
@@ -70,8 +70,8 @@ def test_from_files_to_a_prior_that_is_read_as_any_other(shell):
     assert prior.shape == load("base.safetensors").shape
     assert sample(prior, Score.page(Task(), 2)).finished
     assert "exists" in shell(*words)[2]
-    assert shell(*words, "--overwrite", "--how", "state")[0] == 0
-    assert notes("mine.safetensors")["adapted"]["how"] == "state"
+    assert shell(*words, "--overwrite", "--how", "full")[0] == 0
+    assert notes("mine.safetensors")["adapted"]["how"] == "full"
 
 
 def test_where_nothing_is_gained_nothing_is_written(shell, tmp_path):

@@ -189,6 +189,11 @@ def test_two_tunes_are_enough_and_each_is_left_out(prior, styled):
     assert (adapted.tunes, adapted.folds, adapted.left_out) == (2, 2, 2)
 
 
+def test_few_tunes_change_the_state_and_more_change_all(prior, styled):
+    assert adapt(prior, [*styled[:10], styled[0]], recipe=QUICK).how == "state"
+    assert adapt(prior, styled[:11], recipe=QUICK).how == "full"
+
+
 @pytest.mark.parametrize("tunes", [[], [0], [0, 0]])
 def test_too_few_tunes_are_refused(prior, styled, tunes):
     with pytest.raises(ValueError, match="at least 2"):
