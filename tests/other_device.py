@@ -75,7 +75,7 @@ def _there(x, ours):
 
 
 def _refuse_mixed(function, args, leaves):
-    """As on a GPU: numbers may come from the CPU, and so may tensors of indices."""
+    """Raise MixedError for a tensor of the CPU, unless it is a number or holds indices."""
     for x in leaves:
         if isinstance(x, torch.Generator):
             raise MixedError(f"{function}: a generator of the CPU")

@@ -125,7 +125,7 @@ class PlacedNetwork(LineNetwork):
         return self.head(features), features, state
 
     @property
-    def hears_ahead(self) -> bool:  # type: ignore[override]
+    def hears_ahead(self) -> bool:
         """True if the network reads what is given ahead."""
         return self.ahead is not None
 

@@ -86,18 +86,16 @@ class AttentiveNet(RecurrentNet):
             x = self.blocks.along(x, place)
         return x.float()
 
-    def start(self, batch: int) -> AttentiveState:  # type: ignore[override]
-        """Return the state before the first cell."""
+    def start(self, batch: int) -> Any:
+        """Return the AttentiveState before the first cell."""
         attended = self.blocks.start(batch, self.head.weight)
         return AttentiveState(super().start(batch), attended)
 
-    def take(self, state: AttentiveState, rows: Tensor) -> AttentiveState:  # type: ignore[override]
-        """Return the state of some lines (N,)."""
+    def take(self, state: Any, rows: Tensor) -> Any:
+        """Return the AttentiveState of some lines (N,)."""
         return AttentiveState(super().take(state.hidden, rows), state.attended.take(rows))
 
-    def after(  # type: ignore[override]
-        self, token: Tensor, place: Tensor, state: AttentiveState
-    ) -> tuple[Tensor, AttentiveState]:
+    def after(self, token: Tensor, place: Tensor, state: Any) -> tuple[Tensor, Any]:
         """Read a token (B,); return features (B, hidden) of the cell behind it, and the state."""
         x, hidden = super().after(token, place, state.hidden)
         x, attended = self.blocks.after(x, place, state.attended)

@@ -23,7 +23,11 @@ class LineNetwork(Network):
 
     start_token: int  # the input that stands for "nothing yet"
     token_dropout: float = 0.0  # share of the tokens that it does not see while it is trained
-    hears_ahead: bool = False  # True if it is a PlacedNetwork that reads what is given ahead
+
+    @property
+    def hears_ahead(self) -> bool:
+        """True if it has `hear` and `answer_ahead`, and takes `given` in `forward`."""
+        return False
 
     @abstractmethod
     def forward(self, tokens: Tensor, place: Tensor, bf16: bool = False) -> tuple[Tensor, Tensor]:

@@ -64,7 +64,10 @@ def fit_losses(model, device):
     config = PriorConfig(
         model, epochs=EPOCHS, dropout=0.0, token_dropout=0.0, bf16=False, device=device
     )
-    told = lambda epoch: losses.extend((epoch.loss, epoch.valid.nats_per_token))  # noqa: E731
+
+    def told(epoch):
+        losses.extend((epoch.loss, epoch.valid.nats_per_token))
+
     fit(config, tunes, tunes[:4], Codec(), after_epoch=told)
     return losses
 
