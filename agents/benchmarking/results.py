@@ -188,10 +188,3 @@ def _write_rows(path: Path, heads: Sequence[str], rows: Iterable[Mapping[str, An
     for row in rows:  # NaN is the only value that differs from itself
         writer.writerow({name: value for name, value in row.items() if value == value})
     write_atomic(path, text.getvalue())
-
-
-def write_arrays(path: Path, **arrays: Array) -> None:
-    """Write an .npz file, completely or not at all; equal arrays give equal bytes."""
-    data = io.BytesIO()
-    np.savez_compressed(data, **arrays)  # type: ignore[arg-type]
-    write_atomic(path, data.getvalue())
