@@ -25,6 +25,9 @@ class EvaluateConfig:
         temperature: of the agent's draw; 1 is the policy as it was trained.
         task: arguments of the environment as name=value, in place of those of the run.
         threads: CPU threads of torch.
+        limit: also show the limit of fine-tuning: the highest mean reward that any policy can have
+            at its KL, and the share of that gain which the agent has.
+        pool: pieces of the prior that the limit is read off; they are kept for the next time.
         trust: run the code that the run's settings name, such as rewards of its author's own.
     """
 
@@ -34,6 +37,8 @@ class EvaluateConfig:
     temperature: float = 1.0
     task: tuple[str, ...] = ()
     threads: int = 1
+    limit: bool = False
+    pool: int = 2**17
     trust: bool = False
 
     def __post_init__(self) -> None:
@@ -41,6 +46,13 @@ class EvaluateConfig:
             raise ValueError(f"n={self.n}: expected at least 1 piece")
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed={quoted(self.seed)}: expected 0 to {2**63 - 1:,}")
+        if self.pool < 1:
+            raise ValueError(f"pool={self.pool}: expected at least 1 piece")
+        if self.limit and self.temperature != 1:
+            raise ValueError(
+                f"temperature={self.temperature:g}: the limit is that of policies at temperature "
+                "1; leave out --temperature or --limit"
+            )
 
 
 def evaluate(config: EvaluateConfig) -> None:
@@ -49,6 +61,8 @@ def evaluate(config: EvaluateConfig) -> None:
 
     from agents.composing.masks import read_masks
     from agents.evaluating.comparison import as_json, compare, table
+    from agents.evaluating.pool import require_fixed
+    from agents.evaluating.standing import against_limit, as_facts, as_text
     from agents.runs.directory import Run
     from agents.settings.tasks import as_table, read_task
     from agents.settings.trust import require_trust
@@ -65,10 +79,17 @@ def evaluate(config: EvaluateConfig) -> None:
     run.restore_reward(reward)
     commands.tell_changes(run.changed(locate(settings.prior), reward))
     mask = read_masks(settings.mask, reward) if settings.mask else None
+    if config.limit:
+        require_fixed(reward, settings.mask)
     columns = compare(agent, prior, task, config.n, config.seed, config.temperature, mask, reward)
     print(table(columns, config.n, task, reward))
     facts: dict[str, Any] = {"pieces": config.n, "seed": config.seed}
     facts |= {"temperature": config.temperature, "task": as_table(task, settings.env)}
+    if config.limit:
+        report = against_limit(agent, prior, reward, task, config.n, config.seed + 1, config.pool)
+        print(f"\nThe limit of fine-tuning, from {config.pool:,} pieces of the prior\n")
+        print(as_text(report))
+        facts["limit"] = as_facts(report)
     write_atomic(run.path / "evaluation.json", as_json(facts, columns))
 
 

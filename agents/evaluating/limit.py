@@ -31,6 +31,10 @@ PAIRED = 2000  # pieces that are drawn for an edit distance
 Interval = tuple[float, float]
 
 
+class TooFewError(ValueError):
+    """An estimate would rest on fewer than FEWEST effective pieces."""
+
+
 @dataclass(frozen=True)
 class Limit:
     """The tilted prior at one c.
@@ -80,9 +84,10 @@ class TiltedPrior:
 
     def _logs(self, c: float) -> tuple[Array, float]:
         """Return the logarithms of the weights, and log Z."""
-        logs = self._base + self.pool.rewards / c
-        log_z = _log_sum(logs)
-        return logs - log_z, log_z
+        best = float(self.pool.rewards.max())  # taken off first: a small c makes r / c large
+        logs = self._base + (self.pool.rewards - best) / c
+        total = _log_sum(logs)
+        return logs - total, total + best / c
 
     def at(self, c: float) -> Limit:
         """Return the limit at a c above 0, whatever its effective number of pieces."""
@@ -91,7 +96,7 @@ class TiltedPrior:
         logs, log_z = self._logs(c)
         weights = np.exp(logs)
         reward = float(weights @ self.pool.rewards)
-        kl = max(0.0, reward / c - log_z) / self.pool.cells
+        kl = max(0.0, float(weights @ (logs - self._base))) / self.pool.cells
         return Limit(c, reward, kl, log_z, 1 / float(weights @ weights))
 
     @cached_property
@@ -122,8 +127,8 @@ class TiltedPrior:
         """Return the limit with a KL, in nats per token.
 
         Raises:
-            ValueError: it rests on fewer than FEWEST effective pieces, or beyond some smaller KL
-                the reward pays no more.
+            TooFewError: it rests on fewer than FEWEST effective pieces.
+            ValueError: beyond some smaller KL the reward pays no more.
         """
         found = self.nearest(kl)
         if self.most.size >= FEWEST and self.most.kl < kl:
@@ -132,15 +137,20 @@ class TiltedPrior:
                 f"the highest reward, {self.most.reward:g}, are at {self.most.kl:.3g}"
             )
         if found.size < FEWEST:
-            raise ValueError(
+            raise TooFewError(
                 f"at a KL of {kl:g} nats per token {self.pool.size:,} pieces count as "
-                f"{found.size:.0f}, expected at least {FEWEST} for a limit; {self._remedy(found)}"
+                f"{found.size:.0f}, expected at least {FEWEST} for a limit; "
+                f"{self._remedy(found, kl * self.pool.cells)}"
             )
         return found
 
-    def _remedy(self, found: Limit) -> str:
-        """Return what would give an estimate more effective pieces."""
-        needed = self.pool.size * 2 * FEWEST / found.size
+    def _remedy(self, found: Limit, nats: float) -> str:
+        """Return what would give the estimate of a limit, of so many nats a piece, more pieces.
+
+        By the pieces at hand, and at least about exp(KL) (Chatterjee & Diaconis 2018, "The sample
+        size required in importance sampling").
+        """
+        needed = FEWEST * max(2 * self.pool.size / found.size, math.exp(min(nats, 99.0)))
         if self.pool.log_weights is None and needed <= MOST_POOL:
             return f"give a pool of about {float(f'{needed:.2g}'):,.0f} pieces (--pool)"
         return (
@@ -220,12 +230,13 @@ def best_of_n_weights(pool: Pool, n: int) -> Array:
     of the mean over the best of n fresh draws.
 
     Raises:
-        ValueError: fewer than FEWEST effective pieces, n below 1, or a pool that is weighed.
+        TooFewError: fewer than FEWEST effective pieces.
+        ValueError: n below 1 or above N, or a pool that is weighed.
     """
     if pool.log_weights is not None:
         raise ValueError("the best of n needs pieces of the prior itself, not of a mixed pool")
     if not 1 <= n <= pool.size:
-        raise ValueError(f"the best of {n:,} from {pool.size:,} pieces: expected 1 to that number")
+        raise TooFewError(f"the best of {n:,} from {pool.size:,} pieces: expected 1 to that number")
     rank = np.arange(pool.size, 0, -1)  # of the best first
     steps = np.maximum(rank[:-1] - n, 0) / (rank[:-1] - 1)
     chance = n / pool.size * np.concatenate([[1.0], np.cumprod(steps)])
@@ -233,7 +244,7 @@ def best_of_n_weights(pool: Pool, n: int) -> Array:
     weights[np.argsort(-pool.rewards, kind="stable")] = chance
     size = 1 / float(weights @ weights)
     if size < FEWEST:
-        raise ValueError(
+        raise TooFewError(
             f"the best of {n:,} from {pool.size:,} pieces counts as {size:.0f} pieces, expected at "
             f"least {FEWEST}; give a pool of about {FEWEST * n:,} pieces (--pool)"
         )
