@@ -104,6 +104,37 @@ class TiltedPrior:
         """The limit of the smallest c: the pieces of the highest reward alone."""
         return self.at(self.spread * math.exp(-REACH))
 
+    @property
+    def most_kl(self) -> float:
+        """The highest KL that the reward can spend, nats per token; inf if it is not in sight."""
+        return self.most.kl if self.most.size >= FEWEST else math.inf
+
+    @cached_property
+    def edge(self) -> Limit:
+        """The limit of the smallest c that rests on FEWEST effective pieces."""
+        low, high = (math.log(self.spread) + side * REACH for side in (-1, 1))
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            if self.at(math.exp(middle)).size < FEWEST:
+                low = middle
+            else:
+                high = middle
+        return self.at(math.exp(high))
+
+    def extended_kl(self, c: float) -> float:
+        """Return the KL at a c, nats per token; a guess where the pieces do not reach.
+
+        There log KL goes on as a line of log c, with the slope that it has at the `edge`: that is
+        -var(r) / (c^2 KL), as the KL changes by var(r) / c with 1 / c.
+        """
+        edge = self.edge
+        if c >= edge.c:
+            return self.at(c).kl
+        weights = self.weights(edge.c)
+        variance = float(weights @ (self.pool.rewards - edge.reward) ** 2)
+        slope = variance / (edge.c**2 * edge.kl * self.pool.cells)
+        return edge.kl * (edge.c / c) ** slope
+
     def nearest(self, kl: float) -> Limit:
         """Return the limit with a KL, or the one of the highest KL that these pieces allow.
 
@@ -131,7 +162,7 @@ class TiltedPrior:
             ValueError: beyond some smaller KL the reward pays no more.
         """
         found = self.nearest(kl)
-        if self.most.size >= FEWEST and self.most.kl < kl:
+        if self.most_kl < kl:
             raise ValueError(
                 f"a KL of {kl:g} nats per token is more than the reward can spend: the pieces of "
                 f"the highest reward, {self.most.reward:g}, are at {self.most.kl:.3g}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import threading
@@ -23,13 +24,13 @@ from agents.composing.masks import read_masks
 from agents.composing.melody_files import write_pieces
 from agents.evaluating.comparison import KL, as_json, compare, table
 from agents.evaluating.sampling import sample_many
-from agents.learning.rollout import buffer_of
+from agents.learning.rollout import Steering, buffer_of
 from agents.runs import curve, session
 from agents.runs.directory import Run
 from agents.runs.state import Generators
 from agents.settings.config import TrainConfig, for_budget
 from agents.training.callbacks import Anneal, DivergedError, PieceMetrics, Saver
-from agents.training.kl import KLController, verdict
+from agents.training.kl import KLController, limiting_c, verdict
 from agents.training.listener import Listener
 from agents.training.monitor import Diagnostics, Evaluator, find_judge
 from agents.training.reward_lessons import Lessons
@@ -110,8 +111,20 @@ def watchers(
         beside.append(evaluator)
     saver = Saver(run, config.save_freq, generators, reward)
     if steering is not None and config.kl_budget:
-        beside.append(KLController(metrics, config.kl_budget, steering))
+        beside.append(_controller(job, metrics, steering, listener))
     return beside, saver
+
+
+def _controller(
+    job: Job, metrics: PieceMetrics, steering: Steering, listener: Listener
+) -> KLController:
+    """Return the controller of a KL budget, which starts from the limit's c."""
+    config = job.config
+    tasks = config.tasks if config.vary else (job.task,)
+    c, note = limiting_c(job.prior, job.reward, tasks, config.kl_budget)
+    listener.noted(f"note: {note}")
+    start = config.c if math.isnan(c) else c
+    return KLController(metrics, config.kl_budget, steering, start, config.n_timesteps)
 
 
 def learn(run: Run, job: Job, generators: Generators | None, listener: Listener) -> None:
