@@ -22,6 +22,7 @@ from envs.music.tape import Array
 from rewards.measures.diversity import edit_distance
 
 FEWEST = 100  # effective pieces that an estimate has to rest on
+SURE = 400  # from which a guess is made beyond them
 MOST_POOL = 2**22  # pieces that are worth drawing; beyond them policies reach further
 RESAMPLES, TAIL = 200, 2.5  # of a bootstrap; per cent beyond each end of an interval
 HALVINGS = 60  # of an interval of log c
@@ -111,11 +112,11 @@ class TiltedPrior:
 
     @cached_property
     def edge(self) -> Limit:
-        """The limit of the smallest c that rests on FEWEST effective pieces."""
+        """The limit of the smallest c that rests on SURE effective pieces."""
         low, high = (math.log(self.spread) + side * REACH for side in (-1, 1))
         for _ in range(HALVINGS):
             middle = (low + high) / 2
-            if self.at(math.exp(middle)).size < FEWEST:
+            if self.at(math.exp(middle)).size < SURE:
                 low = middle
             else:
                 high = middle

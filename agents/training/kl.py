@@ -45,7 +45,7 @@ class KLController(BaseCallback):
         steering: holds the objective whose c is turned.
         c: of the limit with this budget.
         steps: of the whole run, in environment steps.
-        gain: of the error.
+        gain: of the error; less where rollouts are longer than REMEMBERED.
         rate: of the error's sum, per run.
         most: change of log c by the sum at once, for an error of 1.
     """
@@ -59,7 +59,7 @@ class KLController(BaseCallback):
         steps: int,
         gain: float = 1.0,
         rate: float = 20.0,
-        most: float = 1.0,
+        most: float = 0.8,
     ) -> None:
         super().__init__()
         self.metrics, self.budget, self.steering = metrics, budget, steering
@@ -85,11 +85,12 @@ class KLController(BaseCallback):
         share = 1.0 if math.isnan(self._mean) else 1 - math.exp(-passed / REMEMBERED)
         self._mean = kl if share == 1.0 else self._mean + share * (kl - self._mean)
         error = min(1.0, max(-1.0, math.log(max(self._mean / self.budget, 0.1))))
+        gain = self.gain * min(1.0, REMEMBERED / max(passed, 1e-9))
         if error > 0 or done > FALLING:
             moved = self._sum + min(self.rate * passed, self.most) * error
             self._sum = min(math.log(ABOVE), max(-math.log(BELOW), moved))
         ahead = max(0.0, 1 - done / FALLING) * math.log(FIRST)
-        turned = min(math.log(ABOVE), max(-math.log(BELOW), self._sum + self.gain * error))
+        turned = min(math.log(ABOVE), max(-math.log(BELOW), self._sum + gain * error))
         self._set_c(self.c * math.exp(ahead + turned))
 
     def _set_c(self, c: float) -> None:
