@@ -91,6 +91,7 @@ def benchmark(config: BenchmarkConfig) -> int:
     from agents.benchmarking import benchmark_report
     from agents.benchmarking.benchmark_methods import Bench, default_methods
     from agents.benchmarking.cells import run_cells
+    from agents.benchmarking.limits import FILE, pool_size_for, write_limits
     from agents.benchmarking.plan import choose, open_folder
     from agents.benchmarking.processes import OneProcessEach
     from agents.runs.run_lock import only_one
@@ -108,6 +109,10 @@ def benchmark(config: BenchmarkConfig) -> int:
             with OneProcessEach(config.jobs) as executor:
                 note = partial(print, flush=True)
                 failed = run_cells(config.out, methods, config.seeds, executor, note)
+            if not (config.out / FILE).is_file():
+                size = pool_size_for(bench.pieces)
+                note(f"the limit is read off {size:,} pieces of the prior")
+                write_limits(config.out, bench.prior, bench.reward, bench.task, size)
         except KeyboardInterrupt:
             print("\nstopped; finished cells stay, the same command goes on", file=sys.stderr)
             return 130

@@ -18,6 +18,7 @@ from agents.composing.masks import read_masks
 from agents.composing.search import beam, masked, masked_nats
 from agents.evaluating.limit import best_of_n_kl, draws_for
 from agents.evaluating.sampling import BATCH, sample_many
+from agents.evaluating.standing import BUDGETS
 from agents.settings.algorithm import ALGORITHMS, names_with
 from agents.settings.begun import as_begun
 from agents.settings.config import TrainConfig, for_budget, from_mapping
@@ -31,7 +32,6 @@ from rewards.build import build
 from rewards.objective import PRIOR, Objective
 from rewards.sum import RewardSum
 
-BUDGETS = (0.05, 0.1, 0.2)  # nats per token
 HELD_TO_BUDGETS = ("ppo", "rloo", "best-of-n")
 WIDTH, STARTS = 256, 8  # of a beam; beams in a cell
 POOL, ROUNDS = 2**17, 128  # pieces of a pool: ROUNDS for each piece wanted, at most POOL

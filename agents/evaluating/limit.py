@@ -25,7 +25,7 @@ FEWEST = 100  # effective pieces that an estimate has to rest on
 SURE = 400  # from which a guess is made beyond them
 MOST_POOL = 2**22  # pieces that are worth drawing; beyond them policies reach further
 RESAMPLES, TAIL = 200, 2.5  # of a bootstrap; per cent beyond each end of an interval
-HALVINGS = 60  # of an interval of log c
+HALVINGS = 32  # of an interval of log c
 REACH = 30.0  # ends of that interval, in logarithms from the rewards' spread
 PAIRED = 2000  # pieces that are drawn for an edit distance
 
@@ -110,17 +110,21 @@ class TiltedPrior:
         """The highest KL that the reward can spend, nats per token; inf if it is not in sight."""
         return self.most.kl if self.most.size >= FEWEST else math.inf
 
-    @cached_property
-    def edge(self) -> Limit:
-        """The limit of the smallest c that rests on SURE effective pieces."""
+    def reach(self, size: float) -> Limit:
+        """Return the limit of the smallest c that rests on so many effective pieces."""
         low, high = (math.log(self.spread) + side * REACH for side in (-1, 1))
         for _ in range(HALVINGS):
             middle = (low + high) / 2
-            if self.at(math.exp(middle)).size < SURE:
+            if self.at(math.exp(middle)).size < size:
                 low = middle
             else:
                 high = middle
         return self.at(math.exp(high))
+
+    @cached_property
+    def edge(self) -> Limit:
+        """The limit from which `extended_kl` goes on."""
+        return self.reach(SURE)
 
     def extended_kl(self, c: float) -> float:
         """Return the KL at a c, nats per token; a guess where the pieces do not reach.

@@ -35,8 +35,8 @@ MIXED = 20_000  # pieces of prior and agent each, where the prior's own do not r
 
 
 @dataclass(frozen=True)
-class Row:
-    """What one way to write pieces is paid, at its KL.
+class PaidRow:
+    """The mean reward of one way to write pieces, at its KL.
 
     Attributes:
         name: of the way.
@@ -155,7 +155,7 @@ class Report:
         notes: why something is missing, or estimated in another way.
     """
 
-    rows: list[Row]
+    rows: list[PaidRow]
     standing: Standing | None
     notes: list[str]
 
@@ -205,15 +205,15 @@ def against_limit(
 # -- rows of a table -------------------------------------------------------------------------------
 
 
-def prior_row(tilted: TiltedPrior) -> Row:
+def prior_row(tilted: TiltedPrior) -> PaidRow:
     """Return the row of the prior, where every curve begins."""
     nowhere, even = (math.nan, math.nan), tilted.weights(math.exp(300))
     size = 1 / float(even @ even)
     distance = distance_of_drawn(tilted.pool, even)
-    return Row("prior", 0.0, tilted.prior_reward, nowhere, distance, size)
+    return PaidRow("prior", 0.0, tilted.prior_reward, nowhere, distance, size)
 
 
-def limit_row(tilted: TiltedPrior, kl: float, name: str = "limit") -> Row:
+def limit_row(tilted: TiltedPrior, kl: float, name: str = "limit") -> PaidRow:
     """Return the row of the limit with a KL in nats per token.
 
     Raises:
@@ -221,10 +221,10 @@ def limit_row(tilted: TiltedPrior, kl: float, name: str = "limit") -> Row:
     """
     limit = tilted.at_kl(kl)
     interval, distance = tilted.reward_interval(limit), tilted.edit_distance(limit)
-    return Row(name, limit.kl, limit.reward, interval, distance, limit.size)
+    return PaidRow(name, limit.kl, limit.reward, interval, distance, limit.size)
 
 
-def best_of_n_row(pool: Pool, kl: float) -> Row:
+def best_of_n_row(pool: Pool, kl: float) -> PaidRow:
     """Return the row of the best of n draws, with the n whose KL is nearest to one per token.
 
     Raises:
@@ -237,20 +237,24 @@ def best_of_n_row(pool: Pool, kl: float) -> Row:
     error = float(weights @ (pool.rewards - paid) ** 2 / size) ** 0.5
     interval = paid - 1.96 * error, paid + 1.96 * error
     name = f"best of {n:,}"
-    return Row(name, spent, paid, interval, distance_of_drawn(pool, weights), size)
+    return PaidRow(name, spent, paid, interval, distance_of_drawn(pool, weights), size)
 
 
-def policy_row(written: Written, pool: Pool, name: str = "agent") -> Row:
+def policy_row(written: Written, pool: Pool, name: str = "agent") -> PaidRow:
     """Return the row of a policy's own pieces."""
     count, cells = len(written.rewards), pool.cells
     paid, error = float(written.rewards.mean()), float(written.rewards.std()) / count**0.5
     some = Pool(pool.task, written.tokens, written.rewards).take(np.arange(min(count, PAIRED)))
     distance = edit_distance(some, np.random.default_rng(0))
     interval = paid - 1.96 * error, paid + 1.96 * error
-    return Row(name, float(written.ratios.mean()) / cells, paid, interval, distance, float(count))
+    return PaidRow(
+        name, float(written.ratios.mean()) / cells, paid, interval, distance, float(count)
+    )
 
 
-def curve(tilted: TiltedPrior, budgets: Iterable[float] = BUDGETS) -> tuple[list[Row], list[str]]:
+def curve(
+    tilted: TiltedPrior, budgets: Iterable[float] = BUDGETS
+) -> tuple[list[PaidRow], list[str]]:
     """Return rows of prior, limit and best-of-n at some KL, and why others are left out."""
     rows, left_out = [prior_row(tilted)], []
     for kl in budgets:
@@ -290,9 +294,12 @@ def in_words(standing: Standing) -> str:
 
 
 def as_facts(report: Report) -> dict[str, Any]:
-    """Return a report in types that JSON has; null where a row has no interval."""
+    """Return a report in types that JSON has."""
     standing = None if report.standing is None else asdict(report.standing)
-    rows = [asdict(row) for row in report.rows]
-    for row in rows:
-        row["interval"] = None if math.isnan(row["interval"][0]) else row["interval"]
+    rows = [as_fact(row) for row in report.rows]
     return {"rows": rows, "standing": standing, "notes": report.notes}
+
+
+def as_fact(row: PaidRow) -> dict[str, Any]:
+    """Return a row in types that JSON has; null for an interval that there is not."""
+    return asdict(row) | {"interval": None if math.isnan(row.interval[0]) else row.interval}

@@ -50,7 +50,7 @@ from rewards import learned as learning
 from rewards.sum import RewardSum
 
 
-class Turn(NamedTuple):
+class HeldRollout(NamedTuple):
     """A rollout of a run with a KL budget: c, the KL in nats per token, and the steps done."""
 
     c: float
@@ -239,15 +239,15 @@ class Run:
         """Return the columns of metrics.csv or another table, see `csv_tables.read_columns`."""
         return tables.read_columns(file or self.metrics_file, needed)
 
-    def turns(self) -> list[Turn]:
+    def turns(self) -> list[HeldRollout]:
         """Return the updates of a run with a KL budget.
 
         Raises:
             ValueError: metrics.csv has no such columns, or impossible numbers in them.
         """
-        names = Turn._fields
+        names = HeldRollout._fields
         columns = self.read_metrics(needed=names) or {name: [] for name in names}
-        turns = [Turn(*row) for row in zip(*(columns[name] for name in names), strict=True)]
+        turns = [HeldRollout(*row) for row in zip(*(columns[name] for name in names), strict=True)]
         for turn in turns:
             if not (0 < turn.c < math.inf and math.isfinite(turn.kl)):
                 raise ValueError(

@@ -10,7 +10,7 @@ import pytest
 from agents.algorithms import registry as algorithms
 from agents.evaluating.pool import Pool
 from agents.learning.rollout import Steering
-from agents.runs.directory import Turn
+from agents.runs.directory import HeldRollout
 from agents.settings.config import TrainConfig, for_budget
 from agents.training import kl
 from envs.music.task import Task
@@ -123,7 +123,7 @@ class Table:
 
     def turns(self):
         return [
-            Turn(*(float(f"{row[name]:.6g}") for name in ("c", "kl")), row["steps"])
+            HeldRollout(*(float(f"{row[name]:.6g}") for name in ("c", "kl")), row["steps"])
             for row in self.rows
         ]
 
