@@ -18,9 +18,9 @@ from agents.settings.config import (
     TrainConfig,
     as_flags,
     from_mapping,
-    read_preset,
     read_values,
 )
+from agents.settings.presets import REFERENCE, read_preset
 from agents.settings.spellings import read_words
 from agents.settings.trust import require_trust
 
@@ -49,10 +49,10 @@ def _starting_point(chosen: argparse.Namespace) -> tuple[TrainConfig, Path | Non
             values = {**values, "algo": chosen.algo}
         base = from_mapping(values, str(file), chosen.trust)
         return as_begun(base, file.parent), file, values
-    if chosen.preset:
-        return from_mapping(read_preset(chosen.preset), f"preset {chosen.preset}"), None, ()
-    algo = {"algo": chosen.algo} if chosen.algo else {}
-    return from_mapping(algo, f"preset {chosen.algo}"), None, ()
+    if chosen.algo and not chosen.preset:
+        return from_mapping({"algo": chosen.algo}, f"preset {chosen.algo}"), None, ()
+    name = chosen.preset or REFERENCE
+    return from_mapping(read_preset(name), f"preset {name}"), None, ()
 
 
 def _first_pass(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
