@@ -21,8 +21,8 @@ import tyro
 
 from agents.settings import commands
 from agents.settings.algorithm import bounded, check_field
-from agents.settings.config import TrainConfig, from_mapping
-from agents.settings.presets import REFERENCE, read_preset
+from agents.settings.config import TrainConfig, from_preset
+from agents.settings.presets import REFERENCE
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class BenchmarkConfig:
     def settings(self) -> TrainConfig:
         """Settings of a training that all cells share; `eval_pieces` is the number of pieces."""
         given = {"reward": self.reward, "task": self.task, "prior": self.prior}
-        base = from_mapping(read_preset(REFERENCE), f"preset {REFERENCE}")
+        base = from_preset(REFERENCE)
         base = base.changed(env=self.env or base.env)
         return replace(
             base,

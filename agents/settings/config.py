@@ -19,7 +19,7 @@ from agents.settings.algorithm import (
     check_field,
     find_algorithm,
 )
-from agents.settings.presets import REFERENCE, completed, read_preset
+from agents.settings.presets import DEFAULT, REFERENCE, completed, read_preset
 from envs.errors import did_you_mean, quoted
 from envs.music.task import Task
 from rewards.spec import as_text, parse_term, with_checkpoint
@@ -45,7 +45,7 @@ class TrainConfig(Checked):
         algo: how to learn; see `agents.settings.algorithm.ALGORITHMS`.
         settings: those that this algorithm has of its own, as its dataclass or by name.
         vary: task arguments that are drawn anew for each rollout, as name=value|value|...:
-            meter=3/4|4/4|6/8 bars=4|8; the task itself is what the run is evaluated on.
+            meter=3/4|4/4|6/8 bars=4|8; the run is evaluated on all of these tasks.
         env: id of the environment.
         task: what is composed: a Task, or fields of it as name=value, bars=8 meter=3/4 low=C4, in
             place of those of the environment's id.
@@ -233,6 +233,15 @@ def to_toml(config: TrainConfig) -> str:
     for table, entries in tables.items():
         text += f"\n[{table}]\n" + "".join(line(*entry) for entry in entries.items())
     return text
+
+
+def from_preset(name: str = DEFAULT) -> TrainConfig:
+    """Return the settings of a preset that ships; without a name those of `python -m agents.train`.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    return from_mapping(read_preset(name), f"preset {name}")
 
 
 def from_mapping(values: Mapping[str, Any], source: str, trust: bool = False) -> TrainConfig:

@@ -10,6 +10,7 @@ from typing import Any
 from envs.errors import unknown
 
 PRESETS = Path(__file__).parents[1] / "presets"
+DEFAULT = "eight_bars"  # of python -m agents.train
 REFERENCE = "reference"  # has what others leave out; see the file
 OBJECTIVE = ("reward", "entropy", "entropy_end")  # the weights were found along the reward
 
