@@ -21,7 +21,17 @@ from envs.plugins import resolve
 from rewards.likelihood import Likelihood
 from rewards.objective import PRIOR
 from rewards.rule import REGISTRY, Rule, as_rule
-from rewards.rules import contour, form, harmony, melody, rhythm, rl_tuner  # noqa: F401  (registers)
+from rewards.rules import (  # noqa: F401  (registers)
+    contour,
+    form,
+    harmony,
+    melody,
+    plan,
+    progressions,
+    register,
+    rhythm,
+    rl_tuner,
+)
 from rewards.sum import RewardSum
 from rewards.term import Term
 
@@ -31,14 +41,19 @@ FACTORIES: Mapping[str, Callable[..., RewardFunction]] = {PRIOR: Likelihood}
 
 def read_pack(name: str) -> dict[str, Any]:
     """Return the terms of a pack that ships, as {spec: weight}."""
-    with (PACKS / f"{name}.toml").open("rb") as file:
+    with pack_files()[name].open("rb") as file:
         pack: dict[str, Any] = tomllib.load(file)["reward"]
     return pack
 
 
 def pack_names() -> list[str]:
-    """Return the names of the packs that ship."""
+    """Return the names of the packs that ship, without those of former versions."""
     return sorted(path.stem for path in PACKS.glob("*.toml"))
+
+
+def pack_files() -> dict[str, Path]:
+    """Return the files of all packs by name; former versions are named such as 'folk_dance-1'."""
+    return {path.stem: path for path in sorted(PACKS.glob("**/*.toml"))}
 
 
 def find(spec: str) -> Rule:
@@ -152,7 +167,7 @@ def build(spec: RewardSpec | RewardSum) -> RewardSum:
         raise TypeError(
             f"a reward is a name, a function or a mapping of names to weights, got {spec!r}"
         )
-    packs, terms = pack_names(), []
+    packs, terms = pack_files(), []
     for name, setting in spec.items():
         if isinstance(name, str) and name in packs:
             scale, params = read_setting(name, setting)
