@@ -21,7 +21,15 @@ from envs.plugins import resolve
 from rewards.likelihood import Likelihood
 from rewards.objective import PRIOR
 from rewards.rule import REGISTRY, Rule, as_rule
-from rewards.rules import contour, form, harmony, melody, rhythm, rl_tuner  # noqa: F401  (registers)
+from rewards.rules import (  # noqa: F401  (registers)
+    contour,
+    form,
+    harmony,
+    melody,
+    returns,
+    rhythm,
+    rl_tuner,
+)
 from rewards.sum import RewardSum
 from rewards.term import Term
 
