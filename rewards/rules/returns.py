@@ -23,22 +23,26 @@ def _heard(score: Score) -> Array:
 
 def _others(plan: tuple[Phrase, ...], number: int) -> list[Phrase]:
     """Return the first phrase of each other letter, if a phrase is the first of its letter."""
-    letter, firsts = plan[number].letter, {}
+    letter = plan[number].letter
+    firsts: dict[str, Phrase] = {}
     for phrase in plan[:number]:
         firsts.setdefault(phrase.letter, phrase)
     return [] if letter in firsts or not letter else [firsts[other] for other in firsts if other]
 
 
-def _copies(here: Score, number: int) -> Array:
-    """Return True where a phrase of a new letter has the notes of an earlier one to its ending."""
-    task, plan = here.task, here.task.phrase_plan
+def _copies(here: Score) -> Array:
+    """Return True where a phrase of a new letter now has all notes of another up to its ending."""
+    task, plan, cell = here.task, here.task.phrase_plan, int(here.cell.item())
+    number = next(i for i, p in enumerate(plan) if cell < (p.first_bar + p.bars) * task.bar_cells)
+    start = plan[number].first_bar * task.bar_cells
     copied = np.zeros(here.onset.shape, bool)
     for other in _others(plan, number):
-        bars = min(plan[number].bars, other.bars)
-        cells = cells_before_ending(bars, task.bar_cells)
+        cells = cells_before_ending(min(plan[number].bars, other.bars), task.bar_cells)
+        if cell - start != cells - 1:
+            continue
         ours, theirs = (
-            here.earlier((p.first_bar * task.bar_cells + np.arange(cells))[None, None])
-            for p in (plan[number], other)
+            here.earlier((first + np.arange(cells))[None, None])
+            for first in (start, other.first_bar * task.bar_cells)
         )
         alike = np.where(ours.onset, ours.tokens, 0) == np.where(theirs.onset, theirs.tokens, 0)
         copied = copied | alike.all(axis=2, keepdims=True)
@@ -48,17 +52,12 @@ def _copies(here: Score, number: int) -> Array:
 def _follow_return(state: tuple[Array, ...], here: Score) -> Any:
     """Scan where a phrase departs first from the plan."""
     (departed,) = state
-    task, cell = here.task, int(here.cell.item())
-    source = int(task.returning_cells[cell])
+    source = int(here.task.returning_cells[int(here.cell.item())])
     if source >= 0:
         differs = _heard(here) != _heard(here.earlier(np.full((1, 1, 1), source)))
         return (departed | differs,), (differs & ~departed,)
-    wrong = np.zeros(here.onset.shape, bool)
-    if task.phrase_ends[cell] and task.voices == 1:
-        bar = cell // task.bar_cells
-        number = next(i for i, p in enumerate(task.phrase_plan) if bar < p.first_bar + p.bars)
-        wrong = _copies(here, number)
-    return (np.zeros(here.onset.shape, bool),), (wrong,)
+    none = np.zeros(here.onset.shape, bool)
+    return (none,), (_copies(here) if here.task.voices == 1 else none,)
 
 
 @functools.lru_cache(maxsize=256)
@@ -98,8 +97,9 @@ def phrase_return(score: Score) -> Array:
     Of a phrase with the letter of an earlier one the notes are the same but for the ending, the
     last quarter of its bars, at least one, and the second half of a phrase of one bar. A variant,
     as A' after A, begins alike: the first half of the shorter one is the same. The violation is at
-    the first cell that differs. A phrase of a new letter has other notes before its ending than the
-    first phrase of each letter before it; in a melody of one voice, the violation is at its end.
+    the first cell that differs. In a melody of one voice a phrase of a new letter has other notes
+    before its ending than the first phrase of each letter before it; the violation is where it has
+    copied the last of these cells.
 
     >>> from envs.notation.text_line import parse_notes, score_of
     >>> from envs.music.task import Task
