@@ -99,7 +99,7 @@ HEIRS = {
     "agents.explanation": "agents.explaining.explanation agents.explaining.explainer",
     "agents.locks": "agents.composing.locked_bars agents.settings.tasks",
     "agents.matrix": "agents.benchmarking.benchmark_methods agents.benchmarking.measuring",
-    "agents.must": "agents.composing.demands",
+    "agents.must": ("agents.composing.demands agents.composing.masks agents.composing.ranking"),
     "agents.q_learning": "agents.algorithms.q_learning agents.algorithms.q_losses",
     "agents.q_policy": "agents.algorithms.q_policy pretrained.networks.recurrent",
     "agents.report": "agents.benchmarking.benchmark_report",

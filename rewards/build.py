@@ -29,6 +29,7 @@ from rewards.rules import (  # noqa: F401  (registers)
     plan,
     progressions,
     register,
+    returns,
     rhythm,
     rl_tuner,
 )
