@@ -104,7 +104,9 @@ def watchers(
     lessons.prepare(task)
     watch = None
     if config.judge:
-        watch = Diagnostics(task, reward, find_judge(task, listener.noted), listener.noted)
+        judge = find_judge(task, listener.noted)
+        of = {"prior": job.prior, "mask": job.mask, "tasks": len(config.tasks)}
+        watch = Diagnostics(task, reward, judge, listener.noted, **of)
     evaluator = Evaluator(run, job.tasks, reward, config, job.mask)
     metrics = PieceMetrics(run, job.prior, config.prior, listener, lessons, watch)
     beside: list[BaseCallback] = [metrics]
