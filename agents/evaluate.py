@@ -24,6 +24,8 @@ class EvaluateConfig:
         seed: of the draw.
         temperature: of the agent's draw; 1 is the policy as it was trained.
         task: arguments of the environment as name=value, in place of those of the run.
+        told_apart: train discriminators afresh on the agent's pieces and on its prior's, and say
+            how well they tell them from real tunes; done without asking after an `adversary`.
         threads: CPU threads of torch.
         trust: run the code that the run's settings name, such as rewards of its author's own.
     """
@@ -33,6 +35,7 @@ class EvaluateConfig:
     seed: int = 1
     temperature: float = 1.0
     task: tuple[str, ...] = ()
+    told_apart: bool = False
     threads: int = 1
     trust: bool = False
 
@@ -65,7 +68,10 @@ def evaluate(config: EvaluateConfig) -> None:
     run.restore_reward(reward)
     commands.tell_changes(run.changed(locate(settings.prior), reward))
     mask = read_masks(settings.mask, reward) if settings.mask else None
-    columns = compare(agent, prior, task, config.n, config.seed, config.temperature, mask, reward)
+    apart = config.told_apart or "adversary" in reward.terms
+    columns = compare(
+        agent, prior, task, config.n, config.seed, config.temperature, mask, reward, apart
+    )
     print(table(columns, config.n, task, reward))
     facts: dict[str, Any] = {"pieces": config.n, "seed": config.seed}
     facts |= {"temperature": config.temperature, "task": as_table(task, settings.env)}
