@@ -104,7 +104,7 @@ class DiversityFilter:
         Raises:
             KeyError, ValueError: it is the state of something else.
         """
-        buckets = np.array(state["buckets"])
+        buckets = np.asarray(state["buckets"]).copy()
         shape = buckets.shape
         if buckets.dtype != np.int64 or shape[1:] != (2 * HASHES,) or shape[0] > self.memory:
             raise ValueError(f"a memory of shape {shape}, expected (<={self.memory}, {2 * HASHES})")
