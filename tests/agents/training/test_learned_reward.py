@@ -89,6 +89,25 @@ def test_an_adversary_that_has_won_is_told_of_once_and_the_training_ends(config,
     assert sum("goes on without it" in text for text in noted) == 1
 
 
+def test_after_an_adversary_fresh_ones_judge_agent_and_prior(config, monkeypatch, capsys):
+    from rewards.adaptive import fresh
+
+    monkeypatch.setattr(fresh, "SEEDS", 1)
+    monkeypatch.setattr(fresh, "EPOCHS", 1)
+    run = trained(dataclasses.replace(config, reward=("adversary=1", "tonic=1")))
+    evaluate.evaluate(EvaluateConfig(run.path, n=40))
+    columns = json.loads((run.path / "evaluation.json").read_text())["columns"]
+    printed = capsys.readouterr().out
+    for name in (fresh.ACCURACY, fresh.AREA):
+        assert name in printed
+        assert all(0 <= columns[head][name] <= 100 for head in ("prior", "agent"))
+    other = trained(dataclasses.replace(config, name="other", reward=("tonic=1",)))
+    evaluate.evaluate(EvaluateConfig(other.path, n=40))
+    assert "told from" not in capsys.readouterr().out
+    evaluate.evaluate(EvaluateConfig(other.path, n=40, told_apart=True))
+    assert fresh.AREA in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("vary", [(), ("bars=1|2", "meter=4/4|7/8")])
 def test_a_task_without_real_melodies_is_refused_before_a_run_begins(config, vary):
     task = {"task": ("meter=7/8",)} if not vary else {"vary": vary}
