@@ -21,7 +21,8 @@ import tyro
 
 from agents.settings import commands
 from agents.settings.algorithm import bounded, check_field
-from agents.settings.config import TrainConfig, from_mapping
+from agents.settings.config import TrainConfig, from_preset
+from agents.settings.presets import REFERENCE
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class BenchmarkConfig:
         seeds: cells of each method.
         n_timesteps: environment steps of each training; the last rollout is finished.
         pieces: to measure in each cell; a beam finds few.
-        reward: terms as name=weight; this and the next three as python -m agents.train has them
-            if empty.
+        reward: terms as name=weight; this and the next three as the preset reference has them if
+            empty.
         task: arguments of the environment as name=value: bars=8 meter=3/4 low=C4
         env: id of the environment.
         prior: name or path of the checkpoint that is sampled, searched and trained.
@@ -62,7 +63,8 @@ class BenchmarkConfig:
     def settings(self) -> TrainConfig:
         """Settings of a training that all cells share; `eval_pieces` is the number of pieces."""
         given = {"reward": self.reward, "task": self.task, "prior": self.prior}
-        base = from_mapping({}, "the default run").changed(env=self.env or TrainConfig.env)
+        base = from_preset(REFERENCE)
+        base = base.changed(env=self.env or base.env)
         return replace(
             base,
             **{name: value for name, value in given.items() if value},  # type: ignore[arg-type]
