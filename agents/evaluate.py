@@ -25,6 +25,8 @@ class EvaluateConfig:
         temperature: of the agent's draw; 1 is the policy as it was trained.
         task: arguments of the environment as name=value, in place of those of the run; a run on
             several tasks is evaluated on all of them if empty.
+        told_apart: train discriminators afresh on the agent's pieces and on its prior's, and say
+            how well they tell them from real tunes; done without asking after an `adversary`.
         threads: CPU threads of torch.
         limit: also show the limit of fine-tuning: the highest mean reward that any policy can have
             at its KL, and the share of that gain which the agent has.
@@ -37,6 +39,7 @@ class EvaluateConfig:
     seed: int = 1
     temperature: float = 1.0
     task: tuple[str, ...] = ()
+    told_apart: bool = False
     threads: int = 1
     limit: bool = False
     pool: int = 2**17
@@ -84,6 +87,7 @@ def evaluate(config: EvaluateConfig) -> None:
     if config.limit:
         require_fixed(reward, settings.mask)
     how: dict[str, Any] = {"temperature": config.temperature, "mask": mask}
+    how["apart"] = config.told_apart or "adversary" in reward.terms
     how["judge"] = find_judge(tasks[0], commands.note) if settings.judge else None
     report = task_report.report_on(agent, prior, tasks, config.n, config.seed, reward, **how)
     print(task_report.as_text(report))

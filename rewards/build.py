@@ -18,6 +18,8 @@ from typing import Any
 from envs.contract import RewardFunction, RewardSpec
 from envs.errors import did_you_mean
 from envs.plugins import resolve
+from rewards.adaptive.adversary import Adversary
+from rewards.adaptive.diversity_filter import DiversityFilter
 from rewards.likelihood import Likelihood
 from rewards.objective import PRIOR
 from rewards.rule import REGISTRY, Rule, as_rule
@@ -37,7 +39,11 @@ from rewards.sum import RewardSum
 from rewards.term import Term
 
 PACKS = Path(__file__).parent / "packs"
-FACTORIES: Mapping[str, Callable[..., RewardFunction]] = {PRIOR: Likelihood}
+FACTORIES: Mapping[str, Callable[..., RewardFunction]] = {
+    PRIOR: Likelihood,
+    "adversary": Adversary,
+    "diversity": DiversityFilter,
+}
 
 
 def read_pack(name: str) -> dict[str, Any]:
@@ -110,17 +116,18 @@ def make_term(spec: str | RewardFunction, setting: Any) -> Term:
     name = spec if isinstance(spec, str) else as_rule(spec).name
     weight, params = read_setting(name, setting)
     normalize = params.pop("normalize", False)
-    if not isinstance(normalize, bool) or (normalize and spec in FACTORIES):
+    if not isinstance(normalize, bool) or (normalize and spec == PRIOR):
         raise ValueError(
             f"reward {name!r}: normalize={normalize!r}; expected true or false, and false for the "
             "prior, whose unit is the nat"
         )
     if isinstance(spec, str) and spec in FACTORIES:
         _check_parameters(name, FACTORIES[spec], params)
-        return Term(name, as_rule(FACTORIES[spec](**params)), weight)
-    rule = find(spec) if isinstance(spec, str) else as_rule(spec)
-    _check_parameters(name, rule, params)
-    rule = rule.bind(params)
+        rule = as_rule(FACTORIES[spec](**params))
+    else:
+        rule = find(spec) if isinstance(spec, str) else as_rule(spec)
+        _check_parameters(name, rule, params)
+        rule = rule.bind(params)
     if normalize:
         from rewards.normalize import Normalized  # brings Stable-Baselines3 with it
 

@@ -77,14 +77,29 @@ def compare(
     mask: RewardSum | None = None,
     reward: RewardSum | None = None,
     judge: Judge | None = None,
+    apart: bool = False,
 ) -> dict[str, dict[str, float]]:
-    """Return columns of prior and agent, `n` pieces each; the agent's are drawn behind its mask."""
-    pieces = sample_many(agent, task, n, seed, temperature, mask)
+    """Return columns of prior and agent, `n` pieces each; the agent's are drawn behind its mask.
+
+    If `apart`, also how well fresh discriminators tell both from real tunes, see `adaptive.fresh`.
+    """
+    known, pieces = (
+        sample_many(prior, task, n, seed),
+        sample_many(agent, task, n, seed, temperature, mask),
+    )
     writer = agent if temperature == 1 else None
     return {
-        "prior": column(sample_many(prior, task, n, seed), prior, prior, None, reward, judge),
-        "agent": column(pieces, prior, writer, mask, reward, judge),
+        "prior": column(known, prior, prior, None, reward, judge) | _apart(known, apart),
+        "agent": column(pieces, prior, writer, mask, reward, judge) | _apart(pieces, apart),
     }
+
+
+def _apart(score: Score, asked: bool) -> dict[str, float]:
+    if not asked or score.batch < 2:
+        return {}
+    from rewards.adaptive.fresh import told_apart
+
+    return told_apart(score)
 
 
 def table(

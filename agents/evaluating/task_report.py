@@ -122,6 +122,7 @@ def report_on(
     temperature: float = 1.0,
     mask: RewardSum | None = None,
     judge: Judge | None = None,
+    apart: bool = False,
 ) -> TaskReport:
     """Draw pieces of a prior and an agent on the same tasks, and report on them.
 
@@ -135,10 +136,11 @@ def report_on(
         temperature: of the agent's draws; the KL is measured at 1 only.
         mask: rules that the agent cannot break.
         judge: the held-out judge, None for none.
+        apart: also train discriminators afresh, see `agents.evaluating.comparison.compare`.
     """
     drawn = shares(tasks, n)
     parts = [
-        compare(agent, prior, task, count, seed + number, temperature, mask, reward, judge)
+        compare(agent, prior, task, count, seed + number, temperature, mask, reward, judge, apart)
         for number, (task, count) in enumerate(drawn)
     ]
     columns = {head: _mean([part[head] for part in parts]) for head in ("prior", "agent")}

@@ -100,8 +100,9 @@ def watchers(
     """
     config, task, reward = job.config, job.task, job.reward
     steering = buffer_of(job.model).steering
-    lessons = Lessons(reward, config.seed)
-    lessons.prepare(task)
+    lessons = Lessons(reward, config.seed, listener.noted)
+    for env in job.model.env.alternatives:  # type: ignore[union-attr]
+        lessons.prepare(env.env.task)
     watch = None
     if config.judge:
         judge = find_judge(task, listener.noted)
