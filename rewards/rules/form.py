@@ -67,23 +67,6 @@ def whole_autocorrelation(score: Score) -> Array:
     return np.where(score.is_last, sum(sizes), 0).astype(np.float32)
 
 
-@term(source="the statistic of table 1 in Jaques et al. (2017)")
-def signed_autocorrelation(
-    score: Score, *, first: float = 1.0, second: float = 1.0, third: float = 1.0
-) -> Array:
-    """The autocorrelations of all tokens at lags 1, 2, 3, each times its weight, at the last cell.
-
-    With its sign, unlike in `whole_autocorrelation`: pieces may differ, so that their mean is 0.
-
-    >>> from rewards.remarks import paid
-    >>> paid(signed_autocorrelation, "C4 D4 E4 F4 C4 D4 E4 F4")
-    bar 2, beat 4: F4 -0.941
-    """
-    lags = zip((first, second, third), autocorrelation(score), strict=True)
-    whole = sum(weight * np.nan_to_num(coefficient) for weight, coefficient in lags)
-    return np.where(score.is_last, whole, 0).astype(np.float32)
-
-
 # -- the motif -------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,6 @@ from rewards.rules.form import (
     motif_return,
     phrase_contrast,
     phrase_parallelism,
-    signed_autocorrelation,
     whole_autocorrelation,
 )
 from rewards.rules.rl_tuner import autocorrelation
@@ -64,20 +63,7 @@ def test_whole_autocorrelation_is_the_reference_s_statistic():
     assert whole_autocorrelation(constant).sum() == 0  # undefined, so nothing to pay for
 
 
-def test_signed_autocorrelation_weighs_each_lag():
-    score, weights = random_pieces(Task(), 30), {"first": 2.0, "second": -1.0, "third": 0.5}
-    paid = signed_autocorrelation(score, **weights)
-    tokens = score.tokens[:, 0].astype(float)
-    centred = tokens - tokens.mean(axis=1, keepdims=True)
-    size = (centred**2).sum(axis=1)
-    lags = [(centred[:, k:] * centred[:, :-k]).sum(axis=1) / size for k in (1, 2, 3)]
-    expected = sum(w * lag for w, lag in zip(weights.values(), lags, strict=True))
-    assert paid[:, 0, -1] == pytest.approx(expected, rel=1e-5, abs=1e-6)
-    assert not paid[:, :, :-1].any()
-    assert signed_autocorrelation(Score(np.full((1, 1, 32), 5), Task())).sum() == 0  # undefined
-
-
-@pytest.mark.parametrize("name", ["bar_echo", "whole_autocorrelation", "signed_autocorrelation"])
+@pytest.mark.parametrize("name", ["bar_echo", "whole_autocorrelation"])
 def test_steps_pay_what_the_whole_pays(name):
     reward, pieces = build(name), random_pieces(Task(bars=3), 12)
     score, steps = Score.page(Task(bars=3), 12), []
