@@ -27,7 +27,9 @@ LAGS = ("first", "second", "third")
 class ZeroAutocorrelation:
     """The autocorrelations of a piece's tokens at lags 1, 2, 3, each times its multiplier.
 
-    Paid at the last cell. A run keeps its multipliers; elsewhere they are as given.
+    One number per piece. A run keeps its multipliers; elsewhere they are as given. A policy with
+    sight sees the autocorrelations so far if a rule is there that asks for them, such as
+    `whole_autocorrelation`.
 
     Args:
         first: multiplier of the autocorrelation at lag 1, to begin with.
@@ -39,7 +41,6 @@ class ZeroAutocorrelation:
         ValueError: a number outside its range.
     """
 
-    cellwise = True
     source = "the statistic of table 1 in Jaques et al. (2017)"
 
     def __init__(
@@ -61,17 +62,15 @@ class ZeroAutocorrelation:
         """Return None: it learns from no real melodies."""
 
     def __call__(self, score: Score) -> Array:
-        """Return the payment (B, V, T), which is 0 but at the last cell."""
-        lags = zip(self.multipliers, autocorrelation(score), strict=True)
-        whole = sum(multiplier * np.nan_to_num(lag) for multiplier, lag in lags)
-        return np.where(score.is_last, whole, 0).astype(np.float32)
+        """Return the payment (B,) of finished pieces, all voices together."""
+        return (lags_of(score) @ self.multipliers).sum(axis=1).astype(np.float32)
 
     def update(self, real: Any, generated: Score) -> dict[str, float]:
         """Move the multipliers against the means of a rollout, and return these by lag."""
-        means = [float(np.nan_to_num(lag[:, :, -1]).mean()) for lag in autocorrelation(generated)]
+        means = lags_of(generated).mean(axis=(0, 1))
         moved = self.multipliers - self.rate * np.clip(means, -FAR, FAR)
         self.multipliers = np.clip(moved, -MOST, MOST)
-        return dict(zip(LAGS, means, strict=True))
+        return dict(zip(LAGS, means.tolist(), strict=True))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the multipliers."""
@@ -87,3 +86,9 @@ class ZeroAutocorrelation:
         if multipliers.shape != (3,) or not np.isfinite(multipliers).all():
             raise ValueError(f"multipliers of shape {multipliers.shape}, expected 3 numbers")
         self.multipliers = multipliers
+
+
+def lags_of(score: Score) -> Array:
+    """Return the autocorrelations (B, V, 3) of finished pieces, 0 where tokens are constant."""
+    lags = [np.nan_to_num(lag[:, :, -1]) for lag in autocorrelation(score)]
+    return np.stack(lags, axis=2)
