@@ -75,7 +75,9 @@ class ComposeConfig(PartFlags):
         base: name or path of the prior whose style the theme leaves, for the report; melody if
             empty.
         must: rules that every melody keeps, by name as in --mask; if they cannot be kept nothing
-            is written (sample, prior).
+            is written.
+        wish: what of key, chords and phrases is weighed only, where it would be kept in every
+            melody as it is asked for.
         candidates: drawn for each melody that keeps them all; the best are written.
         env: id of the environment; this and the next three as the run has it if empty, without
             a run as python -m agents.train has it.
@@ -115,6 +117,7 @@ class ComposeConfig(PartFlags):
     edit: float | None = None
     base: str = ""
     must: tuple[str, ...] = ()
+    wish: tuple[str, ...] = ()
     candidates: int = 8
     env: str = ""
     task: tuple[str, ...] = ()
@@ -211,6 +214,8 @@ def compose(config: ComposeConfig) -> None:
     kinds = ", ".join(suffix.removeprefix(".") for suffix in formats)
     if melodies[0].report.network:
         print(f"network: {melodies[0].report.network}")
+    if melodies[0].report.kept:
+        print(f"kept in each: {', '.join(melodies[0].report.kept)}")
     if config.prior and request.method == "sample" and request.given is None:
         print("--prior weighs here; to draw from it, add --method prior")
     print(

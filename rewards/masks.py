@@ -97,7 +97,9 @@ def forbids(fn: RewardFunction, score: Score, sign: float = -1.0) -> Array:
     return forbidden
 
 
-def permits(rules: Iterable[tuple[RewardFunction, float]], score: Score) -> Array:
+def permits(
+    rules: Iterable[tuple[RewardFunction, float]], score: Score, among: Array | None = None
+) -> Array:
     """Return the tokens (B, vocab) of the next cell that the grammar and several rules permit.
 
     A rule that forbids all that the rules before it leave to a piece is not kept there, so each
@@ -106,11 +108,12 @@ def permits(rules: Iterable[tuple[RewardFunction, float]], score: Score) -> Arra
     Args:
         rules: each a cell-wise function and a sign as for `forbids`, the most important first.
         score: an unfinished score.
+        among: (B, vocab) bool: the tokens to choose from; all that the grammar allows if None.
 
     Raises:
         ValueError: as `forbids`.
     """
-    free = score.allowed()
+    free = score.allowed() if among is None else among
     for fn, sign in rules:
         left = free & ~forbids(fn, score, sign)
         free = np.where(left.any(axis=1, keepdims=True), left, free)

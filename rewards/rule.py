@@ -25,7 +25,7 @@ COUNTS = ("steps", "moves", "pitches", "climax")  # numbers in messages
 MARKS: Mapping[str, Any] = {
     **dict.fromkeys(("says", "source", "needs", "twin"), str),
     **dict.fromkeys(("cellwise", "violation", "verdict"), bool),
-    **dict.fromkeys(("lost", "require"), Callable),
+    **dict.fromkeys(("lost", "forced", "require"), Callable),
     "defaults": Mapping,
 }
 
@@ -46,6 +46,8 @@ class Rule:
         lost: for a rule that is judged later than it is broken: True in each cell from which on it
             cannot be kept, whatever is written behind it; takes the rule's parameters. Without it,
             that is the case where the rule itself is broken.
+        forced: for a rule that may leave one token: takes an unfinished score, and the rule's
+            parameters, and returns that token of the next cell (B,), -1 where it leaves several.
         needs: 'chords' or 'phrases' if it has nothing to judge in a task without.
         twin: name of the registered term that judges the same.
         defaults: parameters and their values, those set by `bind` included.
@@ -61,6 +63,7 @@ class Rule:
     violation: bool = False
     verdict: bool = False
     lost: Callable[..., Any] | None = None
+    forced: Callable[..., Any] | None = None
     needs: str = ""
     twin: str = ""
     defaults: Mapping[str, Any] = field(default_factory=dict)
@@ -115,6 +118,7 @@ class Rule:
             self,
             fn=functools.update_wrapper(bound, self.fn, updated=()),
             lost=functools.partial(self.lost, **parameters) if self.lost else None,
+            forced=functools.partial(self.forced, **parameters) if self.forced else None,
             defaults={**self.defaults, **parameters},
             base=self,
         )
@@ -229,16 +233,17 @@ def rule(
     says: str = "",
     needs: str = "",
     lost: RewardFunction | None = None,
+    forced: Callable[..., Any] | None = None,
     verdict: bool = False,
 ) -> Callable[[RewardFunction], Rule]:
     """Register a rule: a function whose value is a violation in [0, 1].
 
     Args:
         bare: nothing; a function here was decorated without parentheses.
-        source, says, needs, lost, verdict: see `Rule`.
+        source, says, needs, lost, forced, verdict: see `Rule`.
 
     Raises:
         TypeError, ValueError: as `term`.
     """
-    facts = {"says": says, "needs": needs, "lost": lost, "verdict": verdict}
+    facts = {"says": says, "needs": needs, "lost": lost, "forced": forced, "verdict": verdict}
     return _registering(bare, source, {**facts, "violation": True})

@@ -20,7 +20,7 @@ from tests.rewards.rules.lines import noise, piece
 # Which rules have nothing to say without chords or a plan of phrases.
 NEEDS = {
     **dict.fromkeys(("chord_tones", "non_chord_resolution"), "chords"),
-    **dict.fromkeys(("phrase_parallelism", "phrase_contrast"), "phrases"),
+    **dict.fromkeys(("phrase_parallelism", "phrase_contrast", "phrase_return"), "phrases"),
 }
 PAGE = DOCS / "rules.md"
 MOST, Rate, rates = calibrate.MOST, calibrate.Rate, calibrate.rates

@@ -76,6 +76,12 @@ def _piece_gradient(settings: Groups, common: dict[str, Any], divide: bool) -> O
     return PieceGradient(**_on_policy() | {"rollout_buffer_class": PieceBuffer} | values | common)
 
 
+def _decoupled_gradient(settings: Groups, common: dict[str, Any]) -> OnPolicyAlgorithm:
+    from agents.algorithms.decoupled_gradient import DecoupledBuffer
+
+    return _piece_gradient(settings, common | {"rollout_buffer_class": DecoupledBuffer}, False)
+
+
 def _reward_weighted(settings: Imitation, common: dict[str, Any]) -> OnPolicyAlgorithm:
     from agents.algorithms.reward_weighted import RewardWeighted
 
@@ -158,6 +164,14 @@ for _algorithm in (
     ),
     Algorithm(
         "grpo", "rloo, in standard deviations of the group", _GRPO, Groups, _GROUPS, **_PIECES
+    ),
+    Algorithm(
+        "gdpo",
+        "grpo, each term in its own standard deviations",
+        _decoupled_gradient,
+        Groups,
+        _GROUPS,
+        **_PIECES,
     ),
     Algorithm(
         "rwr",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from agents.composing.asked import asked_demands, given_as_it_returns
 from agents.composing.decoding import METHODS, Search, method_of
 from agents.composing.locked_bars import Bars
 from agents.composing.masks import read_demands
@@ -134,7 +135,7 @@ class Composer:
             composer.notes = tuple(run.changed(locate(settings.prior), composer.objective.reward))
         turns = run.turns() if settings.kl_budget and "c" not in changes else []
         if turns:
-            composer.objective = composer.objective.with_c(turns[-1][0])
+            composer.objective = composer.objective.with_c(turns[-1].c)
         return composer
 
     @classmethod
@@ -198,6 +199,9 @@ class Composer:
             terms = {**objective.reward.terms, **_reward(request.wishes, prior).terms}
             objective = replace(objective, reward=RewardSum(list(terms.values())))
         demands = read_demands(request.must, objective.scaled, task)
+        demands = asked_demands(request.demanded, demands, task)
+        if "phrases" in request.demanded:
+            task = given_as_it_returns(task)
         page = Score.page(task, request.n)
         if request.primer:
             page = primed(page, read_primer(request.primer, task))
@@ -217,7 +221,8 @@ class Composer:
         if task.given and search.network is not None:
             hears = "hears" if hears_ahead(search.network) else "does not hear"
             source += f", which {hears} what is given ahead"
-        return melodies_of(method.fill(search), objective.reward, tempo, title, source)
+        kept = tuple(f"{n[2:]} {getattr(task, n[2:])}" if n[:2] == "--" else n for n in demands)
+        return melodies_of(method.fill(search), objective.reward, tempo, title, source, kept)
 
     def _network(self, method: str, task: Task) -> Network:
         """Return the network that a method uses, before it is loaded."""

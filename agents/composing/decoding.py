@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from agents.composing.demands import best_kept
-from agents.composing.masks import read_masks
+from agents.composing.masks import Demands, read_masks
+from agents.composing.ranking import best_kept
 from agents.composing.request import Request
 from agents.composing.restyling import beginnings, restyle
 from agents.composing.search import SearchResult, beam, best_known, best_of, masked
@@ -15,7 +15,6 @@ from agents.composing.theme import Theme
 from envs.errors import did_you_mean
 from envs.music.score import Score
 from rewards.sum import RewardSum
-from rewards.term import Term
 
 MOST_CELLS = 200_000_000  # that a request may look at: hours of one processor
 
@@ -41,7 +40,7 @@ class Search:
     network: Any
     mask: Sequence[str]
     chooses: bool
-    demands: Mapping[str, Term]
+    demands: Demands
     style: str = ""
 
     def require_bounded(self, field: str, tries: int) -> None:
@@ -61,12 +60,10 @@ class DecodingMethod:
     Attributes:
         fill: returns finished pieces, best first where it ranks them.
         network: the network that it uses: the trained policy, the prior it began with, or none.
-        keeps_demands: True if it keeps the rules of `Request.must`.
     """
 
     fill: Callable[[Search], SearchResult]
     network: Literal["policy", "prior", ""] = "prior"
-    keeps_demands: bool = False
 
 
 def _draw(search: Search) -> SearchResult:
@@ -77,7 +74,7 @@ def _draw(search: Search) -> SearchResult:
         search.require_bounded("n", request.n * beginnings(request.given))
         pieces = page.task, request.n
         return restyle(request.given, network, reward, *pieces, *draw, name=search.style)
-    if request.must or search.chooses:
+    if search.demands or search.chooses:
         search.require_bounded("candidates", request.n * request.candidates)
         demands = {**(mask.terms if mask else {}), **search.demands}
         numbers = request.n, request.candidates, *draw
@@ -91,30 +88,37 @@ def _draw_best(search: Search) -> SearchResult:
     request = search.request
     search.require_bounded("best_of", request.n * request.best_of)
     draw = request.best_of, request.seed, request.temperature
+    if search.demands:
+        page = search.page.take([0])
+        return best_kept(search.network, page, search.demands, search.reward, request.n, *draw)
     return best_of(search.network, search.page, search.reward, *draw)
 
 
 def _draw_masked(search: Search) -> SearchResult:
     request, rules = search.request, read_masks(search.request.mask, search.reward)
     draw = request.seed, request.temperature
+    if search.demands:
+        pieces, numbers = search.page.take([0]), (request.n, 1, *draw)
+        return best_kept(search.network, pieces, search.demands, search.reward, *numbers, rules)
     return masked(search.network, search.page, rules, *draw, search.reward)
 
 
 def _beam(search: Search) -> SearchResult:
     request, page = search.request, search.page.take([0])
     search.require_bounded("width", request.width * page.allowed().size)
-    return beam(page, search.reward, request.width, n=request.n, guide=search.network)
+    ways = {"n": request.n, "guide": search.network, "demands": search.demands}
+    return beam(page, search.reward, request.width, **ways)
 
 
 def _beam_behind_each(search: Search) -> SearchResult:
     request, page = search.request, search.page.take([0])
     search.require_bounded("width", request.width * page.allowed().size ** 2)
-    return best_known(page, search.reward, request.width, request.n)
+    return best_known(page, search.reward, request.width, request.n, search.demands)
 
 
 METHODS = {
-    "sample": DecodingMethod(_draw, "policy", keeps_demands=True),
-    "prior": DecodingMethod(_draw, keeps_demands=True),
+    "sample": DecodingMethod(_draw, "policy"),
+    "prior": DecodingMethod(_draw),
     "best-of-n": DecodingMethod(_draw_best),
     "masked": DecodingMethod(_draw_masked),
     "beam": DecodingMethod(_beam, ""),
@@ -134,16 +138,13 @@ def method_of(request: Request) -> DecodingMethod:
         raise ValueError(
             f"unknown method {name!r}.{did_you_mean(name, METHODS)} Known: {', '.join(METHODS)}"
         )
-    if request.must and not METHODS[name].keeps_demands:
-        able = ", ".join(other for other in METHODS if METHODS[other].keeps_demands)
-        raise ValueError(f"must: rules are kept by the methods {able}, not by {name}")
     if isinstance(request.given, Theme):
         if name != "prior":
             raise ValueError(
                 f"method={name}: a theme is written in the style of the prior; expected "
                 "method='prior'"
             )
-        for field in ("must", "wishes", "primer"):
+        for field in ("must", "wishes", "wish", "primer"):
             if getattr(request, field):
                 raise ValueError(
                     f"{field}: cannot be asked for with a theme, which is held to its budget and "

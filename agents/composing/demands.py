@@ -15,25 +15,22 @@ distribution given the demands. At the end every demand is computed on the whole
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
+from agents.composing.asked import give_up
 from agents.composing.compute import Compute, ComputeMeter, Reader
-from agents.composing.ranking import rank
-from agents.composing.search import SearchResult
+from agents.composing.masks import Demands, breaks, judged, offered
+from envs.music.codec import UNWRITTEN
 from envs.music.score import Score
 from envs.music.tape import Array
 from pretrained.prior import Prior, draw
-from rewards.masks import children, refused, require_cellwise
-from rewards.measures.novelty import novelty
+from rewards.masks import permits, require_cellwise
 from rewards.objective import find_prior
 from rewards.sum import RewardSum
-from rewards.term import Term
 
-Demands = Mapping[str, Term]
 FEWEST = 32  # least number of pieces begun in a round
 ENOUGH = 1000  # stop after so many pieces that were all abandoned at given cells
 HOPELESS = 5000  # stop after so many pieces, none of which meets the demands
@@ -75,11 +72,6 @@ class Kept:
         )
 
 
-def breaks(term: Term, score: Score) -> Array:
-    """True at each cell where a demand is broken: its value times its weight is negative."""
-    return np.asarray(term.rule(score)) * term.factor < 0
-
-
 def keep(
     network: Prior,
     page: Score,
@@ -88,6 +80,7 @@ def keep(
     seed: int = 0,
     temperature: float = 1.0,
     budget: int = 20_000,
+    masks: RewardSum | None = None,
 ) -> Kept:
     """Draw until `n` pieces meet all demands, or `budget` pieces have been begun.
 
@@ -101,6 +94,7 @@ def keep(
         seed: seed of the draws.
         temperature: divides the network's logits, above 0.
         budget: most pieces to begin.
+        masks: cellwise terms that are kept as masks where the demands leave a choice.
 
     Raises:
         ValueError: a prior among the demands, a full page, a number out of range.
@@ -112,7 +106,7 @@ def keep(
     for name, term in demands.items():
         require_cellwise(term.rule)
         if page.n_written and breaks(term, page).any():
-            raise ValueError(f"the primer breaks {name} already; change it, or leave {name} out")
+            raise ValueError(f"the primer breaks {name} already; change it, or {give_up(name)}")
     rng, meter, found = torch.Generator().manual_seed(seed), ComputeMeter(), Kept()
     kept, weights = page.tokens[:0], np.empty(0)
     most = max(1, MOST_CELLS // page.task.steps)
@@ -121,7 +115,8 @@ def keep(
         wanted = int(1.2 * (n * SPARE - len(kept)) / rate) + FEWEST
         size = min(wanted, most, budget - found.begun)
         pieces = page.take(np.zeros(size, int))
-        tokens, weight = _Draw(network, pieces, demands, rng, temperature, found, meter).finish()
+        draw = _Draw(network, pieces, demands, rng, temperature, found, meter, masks)
+        tokens, weight = draw.finish()
         found.begun += size
         kept, weights = np.concatenate([kept, tokens]), np.concatenate([weights, weight])
         if not len(kept) and (found.at_given > ENOUGH or found.begun >= HOPELESS):
@@ -137,12 +132,14 @@ class _Draw:
     """Pieces that are written together, cell by cell.
 
     Attributes:
-        network, demands, temperature: as `keep` has them.
+        network, demands, temperature, masks: as `keep` has them.
         score: the pieces that are not abandoned.
         rng: draws.
         found: counts the pieces that are abandoned.
         meter: counts the cells that demands look at.
         shared: True if pieces were resampled, so that some have a common beginning.
+        forced: True (B,) where a demand left a single token at the newest cell, as a phrase that
+            comes back does.
     """
 
     network: Prior
@@ -152,11 +149,13 @@ class _Draw:
     temperature: float
     found: Kept
     meter: ComputeMeter
+    masks: RewardSum | None = None
     shared: bool = False
 
     def __post_init__(self) -> None:
         self.reader = Reader(self.network, self.score, self.meter)
         self.size, self.weight = self.score.batch, np.zeros(self.score.batch)  # log weights
+        self.forced = np.zeros(self.score.batch, bool)
 
     def finish(self) -> tuple[Array, Array]:
         """Write all cells; return tokens and log weights of the pieces that meet every demand."""
@@ -171,7 +170,7 @@ class _Draw:
                 alive = self._resampled()
             if again or len(alive) < self.score.batch:
                 self.score, tokens = self.score.take(alive), tokens[alive]
-                self.weight = self.weight[alive]
+                self.weight, self.forced = self.weight[alive], self.forced[alive]
                 self.reader.take(alive)
             self.score = self.score.write(tokens)
         return self._good()
@@ -194,10 +193,12 @@ class _Draw:
     def _next(self, logits: torch.Tensor) -> tuple[Array, Array]:
         """Return a permitted token for each piece, (B,), and the log of the permitted share, (B,).
 
-        The log is -inf for a piece that is abandoned.
+        The log is -inf for a piece that is abandoned. It is 0 where a phrase goes on to come back:
+        the weights of pieces do not depend on how likely the network finds a repeat, only on the
+        way that leads into it.
         """
         task, at = self.score.task, self.score.n_written // self.score.task.voices
-        free = self.score.allowed()
+        free, forced = offered(self.score, self.demands)
         fixed = free.sum(axis=1) == 1
         chance = logits.softmax(dim=1).numpy()
         likely = free & ((chance >= RARE) | fixed[:, None])
@@ -214,7 +215,12 @@ class _Draw:
             names = list(self.demands)
             most = blame[lost].argmax(axis=1).tolist()  # the demand that forbade most
             self.found.broken.update(names[number] for number in most)
-            self.found.at_given += int((lost & fixed).sum())
+            self.found.at_given += int((lost & (self.score.next_given != UNWRITTEN)).sum())
+        goes_on, self.forced = forced & self.forced, forced
+        share = np.where(goes_on & ~lost, 1.0, share)
+        if self.masks is not None:
+            masks = [(term.rule, term.factor) for term in self.masks.terms.values()]
+            permitted = permits(masks, self.score, permitted | lost[:, None] & free)
         left = torch.from_numpy(permitted | lost[:, None])
         tokens = draw(logits.masked_fill(~left, -torch.inf), self.rng).numpy()
         return tokens, np.where(lost, -np.inf, np.log(np.maximum(share, LEAST)))
@@ -229,22 +235,14 @@ class _Draw:
         permitted, blame = asked.copy(), np.zeros((len(asked), len(self.demands)))
         if not self.demands:
             return permitted, blame
-        if self.score.n_written:
-            self._broken(self.score.newest)  # computed once here, not by every child
-        for rows, tokens, child in children(self.score, asked):
+        for rows, tokens, broken in judged(self.score, asked, self.demands):
             self.meter.cells += len(rows)
-            broken = self._broken(child.newest)
             bad = broken.any(axis=0)
             rows, tokens = rows[bad], tokens[bad]
             permitted[rows, tokens] = False
             first = broken[:, bad].argmax(axis=0)
             np.add.at(blame, (rows, first), np.maximum(chance[rows, tokens], LEAST))
         return permitted, blame
-
-    def _broken(self, here: Score) -> Array:
-        """Return True (demands, B) for each demand that is broken, or lost, at one cell."""
-        terms = self.demands.values()
-        return np.array([refused(term.rule, here, term.factor)[:, 0, 0] for term in terms])
 
     def _good(self) -> tuple[Array, Array]:
         """Return tokens and log weights of the finished pieces that meet every demand.
@@ -276,69 +274,3 @@ def _heaviest(weight: Array, n: int, rng: torch.Generator) -> Array:
     """Return sorted numbers of `n` pieces, drawn without replacement by their log weights."""
     noise = torch.empty(len(weight), dtype=torch.float64).exponential_(generator=rng).numpy()
     return np.sort(np.argsort(np.log(noise) - weight, kind="stable")[:n])
-
-
-def _melodies(pieces: Score | None) -> Score | None:
-    """Return the pieces that have a note, each of them once; None if there is none."""
-    if pieces is None:
-        return None
-    _, first = np.unique(pieces.tokens, axis=0, return_index=True)
-    rows = [row for row in np.sort(first).tolist() if pieces.onset[row].any()]
-    return pieces.take(rows) if rows else None
-
-
-def _advice(found: Kept, n: int) -> str:
-    """Return advice to somebody whose demands fewer than `n` melodies meet."""
-    if found.pieces is None:
-        if 2 * found.at_given < found.begun:
-            return "Leave one out, or ask for more bars or a wider range"
-        name = found.broken.most_common(1)[0][0]
-        why = ": they are in another key" if name == "in_key" else ""
-        return (
-            f"The bars or notes that are given break {name}{why}. Leave {name} out, or have more "
-            "written anew"
-        )
-    melodies = _melodies(found.pieces)
-    if melodies is None:
-        return "Only silence keeps the demands: leave one out, or ask for another range"
-    if found.count < n:
-        return "Leave one out, or ask for more bars or a wider range"
-    return (
-        f"Only {melodies.batch} of them differ and are not silent: ask for fewer, or for more bars"
-    )
-
-
-def best_kept(
-    network: Prior,
-    page: Score,
-    demands: Demands,
-    reward: RewardSum,
-    n: int,
-    candidates: int,
-    seed: int = 0,
-    temperature: float = 1.0,
-) -> SearchResult:
-    """Return the `n` best of n * candidates pieces that meet all demands, no two nearly the same.
-
-    Raises:
-        ValueError: too few pieces meet the demands, or too many are near-copies of tunes that the
-            prior learned from; the message names the demands that stopped most pieces.
-    """
-    found = keep(network, page, demands, n * candidates, seed, temperature)
-    pieces = _melodies(found.pieces)
-    if pieces is None or pieces.batch < n:
-        raise ValueError(f"the demands cannot be met: {found}; expected {n}. {_advice(found, n)}")
-    meter = ComputeMeter()
-    returns = meter.returns(reward, pieces)
-    all_free = bool(page.task.free.all()) and not page.n_written  # given cells may be any tune
-
-    def copied(row: int) -> bool:
-        return all_free and novelty(pieces[row : row + 1])[0].near_copy
-
-    best = rank(pieces, returns, n, refuse=copied)
-    if len(best) < n:
-        raise ValueError(
-            f"of {pieces.batch} candidates only {len(best)} are no near-copies of tunes that the "
-            f"prior learned from; expected {n}. Ask for more `candidates` or another `seed`"
-        )
-    return SearchResult(pieces.take(best), returns[best], found.compute + meter.read())

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from envs.music.score import Score
+from envs.music.tape import Array
 from envs.music.task import Task
 from rewards.build import find, make_term
-from rewards.masks import require_cellwise
+from rewards.masks import children, refused, require_cellwise
 from rewards.rule import as_rule
 from rewards.spec import parse_term
 from rewards.sum import RewardSum
 from rewards.term import Term
 
 Words = Sequence[str | Callable[..., Any]]
+Demands = Mapping[str, Term]  # rules that every piece keeps, by name
 # Of the reward's terms those that are masked unless others are named: what they count against a
 # piece shows at the token itself, and there is always a token without it.
 MASKS = ("key", "in_key", "penalize_repeating", "leap_recovery")
@@ -88,3 +93,72 @@ def read_demands(words: Words, reward: RewardSum, task: Task | None = None) -> d
             needs = term.rule.needs
             raise ValueError(f"{name} has nothing to judge here: give {needs} (--{needs} ...)")
     return terms
+
+
+# -- demands at the next cell ----------------------------------------------------------------------
+
+
+def offered(score: Score, demands: Demands) -> tuple[Array, Array]:
+    """Return the tokens that may be tried in the next cell of an unfinished score.
+
+    Returns:
+        the mask (B, vocab) of what the grammar allows, a single token where a demand leaves one,
+        see `Rule.forced`; and True (B,) for each piece with such a token.
+    """
+    free, forced = score.allowed(), np.zeros(score.batch, bool)
+    for term in demands.values():
+        if term.rule.forced is None:
+            continue
+        token = np.asarray(term.rule.forced(score))
+        rows = np.flatnonzero(token >= 0)
+        rows = rows[free[rows, token[rows]]]  # what is given may be another token
+        free[rows] = False
+        free[rows, token[rows]] = True
+        forced[rows] = True
+    return free, forced
+
+
+def judged(score: Score, tokens: Array, demands: Demands) -> Iterator[tuple[Array, Array, Array]]:
+    """Yield, as `rewards.masks.children`, which demands each token would break.
+
+    Args:
+        score: unfinished.
+        tokens: (B, vocab) bool: which tokens to try on which piece.
+        demands: at least one.
+
+    Yields:
+        numbers (N,) of the pieces, the token (N,) tried on each, and True (demands, N) for each
+        demand that is broken or lost.
+    """
+    if score.n_written:
+        refusals(score.newest, demands)  # computed once here, not by every child
+    for rows, written, child in children(score, tokens):
+        yield rows, written, refusals(child.newest, demands)
+
+
+def refusals(here: Score, demands: Demands) -> Array:
+    """Return True (demands, B) for each demand that is broken, or lost, at one cell."""
+    terms = demands.values()
+    return np.array([refused(term.rule, here, term.factor)[:, 0, 0] for term in terms])
+
+
+def permitted(score: Score, demands: Demands) -> Array:
+    """Return the tokens (B, vocab) of the next cell that break no demand; none for some pieces."""
+    free = offered(score, demands)[0]
+    for rows, tokens, broken in judged(score, free.copy(), demands) if demands else ():
+        bad = broken.any(axis=0)
+        free[rows[bad], tokens[bad]] = False
+    return free
+
+
+def breaks(term: Term, score: Score) -> Array:
+    """True at each cell where a demand is broken: its value times its weight is negative."""
+    return np.asarray(term.rule(score)) * term.factor < 0
+
+
+def keeping(score: Score, demands: Demands) -> Array:
+    """Return True (B,) for each finished piece that keeps all demands, computed on a new score."""
+    whole, good = Score(score.tokens, score.task), np.ones(score.batch, bool)
+    for term in demands.values():
+        good &= ~breaks(term, whole).any(axis=(1, 2))
+    return good

@@ -33,6 +33,8 @@ class MelodyReport:
         compute: of the search, for all melodies of the request together.
         network: name of the network that was drawn from, and whether it hears what is given ahead;
             empty if there was none.
+        kept: what was demanded and found kept on the finished melody: key, chords and phrases, with
+            what was asked for, and names of other rules.
         movement: from its theme, and from one style to the other; None if there is no theme.
     """
 
@@ -41,6 +43,7 @@ class MelodyReport:
     searched: float
     compute: Compute
     network: str = ""
+    kept: tuple[str, ...] = ()
     movement: Movement | None = None
 
     @cached_property
@@ -76,8 +79,9 @@ class MelodyReport:
 
     @property
     def lines(self) -> list[str]:
-        """The payments in one line, and the movement in another one if there is a theme."""
-        return [str(self), *([str(self.movement)] if self.movement else [])]
+        """The payments, what is kept, and the movement from a theme, a line each."""
+        kept = [f"kept: {', '.join(self.kept)}"] if self.kept else []
+        return [str(self), *kept, *([str(self.movement)] if self.movement else [])]
 
     def __str__(self) -> str:
         paid = [f"{name} {value:.1f}" for name, value in self.paid.items() if abs(value) >= 0.05]
@@ -165,12 +169,13 @@ def melodies_of(
     tempo: float = TEMPO,
     title: str = "",
     network: str = "",
+    kept: tuple[str, ...] = (),
 ) -> list[Melody]:
     """Return each piece of a search as a melody, with the payments of a reward."""
     melodies = []
     for row, searched in enumerate(result.returns.tolist()):
         piece, moved = result.score[row : row + 1], result.movements
         movement = moved[row] if moved else None
-        report = MelodyReport(piece, reward, searched, result.compute, network, movement)
+        report = MelodyReport(piece, reward, searched, result.compute, network, kept, movement)
         melodies.append(Melody(piece, report, row + 1, tempo, title))
     return melodies

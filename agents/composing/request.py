@@ -1,4 +1,4 @@
-"""Requests to a composer: a task, cells that stay, rules that are kept, wishes that count."""
+"""Requests to a composer: a task, cells that stay, what is kept, and wishes that count."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from agents.composing.locked_bars import Bars
 from agents.composing.theme import Theme
 from envs.errors import did_you_mean, quoted
 from envs.music.chords import chord_bars
+from envs.music.phrases import phrase_bars
 from envs.music.pitch import parse_range
 from envs.music.score import Score
 from envs.music.task import Task
 from rewards.spec import parse_term
 
 MOST = 10_000  # melodies
+ASKED = ("key", "chords", "phrases")  # that every melody keeps, unless it is a wish
 LINES = {"range": "D4-G5", "chords": "i VII i v", "phrases": "AABA"}  # what is asked for in a line
 Rules = Sequence[str | Callable[..., Any]]
 Given = Score | Bars | Theme | Sequence[Sequence[int]]
@@ -28,12 +30,19 @@ Given = Score | Bars | Theme | Sequence[Sequence[int]]
 class Request:
     """A request to a composer.
 
+    The key, the chords and the phrases that it names are kept in every melody, by each method:
+    every note in the scale (in minor the sixth and seventh may be raised), notes on strong places
+    in the chord, phrases that come back as their letters ask, see the rules in_key, chord_tones
+    and phrase_return. A `task` names all that it has; what a composer, a file or a given score has
+    by itself is not asked for. A theme is held to its own budget instead.
+
     Args:
         task: the page to fill; the composer's own, with `changes`, if None.
         given: cells that stay: a score of one piece, a row of tokens for each voice with -1 where
             the composer is free, or `Bars` of a piece; or a `Theme` that is written in the style
             of the prior. With a score, bars or a theme the task is theirs.
         must: rules that every melody keeps, by name as in a reward, or as functions.
+        wish: those of key, chords and phrases that are weighed by the reward only, and not kept.
         wishes: terms that count beside the composer's reward: names or functions, alone or with
             their weights.
         n: number of melodies.
@@ -58,6 +67,7 @@ class Request:
         *,
         given: Given | None = None,
         must: Rules = (),
+        wish: Sequence[str] = (),
         wishes: Rules | Mapping[Any, Any] = (),
         n: int = 1,
         seed: int = 1,
@@ -82,6 +92,7 @@ class Request:
         self.primer = require_kind("primer", primer, str, "notes in a line")
         self.method = require_kind("method", method, str, "a name")
         self.must, self.mask = _rules("must", must), _rules("mask", mask)
+        self.wish = _wish(wish)
         words = _rules("wishes", wishes)
         weighed = dict(parse_term(w) if isinstance(w, str) else (w, 1.0) for w in words)
         self.wishes: Mapping[Any, Any] = wishes if isinstance(wishes, Mapping) else weighed
@@ -110,6 +121,16 @@ class Request:
         asked = (self.changes, self.must, self.wishes)
         return any(map(bool, asked)) or self.task is not None or self.given is not None
 
+    @property
+    def demanded(self) -> tuple[str, ...]:
+        """Names of ASKED that every melody keeps."""
+        if isinstance(self.given, Theme):
+            return ()
+        named = [name for name in ASKED if self.changes.get(name)]
+        if self.task is not None:
+            named = [name for name in ASKED if getattr(self.task, name)]
+        return tuple(name for name in named if name not in self.wish)
+
     def task_on(self, base: Task) -> Task:
         """Return the task to compose for, `base` being the composer's own.
 
@@ -127,6 +148,9 @@ class Request:
             changes["given"] = self.given
         bars = chord_bars(changes.get("chords", ""))
         if bars > 1:  # one chord says nothing about the length
+            changes.setdefault("bars", bars)
+        bars = phrase_bars(changes.get("phrases", ""))
+        if bars and self.given is None:
             changes.setdefault("bars", bars)
         task = replace(task, **changes)
         if self.given is not None and not task.free.any():
@@ -171,6 +195,16 @@ def _rules(name: str, rules: Any) -> tuple[str | Callable[..., Any], ...]:
         if not callable(rule):
             require_kind(name, rule, str, "names of rules, or functions")
     return chosen
+
+
+def _wish(names: Any) -> tuple[str, ...]:
+    for name in _rules("wish", names):
+        if name not in ASKED:
+            raise ValueError(
+                f"wish={quoted(name)}.{did_you_mean(str(name), ASKED)} Expected some of "
+                f"{', '.join(ASKED)}; terms of a reward are `wishes`"
+            )
+    return tuple(names)
 
 
 def _whole(name: str, value: Any, least: int, most: int = 2**63 - 1) -> int:

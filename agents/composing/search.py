@@ -9,12 +9,14 @@ best_known  the best piece that a beam finds behind each first token
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from agents.composing.compute import Compute, ComputeMeter, Reader
+from agents.composing.masks import Demands, keeping, permitted
 from agents.composing.theme import Movement
 from envs.music.score import Score
 from envs.music.tape import Array
@@ -24,6 +26,7 @@ from rewards.objective import Objective
 from rewards.sum import RewardSum, total
 
 DRAWN_PIECES = 1024  # sampled at once
+NONE: Demands = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -208,13 +211,13 @@ class _Judge:
                 reader.take(rows)
 
 
-def _first_tokens(page: Score, first: int | None) -> Array:
-    """Return the tokens (1, vocab) that may be written first: `first`, or all if it is None."""
+def _first_tokens(page: Score, first: int | None, demands: Demands) -> Array:
+    """Return the tokens (1, vocab) that may be written first: `first`, or any if it is None."""
     if page.batch != 1:
         raise ValueError(
             f"the page has {page.batch} pieces, expected one; take it with page.take([0])"
         )
-    allowed = page.allowed()
+    allowed = permitted(page, demands)
     if first is None:
         return allowed
     known = np.flatnonzero(allowed[0]).tolist()
@@ -231,6 +234,7 @@ def beam(
     n: int = 1,
     guide: Prior | None = None,
     first: int | None = None,
+    demands: Demands = NONE,
 ) -> SearchResult:
     """Search by a beam for the best pieces: after each cell the `width` best beginnings go on.
 
@@ -245,30 +249,33 @@ def beam(
         guide: a network, such as a trained policy, whose log-probabilities are added where
             beginnings are chosen; among finished pieces the reward alone chooses.
         first: the first token to be written; free if None.
+        demands: cellwise terms that every piece keeps, by name.
 
     Returns:
         the best pieces, best first, and what the reward pays for them.
 
     Raises:
         ValueError: `width` or `n` out of range, a page that is full or of several pieces, a first
-            token that is not allowed.
+            token that is not allowed, no piece that keeps the demands.
         RewardError: a term of the reward fails or looks ahead.
     """
     _require_search(page, width=width, n=n)
     if n > width:
         raise ValueError(f"width={width}: expected at least n={n}, a beam ends with no more")
-    meter, allowed = ComputeMeter(), _first_tokens(page, first)
+    meter, allowed = ComputeMeter(), _first_tokens(page, first, demands)
     objective = Objective(reward)
     if not objective.log_p_weight and objective.rules is not None:
         objective = Objective(objective.rules)  # a prior of weight 0 need not be run
     judge = _Judge(objective, page, meter, guide)
-    score = _best_ways(page, judge, allowed, width, n)
+    score = _best_ways(page, judge, allowed, width, n, demands)
     returns = meter.returns(objective.reward, score)
     order = np.argsort(-returns, kind="stable")
     return SearchResult(score.take(order), returns[order], meter.read())
 
 
-def _best_ways(score: Score, judge: _Judge, allowed: Array, width: int, n: int) -> Score:
+def _best_ways(
+    score: Score, judge: _Judge, allowed: Array, width: int, n: int, demands: Demands
+) -> Score:
     """Return the `n` pieces that pay best of those that a beam reaches.
 
     Args:
@@ -277,10 +284,13 @@ def _best_ways(score: Score, judge: _Judge, allowed: Array, width: int, n: int) 
         allowed: (1, vocab) the tokens that may be written first.
         width: beginnings that are kept.
         n: pieces wanted, at most `width`; there may be fewer.
+        demands: kept by all of them.
     """
     paid, led = np.zeros(1), np.zeros(1)
     while not score.finished:
         last = score.n_written == score.task.steps - 1
+        if not allowed.any():
+            raise _unmet(demands, width)
         rows, tokens = np.nonzero(allowed)
         paid, led = paid[rows] + judge.paid(score, allowed), led[rows]
         if not last:
@@ -291,11 +301,27 @@ def _best_ways(score: Score, judge: _Judge, allowed: Array, width: int, n: int) 
         score = score.take(rows).write(tokens)
         if not last:
             judge.take(rows)
-            allowed = score.allowed()
-    return score
+            allowed = permitted(score, demands)
+    good = np.flatnonzero(keeping(score, demands))
+    if not len(good):
+        raise _unmet(demands, width)
+    return score.take(good)
 
 
-def best_known(page: Score, reward: RewardSum, width: int, n: int | None = None) -> SearchResult:
+def _unmet(demands: Demands, width: int) -> ValueError:
+    return ValueError(
+        f"no piece in a beam of width {width} meets all demands: {', '.join(demands)}; expected at "
+        "least one. Ask for a larger `width`, leave a demand out, or draw with the method sample"
+    )
+
+
+def best_known(
+    page: Score,
+    reward: RewardSum,
+    width: int,
+    n: int | None = None,
+    demands: Demands = NONE,
+) -> SearchResult:
     """Return the best piece that a beam of `width` finds behind each first token.
 
     A beam of one page is soon filled by the first tokens that pay at once; this one is not.
@@ -305,6 +331,7 @@ def best_known(page: Score, reward: RewardSum, width: int, n: int | None = None)
         reward: all that counts.
         width: of each beam.
         n: number of pieces to return; all of them if None.
+        demands: cellwise terms that every piece keeps, by name.
 
     Returns:
         the best pieces, best first, what the reward pays for them, and the compute of all beams.
@@ -313,8 +340,8 @@ def best_known(page: Score, reward: RewardSum, width: int, n: int | None = None)
         ValueError, RewardError: as `beam`.
     """
     _require_search(page, width=width)
-    starts = np.flatnonzero(page.allowed()[0]).tolist()
-    found = [beam(page, reward, width, first=start) for start in starts]
+    starts = np.flatnonzero(permitted(page, demands)[0]).tolist()
+    found = [beam(page, reward, width, first=start, demands=demands) for start in starts]
     returns = np.concatenate([result.returns for result in found])
     order = np.argsort(-returns, kind="stable")[:n]
     tokens = np.concatenate([result.score.tokens for result in found])[order]

@@ -11,6 +11,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from agents.evaluating.sampling import objective, sample_many
 from agents.runs.directory import Run
 from agents.settings.config import TrainConfig
+from agents.settings.tasks import shares
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.text_line import text
@@ -177,7 +178,7 @@ class Evaluator(BaseCallback):
 
     Args:
         run: the run directory.
-        task: task of the pieces.
+        tasks: that the pieces are divided among.
         reward: the reward of the training.
         config: interval, number of pieces, and final weights.
         mask: the mask that the agent plays with, if any.
@@ -186,13 +187,13 @@ class Evaluator(BaseCallback):
     def __init__(
         self,
         run: Run,
-        task: Task,
+        tasks: Sequence[Task],
         reward: RewardSum,
         config: TrainConfig,
         mask: RewardSum | None,
     ) -> None:
         super().__init__()
-        self.run, self.task, self.reward = run, task, reward
+        self.run, self.tasks, self.reward = run, tasks, reward
         self.config, self.mask = config, mask
         self.last, self.best = 0, -float("inf")
 
@@ -215,12 +216,15 @@ class Evaluator(BaseCallback):
         """Draw and score pieces, write a row, and save the policy if it is the best so far."""
         config = self.config
         agent = self.model.policy.as_prior()  # type: ignore[operator]
-        score = sample_many(agent, self.task, config.eval_episodes, config.seed + 1, mask=self.mask)
-        paid = {
-            name: float(values.sum(axis=(1, 2)).mean())
-            for name, values in self.reward.breakdown(score).items()
-        }
-        reached = objective(agent, score, self.reward, config, self.mask)
+        paid: dict[str, float] = {}
+        reached = 0.0
+        for number, (task, count) in enumerate(shares(self.tasks, config.eval_episodes)):
+            share, seed = count / config.eval_episodes, config.seed + 1 + number
+            score = sample_many(agent, task, count, seed, mask=self.mask)
+            for name, values in self.reward.breakdown(score).items():
+                mean = float(values.sum(axis=(1, 2)).mean())
+                paid[name] = paid.get(name, 0.0) + share * mean
+            reached += share * objective(agent, score, self.reward, config, self.mask)
         row = {"steps": self.num_timesteps, "objective": reached, "return": sum(paid.values())}
         row |= {f"reward/{name}": value for name, value in paid.items()}
         self.run.append_metrics(row, self.run.evaluations_file)

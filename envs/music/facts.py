@@ -7,7 +7,7 @@ of one cell. They depend on cells written up to theirs and on no later one.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -166,6 +166,16 @@ class Facts(View):
 
     # -- looking back ----------------------------------------------------------------------------
 
+    def earlier(self, cells: Array) -> Self:
+        """Return the view of other cells of each cell's voice: their facts, in the cells' place.
+
+        Args:
+            cells: time indices (B, V, T), or of a shape that broadcasts with this view's; not
+                later than the cells that look at them, or the view is no fact of the cells.
+        """
+        there = np.asarray(cells).astype(np.intp) * self.task.voices + self.voice
+        return self._of(self.task, self._store, self.n_written, there)
+
     def prev(self, fact: str | Array) -> Array:
         """Return a fact at the previous onset of each cell; 0 or False where there is none.
 
@@ -177,8 +187,7 @@ class Facts(View):
         """
         onset = self.previous_onset
         if isinstance(fact, str):
-            there = np.maximum(onset, 0).astype(np.intp) * self.task.voices + self.voice
-            view = self._of(self.task, self._store, self.n_written, there)
+            view = self.earlier(np.maximum(onset, 0))
             value = np.broadcast_to(getattr(view, fact), onset.shape)
         elif self._at is None:
             value = np.take_along_axis(

@@ -15,7 +15,7 @@ from envs.music.chords import Chord, parse_chords
 from envs.music.codec import FIRST_PITCH, HOLD, MAX_GRID, UNWRITTEN, Codec
 from envs.music.key import Key
 from envs.music.meter import Meter
-from envs.music.phrases import Phrase, parse_phrases
+from envs.music.phrases import Phrase, parse_phrases, returning_cells
 from envs.music.pitch import parse_pitch
 from envs.music.tape import freeze
 
@@ -157,6 +157,11 @@ class Task:
         last = np.zeros(self.cells, bool)
         last[[end - 1 for end in ends]] = True
         return freeze(last)
+
+    @cached_property
+    def returning_cells(self) -> npt.NDArray[np.int64]:
+        """(cells,): the earlier cell that comes back in each cell by the plan, -1 for none."""
+        return freeze(np.array(returning_cells(self.phrase_plan, self.bar_cells)))
 
     @cached_property
     def _phrase_bits(self) -> tuple[int, ...]:

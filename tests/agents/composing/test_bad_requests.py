@@ -34,7 +34,6 @@ BAD = {
     "no chords": ({"must": ["chord_tones"]}, ValueError, "chord_tones has nothing.*--chords"),
     "no plan": ({"must": ["phrase_parallelism"]}, ValueError, "nothing to judge.*--phrases"),
     "paid": ({"must": ["in_key=-1"]}, ValueError, "pays"),
-    "beam": ({"must": ["in_key"], "method": "beam"}, ValueError, "sample, prior"),
     "width": ({"method": "beam", "n": 5, "width": 4}, ValueError, "width=4"),
     "bars": ({"bars": 0}, ValueError, "bars=0"),
     "pickup": ({"pickup": 8}, ValueError, "pickup=8"),

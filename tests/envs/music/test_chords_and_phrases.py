@@ -5,7 +5,7 @@ import pytest
 
 from envs.music.chords import parse_chords
 from envs.music.key import Key
-from envs.music.phrases import Phrase, parse_phrases
+from envs.music.phrases import Phrase, parse_phrases, phrase_bars
 from envs.music.score import Score
 from envs.music.task import Task
 
@@ -65,7 +65,9 @@ def test_plans_of_phrases():
         *(Phrase("A", 0, 2), Phrase("A", 2, 2), Phrase("B", 4, 2), Phrase("A", 6, 2)),
     )
     assert parse_phrases("4+4", 8) == (Phrase("", 0, 4), Phrase("", 4, 4))
-    assert [p.letter for p in parse_phrases("AA'BA'", 8)] == ["A", "A", "B", "A"]
+    assert [(p.letter, p.primes) for p in parse_phrases("AA'BA''", 8)] == [
+        *(("A", 0), ("A", 1), ("B", 0), ("A", 2))
+    ]
     assert parse_phrases("A4 A4 B8", 16)[2] == Phrase("B", 8, 8)
 
 
@@ -73,7 +75,7 @@ def test_plans_of_phrases():
     ("plan", "message"),
     [
         ("4+5", "9 bars"),
-        ("AAB", "3 equal"),
+        ("AAB", "3 equal phrases; ask for a multiple of 3 bars"),
         ("A4 B", "plan"),
         ("A4 B3", "7 bars"),
         ("A'''B", "plan"),
@@ -83,6 +85,38 @@ def test_plans_of_phrases():
 def test_plans_that_are_none(plan, message):
     with pytest.raises(ValueError, match=message):
         Task(bars=8, phrases=plan)
+
+
+@pytest.mark.parametrize(
+    ("plan", "bars", "returning"),
+    [
+        ("AABA", 8, {2: 0, 6: 0}),  # of phrases of two bars the first
+        ("A4 A'4", 8, {4: 0, 5: 1}),  # half of a variant
+        ("ABAC", 16, {8: 0, 9: 1, 10: 2}),
+        ("A8 A4", 12, {8: 0, 9: 1, 10: 2}),  # as far as the shorter goes
+        ("A8 A8", 16, {bar: bar - 8 for bar in range(8, 14)}),  # all but a quarter
+        ("A2 B2 A'2 A'2 A2", 10, {4: 0, 6: 0, 8: 0}),
+        ("4+4", 8, {}),
+        ("", 8, {}),
+    ],
+)
+def test_bars_that_come_back_and_from_where(plan, bars, returning):
+    task = Task(bars=bars, meter="3/4", pickup=4, phrases=plan)
+    found = task.returning_cells.reshape(bars, 12)
+    for bar in range(bars):
+        first = returning.get(bar)
+        expected = [-1] * 12 if first is None else list(range(12 * first, 12 * first + 12))
+        assert found[bar].tolist() == expected
+
+
+def test_half_of_a_phrase_of_one_bar_comes_back():
+    task = Task(bars=2, phrases="AA'")
+    assert task.returning_cells.tolist() == [-1] * 16 + list(range(8)) + [-1] * 8
+
+
+def test_the_bars_that_a_plan_names():
+    plans = {"A4 A'4": 8, "4+4": 8, "AABA": 0, "A4 B": 0, "nonsense": 0, "": 0}
+    assert {plan: phrase_bars(plan) for plan in plans} == plans
 
 
 def test_cells_know_their_chord_and_phrase():

@@ -223,6 +223,21 @@ EXAMPLES = {
         (MOTIF + "C4:2 D4:2 r:2 E4:2 C4:2", {"exact", "transposed", "tonal"}),
         (MOTIF, set()),
     ],
+    # line, asked, marked
+    "phrase_return": [
+        (PHRASE + PHRASE, {}, []),
+        (PHRASE + "C4 E4 G4:2 D4:2 C4", {}, []),  # the second half of one bar ends otherwise
+        (PHRASE + "C4 F4 F4:2 E4:2 D4", {}, [20]),
+        (PHRASE + "C4:2 E4:6 F4:2 E4:2 D4", {}, [18]),
+        (PHRASE + "C4:2 r:2 E4 F4:2 E4:2 D4", {}, [18]),  # a note cut short is another note
+        (PHRASE + "G4 B4 C5:2 B4:2 A4", {}, [16]),  # transposed
+        (PHRASE + PHRASE, {"phrases": "AB"}, [23]),
+        (PHRASE + "C4 F4 F4:2 E4:2 D4", {"phrases": "AB"}, []),
+        (PHRASE + PHRASE, {"phrases": "1+1"}, []),
+        (PHRASE * 2 + PHRASE + "G4:16", {"phrases": "A2 A'2", "bars": 4}, []),
+        (PHRASE * 2 + "G4:16 " + PHRASE, {"phrases": "A2 A'2", "bars": 4}, [32]),
+        ("r:4 E4 F4 D4 r:4 E4 D4 C4", {}, []),
+    ],
     # line, asked, differ, alike
     "phrases": [
         (PHRASE + PHRASE, {}, 0, 1),

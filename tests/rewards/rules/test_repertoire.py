@@ -57,6 +57,7 @@ REPERTOIRE = {
             "downbeat": {192: 1},
             "ties_over_bar": {192: 1},
             "syncopation": {192: 2 / 3},
+            "phrase_return": {192: 1},
             "cadence": {63: 0.5, 191: 1},
         },
     ),
