@@ -125,8 +125,10 @@ def watchers(
     watch = None
     if config.judge:
         judge = find_judge(task, listener.noted)
-        of = {"prior": job.prior, "mask": job.mask, "tasks": len(config.tasks)}
-        watch = Diagnostics(task, reward, judge, listener.noted, **of)
+        watch = Diagnostics(
+            task, reward, judge, listener.noted,
+            prior=job.prior, mask=job.mask, tasks=len(config.tasks),
+        )  # fmt: skip
     evaluator = Evaluator(run, job.tasks, reward, config, job.mask)
     metrics = PieceMetrics(run, job.prior, config.prior, listener, lessons, watch)
     beside: list[BaseCallback] = [metrics]
