@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from agents.evaluating.sampling import sample_many
+from agents.settings.begun import UNTIL_0_6
+from envs.durable_files import sha256
 from envs.music.score import Score
 from envs.music.task import Task
 from pretrained import checkpoint
@@ -19,7 +21,8 @@ TOLD = {
     "sequence": ["melody-1", "composer"],
     "circling": ["composer"],
 }
-OF_THEN = {"composer": "the agent of 0.7", "melody-1": "the prior of 0.6"}
+# Names under which these files shipped in 0.6; they are found by their hashes.
+OF_THEN = {"composer": "composer", "melody-1": "melody"}
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +34,9 @@ def pieces():
             if drawn is not None:
                 found.setdefault(tune.cluster, drawn.score.tokens[0])
     drawn = {"real": Score(np.stack([*found.values()]), TASK)}
-    for name in OF_THEN:
-        prior = checkpoint.load(checkpoint.locate(name))
+    files = {sha256(file): file for file in checkpoint.shipped().values()}
+    for name, then in OF_THEN.items():
+        prior = checkpoint.load(files[UNTIL_0_6[then]])
         drawn[name] = sample_many(prior, TASK, 160, seed=5)
     return drawn
 
