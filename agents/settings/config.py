@@ -51,6 +51,9 @@ class TrainConfig(Checked):
             place of those of the environment's id.
         prior: name or path of the checkpoint to measure the KL against, and to start from.
         start: name or path of a checkpoint to start from in its place, such as a run's.
+        sight: the policy also sees, of each token that it may write next, the value that each rule
+            of the reward would have and the running state of its scans. A policy with sight
+            composes as any other, but more slowly.
         name: of the run directory under --runs; made up from env and algo if empty.
         runs: folder of the run directories.
         seed: of everything drawn.
@@ -91,6 +94,7 @@ class TrainConfig(Checked):
     task: Task = None  # type: ignore[assignment]  # read in __post_init__
     prior: str = _REFERENCE["prior"]
     start: str = ""
+    sight: bool = False
     name: str = ""
     runs: Path = Path("runs")
     seed: int = bounded(0, 0, 2**32 - 2)  # numpy's; evaluations take the next

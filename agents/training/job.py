@@ -7,7 +7,7 @@ import random
 import re
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -30,8 +30,8 @@ from agents.runs import curve, session
 from agents.runs.directory import Run
 from agents.runs.state import Generators
 from agents.settings.config import TrainConfig, for_budget
-from agents.settings.tasks import shares
-from agents.training.callbacks import Anneal, DivergedError, PieceMetrics, Saver
+from agents.settings.tasks import shares, spread
+from agents.training.callbacks import Anneal, Cooling, DivergedError, PieceMetrics, Saver
 from agents.training.kl import KLController, limiting_c, verdict
 from agents.training.listener import Listener
 from agents.training.monitor import Diagnostics, Evaluator, find_judge
@@ -42,11 +42,14 @@ from envs.errors import quoted
 from envs.music.task import Task
 from pretrained.checkpoint import load, locate
 from pretrained.device import whole_float32
+from pretrained.networks.sighted import SightedPrior
 from pretrained.prior import Trainable
 from rewards.build import build
+from rewards.sight import RuleSight, make_known
 from rewards.sum import RewardSum
 
 NO_MEMORY = "out of memory|allocate memory|not enough memory"  # in torch's errors
+TRIED = 8  # tasks, at most, by whose pieces the numbers of a sight are scaled
 one_at_a_time = threading.RLock()
 
 
@@ -70,14 +73,18 @@ def prepare(config: TrainConfig, listener: Listener) -> Job:
         ValueError, TypeError, OSError, RewardError: something cannot be had, or does not fit.
     """
     reward = build(config.reward_spec)
+    make_known(reward.terms.values())
     mask = read_masks(config.mask, reward) if config.mask else None
-    env, varied = make_envs(config, mask)
+    prior, prior_file = load(config.prior), locate(config.prior)
+    start = load(config.start) if config.start else prior
+    if config.sight and start.sight is None:
+        start = sighted(start, reward, config.tasks)
+    env, varied = make_envs(config, mask, start.sight)
     task = env.env.task  # an environment of one's own may change it
     config, tasks = replace(config, task=task), tuple(each.env.task for each in varied) or (task,)
-    prior, prior_file = load(config.prior, task), locate(config.prior)
-    start = load(config.start, task) if config.start else prior
     for each in (task, *tasks):
         prior.require(each)
+        start.require(each)
         reward.prepare(each)
     model = algorithms.make(config, env, start, reward)
     if told := algorithms.small_batch(config, max(each.steps for each in tasks)):
@@ -85,6 +92,18 @@ def prepare(config: TrainConfig, listener: Listener) -> Job:
     if varied:
         learn_on(model, varied)
     return Job(config, task, tasks, prior, prior_file, reward, mask, model)
+
+
+def sighted(prior: Trainable, reward: RewardSum, tasks: Sequence[Task]) -> Trainable:
+    """Return a prior of the same probabilities that is told what the rules of a reward see.
+
+    Raises:
+        ValueError: no rule can be seen, or the prior cannot read the tasks.
+    """
+    for task in tasks:
+        prior.require(task)
+    few = spread(tasks, min(TRIED, len(tasks)))
+    return SightedPrior.over(prior, RuleSight.of(reward.terms.values()), few)
 
 
 def watchers(
@@ -115,6 +134,8 @@ def watchers(
     beside: list[BaseCallback] = [metrics]
     if steering is not None and config.last_entropy != config.entropy:
         beside.append(Anneal(steering, config))
+    if steering is not None and hasattr(config.settings, "heat") and not config.kl_budget:
+        beside.append(Cooling(steering, config))
     if config.eval_freq > 0:
         beside.append(evaluator)
     saver = Saver(run, config.save_freq, generators, reward)

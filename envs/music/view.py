@@ -139,6 +139,12 @@ class View:
             done.add(outputs, self._store.tokens)
         return done
 
+    def scanned(self) -> dict[Any, list[Array]]:
+        """Return the outputs (B,) in the newest cell of every scan that has been run up to it."""
+        cell, tapes = self.n_written - 1, self._store.tapes.items()
+        done = {key: tape for key, tape in tapes if cell < tape.length}
+        return {key: [output[cell] for output in tape.outputs] for key, tape in done.items()}
+
     def seen_before(self, step: ScanStep, init: ScanInit, gap: int, **params: Any) -> Array:
         """True where a scan's value occurred `gap` or more cells earlier in the same voice.
 
