@@ -21,7 +21,8 @@ import tyro
 
 from agents.settings import commands
 from agents.settings.algorithm import bounded, check_field
-from agents.settings.config import TrainConfig, from_mapping
+from agents.settings.config import TrainConfig, from_preset
+from agents.settings.presets import REFERENCE
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class BenchmarkConfig:
         seeds: cells of each method.
         n_timesteps: environment steps of each training; the last rollout is finished.
         pieces: to measure in each cell; a beam finds few.
-        reward: terms as name=weight; this and the next three as python -m agents.train has them
-            if empty.
+        reward: terms as name=weight; this and the next three as the preset reference has them if
+            empty.
         task: arguments of the environment as name=value: bars=8 meter=3/4 low=C4
         env: id of the environment.
         prior: name or path of the checkpoint that is sampled, searched and trained.
@@ -62,7 +63,8 @@ class BenchmarkConfig:
     def settings(self) -> TrainConfig:
         """Settings of a training that all cells share; `eval_pieces` is the number of pieces."""
         given = {"reward": self.reward, "task": self.task, "prior": self.prior}
-        base = from_mapping({}, "the default run").changed(env=self.env or TrainConfig.env)
+        base = from_preset(REFERENCE)
+        base = base.changed(env=self.env or base.env)
         return replace(
             base,
             **{name: value for name, value in given.items() if value},  # type: ignore[arg-type]
@@ -91,6 +93,7 @@ def benchmark(config: BenchmarkConfig) -> int:
     from agents.benchmarking import benchmark_report
     from agents.benchmarking.benchmark_methods import Bench, default_methods
     from agents.benchmarking.cells import run_cells
+    from agents.benchmarking.limits import FILE, pool_size_for, write_limits
     from agents.benchmarking.plan import choose, open_folder
     from agents.benchmarking.processes import OneProcessEach
     from agents.runs.run_lock import only_one
@@ -108,6 +111,10 @@ def benchmark(config: BenchmarkConfig) -> int:
             with OneProcessEach(config.jobs) as executor:
                 note = partial(print, flush=True)
                 failed = run_cells(config.out, methods, config.seeds, executor, note)
+            if not (config.out / FILE).is_file():
+                size = pool_size_for(bench.pieces)
+                note(f"the limit is read off {size:,} pieces of the prior")
+                write_limits(config.out, bench.prior, bench.reward, bench.task, size)
         except KeyboardInterrupt:
             print("\nstopped; finished cells stay, the same command goes on", file=sys.stderr)
             return 130

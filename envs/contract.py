@@ -37,18 +37,21 @@ class LearningReward(Protocol):
     """A reward function that learns: an object that can be called, with an `update` beside.
 
     It may also have `state_dict()` and `load_state_dict(state)`, as torch's modules do: what they
-    hold is kept with a run and put back when it is resumed.
+    hold is kept with a run and put back when it is resumed. With `real_pieces(task)` it says which
+    real melodies it learns from, a Score or None for none; those of the corpus without. With an
+    attribute `finding`, a sentence that a training shows after an update, unless it is ''.
     """
 
     def __call__(self, score: Score) -> npt.NDArray[Any]:
         """Return a RewardFunction's value; it may change with `update` only."""
         ...
 
-    def update(self, real: Score, generated: Score) -> Mapping[str, float]:
+    def update(self, real: Any, generated: Score) -> Mapping[str, float]:
         """Learn from a rollout after it was paid; called once for each rollout of a training.
 
         Args:
-            real: melodies of the corpus on the same task, as many as were generated.
+            real: melodies of the corpus on the same task, as many as were generated, a Score; None
+                if it learns from none.
             generated: the pieces of the rollout.
 
         Returns:

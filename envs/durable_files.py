@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import os
 import secrets
@@ -32,6 +33,19 @@ def write_atomic(path: Path, data: str | bytes) -> None:
         OSError: it cannot be written; its old content stays.
     """
     write_together({path: data})
+
+
+def write_arrays(path: Path, **arrays: Any) -> None:
+    """Write arrays as an .npz file, completely or not at all; equal arrays give equal bytes.
+
+    Raises:
+        OSError: it cannot be written; its old content stays.
+    """
+    import numpy as np
+
+    data = io.BytesIO()
+    np.savez_compressed(data, **arrays)
+    write_atomic(path, data.getvalue())
 
 
 def write_together(files: Mapping[Path, str | bytes], new: bool = False) -> None:

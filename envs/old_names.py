@@ -92,7 +92,8 @@ HEIRS = {
     "agents.alone": "agents.runs.run_lock",
     "agents.benchmark": "agents.benchmarking.cells agents.benchmarking.plan",
     "agents.compose": "agents.composing.decoding agents.composing.masks agents.composing.composer",
-    "agents.config": "agents.settings.config rewards.spec agents.algorithms.catalogue",
+    "agents.config": "agents.settings.config agents.settings.presets rewards.spec "
+    "agents.algorithms.catalogue",
     "agents.evaluate": "agents.evaluating.sampling agents.evaluating.comparison",
     "agents.explain": "agents.explaining.explanation_files",
     "agents.explanation": "agents.explaining.explanation agents.explaining.explainer",

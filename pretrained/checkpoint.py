@@ -26,6 +26,7 @@ from envs.music.codec import Codec
 from pretrained.memory import WithMemory
 from pretrained.networks.architectures import ARCHITECTURES, architecture
 from pretrained.networks.recurrent import RecurrentNet, RecurrentPrior
+from pretrained.networks.sighted import SightError
 
 if TYPE_CHECKING:
     from envs.music.task import Task
@@ -185,6 +186,8 @@ def load(name_or_path: str | os.PathLike[str] = "folk", task: Task | None = None
             raise ValueError(f"{other[0]} is {weights[other[0]].dtype}, expected torch.float32")
         prior = kind.build(header["shape"], theirs)
         prior.net.load_state_dict(weights)
+    except SightError as error:
+        raise SightError(f"checkpoint '{path}': {error}") from None
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         words = " ".join(str(error).split())[:300]
         detail = "".join(c if c.isprintable() else "?" for c in words)

@@ -27,7 +27,7 @@ from torch.nn import functional
 
 from envs.music.score import Score
 from envs.music.task import MAX_BARS, Task
-from pretrained.networks.network_prior import CHUNK, NetworkPrior, Reading
+from pretrained.networks.network_prior import NetworkPrior, Reading
 from pretrained.prior import ILLEGAL, Prior, hears_ahead, hears_one_line
 
 # Fitted by gradient on the corpus's valid tunes, for the mean nats per token of three priors: an
@@ -174,7 +174,7 @@ class WithMemory:
         """Return nats (B, V, T) of each token of finished pieces given the cells before it."""
         if not score.finished:
             raise ValueError("log_prob needs finished pieces; step the prior for a piece so far")
-        size = max(1, CHUNK // score.task.steps)
+        size = max(1, NetworkPrior.most_cells // score.task.steps)
         return np.concatenate([self._log_prob(part) for part in score.chunks(size)])
 
     def _log_prob(self, score: Score) -> npt.NDArray[np.float32]:

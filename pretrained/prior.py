@@ -120,6 +120,14 @@ class Trainable(Prior, Protocol):
         return False
 
     @property
+    def sight(self) -> Any:
+        """The `Sight` it is told of, None for none, see `pretrained.networks.sighted`.
+
+        With one, `forward`, `forward_at` and `advance` take `seen`.
+        """
+        return None
+
+    @property
     @abstractmethod
     def n_features(self) -> int:
         """Number of features at a cell, from which a policy reads its value."""

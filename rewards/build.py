@@ -18,6 +18,9 @@ from typing import Any
 from envs.contract import RewardFunction, RewardSpec
 from envs.errors import did_you_mean
 from envs.plugins import resolve
+from rewards.adaptive.adversary import Adversary
+from rewards.adaptive.diversity_filter import DiversityFilter
+from rewards.adaptive.zero_autocorrelation import ZeroAutocorrelation
 from rewards.likelihood import Likelihood
 from rewards.objective import PRIOR
 from rewards.rule import REGISTRY, Rule, as_rule
@@ -26,6 +29,9 @@ from rewards.rules import (  # noqa: F401  (registers)
     form,
     harmony,
     melody,
+    plan,
+    progressions,
+    register,
     returns,
     rhythm,
     rl_tuner,
@@ -34,19 +40,29 @@ from rewards.sum import RewardSum
 from rewards.term import Term
 
 PACKS = Path(__file__).parent / "packs"
-FACTORIES: Mapping[str, Callable[..., RewardFunction]] = {PRIOR: Likelihood}
+FACTORIES: Mapping[str, Callable[..., RewardFunction]] = {
+    PRIOR: Likelihood,
+    "adversary": Adversary,
+    "diversity": DiversityFilter,
+    "zero_autocorrelation": ZeroAutocorrelation,
+}
 
 
 def read_pack(name: str) -> dict[str, Any]:
     """Return the terms of a pack that ships, as {spec: weight}."""
-    with (PACKS / f"{name}.toml").open("rb") as file:
+    with pack_files()[name].open("rb") as file:
         pack: dict[str, Any] = tomllib.load(file)["reward"]
     return pack
 
 
 def pack_names() -> list[str]:
-    """Return the names of the packs that ship."""
+    """Return the names of the packs that ship, without those of former versions."""
     return sorted(path.stem for path in PACKS.glob("*.toml"))
+
+
+def pack_files() -> dict[str, Path]:
+    """Return the files of all packs by name; former versions are named such as 'folk_dance-1'."""
+    return {path.stem: path for path in sorted(PACKS.glob("**/*.toml"))}
 
 
 def find(spec: str) -> Rule:
@@ -102,17 +118,18 @@ def make_term(spec: str | RewardFunction, setting: Any) -> Term:
     name = spec if isinstance(spec, str) else as_rule(spec).name
     weight, params = read_setting(name, setting)
     normalize = params.pop("normalize", False)
-    if not isinstance(normalize, bool) or (normalize and spec in FACTORIES):
+    if not isinstance(normalize, bool) or (normalize and spec == PRIOR):
         raise ValueError(
             f"reward {name!r}: normalize={normalize!r}; expected true or false, and false for the "
             "prior, whose unit is the nat"
         )
     if isinstance(spec, str) and spec in FACTORIES:
         _check_parameters(name, FACTORIES[spec], params)
-        return Term(name, as_rule(FACTORIES[spec](**params)), weight)
-    rule = find(spec) if isinstance(spec, str) else as_rule(spec)
-    _check_parameters(name, rule, params)
-    rule = rule.bind(params)
+        rule = as_rule(FACTORIES[spec](**params))
+    else:
+        rule = find(spec) if isinstance(spec, str) else as_rule(spec)
+        _check_parameters(name, rule, params)
+        rule = rule.bind(params)
     if normalize:
         from rewards.normalize import Normalized  # brings Stable-Baselines3 with it
 
@@ -160,7 +177,7 @@ def build(spec: RewardSpec | RewardSum) -> RewardSum:
         raise TypeError(
             f"a reward is a name, a function or a mapping of names to weights, got {spec!r}"
         )
-    packs, terms = pack_names(), []
+    packs, terms = pack_files(), []
     for name, setting in spec.items():
         if isinstance(name, str) and name in packs:
             scale, params = read_setting(name, setting)

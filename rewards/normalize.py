@@ -45,7 +45,10 @@ class Normalized:
         numbers = isinstance(value, np.ndarray) and value.dtype.kind in "biuf"
         return value / self.scale if numbers else value
 
-    def update(self, real: Score, generated: Score) -> dict[str, float]:
+    def real_pieces(self, task: Any) -> None:
+        """Return None: it learns from no real melodies."""
+
+    def update(self, real: Any, generated: Score) -> dict[str, float]:
         """Take note of what a rollout's pieces get."""
         value = np.asarray(self.__wrapped__(generated), np.float64)
         self._seen.update(value.reshape(generated.batch, -1).sum(axis=1))

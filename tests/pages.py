@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+from agents.settings import from_preset
+
 ROOT = Path(__file__).parent.parent
 FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
@@ -26,12 +28,13 @@ SHORT = {
     "pretrained.adapt": "--how state --prior folk",
     "pretrained.train": "--epochs 1 --hidden 16 --embed 8",
 }
-# What an algorithm has of its own; without --algo it is ppo.
+# What an algorithm has of its own; without --algo it is that of the default run.
 SHORT_ALGORITHM = {
     "ppo": "--batch-size 256 --n-epochs 1",
     "maskable_ppo": "--batch-size 256 --n-epochs 1",
     "rloo": "--batch-size 256 --n-epochs 1 --group-size 8",
     "psi": "--batch-size 256",
+    "pcl": "--batch-size 256 --no-sight",
 }
 RESUMED = "-n 512 --no-progress"  # of what was trained so briefly
 
@@ -78,7 +81,8 @@ def shortened(module: str, words: list[str]) -> list[str]:
         return words + shlex.split(RESUMED)
     short = SHORT.get(module, "")
     if module == "agents.train":
-        algo = words[words.index("--algo") + 1] if "--algo" in words else "ppo"
+        start = from_preset().algo if not {"--preset", "--config"} & set(words) else "ppo"
+        algo = words[words.index("--algo") + 1] if "--algo" in words else start
         short += " " + SHORT_ALGORITHM[algo]
     return words + shlex.split(short)
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agents.algorithms.own_settings import (
+    Consistency,
     Critic,
     Groups,
     Imitation,
@@ -76,6 +77,29 @@ def _piece_gradient(settings: Groups, common: dict[str, Any], divide: bool) -> O
     return PieceGradient(**_on_policy() | {"rollout_buffer_class": PieceBuffer} | values | common)
 
 
+def _decoupled_gradient(settings: Groups, common: dict[str, Any]) -> OnPolicyAlgorithm:
+    from agents.algorithms.decoupled_gradient import DecoupledBuffer
+
+    return _piece_gradient(settings, common | {"rollout_buffer_class": DecoupledBuffer}, False)
+
+
+def _path_consistency(settings: Consistency, common: dict[str, Any]) -> OnPolicyAlgorithm:
+    from agents.algorithms.path_consistency import ConsistencyPolicy, PathConsistency, cosine
+    from rewards.sight import RuleSight
+
+    values = dict(vars(settings))
+    del values["heat"], values["cooling"]  # of the objective's c, see agents.training.callbacks
+    rules = common["rollout_buffer_kwargs"]["objective"].rules
+    watch = RuleSight.of(rules.terms.values()) if rules else None
+    of_policy = {name: values.pop(name) for name in ("value_units", "value_rate")}
+    of_policy["facts"] = watch.width if watch else 0
+    common["policy_kwargs"] |= of_policy
+    common["rollout_buffer_kwargs"] |= {"normalize_values": False}
+    common["learning_rate"] = cosine(common["learning_rate"](1.0))
+    kept = _on_policy() | {"policy": ConsistencyPolicy}
+    return PathConsistency(**kept | values | common, watch=watch)
+
+
 def _reward_weighted(settings: Imitation, common: dict[str, Any]) -> OnPolicyAlgorithm:
     from agents.algorithms.reward_weighted import RewardWeighted
 
@@ -130,6 +154,15 @@ _IMITATION = {
     "n_envs": [512, 1024, 2048],
     "rollouts": [1, 2, 4, 8],
 }
+_CONSISTENCY = {
+    **_RATE,
+    "n_envs": [192, 384, 768],
+    "batch_size": [1024, 1536, 3072],
+    "replay_ratio": [2.5, 4.0],
+    "rollouts": [1, 4, 8],
+    "gae_lambda": [0.8, 0.87, 0.95],
+    "value_updates": [1, 2, 4],
+}
 _MEMORY = {
     **_RATE,
     "n_envs": [64, 128, 256, 512],
@@ -148,6 +181,14 @@ _DQN, _QRDQN, _Q, _PSI, _G = (
     partial(_q_learning, kind=kind) for kind in ("dqn", "qrdqn", "q", "psi", "g")
 )
 for _algorithm in (
+    Algorithm(
+        "pcl",
+        "path consistency learning with a replay",
+        _path_consistency,
+        Consistency,
+        _CONSISTENCY,
+        **_PIECES,
+    ),
     Algorithm("ppo", "proximal policy optimisation", _ppo, Proximal, _PROXIMAL, **_FREE),
     Algorithm("a2c", "advantage actor-critic", _a2c, Critic, _ADVANTAGE, **_FREE),
     Algorithm(
@@ -158,6 +199,14 @@ for _algorithm in (
     ),
     Algorithm(
         "grpo", "rloo, in standard deviations of the group", _GRPO, Groups, _GROUPS, **_PIECES
+    ),
+    Algorithm(
+        "gdpo",
+        "grpo, each term in its own standard deviations",
+        _decoupled_gradient,
+        Groups,
+        _GROUPS,
+        **_PIECES,
     ),
     Algorithm(
         "rwr",

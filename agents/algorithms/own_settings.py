@@ -109,3 +109,32 @@ class Quantiles(Memory):
     """
 
     n_quantiles: int = bounded(25, 1, 10**4)
+
+
+@dataclass(frozen=True)
+class Consistency(Settings):
+    """Settings of path consistency learning.
+
+    Attributes:
+        batch_size: cells in a minibatch of whole pieces.
+        replay_ratio: cells replayed for each new one.
+        rollouts: the last ones, which are kept and replayed.
+        gae_lambda: of generalised advantage estimation.
+        value_lambda: of the returns that values are fitted to.
+        value_updates: steps of the value network for each of the policy.
+        value_units: of each layer of the value network.
+        value_rate: learning rate of the value network, as a factor of the policy's.
+        heat: c begins as so many times its value, where there is no KL budget.
+        cooling: share of the run along which c falls to its value.
+    """
+
+    batch_size: int = bounded(1536, 2, 10**9)
+    replay_ratio: float = bounded(2.5, 1e-3, 1e3)
+    rollouts: int = bounded(4, 1, 10**6)
+    gae_lambda: float = bounded(0.87, 0.0, 1.0)
+    value_lambda: float = bounded(0.97, 0.0, 1.0)
+    value_updates: int = bounded(4, 1, 10**4)
+    value_units: int = bounded(128, 1, 2**14)
+    value_rate: float = bounded(3.0, 1e-3, 1e3)
+    heat: float = bounded(4.0, 1.0, 1e6)
+    cooling: float = bounded(0.4, 0.0, 1.0)

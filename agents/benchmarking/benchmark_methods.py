@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import json
 import math
 import re
@@ -13,15 +12,17 @@ from pathlib import Path
 import numpy as np
 
 from agents.algorithms.q_policy import KINDS
-from agents.benchmarking.results import folder_of, write_arrays
+from agents.benchmarking.results import folder_of
 from agents.composing.compute import Compute, ComputeMeter
 from agents.composing.masks import read_masks
 from agents.composing.search import beam, masked, masked_nats
+from agents.evaluating.limit import best_of_n_kl, draws_for
 from agents.evaluating.sampling import BATCH, sample_many
+from agents.evaluating.standing import BUDGETS
 from agents.settings.algorithm import ALGORITHMS, names_with
 from agents.settings.begun import as_begun
 from agents.settings.config import TrainConfig, for_budget, from_mapping
-from envs.durable_files import write_atomic
+from envs.durable_files import write_arrays, write_atomic
 from envs.errors import did_you_mean
 from envs.music.score import Score
 from envs.music.tape import Array
@@ -31,7 +32,6 @@ from rewards.build import build
 from rewards.objective import PRIOR, Objective
 from rewards.sum import RewardSum
 
-BUDGETS = (0.05, 0.1, 0.2)  # nats per token
 HELD_TO_BUDGETS = ("ppo", "rloo", "best-of-n")
 WIDTH, STARTS = 256, 8  # of a beam; beams in a cell
 POOL, ROUNDS = 2**17, 128  # pieces of a pool: ROUNDS for each piece wanted, at most POOL
@@ -91,21 +91,6 @@ def find_method(name: str) -> BenchMethod:
         f"unknown method {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}; "
         f"other numbers, and of {held} those with @kl=NATS, are known too"
     )
-
-
-def best_of_n_kl(n: int) -> float:
-    """KL in nats of the best of n draws to one draw: log n - (n - 1) / n, an upper bound.
-
-    Stiennon et al. (2020), "Learning to summarize from human feedback"; a bound: Beirami et al.
-    (2024), "Theoretical guarantees on the best-of-n alignment policy".
-    """
-    return math.log(n) - (n - 1) / n
-
-
-def draws_for(kl: float) -> int:
-    """The n whose `best_of_n_kl` is nearest to `kl` nats; a billion if that is still below."""
-    above = bisect.bisect_left(range(1, 10**9), kl, key=best_of_n_kl) + 1
-    return min((max(1, above - 1), above), key=lambda n: abs(best_of_n_kl(n) - kl))
 
 
 def pool_size(pieces: int) -> int:

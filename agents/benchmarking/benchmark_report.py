@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from agents.benchmarking.limits import LimitCurve
 from agents.benchmarking.results import (
     CONFIDENCE,
     FEWEST,
@@ -47,6 +48,8 @@ COLUMNS = {  # of the second table: head, number
     "KL, nats per token": "kl",
     "log p per token": "log p",
     "distinct share": "distinct",
+    "gap to the limit, nats a piece": "gap",
+    "share of the possible gain": "share",
     "edit distance": "diversity/edit_distance",
     "Vendi score": "diversity/vendi",
     "judge, nats per token": "judge",
@@ -115,6 +118,20 @@ def second_table(results: Results) -> str:
         for method, rows in results.rows.items()
     ]
     return markdown(["", "cells", *COLUMNS], lines)
+
+
+def limit_section(limits: LimitCurve) -> str:
+    """Return the section on the limit of fine-tuning."""
+    lines = []
+    for row in limits.rows:
+        low, high = row["interval"] or (math.nan, math.nan)
+        between = "" if math.isnan(low) else f"{low:.2f} to {high:.2f}"
+        numbers = (f"{row['kl']:.3f}", f"{row['reward']:.2f}", between, f"{row['distance']:.3f}")
+        lines.append([row["name"], *numbers, f"{row['size']:,.0f}"])
+    heads = ["", "KL, nats per token", "reward of the rules", "95%", "edit distance"]
+    table = [markdown([*heads, "effective pieces"], lines)] if lines else []
+    told = [f"From {limits.pieces:,} pieces of the prior."] if lines else []
+    return "\n\n".join([*told, *table, *limits.notes]) or "It was not measured."
 
 
 def spread_table(results: Results) -> str:
@@ -292,6 +309,7 @@ def write(
         text = TEMPLATE.read_text().format(
             published=published_table(results, beside=results.settings.task == Task()),
             second=second_table(results),
+            limit=limit_section(results.limits),
             equal_kl=equal_kl(results),
             curves=curves,
             hacking=hacking(results),

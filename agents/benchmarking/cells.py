@@ -21,10 +21,10 @@ import torch
 
 from agents.benchmarking.benchmark_methods import Bench, BenchMethod, find_method
 from agents.benchmarking.measuring import measure
-from agents.benchmarking.results import FINISHED, folder_of, write_arrays
+from agents.benchmarking.results import FINISHED, folder_of
 from agents.runs.directory import Run
 from agents.settings.commands import EXPECTED, in_words
-from envs.durable_files import write_atomic
+from envs.durable_files import write_arrays, write_atomic
 from pretrained.checkpoint import locate
 
 Cell = tuple[str, int]  # name of the method, seed

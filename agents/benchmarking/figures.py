@@ -11,6 +11,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from agents.benchmarking.limits import LimitCurve
 from agents.benchmarking.results import GOALS, HELD, Array, Results, Stat
 from agents.runs.curve import save
 
@@ -95,6 +96,7 @@ def front(results: Results) -> Figure:
     for (name, _), places in lines.items():
         if "of n" in name or "budget" in name:
             axis.plot(*zip(*sorted(places), strict=True), color=FAMILIES[name][1], lw=1, zorder=1)
+    draw_limits(axis, results.limits)
     tidy(axis, "KL to the prior, nats per token", "reward of the rules")
     # A square root gives more room to small KL, where most methods are.
     axis.set_xscale("function", functions=(lambda x: np.sqrt(np.abs(x)), np.square))
@@ -111,6 +113,17 @@ def front(results: Results) -> Figure:
         figure.colorbar(dots, ax=axis, label="distinct share of the pieces", shrink=0.6)
         label(figure, axis, at)
     return figure
+
+
+def draw_limits(axis: Axes, limits: LimitCurve) -> None:
+    """Draw the limit of fine-tuning and the closed form of best-of-n, if they were measured."""
+    if limits.limit:
+        spent, paid, _ = zip(*limits.limit, strict=True)
+        look: dict[str, Any] = {"color": "black", "linewidth": 1.4, "zorder": 1}
+        axis.plot((0, *spent), (limits.prior, *paid), label="limit", **look)
+    if limits.best:
+        look = {"color": PINK, "linewidth": 1, "linestyle": "--", "zorder": 1}
+        axis.plot(*zip(*limits.best, strict=True), label="best of n, all subsets", **look)
 
 
 def line_across(axis: Axes, method: str, reward: Stat) -> None:

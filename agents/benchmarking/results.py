@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from agents.benchmarking.limits import LimitCurve, read_limits
 from agents.runs.directory import Run
 from agents.settings.config import TrainConfig
 from envs.durable_files import read_facts, write_atomic
@@ -111,6 +112,7 @@ class Results:
         warnings: warnings of the training runs, by method and seed.
         curves: columns of metrics.csv for each seed, by method.
         machines: the machines that computed the cells.
+        limits: the limit of fine-tuning, beside which each cell with a KL has a gap and a share.
     """
 
     settings: TrainConfig
@@ -118,6 +120,7 @@ class Results:
     warnings: dict[str, dict[int, list[str]]] = field(default_factory=dict)
     curves: dict[str, list[dict[str, list[float]]]] = field(default_factory=dict)
     machines: set[str] = field(default_factory=set)
+    limits: LimitCurve = field(default_factory=LimitCurve)
 
     def values(self, method: str, number: str) -> list[float]:
         """Return a number of a method's cells in the order of their seeds; NaN if it is missing."""
@@ -141,7 +144,7 @@ def read(out: Path, order: Sequence[str]) -> Results:
         out: folder of the benchmark.
         order: methods in the order of the report; others follow, sorted by name.
     """
-    results = Results(Run(out / "settings").config)
+    results = Results(Run(out / "settings").config, limits=read_limits(out))
 
     def place(file: Path) -> tuple[int, str, int]:
         method = file.parents[1].name
@@ -158,6 +161,7 @@ def read(out: Path, order: Sequence[str]) -> Results:
                 numbers["steps"] = curve["steps"][-1]
             results.warnings.setdefault(method, {})[seed] = facts["warnings"]
             results.curves.setdefault(method, []).append(curve)
+        numbers |= results.limits.standing(numbers["kl"], numbers["reward"])
         results.rows.setdefault(method, {})[seed] = numbers | clocks["seconds"]
         results.machines.add(clocks["machine"])
     return results
@@ -188,10 +192,3 @@ def _write_rows(path: Path, heads: Sequence[str], rows: Iterable[Mapping[str, An
     for row in rows:  # NaN is the only value that differs from itself
         writer.writerow({name: value for name, value in row.items() if value == value})
     write_atomic(path, text.getvalue())
-
-
-def write_arrays(path: Path, **arrays: Array) -> None:
-    """Write an .npz file, completely or not at all; equal arrays give equal bytes."""
-    data = io.BytesIO()
-    np.savez_compressed(data, **arrays)  # type: ignore[arg-type]
-    write_atomic(path, data.getvalue())

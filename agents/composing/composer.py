@@ -135,7 +135,7 @@ class Composer:
             composer.notes = tuple(run.changed(locate(settings.prior), composer.objective.reward))
         turns = run.turns() if settings.kl_budget and "c" not in changes else []
         if turns:
-            composer.objective = composer.objective.with_c(turns[-1][0])
+            composer.objective = composer.objective.with_c(turns[-1].c)
         return composer
 
     @classmethod

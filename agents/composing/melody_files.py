@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,8 +58,13 @@ def write_melodies(
     write_atomic(folder / "melodies.txt", "".join(lines))
 
 
-def write_pieces(score: Score, folder: Path, reward: RewardSum, tempo: float = TEMPO) -> None:
-    """Write the pieces of a score in all formats but sound, see `write_melodies`."""
-    found = SearchResult(score, np.full(score.batch, np.nan), Compute())
-    melodies = melodies_of(found, reward, tempo)
+def write_pieces(
+    scores: Sequence[Score], folder: Path, reward: RewardSum, tempo: float = TEMPO
+) -> None:
+    """Write the pieces of scores in all formats but sound, see `write_melodies`."""
+    melodies: list[Melody] = []
+    for score in scores:
+        found = SearchResult(score, np.full(score.batch, np.nan), Compute())
+        drawn = melodies_of(found, reward, tempo)
+        melodies += [replace(each, number=len(melodies) + each.number) for each in drawn]
     write_melodies(melodies, folder, suffixes(sound=False), likeness=False)

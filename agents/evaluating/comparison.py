@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from math import isnan
 from typing import Any
 
+import numpy as np
+
 from agents.evaluating.sampling import log_policy, sample_many
 from envs.music.score import Score
 from envs.music.task import Task
+from pretrained.ngrams.judge import Judge
 from pretrained.prior import Prior
 from rewards.build import read_pack
+from rewards.measures.diversity import edit_distance
 from rewards.measures.likeness import likeness, mean_violations
 from rewards.measures.statistics import distinct, format_table, table_rows
 from rewards.spec import short_names
@@ -24,6 +28,8 @@ COSTS = ("mean cost of broken rules", "mean violations")
 BROKEN = "mean violations, "
 LIKELY = "mean log p per token (nats)"
 DISTINCT = "distinct pieces"
+EDIT = "mean edit distance of two pieces"
+JUDGE = "mean log p per note, held-out judge (nats)"
 
 
 def column(
@@ -32,6 +38,7 @@ def column(
     writer: Prior | None = None,
     mask: RewardSum | None = None,
     reward: RewardSum | None = None,
+    judge: Judge | None = None,
 ) -> dict[str, float]:
     """Return one column of the table: statistics, mean log p under `prior`, distinct pieces.
 
@@ -39,13 +46,13 @@ def column(
     are broken; and, where there are real tunes to compare with, how like them the pieces are
     (`rewards.measures.likeness`). With the `writer` the pieces were drawn from (at temperature 1,
     behind its mask) also its KL to the prior: the mean of log pi - log p over the cells that are
-    not given.
+    not given. With a judge also what it says of them.
     """
     rows, likely = table_rows(score), prior.log_prob(score)
     rows[LIKELY] = float(likely.mean())
     if writer is not None:
-        nats = log_policy(writer, score, mask) - likely
-        rows[KL] = float(nats[:, score.task.free].mean())
+        own = likely if writer is prior and mask is None else log_policy(writer, score, mask)
+        rows[KL] = float((own - likely)[:, score.task.free].mean())
     if reward is not None:
         parts = reward.breakdown(score)
         rows[RETURN] = float(total(parts).sum(axis=(1, 2)).mean())
@@ -53,6 +60,9 @@ def column(
         if score.task != Task():  # the paper's table is left as it is
             rows |= mean_violations(score, reward)
     rows |= likeness(score)
+    rows[EDIT] = edit_distance(score, np.random.default_rng(0))
+    if judge is not None:
+        rows[JUDGE] = judge.per_note(score)
     rows[DISTINCT] = float(distinct(score))
     return rows
 
@@ -66,14 +76,30 @@ def compare(
     temperature: float = 1.0,
     mask: RewardSum | None = None,
     reward: RewardSum | None = None,
+    judge: Judge | None = None,
+    apart: bool = False,
 ) -> dict[str, dict[str, float]]:
-    """Return columns of prior and agent, `n` pieces each; the agent's are drawn behind its mask."""
-    pieces = sample_many(agent, task, n, seed, temperature, mask)
+    """Return columns of prior and agent, `n` pieces each; the agent's are drawn behind its mask.
+
+    If `apart`, also how well fresh discriminators tell both from real tunes, see `adaptive.fresh`.
+    """
+    known, pieces = (
+        sample_many(prior, task, n, seed),
+        sample_many(agent, task, n, seed, temperature, mask),
+    )
     writer = agent if temperature == 1 else None
     return {
-        "prior": column(sample_many(prior, task, n, seed), prior, prior, reward=reward),
-        "agent": column(pieces, prior, writer, mask, reward),
+        "prior": column(known, prior, prior, None, reward, judge) | _apart(known, apart),
+        "agent": column(pieces, prior, writer, mask, reward, judge) | _apart(pieces, apart),
     }
+
+
+def _apart(score: Score, asked: bool) -> dict[str, float]:
+    if not asked or score.batch < 2:
+        return {}
+    from rewards.adaptive.fresh import told_apart
+
+    return told_apart(score)
 
 
 def table(

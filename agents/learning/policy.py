@@ -171,7 +171,7 @@ class PriorPolicy(BasePolicy):
             known, state = memory.read.shape[1], memory.state
         else:
             known, state = 0, self.model.begin(context, voices, cells)
-        logits, features, state = self.model.advance(state, read[:, known:], **page)
+        logits, features, state = self.model.advance(state, read[:, known:], **page, **_seen(obs))
         self._memory = _Memory(plan.clone(), read.clone(), ahead.clone(), state, logits, features)
         return logits, features
 
@@ -179,7 +179,7 @@ class PriorPolicy(BasePolicy):
         """Return logits and features (B, ...) at any cells, by reading each page up to its cell."""
         context, tokens = _of_a_composition(obs)
         cell = (context[:, CELL] * context[:, VOICES] + context[:, VOICE]).long()
-        return self.model.forward_at(tokens, context, cell)
+        return self.model.forward_at(tokens, context, cell, **_seen(obs))
 
     # -- learning --------------------------------------------------------------------------------
 
@@ -189,7 +189,7 @@ class PriorPolicy(BasePolicy):
         Args:
             obs: observations (N, ...) of single cells; or whole pieces as EpisodeBuffer gives
                 them, "pieces" (B, V, T), "action_mask" (B, steps, vocab) and, if cells are given,
-                "given" (B, V, T), with N = B * steps.
+                "given" (B, V, T), with N = B * steps. With "seen" if the model has a sight.
             actions: (N,) in writing order, piece after piece.
         """
         mask, read = obs["action_mask"], PriorPolicy._encode
@@ -203,9 +203,9 @@ class PriorPolicy(BasePolicy):
     def _read_pieces(self, obs: Observation) -> tuple[Tensor, Tensor]:
         """Return logits and features of every cell in writing order, in one teacher-forced pass."""
         bf16 = self.bf16 and self.training
-        known = {}
+        known = _seen(obs)
         if self.model.hears_ahead and "given" in obs and obs["given"].any():
-            known = {"given": obs["given"].bool()}
+            known["given"] = obs["given"].bool()
         logits, features = self.model.forward(obs["pieces"], obs["context"], bf16, **known)
         return logits.flatten(0, 1), features.flatten(0, 1)
 
@@ -276,6 +276,11 @@ def loaded(prior: str | os.PathLike[str] | Trainable) -> Trainable:
             "pretrained.prior.Trainable, such as pretrained.load gives, or a checkpoint's name"
         )
     return prior
+
+
+def _seen(obs: Observation) -> dict[str, Tensor]:
+    """Return what rules see, if the observations have it, as a keyword of a `Trainable`."""
+    return {"seen": obs["seen"]} if "seen" in obs else {}
 
 
 def _of_a_composition(obs: Observation) -> tuple[Tensor, Tensor]:

@@ -123,6 +123,10 @@ class EpisodeBuffer(RolloutBuffer):
         self.actions = np.zeros(shape, np.int64)
         for name in ("rewards", "values", "log_probs", "advantages", "returns", "episode_starts"):
             setattr(self, name, np.zeros(shape, np.float32))
+        self.seen = None
+        if "seen" in space.spaces:  # type: ignore[attr-defined]
+            of_a_cell = space["seen"].shape  # type: ignore[index]
+            self.seen = np.zeros((*pieces, self.steps, *of_a_cell), np.float16)
         self.generator_ready = False
         BaseBuffer.reset(self)
 
@@ -153,6 +157,8 @@ class EpisodeBuffer(RolloutBuffer):
         if step == self.steps - 1:
             self.tokens[episode] = obs["tokens"]
             self.tokens[episode, :, -1, -1] = actions
+        if self.seen is not None:
+            self.seen[episode, :, step] = self.as_stored(obs["seen"])
         self.masks[self.pos] = obs["action_mask"]
         self.actions[self.pos] = actions
         self.rewards[self.pos] = reward
@@ -262,12 +268,22 @@ class EpisodeBuffer(RolloutBuffer):
             )
 
     def columns(self) -> dict[str, Array]:
-        """Return what is stored of each piece: `pieces`, `given`, `context`, and of each step."""
+        """Return what is stored of each piece: `pieces`, `given`, `context`, and of each step.
+
+        `seen`, where the policy is told what rules see, is one of those of each step.
+        """
         names = ("actions", "masks", "values", "log_probs", "advantages", "returns")
         columns = {name: self.by_piece(getattr(self, name)) for name in names}
         columns["pieces"] = self.tokens.reshape(-1, self.voices, self.cells).astype(np.int64)
         columns["given"] = self.given.reshape(columns["pieces"].shape)
+        if self.seen is not None:
+            columns["seen"] = self.seen.reshape(-1, *self.seen.shape[2:])
         return columns | {"context": self.context.reshape(len(columns["pieces"]), -1)}
+
+    @staticmethod
+    def as_stored(seen: Array) -> Array:
+        """Return what a sight sees in the type in which it is stored."""
+        return seen.astype(np.float16)
 
     def piece_returns(self) -> Array:
         """Return the sum (pieces,) of the rewards of each piece."""
@@ -282,7 +298,8 @@ def observations_of(part: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]
         part: columns of an EpisodeBuffer by name, of the same pieces.
     """
     names = {"pieces": "pieces", "given": "given", "action_mask": "masks", "context": "context"}
-    return {name: part[column] for name, column in names.items()}
+    seen = {"seen": part["seen"]} if "seen" in part else {}
+    return {name: part[column] for name, column in names.items()} | seen
 
 
 def buffer_of(model: BaseAlgorithm) -> EpisodeBuffer:

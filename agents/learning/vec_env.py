@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import gymnasium
 import numpy as np
 import numpy.typing as npt
+from gymnasium import spaces
 from gymnasium.envs.registration import load_env_creator
 from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.vec_env import VecEnv
@@ -21,6 +22,7 @@ from envs.music.task import Task
 from rewards.masks import permits
 
 if TYPE_CHECKING:
+    from pretrained.networks.sighted import Sight
     from rewards.sum import RewardSum
 
 Indices = None | int | Iterable[int]
@@ -77,6 +79,7 @@ class CompositionVecEnv(VecEnv):
         env: with autoreset in the same step.
         mask: cell-wise terms; `action_masks` leaves out what they count against a piece, where
             it has another choice.
+        sight: observations have `seen`, what it sees at the next cell, (B, vocab, width).
 
     Attributes:
         alternatives: all environments that a model which plays in this one draws from.
@@ -85,14 +88,21 @@ class CompositionVecEnv(VecEnv):
         ValueError: another autoreset mode.
     """
 
-    def __init__(self, env: CompositionVectorEnv, mask: RewardSum | None = None) -> None:
+    def __init__(
+        self, env: CompositionVectorEnv, mask: RewardSum | None = None, sight: Sight | None = None
+    ) -> None:
         if env.autoreset_mode is not AutoresetMode.SAME_STEP:
             raise ValueError("SB3 starts new episodes at once; use autoreset_mode='SameStep'")
         self.env = env
         self.alternatives = [self]
         terms = mask.terms.values() if mask else ()
         self.masks = [(term.rule, term.factor) for term in terms]
-        super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
+        self.sight, space = sight, env.single_observation_space
+        if sight is not None:
+            shape = (env.task.codec.vocab, sight.width)
+            seen = spaces.Box(-np.inf, np.inf, shape, np.float32)
+            space = spaces.Dict({**cast(spaces.Dict, space).spaces, "seen": seen})
+        super().__init__(env.num_envs, space, env.single_action_space)
         self._actions: Array = np.zeros(env.num_envs, np.int64)
         self._returns = np.zeros(env.num_envs)
         self._length = 0
@@ -104,7 +114,13 @@ class CompositionVecEnv(VecEnv):
         self._reset_options()
         self._returns[:] = 0
         self._length = 0
-        return observation
+        return self._observed(observation)
+
+    def _observed(self, observation: dict[str, Array]) -> dict[str, Array]:
+        """Return an observation with what rules see of the next cell."""
+        if self.sight is None:
+            return observation
+        return {**observation, "seen": self.sight.at(self.env.score)}
 
     def step_async(self, actions: Array) -> None:
         """Remember the actions (B,) for `step_wait`."""
@@ -124,7 +140,7 @@ class CompositionVecEnv(VecEnv):
                     entry["episode"] = {"r": float(self._returns[row]), "l": self._length, "t": 0.0}
             self._returns[:] = 0
             self._length = 0
-        return observation, rewards.astype(np.float32), terminated, infos
+        return self._observed(observation), rewards.astype(np.float32), terminated, infos
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
         """Return what (B, vocab) grammar and the rules of `mask` allow in the next cell."""

@@ -23,7 +23,7 @@ import os
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from safetensors.torch import save as to_bytes
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -48,6 +48,14 @@ from envs.errors import quoted
 from pretrained.checkpoint import notes
 from rewards import learned as learning
 from rewards.sum import RewardSum
+
+
+class HeldRollout(NamedTuple):
+    """A rollout of a run with a KL budget: c, the KL in nats per token, and the steps done."""
+
+    c: float
+    kl: float
+    steps: float
 
 
 class Run:
@@ -231,22 +239,23 @@ class Run:
         """Return the columns of metrics.csv or another table, see `csv_tables.read_columns`."""
         return tables.read_columns(file or self.metrics_file, needed)
 
-    def turns(self) -> list[tuple[float, float]]:
-        """Return c and KL of each update of a run with a KL budget.
+    def turns(self) -> list[HeldRollout]:
+        """Return the updates of a run with a KL budget.
 
         Raises:
             ValueError: metrics.csv has no such columns, or impossible numbers in them.
         """
-        columns = self.read_metrics(needed=("c", "kl")) or {"c": [], "kl": []}
-        pairs = list(zip(columns["c"], columns["kl"], strict=True))
-        for c, kl in pairs:
-            if not (0 < c < math.inf and math.isfinite(kl)):
+        names = HeldRollout._fields
+        columns = self.read_metrics(needed=names) or {name: [] for name in names}
+        turns = [HeldRollout(*row) for row in zip(*(columns[name] for name in names), strict=True)]
+        for turn in turns:
+            if not (0 < turn.c < math.inf and math.isfinite(turn.kl)):
                 raise ValueError(
-                    f"{self.metrics_file}: c={c:g}, kl={kl:g}; expected c above 0 and a KL, both "
-                    "finite. It is damaged; start a new run from the policy with "
+                    f"{self.metrics_file}: c={turn.c:g}, kl={turn.kl:g}; expected c above 0 and a "
+                    "KL, both finite. It is damaged; start a new run from the policy with "
                     f"--prior {self.path}"
                 )
-        return pairs
+        return turns
 
     def cut_metrics(self, steps: int) -> None:
         """Remove the rows of both tables after `steps`, which a resumed run will write again."""

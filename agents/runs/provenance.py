@@ -15,6 +15,7 @@ from typing import Any
 from envs.durable_files import sha256
 from envs.plugins import FILE_MODULE
 from pretrained.checkpoint import shipped
+from rewards.build import pack_files
 from rewards.sum import RewardSum
 
 PACKAGES = (
@@ -31,14 +32,15 @@ PACKAGES = (
 
 
 def made_with(prior_file: Path, reward: RewardSum) -> dict[str, Any]:
-    """Return versions, commit, and hashes of checkpoints and of each reward term's source file.
+    """Return versions, commit, and hashes of checkpoints, packs and each reward term's source.
 
-    The checkpoints are the prior, and all that ship, by name.
+    The checkpoints are the prior, and all that ship, by name; the packs are those that ship.
     """
     return {
         **versions(),
         "prior": {"file": prior_file.name, "sha256": sha256(prior_file)},
         "shipped": {name: sha256(file) for name, file in shipped().items()},
+        "packs": {name: sha256(file) for name, file in pack_files().items()},
         "rewards": {name: _source(term.rule) for name, term in reward.terms.items()},
     }
 

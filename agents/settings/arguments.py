@@ -18,17 +18,24 @@ from agents.settings.config import (
     TrainConfig,
     as_flags,
     from_mapping,
-    read_preset,
+    from_preset,
     read_values,
 )
+from agents.settings.presets import DEFAULT
 from agents.settings.spellings import read_words
+from agents.settings.tasks import arguments_of, default_task, unique
 from agents.settings.trust import require_trust
+from rewards.spec import as_text, parse_term
 
 START = ("config", "resume", "preset")
 NOTE = (
     "  --preset NAME starts from settings that ship, --algo NAME from those of its name; "
     "--config FILE from a TOML file; --resume RUN goes on with a run. Code that such a file or "
-    "run names is run only with --trust."
+    "run names is run only with --trust.\n\n"
+    "  Without these it is the preset eight_bars, which --reward and --task join: a term such as "
+    "my_rewards.py:smooth=0.3 or in_key=4 stands beside its rules and its prior, and what --task "
+    "names is no longer varied. A --reward that names prior or a pack, such as prior=1 "
+    "my_rewards.py:smooth=0.3, is the whole reward."
 )
 
 
@@ -49,10 +56,9 @@ def _starting_point(chosen: argparse.Namespace) -> tuple[TrainConfig, Path | Non
             values = {**values, "algo": chosen.algo}
         base = from_mapping(values, str(file), chosen.trust)
         return as_begun(base, file.parent), file, values
-    if chosen.preset:
-        return from_mapping(read_preset(chosen.preset), f"preset {chosen.preset}"), None, ()
-    algo = {"algo": chosen.algo} if chosen.algo else {}
-    return from_mapping(algo, f"preset {chosen.algo}"), None, ()
+    if chosen.algo and not chosen.preset:
+        return from_mapping({"algo": chosen.algo}, f"preset {chosen.algo}"), None, ()
+    return from_preset(chosen.preset or DEFAULT), None, ()
 
 
 def _first_pass(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -135,6 +141,37 @@ def _note_foreign(
             note(f"{name} belongs to {owners}; {algo} does not use it")
 
 
+def _joined(
+    base: TrainConfig, read: Mapping[str, Any], given: Collection[str]
+) -> dict[str, tuple[str, ...]]:
+    """Return the settings in which what the command line names joins the default run.
+
+    Terms of a reward stand beside the default's, unless the prior or a pack is among them. Fields
+    of the task are put into the default's, and are no longer varied.
+
+    Args:
+        base: the default run.
+        read: the settings by name, as the command line has them or else as in `base`.
+        given: the flags on the command line.
+    """
+    from rewards.build import pack_names
+    from rewards.objective import PRIOR
+
+    found: dict[str, tuple[str, ...]] = {}
+    if "--reward" in given:
+        own = unique(map(parse_term, read["reward"]), "reward")
+        if not {PRIOR, *pack_names()} & set(own):
+            terms = base.terms | own
+            found["reward"] = tuple(map(as_text, terms, terms.values()))
+    if "--task" in given:
+        named = arguments_of(read["task"])
+        words = arguments_of(as_flags(base)["task"]) | named
+        found["task"] = tuple(map(as_text, words, words.values()))
+        if "--vary" not in given:
+            found["vary"] = tuple(v for v in base.vary if v.partition("=")[0] not in named)
+    return found
+
+
 def parse_arguments(
     arguments: Sequence[str] | None = None, description: str = ""
 ) -> tuple[TrainConfig, Path | None]:
@@ -156,11 +193,15 @@ def parse_arguments(
         base = replace(base, entropy=TrainConfig.entropy, entropy_end=TrainConfig.entropy_end)
     if "--entropy" in given:  # all along, unless an end is named too
         base = replace(base, entropy_end=TrainConfig.entropy_end)
+    joins = source is None and (chosen.preset or chosen.algo or DEFAULT) == DEFAULT
     if chosen.env and chosen.env != base.env:
+        base = replace(base, vary=(), task=default_task(base.env)) if joins else base
         base = base.changed(env=chosen.env)
     if chosen.algo:
         base = replace(base, algo=chosen.algo)
     read = _read_flags(rest, base, description)
+    if joins:
+        read |= _joined(base, read, given)
     _note_foreign(base.algo, read, given, named)
     task, before = read["task"], as_flags(base)["task"]
     config = base.changed(**{name: read[name] for name in as_flags(base) if name != "task"})

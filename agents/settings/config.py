@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -20,14 +19,13 @@ from agents.settings.algorithm import (
     check_field,
     find_algorithm,
 )
-from envs.errors import did_you_mean, quoted, unknown
+from agents.settings.presets import DEFAULT, REFERENCE, completed, read_preset
+from envs.errors import did_you_mean, quoted
 from envs.music.task import Task
 from rewards.spec import as_text, parse_term, with_checkpoint
 from rewards.values import MAX_TOML, parse_toml
 
-PRESETS = Path(__file__).parents[1] / "presets"
-# Of the default reward only: its weights were found along these.
-ANNEALED = {"entropy": 0.53, "entropy_end": 0.87}
+_REFERENCE = read_preset(REFERENCE)
 LISTS = ("mask", "vary")
 
 
@@ -47,12 +45,15 @@ class TrainConfig(Checked):
         algo: how to learn; see `agents.settings.algorithm.ALGORITHMS`.
         settings: those that this algorithm has of its own, as its dataclass or by name.
         vary: task arguments that are drawn anew for each rollout, as name=value|value|...:
-            meter=3/4|4/4|6/8 bars=4|8; the task itself is what the run is evaluated on.
+            meter=3/4|4/4|6/8 bars=4|8; the run is evaluated on all of these tasks.
         env: id of the environment.
         task: what is composed: a Task, or fields of it as name=value, bars=8 meter=3/4 low=C4, in
             place of those of the environment's id.
         prior: name or path of the checkpoint to measure the KL against, and to start from.
         start: name or path of a checkpoint to start from in its place, such as a run's.
+        sight: the policy also sees, of each token that it may write next, the value that each rule
+            of the reward would have and the running state of its scans. A policy with sight
+            composes as any other, but more slowly.
         name: of the run directory under --runs; made up from env and algo if empty.
         runs: folder of the run directories.
         seed: of everything drawn.
@@ -63,8 +64,7 @@ class TrainConfig(Checked):
         learning_rate: of Adam, falls to a tenth along the run.
         gamma: discount; 1 because every piece has the same length.
         entropy: weight of the policy's entropy, in nats, beside the reward; with prior=1 and
-            entropy=1 a piece pays for its KL to the prior, more keeps pieces more varied. The
-            default reward comes with 0.53, moving to 0.87.
+            entropy=1 a piece pays for its KL to the prior, more keeps pieces more varied.
         entropy_end: weight of the entropy from 60% of the run on, moving there linearly; -1 for
             the same all along. A run resumed with a larger -n moves along its new length.
         max_grad_norm: gradients are clipped to this norm.
@@ -81,21 +81,8 @@ class TrainConfig(Checked):
     """
 
     n_timesteps: Annotated[int, tyro.conf.arg(aliases=["-n"])] = bounded(2_500_000, 1, 10**15)
-    # RL Tuner's rules. With its own weights one motif, repeated, pays more than any melody can; an
-    # echo that is paid for up to 11 cells, and entropy that grows, let many motifs come back.
-    reward: tuple[str, ...] = (
-        "rl_tuner=0.22",
-        "penalize_autocorrelation=-0.4",
-        "motif=0.5",
-        "preferred_intervals=0.5",
-        "key=-4",
-        "tonic=2.3",
-        "repeated_motif=0.4",
-        "leap_up_back=2.3",
-        "high_low_unique=3.5",
-        "bar_echo=1.4,full=4,longest=11",
-        "whole_autocorrelation=-8",
-        "prior=0.33",
+    reward: tuple[str, ...] = tuple(
+        map(as_text, _REFERENCE["reward"], _REFERENCE["reward"].values())
     )
     c: float = bounded(1.0, 1e-6, 1e6)
     kl_budget: float = bounded(0.0, 0.0, 1e3)
@@ -103,10 +90,11 @@ class TrainConfig(Checked):
     vary: tuple[str, ...] = ()
     algo: str = "ppo"
     settings: Any = None  # a `Settings`, made of what is given in __post_init__
-    env: str = "composition/RLTuner-v0"
+    env: str = _REFERENCE["env"]
     task: Task = None  # type: ignore[assignment]  # read in __post_init__
-    prior: str = "folk"
+    prior: str = _REFERENCE["prior"]
     start: str = ""
+    sight: bool = False
     name: str = ""
     runs: Path = Path("runs")
     seed: int = bounded(0, 0, 2**32 - 2)  # numpy's; evaluations take the next
@@ -251,32 +239,19 @@ def to_toml(config: TrainConfig) -> str:
     return text
 
 
-def preset_names() -> list[str]:
-    """Return the names of the presets that ship; each algorithm has one of its own name."""
-    return sorted(path.stem for path in PRESETS.glob("*.toml"))
-
-
-def read_preset(name: str) -> dict[str, Any]:
-    """Return a preset that ships, as settings that differ from the defaults of TrainConfig.
+def from_preset(name: str = DEFAULT) -> TrainConfig:
+    """Return the settings of a preset that ships; without a name those of `python -m agents.train`.
 
     Raises:
         ValueError: there is none of that name.
     """
-    if name not in preset_names():
-        raise unknown("preset", name, preset_names())
-    return tomllib.loads((PRESETS / f"{name}.toml").read_text("utf-8"))
-
-
-def preset_of(algo: Any) -> dict[str, Any]:
-    """Return the preset of an algorithm's name, {} if none ships."""
-    return read_preset(algo) if algo in preset_names() else {}
+    return from_mapping(read_preset(name), f"preset {name}")
 
 
 def from_mapping(values: Mapping[str, Any], source: str, trust: bool = False) -> TrainConfig:
     """Return settings of a mapping as TOML gives it.
 
-    What it leaves out is as the preset of its algorithm has it, and as the default run if it names
-    none.
+    What it leaves out is as the preset of its algorithm has it, and then as the preset `reference`.
 
     Args:
         values: settings by name.
@@ -288,9 +263,7 @@ def from_mapping(values: Mapping[str, Any], source: str, trust: bool = False) ->
         ValueError: an unknown name or a value of a wrong type; the message names `source`.
         TypeError: a field of the task that is unknown or of a wrong type.
     """
-    values = {**preset_of(values.get("algo")), **values}
-    if not {"reward", "entropy", "entropy_end"} & set(values):
-        values = {**values, **ANNEALED}
+    values = completed(values)
     shared = algorithm_settings()
     hints = {**get_type_hints(TrainConfig), **{name: each.kind for name, each in shared.items()}}
     del hints["settings"]

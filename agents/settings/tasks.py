@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from importlib import import_module
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from gymnasium.envs.registration import EnvSpec
 
 T = TypeVar("T")
-MOST = 64  # tasks of --vary
+MOST = 256  # tasks of --vary
 NAMES = tuple(field.name for field in fields(Task))
 OF_THE_RUN = ("num_envs", "reward", "render_mode", "autoreset_mode")
 
@@ -160,3 +161,40 @@ def varied_tasks(vary: Sequence[str], base: Task) -> tuple[Task, ...]:
             "number of voices"
         )
     return tasks
+
+
+def shares(tasks: Sequence[Task], n: int) -> list[tuple[Task, int]]:
+    """Return tasks with their numbers of pieces, of `n` in all, divided as evenly as possible.
+
+    Where there are fewer pieces than tasks, each is of another task, see `spread`.
+    """
+    if n < len(tasks):
+        return [(task, 1) for task in spread(tasks, n)]
+    least, more = divmod(n, len(tasks))
+    return [(task, least + (number < more)) for number, task in enumerate(tasks)]
+
+
+def spread(tasks: Sequence[Task], n: int) -> list[Task]:
+    """Return `n` tasks, each as unlike those before it as one of `tasks` can be.
+
+    The first is the first of `tasks`. The next one is that whose fields have the values which were
+    taken least often, the earlier one of equals.
+    """
+    varied = [name for name in NAMES if len({getattr(task, name) for task in tasks}) > 1]
+    taken: Counter[tuple[str, Any]] = Counter()
+    found: list[Task] = []
+
+    def fields_of(task: Task) -> list[tuple[str, Any]]:
+        return [("task", task), *((name, getattr(task, name)) for name in varied)]
+
+    while len(found) < n:
+        best = min(tasks, key=lambda task: sum(taken[each] for each in fields_of(task)))
+        taken.update(fields_of(best))
+        found.append(best)
+    return found
+
+
+def differences(tasks: Sequence[Task]) -> str:
+    """Return the fields in which tasks differ, with their values, in words."""
+    values = {name: dict.fromkeys(str(getattr(task, name)) for task in tasks) for name in NAMES}
+    return "; ".join(f"{name} {', '.join(v)}" for name, v in values.items() if len(v) > 1)

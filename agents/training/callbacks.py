@@ -222,3 +222,28 @@ class Anneal(BaseCallback):
         done = min(1.0, self.num_timesteps / (MOVED * config.n_timesteps))
         entropy = config.entropy + done * (config.last_entropy - config.entropy)
         self.steering.objective = self.steering.objective.with_entropy(entropy)
+
+
+class Cooling(BaseCallback):
+    """Lets c fall to its value, from `heat` times as much, along the first part of a run.
+
+    A policy that begins near the prior finds more of what is rewarded before it keeps to it.
+
+    Args:
+        steering: holds the objective whose c falls.
+        config: c, length of the run, and the algorithm's `heat` and `cooling`.
+    """
+
+    def __init__(self, steering: Steering, config: TrainConfig) -> None:
+        super().__init__()
+        self.steering, self.config = steering, config
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        own = self.config.settings
+        done = self.num_timesteps / self.config.n_timesteps
+        left = max(0.0, 1 - done / own.cooling) if own.cooling else 0.0
+        c = self.config.c * own.heat**left
+        self.steering.objective = self.steering.objective.with_c(c)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,15 +22,17 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from agents.algorithms import registry as algorithms
 from agents.composing.masks import read_masks
 from agents.composing.melody_files import write_pieces
-from agents.evaluating.comparison import KL, as_json, compare, table
+from agents.evaluating.comparison import KL, as_json
 from agents.evaluating.sampling import sample_many
-from agents.learning.rollout import buffer_of
+from agents.evaluating.task_report import as_text, report_on
+from agents.learning.rollout import Steering, buffer_of
 from agents.runs import curve, session
 from agents.runs.directory import Run
 from agents.runs.state import Generators
 from agents.settings.config import TrainConfig, for_budget
-from agents.training.callbacks import Anneal, DivergedError, PieceMetrics, Saver
-from agents.training.kl import KLController, verdict
+from agents.settings.tasks import shares, spread
+from agents.training.callbacks import Anneal, Cooling, DivergedError, PieceMetrics, Saver
+from agents.training.kl import KLController, limiting_c, verdict
 from agents.training.listener import Listener
 from agents.training.monitor import Diagnostics, Evaluator, find_judge
 from agents.training.reward_lessons import Lessons
@@ -39,19 +42,23 @@ from envs.errors import quoted
 from envs.music.task import Task
 from pretrained.checkpoint import load, locate
 from pretrained.device import whole_float32
+from pretrained.networks.sighted import SightedPrior
 from pretrained.prior import Trainable
 from rewards.build import build
+from rewards.sight import RuleSight, make_known
 from rewards.sum import RewardSum
 
 NO_MEMORY = "out of memory|allocate memory|not enough memory"  # in torch's errors
+TRIED = 8  # tasks, at most, by whose pieces the numbers of a sight are scaled
 one_at_a_time = threading.RLock()
 
 
 class Job(NamedTuple):
-    """Everything that takes part in a training."""
+    """Everything that takes part in a training, which is reported on for `tasks`."""
 
     config: TrainConfig
     task: Task
+    tasks: tuple[Task, ...]
     prior: Trainable
     prior_file: Path
     reward: RewardSum
@@ -66,21 +73,37 @@ def prepare(config: TrainConfig, listener: Listener) -> Job:
         ValueError, TypeError, OSError, RewardError: something cannot be had, or does not fit.
     """
     reward = build(config.reward_spec)
+    make_known(reward.terms.values())
     mask = read_masks(config.mask, reward) if config.mask else None
-    env, varied = make_envs(config, mask)
+    prior, prior_file = load(config.prior), locate(config.prior)
+    start = load(config.start) if config.start else prior
+    if config.sight and start.sight is None:
+        start = sighted(start, reward, config.tasks)
+    env, varied = make_envs(config, mask, start.sight)
     task = env.env.task  # an environment of one's own may change it
-    config, tasks = replace(config, task=task), [each.env.task for each in varied]
-    prior, prior_file = load(config.prior, task), locate(config.prior)
-    start = load(config.start, task) if config.start else prior
+    config, tasks = replace(config, task=task), tuple(each.env.task for each in varied) or (task,)
     for each in (task, *tasks):
         prior.require(each)
+        start.require(each)
         reward.prepare(each)
     model = algorithms.make(config, env, start, reward)
-    if told := algorithms.small_batch(config, max(each.steps for each in tasks or [task])):
+    if told := algorithms.small_batch(config, max(each.steps for each in tasks)):
         listener.noted(f"note: {told}")
     if varied:
         learn_on(model, varied)
-    return Job(config, task, prior, prior_file, reward, mask, model)
+    return Job(config, task, tasks, prior, prior_file, reward, mask, model)
+
+
+def sighted(prior: Trainable, reward: RewardSum, tasks: Sequence[Task]) -> Trainable:
+    """Return a prior of the same probabilities that is told what the rules of a reward see.
+
+    Raises:
+        ValueError: no rule can be seen, or the prior cannot read the tasks.
+    """
+    for task in tasks:
+        prior.require(task)
+    few = spread(tasks, min(TRIED, len(tasks)))
+    return SightedPrior.over(prior, RuleSight.of(reward.terms.values()), few)
 
 
 def watchers(
@@ -96,22 +119,40 @@ def watchers(
     """
     config, task, reward = job.config, job.task, job.reward
     steering = buffer_of(job.model).steering
-    lessons = Lessons(reward, config.seed)
-    lessons.prepare(task)
+    lessons = Lessons(reward, config.seed, listener.noted)
+    for env in job.model.env.alternatives:  # type: ignore[union-attr]
+        lessons.prepare(env.env.task)
     watch = None
     if config.judge:
-        watch = Diagnostics(task, reward, find_judge(task, listener.noted), listener.noted)
-    evaluator = Evaluator(run, task, reward, config, job.mask)
+        judge = find_judge(task, listener.noted)
+        watch = Diagnostics(
+            task, reward, judge, listener.noted,
+            prior=job.prior, mask=job.mask, tasks=len(config.tasks),
+        )  # fmt: skip
+    evaluator = Evaluator(run, job.tasks, reward, config, job.mask)
     metrics = PieceMetrics(run, job.prior, config.prior, listener, lessons, watch)
     beside: list[BaseCallback] = [metrics]
     if steering is not None and config.last_entropy != config.entropy:
         beside.append(Anneal(steering, config))
+    if steering is not None and hasattr(config.settings, "heat") and not config.kl_budget:
+        beside.append(Cooling(steering, config))
     if config.eval_freq > 0:
         beside.append(evaluator)
     saver = Saver(run, config.save_freq, generators, reward)
     if steering is not None and config.kl_budget:
-        beside.append(KLController(metrics, config.kl_budget, steering))
+        beside.append(_controller(job, metrics, steering, listener))
     return beside, saver
+
+
+def _controller(
+    job: Job, metrics: PieceMetrics, steering: Steering, listener: Listener
+) -> KLController:
+    """Return the controller of a KL budget, which starts from the limit's c."""
+    config = job.config
+    c, note = limiting_c(job.prior, job.reward, job.tasks, config.kl_budget)
+    listener.noted(f"note: {note}")
+    start = config.c if math.isnan(c) else c
+    return KLController(metrics, config.kl_budget, steering, start, config.n_timesteps)
 
 
 def learn(run: Run, job: Job, generators: Generators | None, listener: Listener) -> None:
@@ -141,21 +182,25 @@ def learn(run: Run, job: Job, generators: Generators | None, listener: Listener)
 
 def report(run: Run, job: Job) -> None:
     """Write the table, the melodies and the learning curve."""
-    config, task, prior, _, reward, mask, model = job
-    agent = model.policy.as_prior()  # type: ignore[operator]
+    config, tasks, reward, mask = job.config, job.tasks, job.reward, job.mask
+    agent = job.model.policy.as_prior()  # type: ignore[operator]
     n, seed = config.eval_pieces, config.seed
-    columns = compare(agent, prior, task, n, seed + 1, mask=mask, reward=reward)
-    facts: dict[str, Any] = {"pieces": n, "steps": model.num_timesteps}
-    missed = verdict(columns["agent"][KL], config.kl_budget) if config.kl_budget else ""
+    judge = find_judge(job.task) if config.judge else None
+    found = report_on(agent, job.prior, tasks, n, seed + 1, reward, mask=mask, judge=judge)
+    facts: dict[str, Any] = {"pieces": n, "steps": job.model.num_timesteps}
+    missed = verdict(found.columns["agent"][KL], config.kl_budget) if config.kl_budget else ""
     if missed:
         facts["kl_budget"] = missed
-    text, summary = table(columns, n, task, reward) + "\n", as_json(facts, columns)
+    text, summary = as_text(found) + "\n", as_json(facts, found.columns)
     curve.draw(run.read_metrics(needed=curve.PARTS), run.path / "learning_curve.png")
     if config.samples:
         run.check_samples()
         run.samples.mkdir(exist_ok=True)
-        score = sample_many(agent, task, config.samples, seed, mask=mask)
-        write_pieces(score, run.samples, reward)
+        scores = [
+            sample_many(agent, task, count, seed + number, mask=mask)
+            for number, (task, count) in enumerate(shares(tasks, config.samples))
+        ]
+        write_pieces(scores, run.samples, reward)
     write_atomic(run.path / "report.txt", text)
     write_atomic(run.path / "report.json", summary)  # says that the run is done
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -23,29 +24,32 @@ class Lessons:
     Args:
         reward: of which some terms learn, or none.
         seed: of the draw of real melodies.
+        note: called with what a term has to report after an update.
     """
 
-    def __init__(self, reward: RewardSum, seed: int = 0) -> None:
+    def __init__(
+        self, reward: RewardSum, seed: int = 0, note: Callable[[str], object] = str
+    ) -> None:
         self.learners = list(learners(reward))
-        self.seed = seed
-        self._real: dict[Task, Score] = {}
+        self.seed, self.note = seed, note
+        self._real: dict[tuple[int, Task], Score | None] = {}
 
     def prepare(self, task: Task) -> None:
         """Find the real melodies of a task.
 
         Raises:
-            ValueError: there are none.
+            ValueError: there are none, and a term learns from them.
         """
-        if not self.learners or task in self._real:
-            return
-        found = real_melodies(task, MOST)
-        if found is None:
-            raise ValueError(
-                f"reward term {self.learners[0][0].name!r} learns from real melodies and the "
-                f"corpus has none in {task.meter} with this grid, pickup, range and number of "
-                "voices; expected another task, or a reward that does not learn"
-            )
-        self._real[task] = found
+        for number in range(len(self.learners)):
+            self._real_pieces(number, task)
+
+    def _real_pieces(self, number: int, task: Task) -> Score | None:
+        """Return the real melodies that a term learns from, None if it learns from none."""
+        if (number, task) not in self._real:
+            term, learner = self.learners[number]
+            find = getattr(learner, "real_pieces", None)
+            self._real[number, task] = find(task) if find else _melodies(term.name, task)
+        return self._real[number, task]
 
     def update(self, generated: Score, steps: int) -> dict[str, float]:
         """Let each term learn from a rollout; its numbers, named <term>/<name>.
@@ -61,12 +65,12 @@ class Lessons:
             RewardError: an update failed, or gave something else than finite numbers by name.
             ValueError: as `prepare`.
         """
-        self.prepare(generated.task)
         found: dict[str, float] = {}
         drawn = np.random.default_rng((self.seed, steps, LESSON))
-        for term, learner in self.learners:
-            melodies = self._real[generated.task]
-            real = melodies.take(drawn.integers(0, melodies.batch, generated.batch))
+        for count, (term, learner) in enumerate(self.learners):
+            real = self._real_pieces(count, generated.task)
+            if real is not None:
+                real = real.take(drawn.integers(0, real.batch, generated.batch))
             try:
                 told = learner.update(real, generated)
                 numbers = {f"{term.name}/{name}": float(value) for name, value in told.items()}
@@ -79,4 +83,22 @@ class Lessons:
             if bad:
                 raise RewardError(f"{bad[0]} is {numbers[bad[0]]} after update; it has diverged")
             found |= numbers
+            if finding := getattr(learner, "finding", ""):
+                self.note(f"note: reward term {term.name!r}: {finding}")
         return found
+
+
+def _melodies(name: str, task: Task) -> Score:
+    """Return the corpus's melodies of a task.
+
+    Raises:
+        ValueError: there are none.
+    """
+    found = real_melodies(task, MOST)
+    if found is None:
+        raise ValueError(
+            f"reward term {name!r} learns from real melodies and the corpus has none in "
+            f"{task.meter} with this grid, pickup, range and number of voices; expected another "
+            "task, or a reward that does not learn"
+        )
+    return found

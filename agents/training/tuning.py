@@ -1,4 +1,7 @@
-"""The search for an algorithm's settings: trials, their journal, the best as a preset."""
+"""The search for an algorithm's settings: trials, their journal, the best as a preset.
+
+The objective is that of the preset `reference`, unless the algorithm's preset has its own.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ import tomli_w
 import tyro
 
 from agents.settings.algorithm import ALGORITHMS, bounded, check_field, find_algorithm
-from agents.settings.config import TrainConfig, as_flags, from_mapping, preset_of
+from agents.settings.config import TrainConfig, as_flags, from_mapping
+from agents.settings.presets import preset_of
 
 if TYPE_CHECKING:
     import optuna
@@ -42,7 +46,7 @@ class TuneConfig:
     pieces: int = bounded(1000, 1, 10**7)
     out: Path = Path("tuning")
     preset: str = ""
-    prior: str = "folk"
+    prior: str = TrainConfig.prior
 
     def __post_init__(self) -> None:
         for setting in fields(self):

@@ -11,16 +11,18 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from agents.learning.rollout import EpisodeBuffer, buffer_of
 from agents.learning.vec_env import CompositionVecEnv, make_env
 from agents.settings.config import TrainConfig
+from pretrained.networks.sighted import Sight
 from rewards.sum import RewardSum
 
 
 def make_envs(
-    config: TrainConfig, mask: RewardSum | None = None
+    config: TrainConfig, mask: RewardSum | None = None, sight: Sight | None = None
 ) -> tuple[CompositionVecEnv, list[CompositionVecEnv]]:
     """Return the environment of a run, and one for each of the tasks that `vary` names."""
     tasks = config.tasks if config.vary else ()
     first, *others = (make_env(config.env, task, config.n_envs) for task in (config.task, *tasks))
-    return CompositionVecEnv(first, mask), [CompositionVecEnv(env) for env in others]
+    varied = [CompositionVecEnv(env, sight=sight) for env in others]
+    return CompositionVecEnv(first, mask, sight), varied
 
 
 def learn_on(model: OnPolicyAlgorithm, envs: Sequence[CompositionVecEnv]) -> None:

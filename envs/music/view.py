@@ -139,6 +139,11 @@ class View:
             done.add(outputs, self._store.tokens)
         return done
 
+    def scanned(self) -> dict[Any, list[Array]]:
+        """Return the outputs (cells, B), in writing order, of every scan that is up to date."""
+        done = {k: t for k, t in self._store.tapes.items() if t.length >= self.n_written}
+        return {key: tape.outputs for key, tape in done.items()}
+
     def seen_before(self, step: ScanStep, init: ScanInit, gap: int, **params: Any) -> Array:
         """True where a scan's value occurred `gap` or more cells earlier in the same voice.
 

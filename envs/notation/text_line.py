@@ -20,8 +20,14 @@ from envs.music.task import MAX_CELLS, MAX_VOICES, Task
 _WORD = re.compile(r"([^\s:;]+?)(?::(\d{1,6}))?")
 
 
-def text(score: Score, row: int = 0) -> str:
-    """Return one piece in a line, such as 'C4 A4:2 r:4 G4'; `score_from_text` reads it back."""
+def text(score: Score, row: int = 0, cells: range | None = None) -> str:
+    """Return one piece in a line, such as 'C4 A4:2 r:4 G4'; `score_from_text` reads it back.
+
+    Args:
+        score: finished pieces.
+        row: number of the piece.
+        cells: the notes and rests that begin in these cells only.
+    """
     task = score.task
     key = written_key(task.key)
 
@@ -30,7 +36,10 @@ def text(score: Score, row: int = 0) -> str:
         return name if end - start == task.beat_cells else f"{name}:{end - start}"
 
     voices = (spans_of(score, row, voice) for voice in range(task.voices))
-    return " ; ".join(" ".join(word(*span) for span in spans) for spans in voices)
+    return " ; ".join(
+        " ".join(word(*span) for span in spans if cells is None or span[0] in cells)
+        for spans in voices
+    )
 
 
 def parse_notes(line: str, beat_cells: int = 4) -> list[Note]:

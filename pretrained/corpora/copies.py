@@ -144,6 +144,15 @@ class TuneIndex:
             voice, len(pitches), size + 1, first, tune, number, (low, high), share, share_tune
         )
 
+    def longest_run(self, pitches: Whole) -> int:
+        """Return the notes in the longest run of a melody (N,) that occurs in one tune.
+
+        It is `Novelty.run` of `find`, in a fraction of the time.
+        """
+        if not len(pitches):
+            return 0
+        return self._runs.longest(interval_text(pitches))[1] + 1
+
     def _shared(self, grams: set[str]) -> Ints:
         """Return the number of the grams that occur in each tune, (tunes,)."""
         shared = np.zeros(len(self.tunes), np.int64)

@@ -118,8 +118,13 @@ class TuneCache:
 @lru_cache(maxsize=1)
 def version() -> str:
     """Return a hash of the source of everything that takes part in reading a tune."""
-    digest = hashlib.sha256(metadata.version("music21").encode())  # which estimates keys
-    for folder in _SOURCES:
-        for path in sorted((_ROOT / folder).rglob("*.py")):
-            digest.update(path.read_bytes())
+    return sources(metadata.version("music21"), *_SOURCES)  # which estimates keys
+
+
+def sources(start: str, *places: str) -> str:
+    """Return a hash of a text and of the source in some of the project's folders and files."""
+    digest = hashlib.sha256(start.encode())
+    for path in (_ROOT / place for place in places):
+        for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
+            digest.update(file.read_bytes())
     return digest.hexdigest()

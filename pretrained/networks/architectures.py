@@ -14,6 +14,7 @@ from pretrained.networks.lstm_attention import AttentivePrior
 from pretrained.networks.network_prior import NetworkPrior
 from pretrained.networks.per_voice import PerVoice
 from pretrained.networks.recurrent import GatedPrior, RecurrentPrior
+from pretrained.networks.sighted import SightedPrior
 from pretrained.networks.transformer import TransformerPrior
 from pretrained.prior import Trainable, hears_one_line
 
@@ -103,6 +104,7 @@ ARCHITECTURES: dict[str, type[Trainable]] = {
     AttentivePrior.format: AttentivePrior,
     TransformerPrior.format: TransformerPrior,
     SumPrior.format: SumPrior,
+    SightedPrior.format: SightedPrior,
 }
 
 

@@ -17,8 +17,6 @@ from envs.music.task import Task
 from pretrained.networks.lens import context_of, has_started, own_tokens
 from pretrained.prior import ILLEGAL, Trainable
 
-CHUNK = 65_536  # cells in one teacher-forced pass: bounds memory, loses no speed
-
 
 @dataclass(frozen=True)
 class Reading:
@@ -84,6 +82,7 @@ class NetworkPrior(Trainable):
     """
 
     net: Network
+    most_cells = 65_536  # in one teacher-forced pass: bounds memory, loses no speed
 
     def __init__(self, net: Network, codec: Codec) -> None:
         vocab = net.head.out_features
@@ -127,7 +126,8 @@ class NetworkPrior(Trainable):
         page, device = {}, device_of(self)
         if self.hears_ahead and score.has_given_ahead:
             page = {"page": torch.from_numpy(score.tokens.astype(np.int64)).to(device)}
-        logits, _, inner = self.advance(state.inner, torch.from_numpy(new).to(device), **page)
+        tokens = torch.from_numpy(new).to(device)
+        logits, _, inner = self.advance(state.inner, tokens, **page, **self._seen_at(score))
         logits = logits.cpu().masked_fill(~torch.from_numpy(score.grammar()), ILLEGAL)
         return logits, Reading(inner, score.n_written, logits)
 
@@ -158,10 +158,19 @@ class NetworkPrior(Trainable):
         task, device = score.task, device_of(self)
         by_start = task.codec.legal(np.array([False, True]), task.low, task.high)
         legal = torch.from_numpy(by_start).to(device)
-        tokens = torch.from_numpy(score.tokens.astype(np.int64)).to(device)
         fixed, hears = torch.tensor(~task.free, device=device), self.hears_ahead
-        for pieces in tokens.split(max(1, CHUNK // task.steps)):
-            given = {"given": fixed.expand_as(pieces)} if hears and fixed.any() else {}
-            logits = self.logits_along(pieces, context_of(task, len(pieces)).to(device), **given)
+        for part in score.chunks(max(1, self.most_cells // task.steps)):
+            pieces = torch.from_numpy(part.tokens.astype(np.int64)).to(device)
+            known = {"given": fixed.expand_as(pieces)} if hears and fixed.any() else {}
+            known |= self._seen_along(part)
+            logits = self.logits_along(pieces, context_of(task, len(pieces)).to(device), **known)
             started = has_started(pieces).transpose(1, 2).flatten(1).long()
             yield pieces, logits.masked_fill(~legal[started], ILLEGAL).log_softmax(dim=-1)
+
+    def _seen_at(self, score: Score) -> dict[str, Tensor]:
+        """Return further keywords of `advance` at the next cell of a score."""
+        return {}
+
+    def _seen_along(self, score: Score) -> dict[str, Tensor]:
+        """Return further keywords of `forward` along a finished score."""
+        return {}

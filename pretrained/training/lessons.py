@@ -40,9 +40,9 @@ def lesson(tune: GridTune, rng: np.random.Generator | None = None) -> Lesson:
         rng: draws the part and its phrases; without, it is the whole tune as one phrase.
     """
     start, stop = 0, len(tune.tokens)
-    if rng is not None and rng.random() >= WHOLE and _regular(tune):
+    if rng is not None and rng.random() >= WHOLE and regular(tune):
         start, stop = _part(tune, rng)
-    tokens = _cut(tune, start, stop).astype(np.int64)
+    tokens = cut(tune, start, stop).astype(np.int64)
     phrase = 0
     bars = min(_bars(tune), -(-stop // tune.bar_cells)) - start // tune.bar_cells
     if rng is not None:
@@ -51,7 +51,7 @@ def lesson(tune: GridTune, rng: np.random.Generator | None = None) -> Lesson:
     return Lesson(tokens, _places(tune, start, stop, bars, phrase))
 
 
-def _cut(tune: GridTune, start: int, stop: int) -> npt.NDArray[np.int16]:
+def cut(tune: GridTune, start: int, stop: int) -> npt.NDArray[np.int16]:
     """Return tokens of a tune (stop - start,); nothing is held that has not begun there."""
     tokens = tune.tokens[start:stop].copy()
     tokens[~np.maximum.accumulate(tokens >= FIRST_PITCH)] = REST
@@ -64,7 +64,7 @@ def _bars(tune: GridTune) -> int:
     return bars + bool(rest and (tune.tokens[-rest:] != HOLD).any())
 
 
-def _regular(tune: GridTune) -> bool:
+def regular(tune: GridTune) -> bool:
     """True if all bars are whole, so that the ends of strains can be counted."""
     count = (tune.offset + np.arange(len(tune.tokens))) % tune.bar_cells
     return bool((tune.position == count).all())
@@ -83,9 +83,9 @@ def part(tune: GridTune, end: int, bars: int) -> npt.NDArray[np.int16] | None:
     Nothing is held into it, and what the last bar lacks is held.
     """
     first, size = (end - bars) * tune.bar_cells, bars * tune.bar_cells
-    if first < 0 or not _regular(tune):
+    if first < 0 or not regular(tune):
         return None
-    tokens = _cut(tune, first, first + size)
+    tokens = cut(tune, first, first + size)
     return np.concatenate([tokens, np.full(size - len(tokens), HOLD, np.int16)])
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import copysign, inf, isfinite, sqrt
 from statistics import fmean, median
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,11 +24,41 @@ from rewards.sum import RewardSum
 from rewards.term import Term
 
 Row = dict[str, float]
+
+
+class Sign(NamedTuple):
+    """A number that falls where a reward is hacked.
+
+    Attributes:
+        share: of the prior's own number that it must lose; see the figures in docs/warnings.md.
+        says: what has happened then.
+    """
+
+    share: float
+    says: str
+
+
+SIGNS = {
+    "judge": Sign(0.45, "a judge that has counted other songs finds the pieces unlikely"),
+    "distinct": Sign(0.1, "whole pieces are written again"),
+    "vendi": Sign(0.5, "the pieces are made of the same few figures"),
+    "edit_distance": Sign(0.25, "the pieces are alike"),
+    "interval_entropy": Sign(0.2, "few turns of the line are left, as in a trill or a scale"),
+    "rhythm_entropy": Sign(0.4, "few rhythms are left"),
+    "opening": Sign(0.1, "many pieces begin with the same notes"),
+    "close": Sign(0.1, "many pieces end with the same notes"),
+    "figures": Sign(0.12, "one figure is in many pieces"),
+    "new_bars": Sign(0.2, "bars are copied within a piece"),
+    "own_notes": Sign(0.5, "tunes of the corpus are copied"),
+    "sounding": Sign(0.2, "a bar is silent"),
+}
+PRIOR = "prior/"  # before the name of one of the prior's numbers
+SPREAD = PRIOR + "spread"  # of the return from piece to piece
 BEGINNING = 3  # updates by which hardly anything is learned
 WINDOW = 8  # latest updates
 MEMORY = 128  # updates from whose steps the noise is estimated
 ERRORS = 5.0  # standard errors that a change must exceed
-SHARE = 1 / 3  # of the size at the beginning that a watched number must lose
+SHARE = 1 / 3  # of the size at the beginning that a number must lose, without the prior's
 NORMAL_STEP = 0.954  # median of |a - b| for normal a and b of deviation 1: 0.6745 x sqrt(2)
 RULES_NAMED = 3  # unrewarded rules in a warning
 # Statistic of `metrics.rl_tuner_statistics` -> the term whose function counts it.
@@ -95,37 +126,42 @@ def rule_means(score: Score, names: Sequence[str]) -> Row:
 
 
 class HackingMonitor:
-    """Warns when the return has risen since the run began and a watched number has fallen.
+    """Warns when the return has risen and a watched number has fallen.
 
-    The mean of the latest `window` updates is compared with that of the first 3, and not with a
-    moment ago: a slow slide is one too, and a policy begins as the prior, so what it writes first
-    is music. A change counts if it exceeds `errors` standard errors, noise x sqrt(1/3 +
-    1/window). The noise of one update is the median step between the last 128 of them, divided
-    by the 0.954 that it is for a normal distribution of deviation 1; learning moves a median
-    little. Nothing is said before 3 + `window` updates.
+    The mean of the latest `window` updates is compared with the prior's own numbers on the same
+    task, if `update` is given them, else with the mean of the first 3 updates: what a policy
+    writes first is music, as it begins as the prior. Each update is compared with its own task,
+    so that pieces in another key, metre or length raise no alarm.
 
-    A fall counts if it is also more than `share` of the number's size at the beginning: a healthy
-    run too pays for its return in likelihood and variety, but less. The default run of version
-    0.1 lost 32% of its nats per note at the worst moment and 30% of its rhythm entropy; with the
-    weights rl_tuner=0.5 prior=1 it ends in one piece and loses all but 1% of its Vendi score.
+    A change counts if it exceeds `errors` standard errors, noise x sqrt(1/3 + 1/window). The
+    noise of one update is the median step between the last 128 of them, divided by the 0.954 that
+    it is for a normal distribution of deviation 1; learning moves a median little. Nothing is said
+    before `window` updates with the prior's numbers, and before 3 + `window` without.
 
-    Six numbers of white noise gave no alarm in 200 runs of 200 updates under a rising return,
-    however wide the noise. Noise that drifts (correlation 0.5 from update to update) gave none
-    up to a deviation of a tenth of the number, and one in 2 of 5 runs from a fifth on.
+    A fall counts if it is also more than a share of the number that it is compared with: a
+    healthy run too pays for its return in likelihood and variety, but less. `SIGNS` holds the
+    shares against the prior; they lie between the healthy runs and those that are paid for a
+    known exploit, see `tests.tools.planted_exploits`. Against its first updates, which are three
+    and already learned from, a run may lose a third.
+
+    Six numbers of white noise, compared with first updates, gave no alarm in 200 runs of 200
+    updates under a rising return, however wide the noise.
 
     A number that was warned of is not named again until it has made good half of that share.
 
     Args:
         window: latest updates, 2 or more.
         errors: standard errors, 0 or more.
-        share: 0 or more.
+        share: for every number, 0 or more; None for those above.
 
     Raises:
         ValueError: a setting outside these ranges.
     """
 
-    def __init__(self, window: int = WINDOW, errors: float = ERRORS, share: float = SHARE) -> None:
-        if window < 2 or not errors >= 0 or not share >= 0:
+    def __init__(
+        self, window: int = WINDOW, errors: float = ERRORS, share: float | None = None
+    ) -> None:
+        if window < 2 or not errors >= 0 or not (share is None or share >= 0):
             raise ValueError(
                 f"window={window}, errors={errors}, share={share}: expected a window of 2 updates "
                 "or more, and no number below 0"
@@ -141,6 +177,7 @@ class HackingMonitor:
         returned: float,
         watched: Mapping[str, float],
         rules: Mapping[str, float] | None = None,
+        prior: Mapping[str, float] | None = None,
     ) -> str:
         """Take note of one update; a warning if it gives reason for one, else ''.
 
@@ -151,32 +188,38 @@ class HackingMonitor:
                 token they would tell of longer notes as well.
             rules: means of unrewarded rules, of which a warning names those that moved most.
                 NaN where a rule could not be counted.
+            prior: the watched numbers of as many pieces of the prior on the same task, their mean
+                `return`, and its `spread`, the standard deviation from piece to piece.
 
         Raises:
-            ValueError: a return or watched number that is not finite, or other names than before.
+            ValueError: a return or watched number that is not finite, other names than before, or
+                a number that the prior's lack.
         """
-        row = {"steps": float(steps), "return": returned, **watched, **(rules or {})}
-        bad = [name for name in ("return", *watched) if not isfinite(row[name])]
+        told = {PRIOR + name: value for name, value in (prior or {}).items()}
+        row = {"steps": float(steps), "return": returned, **watched, **(rules or {}), **told}
+        bad = [name for name in ("return", *watched, *told) if not isfinite(row[name])]
         if bad:
             raise ValueError(
                 f"{bad[0]} is {row[bad[0]]} at step {steps:,}, expected a finite number; "
                 "has learning diverged?"
             )
-        if self.first and row.keys() != self.first[0].keys():
-            odd = sorted(row.keys() ^ self.first[0].keys())
+        missing = {*watched, "return", "spread"} - (prior or {}).keys()
+        odd = sorted(missing) if prior else []
+        if odd or (self.first and row.keys() != self.first[0].keys()):
+            odd = odd or sorted(row.keys() ^ self.first[0].keys())
             raise ValueError(f"update with other numbers than before: {odd}; give the same names")
         self.history.append(row)
         if len(self.first) < BEGINNING:
             self.first.append(row)
-        if len(self.history) < BEGINNING + self.window:
+        if len(self.history) < self.window + (0 if prior else BEGINNING):
             return ""
-        for name in [name for name in self.raised if self._lost(name) < self.share / 2]:
+        for name in [name for name in self.raised if self._lost(name) < self._share(name) / 2]:
             self.raised.remove(name)
         fallen = [
             name
             for name in watched
             if name not in self.raised
-            and self._lost(name) > self.share
+            and self._lost(name) > self._share(name)
             and self._change(name) < -self.errors
         ]
         if not fallen or self._change("return") <= self.errors:
@@ -184,20 +227,38 @@ class HackingMonitor:
         self.raised.update(fallen)
         return self._warning(fallen, list(rules or ()))
 
-    def _means(self, name: str) -> tuple[float, float]:
-        """Mean of a number over the first and over the latest updates."""
-        latest = list(self.history)[-self.window :]
-        return fmean(row[name] for row in self.first), fmean(row[name] for row in latest)
+    def _share(self, name: str) -> float:
+        if self.share is not None:
+            return self.share
+        known = name in SIGNS and PRIOR + name in self.history[-1]
+        return SIGNS[name].share if known else SHARE
+
+    def _course(self, name: str) -> tuple[float, list[float]]:
+        """Return the value that a number is compared with, and its course along the updates.
+
+        With the prior's numbers the course is that of the relative distance to them, for the
+        return in spreads, and 0 is what it is compared with.
+        """
+        reference = PRIOR + name
+        if reference not in self.history[-1]:
+            return fmean(row[name] for row in self.first), [row[name] for row in self.history]
+        scale = SPREAD if name == "return" else reference
+        course = [(row[name] - row[reference]) / (abs(row[scale]) or 1.0) for row in self.history]
+        return 0.0, course
 
     def _lost(self, name: str) -> float:
-        """Share of its size at the beginning by which a number has fallen; below 0 if it rose."""
-        before, now = self._means(name)
-        return (before - now) / abs(before) if before else (inf if now < 0 else 0.0)
+        """Share of what it is compared with by which a number has fallen; below 0 if it rose."""
+        before, course = self._course(name)
+        fall = before - fmean(course[-self.window :])
+        if PRIOR + name in self.history[-1]:
+            return fall
+        return fall / abs(before) if before else (inf if fall > 0 else 0.0)
 
     def _change(self, name: str) -> float:
-        """Difference of the two means in standard errors; 0 where it is not known."""
-        before, now = self._means(name)
-        steps = median(abs(b[name] - a[name]) for a, b in pairwise(self.history))
+        """Difference to what it is compared with in standard errors; 0 where it is not known."""
+        before, course = self._course(name)
+        now = fmean(course[-self.window :])
+        steps = median(abs(b - a) for a, b in pairwise(course))
         error = steps / NORMAL_STEP * sqrt(1 / BEGINNING + 1 / self.window)
         if not isfinite(now - before) or now == before:
             return 0.0
@@ -207,11 +268,22 @@ class HackingMonitor:
         start, end = (int(rows[-1]["steps"]) for rows in (self.first, self.history))
         moved = [name for name in rules if abs(self._change(name)) > self.errors]
         moved.sort(key=lambda name: -abs(self._change(name)))
-        text = (
-            f"the reward may be hacked: from the first {BEGINNING} updates (to step {start:,}) to "
-            f"the latest {self.window} (to step {end:,}) the mean return rose from "
-            f"{self._told('return')}, while {self._listed(fallen)} fell. Listen to samples; "
-            "then give what is missing a weight, or raise the weight of prior or entropy."
+        if PRIOR + fallen[0] in self.history[-1]:
+            said = "; ".join(dict.fromkeys(SIGNS[n].says for n in fallen if n in SIGNS))
+            text = (
+                f"the reward may be hacked: {said or 'the pieces have changed'}. From the prior's "
+                f"own pieces to those of the latest {self.window} updates (to step {end:,}) the "
+                f"mean return rose from {self._told('return')}, while {self._listed(fallen)} fell."
+            )
+        else:
+            text = (
+                f"the reward may be hacked: from the first {BEGINNING} updates (to step {start:,}) "
+                f"to the latest {self.window} (to step {end:,}) the mean return rose from "
+                f"{self._told('return')}, while {self._listed(fallen)} fell."
+            )
+        text += (
+            " Listen to samples; then give what is missing a weight, or raise the weight of prior "
+            "or entropy."
         )
         told = self._listed(moved[:RULES_NAMED])
         return text + (f" Broken rules a piece that are not rewarded: {told}." if moved else "")
@@ -220,5 +292,7 @@ class HackingMonitor:
         return ", ".join(f"{name} ({self._told(name)})" for name in names)
 
     def _told(self, name: str) -> str:
-        before, now = self._means(name)
-        return f"{before:.3g} to {now:.3g}"
+        latest = list(self.history)[-self.window :]
+        known = PRIOR + name in latest[-1]
+        before = fmean(row[PRIOR + name] for row in latest) if known else self._course(name)[0]
+        return f"{before:.3g} to {fmean(row[name] for row in latest):.3g}"

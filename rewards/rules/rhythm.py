@@ -38,10 +38,15 @@ def levels_at(task: Task, cells: Array) -> Array:
     return np.array(task.meter.levels(task.grid))[(cells - task.pickup) % task.bar_cells]
 
 
-def _ends_bar(score: Score) -> Array:
+def ends_bar(score: Score) -> Array:
     """True at the last cell of each bar and of the piece, once it is written; not in a pickup."""
     last = (score.cell_in_bar == score.task.bar_cells - 1) | score.is_last
     return last & (score.bar >= 0) & score.written
+
+
+def nothing(score: Score) -> Array:
+    """Return no violation at any cell of a score."""
+    return np.zeros(score.tokens.shape, np.float32)
 
 
 def _follow_sound(state: tuple[Array, ...], here: Score) -> Any:
@@ -289,7 +294,7 @@ def note_density(score: Score, *, least: float = 0.25, most: float = 4.0) -> Arr
     (count,) = score.scan(_count_in_bar, (np.int16(0),))
     density = count * score.task.beat_cells / (score.cell_in_bar + 1)
     value = outside(density, least, most, top=2 * most)
-    return np.where(_ends_bar(score), value, 0).astype(np.float32)
+    return np.where(ends_bar(score), value, 0).astype(np.float32)
 
 
 def _count_silence(state: tuple[Array, ...], here: Score) -> Any:

@@ -37,12 +37,14 @@ def benchmarked(tiny_checkpoint, tmp_path_factory):
     """A benchmark whose cells were made in this process; tests must not change it."""
     from agents.benchmarking import benchmark_report
     from agents.benchmarking.cells import make_cell
+    from agents.benchmarking.limits import write_limits
     from tests.agents.benchmarking.helpers import NAMES, begin, config
 
     settings = config(tiny_checkpoint, tmp_path_factory.mktemp("made") / "benchmark")
     bench = begin(settings, NAMES)
     for name in NAMES:
         make_cell(settings.out, name, 0)
+    write_limits(settings.out, bench.prior, bench.reward, bench.task, 16_000)
     left_out = ["best-of-n@kl=0.2: too many"]
     benchmark_report.write(settings.out, NAMES, {("beam", 0): "no luck"}, left_out)
     return bench

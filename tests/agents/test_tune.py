@@ -8,7 +8,8 @@ import pytest
 
 from agents.evaluating.sampling import objective, sample_many
 from agents.settings.algorithm import ALGORITHMS
-from agents.settings.config import TrainConfig, from_mapping, preset_names, read_preset
+from agents.settings.config import TrainConfig, from_mapping
+from agents.settings.presets import preset_names, read_preset
 from agents.training import tuning
 from agents.training.callbacks import DivergedError
 from agents.training.tuning import TuneConfig

@@ -47,6 +47,33 @@ def test_without_real_melodies_it_says_so():
         Lessons(build(Keen())).prepare(Task(meter="7/8"))
 
 
+def test_a_term_that_learns_from_no_real_melodies_needs_none():
+    task = Task(meter="7/8")
+    lessons = Lessons(build({"leap_size": {"weight": 1.0, "normalize": True}}))
+    lessons.prepare(task)
+    assert lessons.update(noise(task, 0, 8), 0)["leap_size/scale"] > 0
+
+
+def test_a_term_may_name_the_real_melodies_it_learns_from():
+    class Choosing(Keen):
+        def real_pieces(self, task):
+            return noise(task, 7, 1)
+
+    keen = Choosing()
+    Lessons(build(keen)).update(noise(TASK, 0, 4), 0)
+    expected = np.repeat(noise(TASK, 7, 1).tokens, 4, axis=0)
+    np.testing.assert_array_equal(keen.seen[0][0].tokens, expected)
+
+
+def test_what_a_term_has_found_is_noted():
+    class Telling(Keen):
+        finding = "it has won"
+
+    noted = []
+    Lessons(build(Telling()), note=noted.append).update(noise(TASK, 0, 4), 0)
+    assert noted == ["note: reward term 'Telling': it has won"]
+
+
 @pytest.mark.parametrize(
     ("kind", "message"),
     [(Lost, "Lost/loss is nan after update"), (Silent, "'Silent' raised AttributeError in update")],

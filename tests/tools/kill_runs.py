@@ -37,6 +37,11 @@ KINDS = {
     "dqn": {"algo": "dqn", "buffer_size": 2048, "exploration": "egreedy"},
     "psi": {"algo": "psi", "buffer_size": 2048},
     "ppo, learned reward": {"reward": (f"{KEEN}=0.1", "leap_size=1,normalize=true", "prior=1")},
+    "rloo, adversary": {
+        "algo": "rloo",
+        "group_size": 4,
+        "reward": ("adversary=1,threshold=1", "diversity=5", "prior=1"),
+    },
 }
 COMPARED = (
     *("policy.safetensors", "best.safetensors", "state.zip", "metrics.csv", "evaluations.csv"),

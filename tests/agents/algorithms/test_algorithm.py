@@ -147,7 +147,7 @@ def test_all_settings_of_those_that_ship_are_explained_and_come_back(name):
 
 def test_a_flag_of_another_algorithm_is_noted_and_changes_nothing(capsys):
     config, _ = parse_arguments(["--algo", "ppo", "--group-size", "8"])
-    told = "note: --group-size belongs to rloo, grpo; ppo does not use it\n"
+    told = "note: --group-size belongs to rloo, grpo, gdpo; ppo does not use it\n"
     assert capsys.readouterr() == ("", told)
     assert config == parse_arguments(["--algo", "ppo"])[0]
     parse_arguments(["--algo=rwr", "--no-value-gradient"])
@@ -163,7 +163,7 @@ def test_settings_of_another_algorithm_in_a_file_are_noted(tmp_path, capsys):
     file = tmp_path / "mine.toml"
     file.write_text("algo = 'ppo'\ngroup_size = 8\nn_epochs = 2\n")
     parse_arguments(["--config", str(file)])
-    told = "note: group_size belongs to rloo, grpo; ppo does not use it\n"
+    told = "note: group_size belongs to rloo, grpo, gdpo; ppo does not use it\n"
     assert capsys.readouterr().err == told
     file.write_text(to_toml(TrainConfig(algo="rloo")))
     parse_arguments(["--config", str(file)])

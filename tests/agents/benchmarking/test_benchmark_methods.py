@@ -8,27 +8,13 @@ import pytest
 from agents.benchmark import BenchmarkConfig
 from agents.benchmarking import benchmark_methods as matrix
 from agents.benchmarking.benchmark_methods import (
-    best_of_n_kl,
     best_of_subsets,
-    draws_for,
     find_method,
     training,
 )
+from agents.evaluating.limit import draws_for
 from agents.settings.algorithm import ALGORITHMS
 from agents.settings.config import PRESETS, read_toml
-
-
-@pytest.mark.parametrize("n", [1, 2, 4, 12, 66, 1635, 10**6])
-def test_the_number_of_draws_comes_back_from_its_kl(n):
-    assert draws_for(best_of_n_kl(n)) == n
-
-
-def test_the_kl_of_best_of_n_is_that_of_the_largest_of_n_even_draws():
-    u = (np.arange(10**6) + 0.5) / 10**6
-    for n in (2, 7, 64):
-        density = n * u ** (n - 1)
-        nats = density * np.log(np.maximum(density, 1e-300))
-        assert best_of_n_kl(n) == pytest.approx(nats.mean(), abs=1e-4)
 
 
 def test_budgets_of_the_standard_benchmark():

@@ -5,8 +5,8 @@ import pytest
 
 from agents.benchmarking import benchmark_methods as matrix
 from agents.benchmarking import measuring
-from agents.benchmarking.benchmark_methods import best_of_n_kl
 from agents.composing.masks import read_masks
+from agents.evaluating.limit import best_of_n_kl
 from envs.music.score import Score
 from envs.music.task import Task
 from pretrained import checkpoint

@@ -10,11 +10,12 @@ from agents.benchmarking.benchmark_methods import Bench
 from agents.benchmarking.cells import make_cell
 from agents.runs.directory import Run
 from agents.settings.arguments import parse_arguments
-from agents.settings.begun import UNTIL_0_6, as_begun
+from agents.settings.begun import PACKS_UNTIL_0_7, UNTIL_0_6, as_begun
 from agents.settings.config import TrainConfig
 from agents.training.job import train
 from envs.durable_files import sha256
 from pretrained import checkpoint
+from rewards.build import build, pack_files, pack_names, read_pack
 from tests.agents.benchmarking.helpers import begin, config
 from tests.agents.helpers import UPDATE, tiny
 
@@ -117,3 +118,42 @@ def test_the_files_of_before_0_7_ship():
     hashes = {sha256(file): name for name, file in checkpoint.shipped().items()}
     assert UNTIL_0_6.keys() == {"folk", "melody", "composer"}
     assert set(UNTIL_0_6.values()) <= hashes.keys()
+
+
+# -- packs -----------------------------------------------------------------------------------------
+
+
+def test_a_run_goes_on_with_the_rules_that_its_pack_had(tmp_path):
+    given = TrainConfig(reward=("in_key=1", "common_practice=2", "circling=1", "prior=1"))
+    meant = replace(given, reward=("in_key=1", "common_practice-1=2", "circling=1", "prior=1"))
+    for facts in ({}, {"packs": PACKS_UNTIL_0_7}, {"packs": 3}):
+        found = as_begun(given, write(tmp_path, **facts))
+        assert found == meant
+        assert as_begun(found, tmp_path) is found
+    terms = build(found.terms | {"prior": 0.0}).terms
+    assert "opening_return" not in terms
+    assert terms["in_key"].weight == 1
+    assert terms["cadence"].weight == 2 * 3
+    assert "circling" in terms
+    now = {name: sha256(file) for name, file in pack_files().items()}
+    for facts in (now, {"common_practice": "0" * 64}, {}):
+        assert as_begun(given, write(tmp_path, packs=facts)) is given
+
+
+def test_the_packs_of_before_0_8_ship_as_they_were():
+    hashes = {sha256(file): name for name, file in pack_files().items()}
+    assert {name: hashes[digest] for name, digest in PACKS_UNTIL_0_7.items()} == {
+        name: f"{name}-1" for name in PACKS_UNTIL_0_7
+    }
+    assert not {"common_practice-1"} & set(pack_names())
+    assert len(read_pack("common_practice-1")) == 25
+
+
+def test_a_new_run_tells_its_packs(ships, tmp_path):
+    run = train(tiny("melody", tmp_path / "runs", reward=("common_practice=1", "prior=1")))
+    facts = json.loads((run.path / "provenance.json").read_text())
+    assert facts["packs"]["common_practice"] == sha256(pack_files()["common_practice"])
+    assert Run(run.path).config.reward == ("common_practice=1", "prior=1")
+    old = {name: fact for name, fact in facts.items() if name != "packs"}
+    write(run.path, **old)
+    assert Run(run.path).config.reward == ("common_practice-1=1", "prior=1")

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.settings.arguments import parse_arguments
-from agents.settings.config import TrainConfig, from_mapping, read_toml, to_toml
+from agents.settings.config import TrainConfig, from_mapping, from_preset, read_toml, to_toml
 from envs.music.task import Task
 from rewards.spec import parse_term
 
@@ -138,12 +138,14 @@ def test_any_reward_on_the_command_line_comes_back_as_written(reward):
 # -- the command line ------------------------------------------------------------------------------
 
 
-def test_no_arguments_are_the_defaults():
+def test_no_arguments_are_the_preset():
+    assert parse_arguments([]) == (from_preset(), None)
+    reference = ["--preset", "reference"]
     annealed = replace(TrainConfig(), entropy=0.53, entropy_end=0.87)
-    assert parse_arguments([]) == (annealed, None)
-    own, _ = parse_arguments(["--reward", "prior=1", "in_key=2"])
+    assert parse(*reference) == annealed
+    own = parse(*reference, "--reward", "prior=1", "in_key=2")
     assert (own.entropy, own.last_entropy) == (1, 1)  # a reward of one's own is in nats
-    alone, _ = parse_arguments(["--entropy", "2"])
+    alone = parse(*reference, "--entropy", "2")
     assert (alone.entropy, alone.last_entropy) == (2, 2)
 
 
@@ -157,8 +159,9 @@ def test_a_name_that_would_be_read_as_a_parameter_is_refused():
 
 
 def test_reward_terms_and_task_arguments():
-    config = parse("--reward", "rl_tuner=0.5", "leap_recovery=0.5,min_leap=7", "prior", "x.py:f=-2",
-                   "--task", "bars=4", "meter=3/4", "low=C4")  # fmt: skip
+    words = ["rl_tuner=0.5", "leap_recovery=0.5,min_leap=7", "prior", "x.py:f=-2"]
+    task = ["bars=4", "meter=3/4", "low=C4"]
+    config = parse("--preset", "reference", "--reward", *words, "--task", *task)
     assert config.reward_spec == {
         "rl_tuner": 0.5,
         "leap_recovery": {"weight": 0.5, "min_leap": 7},

@@ -162,3 +162,36 @@ def test_an_environment_of_ones_own_is_given_its_task(own):
     assert type(made).__name__ == "Own"
     assert isinstance(made, CompositionVectorEnv)
     assert made.task == Task(bars=5)
+
+
+# -- several tasks ---------------------------------------------------------------------------------
+
+VARIED = tasks.varied_tasks(("meter=4/4|3/4", "key=C major|G major|A minor"), Task(bars=1))
+
+
+@pytest.mark.parametrize("n", [6, 7, 20, 600])
+def test_pieces_are_divided_among_all_tasks(n):
+    found = tasks.shares(VARIED, n)
+    assert [task for task, _ in found] == list(VARIED)
+    counts = [count for _, count in found]
+    assert sum(counts) == n
+    assert max(counts) - min(counts) <= 1
+    assert tasks.shares([Task()], n) == [(Task(), n)]
+
+
+@pytest.mark.parametrize("n", range(6))
+def test_few_pieces_are_of_tasks_unlike_each_other(n):
+    found = [task for task, count in tasks.shares(VARIED, n) if count == 1]
+    assert len(found) == n == len(set(found))
+    assert len({task.key for task in found}) == min(n, 3)
+    assert len({task.meter for task in found}) == min(n, 2)
+
+
+def test_more_pieces_than_tasks_are_spread_evenly():
+    found = tasks.spread(VARIED, 12)
+    assert all(found.count(task) == 2 for task in VARIED)
+
+
+def test_the_difference_of_tasks_in_words():
+    assert tasks.differences(VARIED) == "key C major, G major, A minor; meter 4/4, 3/4"
+    assert tasks.differences([Task()]) == ""

@@ -1,52 +1,86 @@
 """The controller of a KL budget, against a policy whose KL follows c as in a closed form."""
 
+import math
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from agents.algorithms import registry as algorithms
+from agents.evaluating.pool import Pool
 from agents.learning.rollout import Steering
+from agents.runs.directory import HeldRollout
 from agents.settings.config import TrainConfig, for_budget
-from agents.training import kl
+from agents.training import Listener, kl, train
+from envs.music.task import Task
 from rewards import build
 from rewards.objective import Objective
+from tests.agents.helpers import UPDATE, tiny
 
 
-def simulate(budget, response, updates=150, lag=0.3):
-    """KL after `updates` rollouts of a policy that moves a share `lag` towards response(c)."""
-    metrics = SimpleNamespace(row={"kl": 0.0}, run=SimpleNamespace(turns=list))
+def simulate(budget, response, updates=150, lag=0.3, c=1.0, noise=0.0, wasted=0.0):
+    """KL after `updates` rollouts of a policy that moves a share `lag` towards response(c).
+
+    What is measured has noise, and a part that is wasted and falls to a tenth, as a learning rate.
+    """
+    metrics = SimpleNamespace(row={}, run=SimpleNamespace(turns=list))
     steering = Steering(Objective(build("key")))
-    controller = kl.KLController(metrics, budget, steering)
+    controller = kl.KLController(metrics, budget, steering, c, updates)
     controller._on_training_start()
-    history = []
-    for _ in range(updates):
+    history, turned, learned, rng = [], [], 0.0, np.random.default_rng(0)
+    for step in range(1, updates + 1):
+        learned += lag * (response(steering.objective.c) - learned)
+        history.append(learned + wasted * (1 - 0.9 * step / updates))
+        measured = history[-1] * max(0.1, 1 + noise * rng.standard_normal())
+        metrics.row = {"kl": measured, "steps": step}
         controller._on_rollout_end()
-        metrics.row["kl"] += lag * (response(steering.objective.c) - metrics.row["kl"])
-        history.append(metrics.row["kl"])
-    return history, steering.objective.c
+        turned.append(steering.objective.c)
+    return history, turned
 
 
-@pytest.mark.parametrize("budget", [0.05, 0.3, 1.0])
+@pytest.mark.parametrize("budget", [0.02, 0.05, 0.3, 0.5])
 @pytest.mark.parametrize("power", [1, 2])
-def test_the_budget_is_held(budget, power):
+@pytest.mark.parametrize(("updates", "lag"), [(12, 0.8), (24, 0.4), (150, 0.05), (150, 0.3)])
+@pytest.mark.parametrize("off", [0.85, 1.0, 1.15])
+def test_the_budget_is_held(budget, power, updates, lag, off):
     # A small tilt by r / c costs KL = var(r) / (2 c^2); less steeply where the policy saturates.
-    history, c = simulate(budget, lambda c: 0.5 / c**power)
-    assert history[-10:] == pytest.approx([budget] * 10, rel=0.1)
-    assert 0.5 / c**power == pytest.approx(budget, rel=0.1)
+    best = (0.5 / budget) ** (1 / power)
+    history, _ = simulate(budget, lambda c: 0.5 / c**power, updates, lag, c=off * best)
+    assert history[-1] == pytest.approx(budget, rel=kl.TOLERANCE)
+
+
+@pytest.mark.parametrize("updates", [24, 150])
+def test_noise_and_wasted_kl_are_held_too(updates):
+    history, _ = simulate(0.1, lambda c: 0.5 / c, updates, c=5.0, noise=0.1, wasted=0.06)
+    assert np.mean(history[-3:]) == pytest.approx(0.1, rel=kl.TOLERANCE)
+
+
+def test_a_learner_that_lags_behind_the_limit_gets_a_smaller_c():
+    history, turned = simulate(0.1, lambda c: 0.35 / c, c=5.0)
+    assert history[-1] == pytest.approx(0.1, rel=kl.TOLERANCE)
+    assert turned[-1] == pytest.approx(3.5, rel=0.1)
 
 
 def test_the_budget_is_come_to_from_below():
-    history, _ = simulate(0.3, lambda c: 0.5 / c)
-    assert max(history) < 2 * 0.3
+    history, _ = simulate(0.3, lambda c: 0.5 / c, c=0.5 / 0.3)
+    assert max(history) < 1.15 * 0.3
 
 
 def test_a_budget_out_of_reach_stays_bounded_and_is_told():
-    history, c = simulate(5.0, lambda c: min(1.0, 0.5 / c), updates=2000)
-    assert c == kl.LOWEST
+    history, turned = simulate(5.0, lambda c: min(1.0, 0.5 / c), c=2.0)
+    assert turned[-1] == pytest.approx(2.0 / kl.BELOW)
     told = kl.verdict(history[-1], 5.0)
     assert "budget of 5 nats per token was not met: the policy ended at 1.000" in told
     assert told.endswith("or a smaller budget")
+
+
+def test_what_is_wasted_whatever_c_winds_nothing_up():
+    history, turned = simulate(0.05, lambda c: 0.0, c=2.0, wasted=0.2)
+    assert max(turned) <= 2.0 * kl.ABOVE * kl.FIRST
+    assert turned[-1] < 2.0 * kl.ABOVE  # below the budget at last, it comes back at once
+    assert history[-1] < 0.05
 
 
 @pytest.mark.parametrize(("measured", "met"), [(0.271, True), (0.329, True), (0.26, False)])
@@ -90,16 +124,19 @@ class Table:
         self.rows = rows
 
     def turns(self):
-        return [tuple(float(f"{row[name]:.6g}") for name in ("c", "kl")) for row in self.rows]
+        return [
+            HeldRollout(*(float(f"{row[name]:.6g}") for name in ("c", "kl")), row["steps"])
+            for row in self.rows
+        ]
 
 
 def turned(kls, rows):
     """c behind each rollout, of a controller that begins with the log of those before."""
     metrics, steering = SimpleNamespace(row={}, run=Table(rows)), Steering(Objective(build("key")))
-    controller = kl.KLController(metrics, 0.3, steering)
+    controller = kl.KLController(metrics, 0.3, steering, 2.0, 1200)
     controller._on_training_start()
     for measured in kls:
-        metrics.row = {"kl": measured, "c": steering.objective.c}
+        metrics.row = {"kl": measured, "c": steering.objective.c, "steps": 100 * (len(rows) + 1)}
         rows.append(metrics.row)
         controller._on_rollout_end()
     return steering.objective.c
@@ -112,3 +149,81 @@ def test_a_resumed_run_goes_on_with_its_c():
     assert len({row["c"] for row in rows}) == len(rows)
     for stopped in range(len(kls)):
         assert turned(kls[stopped:], rows[:stopped]) == whole
+
+
+# -- the first c -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pools(monkeypatch):
+    """Pools of given rewards in place of a prior's pieces, one after another."""
+
+    def put(*rewards):
+        given = iter(rewards)
+
+        def draw(prior, reward, task, n):
+            paid = next(given)
+            return Pool(task, np.zeros((len(paid), task.voices, task.cells), np.uint8), paid)
+
+        monkeypatch.setattr(kl, "draw_pool", draw)
+
+    return put
+
+
+def normal(spread, n=20_000):
+    return spread * np.random.default_rng(0).standard_normal(n)
+
+
+@pytest.mark.parametrize("budget", [0.02, 0.1, 0.4])
+def test_the_first_c_is_that_of_a_normal_reward(pools, budget):
+    # KL = s^2 / (2 c^2); at .4 these are 12.8 nats a piece, where no piece of the pool is
+    pools(normal(3.0))
+    c, note = kl.limiting_c(None, None, [Task()], budget)
+    assert c == pytest.approx(3 / math.sqrt(2 * 32 * budget), rel=0.15)
+    assert f"{c:.3g}" in note
+
+
+def test_the_first_c_of_several_tasks_has_the_budget_on_average(pools):
+    long, short = Task(), Task(bars=1)
+    pools(normal(3.0), normal(3.0))
+    c, _ = kl.limiting_c(None, None, [long, short], 0.1)
+    assert 9 / (2 * c * c) * (1 / 32 + 1 / 16) / 2 == pytest.approx(0.1, rel=0.1)
+
+
+def test_more_than_the_reward_can_spend_and_nothing_to_pay_are_told(pools):
+    pools(np.repeat([0.0, 1.0], [3000, 1000]))  # log 4 nats a piece, .0433 a token
+    c, note = kl.limiting_c(None, None, [Task()], 0.2)
+    assert "more than the reward can spend, whose best pieces are at 0.0433" in note
+    assert kl.LOWEST < c < 1
+    pools(np.full(500, 7.0))
+    c, note = kl.limiting_c(None, None, [Task()], 0.2)
+    assert math.isnan(c)
+    assert "pays 7 for each of 500 pieces" in note
+
+
+class Stop(Listener):
+    """Hears the notes, and stops a run after some steps."""
+
+    def __init__(self, after):
+        self.after, self.notes = after, []
+
+    def noted(self, text):
+        self.notes.append(text)
+
+    def stepped(self, steps):
+        return steps < self.after
+
+
+def test_a_run_that_was_stopped_equals_one_that_was_not(tiny_checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    config = tiny(tiny_checkpoint, tmp_path / "a", kl_budget=0.1, reward=("tonic=1",), samples=0)
+    whole = train(config)
+    first = Stop(2 * UPDATE - 8)
+    half = train(config.changed(runs=tmp_path / "b"), listener=first)
+    assert len(half.turns()) == 1
+    assert [note.partition(":")[2][:11] for note in first.notes] == [" KL budget "]
+    shutil.rmtree(tmp_path / "composition-gym")  # the pool is drawn anew, to the same c
+    train(half.config, half.path)
+    assert half.turns() == whole.turns()
+    assert len({turn.c for turn in whole.turns()}) == 3
+    assert half.policy_file.read_bytes() == whole.policy_file.read_bytes()

@@ -15,6 +15,8 @@ from agents.evaluate import EvaluateConfig
 from agents.runs import state
 from agents.runs.directory import Run
 from agents.runs.state import Saved
+from agents.training import job as training
+from agents.training.listener import Listener
 from pretrained import checkpoint
 from tests.agents.helpers import UPDATE, tiny, trained
 from tests.rewards.learners import keen, teachable
@@ -69,14 +71,59 @@ def test_a_normalised_term_on_the_command_line(config):
     assert Run(run.path).config.terms["leap_size"] == {"weight": 1, "normalize": True}
 
 
+def test_an_adversary_that_has_won_is_told_of_once_and_the_training_ends(config, monkeypatch):
+    from rewards.adaptive import adversary
+
+    monkeypatch.setattr(adversary, "WON", 0.0)
+    monkeypatch.setattr(adversary, "PATIENCE", 2)
+    noted = []
+
+    class Told(Listener):
+        def noted(self, text):
+            noted.append(text)
+
+    config = dataclasses.replace(config, reward=("adversary=1", "tonic=1"), n_timesteps=4 * UPDATE)
+    run = training.train(config, listener=Told())
+    assert run.read_metrics()["adversary/retired"] == [0, 1, 1, 1]
+    assert run.read_metrics()["reward/adversary"][2:] == [0, 0]
+    assert sum("goes on without it" in text for text in noted) == 1
+
+
+def test_after_an_adversary_fresh_ones_judge_agent_and_prior(config, monkeypatch, capsys):
+    from rewards.adaptive import fresh
+
+    monkeypatch.setattr(fresh, "SEEDS", 1)
+    monkeypatch.setattr(fresh, "EPOCHS", 1)
+    run = trained(dataclasses.replace(config, reward=("adversary=1", "tonic=1")))
+    evaluate.evaluate(EvaluateConfig(run.path, n=40))
+    columns = json.loads((run.path / "evaluation.json").read_text())["columns"]
+    printed = capsys.readouterr().out
+    for name in (fresh.ACCURACY, fresh.AREA):
+        assert name in printed
+        assert all(0 <= columns[head][name] <= 100 for head in ("prior", "agent"))
+    other = trained(dataclasses.replace(config, name="other", reward=("tonic=1",)))
+    evaluate.evaluate(EvaluateConfig(other.path, n=40))
+    assert "told from" not in capsys.readouterr().out
+    evaluate.evaluate(EvaluateConfig(other.path, n=40, told_apart=True))
+    assert fresh.AREA in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("vary", [(), ("bars=1|2", "meter=4/4|7/8")])
+def test_a_task_without_real_melodies_is_refused_before_a_run_begins(config, vary):
+    task = {"task": ("meter=7/8",)} if not vary else {"vary": vary}
+    config = config.changed(reward=("adversary=1",), env="composition/Melody-v0", **task)
+    with pytest.raises(ValueError, match="adversary.*none in 7/8"):
+        trained(config)
+
+
 # -- as if it had never stopped --------------------------------------------------------------------
 
 
-@pytest.fixture
-def taught(config):
+@pytest.fixture(params=["ppo, learned reward", "rloo, adversary"])
+def taught(request, config):
     """Settings of a run whose reward learns from the real melodies that it is shown."""
     often = {"save_freq": UPDATE, "eval_freq": UPDATE, "eval_episodes": 8, "eval_pieces": 8}
-    return config.changed(**KINDS["ppo, learned reward"], **often, samples=0)
+    return config.changed(**KINDS[request.param], **often, samples=0)
 
 
 def begin(config, resume=None):

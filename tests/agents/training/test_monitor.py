@@ -9,11 +9,14 @@ from agents import train
 from agents.evaluating.sampling import sample_many
 from agents.runs.directory import Run
 from agents.training import monitor
-from agents.training.monitor import Diagnostics
+from agents.training.monitor import WATCHED, Diagnostics
 from envs.music.score import Score
 from envs.music.task import Task
 from pretrained.checkpoint import load
+from pretrained.corpora.pieces import real_melodies
 from rewards import build
+from rewards.measures.habits import habits
+from rewards.measures.hacking import SIGNS
 from tests.agents.helpers import strict, tiny, trained
 
 
@@ -70,6 +73,131 @@ def test_a_resumed_run_remembers_what_the_log_says():
         resumed.watch(int(each["steps"]), each)
     assert straight.warnings
     assert resumed.monitor.raised == straight.monitor.raised
+
+
+def paid_for(share, exploit, update, prior):
+    """Return pieces of the prior, of which a share has an exploit."""
+    tokens = np.array(sample_many(prior, Task(), 64, 1000 + update).tokens)
+    tokens[: int(64 * share)] = exploit(tokens)[: int(64 * share)]
+    return Score(tokens, Task())
+
+
+def trill(tokens):
+    """Keep the rhythm and the first note of each piece, and write a trill."""
+    for line in tokens[:, 0]:
+        at = np.flatnonzero(line > 1)
+        if len(at):
+            line[at] = line[at[0]] + 2 * (np.arange(len(at)) % 2)
+    return np.minimum(tokens, 37)
+
+
+def silent_end(tokens):
+    tokens[:, :, 16], tokens[:, :, 17:] = 0, 1
+    return tokens
+
+
+def one_rhythm(tokens):
+    """Give every pitch of a piece the same length, and repeat them to its end."""
+    for line in tokens[:, 0]:
+        line[::2], line[1::2] = np.resize(line[line > 1], 16), 1
+    return tokens
+
+
+def copied_bar(tokens):
+    tokens[:, :, 16:] = tokens[:, :, :16]
+    return tokens
+
+
+def cadence(tokens):
+    tokens[:, :, 20:] = [19, 1, 18, 1, 16, 1, 14, 1, 14, 1, 1, 1]
+    return tokens
+
+
+def corpus_tune(tokens):
+    """Replace pieces by tunes that differ from each other."""
+    return real_melodies(Task(), 64).tokens.astype(int)
+
+
+@pytest.fixture(scope="module")
+def folk():
+    return load()
+
+
+@pytest.mark.parametrize(
+    ("exploit", "sign"),
+    [
+        (trill, "interval_entropy"),
+        (silent_end, "sounding"),
+        (one_rhythm, "rhythm_entropy"),
+        (copied_bar, "new_bars"),
+        (cadence, "close"),
+        (corpus_tune, "own_notes"),
+    ],
+)
+def test_a_planted_exploit_is_named_before_all_pieces_have_it(exploit, sign, folk):
+    watch = Diagnostics(Task(), build({"tonic": 1.0}), None, prior=folk)
+    named = None
+    for update in range(24):
+        score = paid_for(min(1.0, update / 16), exploit, update, folk)
+        row = watch.measure(score) | {"return": update / 4}
+        if watch.watch(2048 * update, row) and sign in watch.monitor.raised and named is None:
+            named = update
+    assert named is not None
+    assert named <= 18  # the mean of four updates, the first of them with 15/16 of the pieces
+    assert SIGNS[sign].says in " ".join(watch.warnings)
+
+
+def test_pieces_of_the_prior_raise_no_flag_whatever_they_are_paid(folk):
+    watch = Diagnostics(Task(), build({"tonic": 1.0}), None, prior=folk)
+    for update in range(40):
+        score = paid_for(0.0, np.array, update, folk)
+        assert not watch.watch(2048 * update, watch.measure(score) | {"return": float(update)})
+
+
+def test_a_warning_shows_the_notes_of_the_commonest_figure(folk):
+    watch = Diagnostics(Task(), build({"tonic": 1.0}), None, prior=folk)
+    for update in range(8):
+        row = watch.measure(paid_for(1.0, cadence, update, folk)) | {"return": 3.0 + update}
+        watch.watch(update, row)
+    assert "100% of the latest pieces have this figure: F4:2 E4:2 D4:2 C4:2 C4" in watch.warnings[0]
+    assert "many pieces end with the same notes" in watch.warnings[0]
+
+
+def test_the_prior_s_pieces_are_drawn_once_for_each_task_and_kept_in_the_log(folk):
+    reward = build({"tonic": 1.0})
+    watch = Diagnostics(Task(), reward, None, prior=folk, tasks=2)
+    short = sample_many(folk, Task(), 16, 0)
+    row, again = watch.measure(short), watch.measure(sample_many(folk, Task(), 16, 1))
+    other = Task(bars=1)
+    beside = watch.measure(sample_many(folk, other, 16, 0))
+    prior = {name for name in row if name.startswith("prior/")}
+    assert prior == {f"prior/{name}" for name in (*WATCHED, "return", "spread")} - {"prior/judge"}
+    assert all(row[name] == again[name] for name in prior)
+    assert row["prior/edit_distance"] != beside["prior/edit_distance"]
+    drawn = sample_many(folk, Task(), 64, monitor.SEED)
+    assert row["prior/return"] == pytest.approx(reward(drawn).sum(axis=(1, 2)).mean(), rel=1e-6)
+    parts = [habits(part)["close"] for part in drawn.chunks(16)]
+    assert row["prior/close"] == pytest.approx(np.mean(parts))
+
+
+def test_a_resumed_run_keeps_the_words_of_its_warnings(folk):
+    def rows(watch):
+        for update in range(20):
+            score = paid_for(min(1.0, update / 8), cadence, update, folk)
+            yield {"steps": 64.0 * update, **watch.measure(score), "return": update / 2}
+
+    straight, resumed = (Diagnostics(Task(), build({"tonic": 1.0}), None, prior=folk) for _ in "ab")
+    seen = []
+    for row in rows(straight):
+        straight.watch(int(row["steps"]), row)
+        seen.append(row)
+    assert straight.warnings
+    columns = {name: [row[name] for row in seen] for name in seen[0]}
+    resumed.remember(columns, straight.warnings)
+    assert resumed.warnings == straight.warnings
+    early = Diagnostics(Task(), build({"tonic": 1.0}), None, prior=folk)
+    early.remember({name: column[:2] for name, column in columns.items()}, straight.warnings)
+    assert early.warnings == []  # those of rows that are written anew come again
 
 
 def test_evaluations_keep_the_best_policy_and_change_nothing(tiny_checkpoint, tmp_path):

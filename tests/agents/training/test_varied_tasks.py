@@ -1,11 +1,14 @@
 """Learning on several tasks: drawn anew, each with pieces of its own length."""
 
+import json
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from agents.algorithms import registry as algorithms
+from agents.evaluating.task_report import report_on
 from agents.learning.rollout import EpisodeBuffer
 from agents.learning.vec_env import CompositionVecEnv, make_env
 from agents.settings.algorithm import names_with
@@ -13,6 +16,7 @@ from agents.settings.config import TrainConfig
 from agents.settings.tasks import variants
 from agents.training.job import train
 from agents.training.varied_tasks import learn_on, make_envs
+from pretrained import checkpoint
 from rewards import build
 from tests.agents.helpers import settings_of, tiny, trained
 
@@ -32,7 +36,10 @@ def test_all_combinations_are_made():
     [
         (("bars",), "expected name=value"),
         (("bars=1|2", "bars=3"), "bars is given twice"),
-        (("bars=1|2|3|4|5|6|7|8|9", "grid=1|2|3|4|5|6|7|8"), "72 tasks, expected at most 64"),
+        (
+            ("bars=1|2|3|4|5|6|7|8|9", "grid=1|2|3|4|5|6|7|8", "pickup=0|1|2|3"),
+            "288 tasks, expected at most 256",
+        ),
     ],
 )
 def test_words_that_are_no_tasks(vary, message):
@@ -86,3 +93,23 @@ def test_a_run_on_several_tasks_is_repeated_by_its_settings(tiny_checkpoint, tmp
     assert first.config.vary == VARY
     with pytest.raises(ValueError, match="was begun with another vary"):
         train(replace(first.config, vary=(), n_timesteps=1200), first.path)
+
+
+def test_a_run_is_reported_on_all_its_tasks_and_writes_a_melody_of_each(tiny_checkpoint, tmp_path):
+    vary = ("meter=3/4|2/4", "key=C major|G major|A minor")
+    run = trained(
+        tiny(
+            tiny_checkpoint, tmp_path, n_timesteps=300, samples=3, eval_pieces=12, vary=vary,
+            env="composition/Melody-v0", task=("bars=1", "low=C4"), eval_freq=256, eval_episodes=7,
+        )
+    )  # fmt: skip
+    tasks = run.config.tasks
+    agent, prior = (checkpoint.load(each) for each in (run.path, run.config.prior))
+    expected = report_on(agent, prior, tasks, 12, 1, build(run.config.reward_spec))
+    assert (run.path / "report.txt").read_text() == str(expected) + "\n"
+    assert json.loads((run.path / "report.json").read_text())["columns"] == expected.columns
+    headers = [(run.samples / f"melody-0{n}.abc").read_text() for n in (1, 2, 3)]
+    assert len({re.search("^K:.*", text, re.M)[0] for text in headers}) == 3
+    assert len({re.search("^M:.*", text, re.M)[0] for text in headers}) == 2
+    assert [re.search("^X:(.*)", text, re.M)[1].strip() for text in headers] == ["1", "2", "3"]
+    assert run.read_metrics(run.evaluations_file)["steps"]

@@ -8,6 +8,7 @@ from envs.music.task import Task
 from rewards.build import build
 from rewards.measures.hacking import (
     BEGINNING,
+    SIGNS,
     STATISTICS,
     WINDOW,
     HackingMonitor,
@@ -189,3 +190,79 @@ def test_means_of_what_cannot_be_counted_and_bad_input():
         rule_means(constant, ["leaps"])
     with pytest.raises(ValueError, match="finished"):
         rule_means(Score.page(Task(), 2), ["motif"])
+
+
+def against(prior, rows, **settings):
+    """Warnings by update, each update compared with the prior's numbers on its task."""
+    monitor = HackingMonitor(4, **settings)
+    said = {}
+    for update, (task, returned, numbers) in enumerate(rows):
+        text = monitor.update(256 * update, returned, numbers, None, prior[task])
+        said |= {update: text} if text else {}
+    return said
+
+
+def test_a_fall_is_measured_against_the_prior():
+    prior = [{"close": 0.98, "edit_distance": 0.46, "return": -5.0, "spread": 4.0}]
+
+    def rows(close, edit_distance, level=3.0):
+        for u in range(30):
+            wiggle = 0.004 * (-1) ** u
+            numbers = {"close": close + wiggle, "edit_distance": edit_distance + wiggle}
+            yield 0, level + wiggle, numbers
+
+    assert not against(prior, rows(0.93, 0.40))  # 5% and 13%
+    # It had fallen before the first update: no fall since the run began, and yet one.
+    said = against(prior, rows(0.70, 0.40))
+    assert list(said) == [3]
+    assert "many pieces end with the same notes" in said[3]
+    assert "rose from -5 to 3" in said[3]
+    assert "close (0.98 to 0.7) fell" in said[3]
+    assert "edit_distance" not in said[3]
+    assert "the pieces are alike" in against(prior, rows(0.93, 0.29))[3]
+    assert not against(prior, rows(0.70, 0.29, level=-5.5))  # paid no more than the prior
+
+
+def test_tasks_are_compared_like_with_like():
+    """Long pieces have another return and other numbers than short ones, and no fault in that."""
+    prior = [
+        {"vendi": 20.0, "edit_distance": 0.3, "return": -10.0, "spread": 2.0},
+        {"vendi": 60.0, "edit_distance": 0.5, "return": -80.0, "spread": 9.0},
+    ]
+
+    def rows(kept, seed):
+        rng = np.random.default_rng(seed)
+        for update in range(60):
+            task = int(update > 10 and rng.integers(2))
+            base = prior[task]
+            noise = 1 + 0.03 * rng.normal(size=2)
+            numbers = {
+                n: base[n] * kept * noise[k] for k, n in enumerate(("vendi", "edit_distance"))
+            }
+            yield task, base["return"] + min(update, 30) / 10 * base["spread"], numbers
+
+    assert not any(against(prior, rows(0.9, seed)) for seed in range(10))
+    for seed in range(10):
+        said = against(prior, rows(0.45, seed))
+        assert len(said) == 1
+        assert min(said) < 15
+        assert "vendi" in next(iter(said.values()))
+
+
+def test_noise_about_the_prior_raises_hardly_a_flag():
+    prior = dict.fromkeys(SIGNS, 1.0) | {"return": 0.0, "spread": 1.0}
+    alarms = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        rows = ((0, u / 10, {n: 1 + 0.1 * rng.normal() for n in SIGNS}) for u in range(UPDATES))
+        alarms += bool(against([prior], rows))
+    assert alarms <= 2
+
+
+def test_the_prior_s_numbers_have_to_be_there():
+    monitor = HackingMonitor()
+    with pytest.raises(ValueError, match="spread"):
+        monitor.update(0, 1.0, {"x": 1.0}, None, {"x": 1.0, "return": 0.0})
+    broken = {"x": float("nan"), "return": 0.0, "spread": 1.0}
+    with pytest.raises(ValueError, match="nan"):
+        monitor.update(0, 1.0, {"x": 1.0}, None, broken)
