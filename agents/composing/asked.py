@@ -1,4 +1,4 @@
-"""What a request asks for in words, the key, the chords and the form, as demands."""
+"""Demands that a request makes in words: the key, the chords and the form."""
 
 from __future__ import annotations
 
