@@ -126,9 +126,14 @@ def watchers(
     if config.judge:
         judge = find_judge(task, listener.noted)
         watch = Diagnostics(
-            task, reward, judge, listener.noted,
-            prior=job.prior, mask=job.mask, tasks=len(config.tasks),
-        )  # fmt: skip
+            task,
+            reward,
+            judge,
+            listener.noted,
+            prior=job.prior,
+            mask=job.mask,
+            tasks=len(job.tasks),
+        )
     evaluator = Evaluator(run, job.tasks, reward, config, job.mask)
     metrics = PieceMetrics(run, job.prior, config.prior, listener, lessons, watch)
     beside: list[BaseCallback] = [metrics]
