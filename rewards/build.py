@@ -20,6 +20,7 @@ from envs.errors import did_you_mean
 from envs.plugins import resolve
 from rewards.adaptive.adversary import Adversary
 from rewards.adaptive.diversity_filter import DiversityFilter
+from rewards.adaptive.zero_autocorrelation import ZeroAutocorrelation
 from rewards.likelihood import Likelihood
 from rewards.objective import PRIOR
 from rewards.rule import REGISTRY, Rule, as_rule
@@ -43,6 +44,7 @@ FACTORIES: Mapping[str, Callable[..., RewardFunction]] = {
     PRIOR: Likelihood,
     "adversary": Adversary,
     "diversity": DiversityFilter,
+    "zero_autocorrelation": ZeroAutocorrelation,
 }
 
 

@@ -34,6 +34,7 @@ SHORT_ALGORITHM = {
     "maskable_ppo": "--batch-size 256 --n-epochs 1",
     "rloo": "--batch-size 256 --n-epochs 1 --group-size 8",
     "psi": "--batch-size 256",
+    "pcl": "--batch-size 256 --no-sight",
 }
 RESUMED = "-n 512 --no-progress"  # of what was trained so briefly
 

@@ -14,6 +14,7 @@ from agents.settings.tasks import differences, shares
 from envs.music.task import Task
 from pretrained.ngrams.judge import Judge
 from pretrained.prior import Prior
+from rewards.adaptive.fresh import ACCURACY, AREA
 from rewards.spec import short_names
 from rewards.sum import RewardSum
 
@@ -22,7 +23,7 @@ COST = "all broken rules"
 SHOWN = 0.005  # nats a piece; less is shown as nothing
 
 
-class Change(NamedTuple):
+class BothSides(NamedTuple):
     """A number of the prior's pieces, and the same number of the agent's."""
 
     name: str
@@ -47,38 +48,39 @@ class TaskReport:
     tasks: Sequence[Task]
     reward: RewardSum
 
-    def change(self, row: str, name: str = "") -> Change:
+    def row(self, row: str, name: str = "") -> BothSides:
         """Return a row of the columns under a shorter name; NaN for a number that is missing."""
         prior, agent = (self.columns[head].get(row, nan) for head in ("prior", "agent"))
-        return Change(name or row, prior, agent)
+        return BothSides(name or row, prior, agent)
 
     @property
-    def terms(self) -> list[Change]:
+    def terms(self) -> list[BothSides]:
         """The mean payment of a piece by each term that is no rule, weighted."""
         return self._paid(rules=False)
 
     @property
-    def broken(self) -> list[Change]:
+    def broken(self) -> list[BothSides]:
         """The mean charge of a piece by each rule, weighted, the agent's costliest first."""
         return sorted(self._paid(rules=True), key=lambda each: (each.agent, each.prior))
 
     @property
-    def cost(self) -> Change:
+    def cost(self) -> BothSides:
         """The mean charge of a piece by all rules together."""
         broken = self._paid(rules=True)
-        return Change(COST, sum(each.prior for each in broken), sum(e.agent for e in broken))
+        return BothSides(COST, sum(each.prior for each in broken), sum(e.agent for e in broken))
 
     @property
-    def unrewarded(self) -> list[Change]:
-        """Diversity, nats per note of the held-out judge, overlaps with real tunes in per cent."""
+    def unrewarded(self) -> list[BothSides]:
+        """Diversity, nats per note of the held-out judge, likeness to real tunes in per cent."""
         names = [EDIT, DISTINCT, JUDGE]
-        names += [name for name in self.columns["agent"] if name.endswith(", overlap")]
-        return [each for each in map(self.change, names) if not isnan(each.agent)]
+        overlaps = [name for name in self.columns["agent"] if name.endswith(", overlap")]
+        names += [*overlaps, ACCURACY, AREA]
+        return [each for each in map(self.row, names) if not isnan(each.agent)]
 
-    def _paid(self, rules: bool) -> list[Change]:
+    def _paid(self, rules: bool) -> list[BothSides]:
         short = short_names(self.reward.terms)
         return [
-            self.change(PAID + name, short[name])
+            self.row(PAID + name, short[name])
             for name, term in self.reward.terms.items()
             if term.rule.violation == rules
         ]
@@ -87,9 +89,9 @@ class TaskReport:
         over = f", over {len(self.tasks)} tasks: {differences(self.tasks)}" * (len(self.tasks) > 1)
         seen = [each for each in self.broken if min(each.prior, each.agent) <= -SHOWN]
         kept = [each.name for each in self.broken if each not in seen]
-        paid = [self.change(RETURN, "return"), *self.terms, self.cost]
+        paid = [self.row(RETURN, "return"), *self.terms, self.cost]
         lines = [f"{self.pieces:,} pieces each{over}", ""]
-        lines += _lines("paid a piece", [*paid, self.change(KL)])
+        lines += _lines("paid a piece", [*paid, self.row(KL)])
         lines += _lines("broken rules, the agent's costliest first", seen)
         if kept:
             lines += [f"not broken by either: {', '.join(kept)}", ""]
@@ -97,7 +99,7 @@ class TaskReport:
         return "\n".join(lines).rstrip()
 
 
-def _lines(head: str, changes: Iterable[Change]) -> list[str]:
+def _lines(head: str, changes: Iterable[BothSides]) -> list[str]:
     """Return a head and a line for each change; no lines if there are no changes."""
     rows = list(changes)
     if not rows:

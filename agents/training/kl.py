@@ -58,7 +58,7 @@ class KLController(BaseCallback):
         c: float,
         steps: int,
         gain: float = 1.0,
-        rate: float = 20.0,
+        rate: float = 30.0,
         most: float = 0.8,
     ) -> None:
         super().__init__()

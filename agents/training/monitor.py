@@ -92,7 +92,7 @@ class Diagnostics:
         few = score[:PIECES]
         columns = self._numbers(few)
         if self.prior is not None:
-            reference = self._reference(few.task, few.batch)
+            reference = self._reference(self.prior, few.task, few.batch)
             columns |= {PRIOR + name: value for name, value in reference.items()}
         self._example = _example(few)
         means = rule_means(few, self.rules)
@@ -104,10 +104,10 @@ class Diagnostics:
             found["judge"] = self.judge.per_note(score)
         return {name: found[name] for name in WATCHED if name in found}
 
-    def _reference(self, task: Task, size: int) -> dict[str, float]:
+    def _reference(self, prior: Prior, task: Task, size: int) -> dict[str, float]:
         """Return the mean numbers of batches of `size` pieces of the prior, drawn once."""
         if (task, size) not in self._references:
-            drawn = sample_many(self.prior, task, size * self._batches, SEED, mask=self.mask)
+            drawn = sample_many(prior, task, size * self._batches, SEED, mask=self.mask)
             parts = [self._numbers(part) for part in drawn.chunks(size)]
             found = {name: fmean(part[name] for part in parts) for name in parts[0]}
             paid = self.reward(drawn).sum(axis=(1, 2), dtype=np.float64)

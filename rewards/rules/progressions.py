@@ -32,14 +32,16 @@ def _best_share(state: tuple[Array, ...], here: Score) -> Any:
     first, known = state
     two = np.where(known & (of_half >= 0), (first + half) / 2 - np.float32(HALVES_COST), whole)
     place, size = int(here.cell_in_bar.item()), span_cells(here.task, halves=True)
+    known = known if place else np.zeros(known.shape, bool)
     split = size < here.task.bar_cells and place == size - 1
-    following = (half, of_half >= 0) if split else state
+    following = (half, of_half >= 0) if split else (first, known)
     return following, (np.maximum(whole, two).astype(np.float32), chord)
 
 
 @rule(
-    source="Schoenberg, Fundamentals of Musical Composition (1967), ch. II: melody and harmony "
-    "imply each other; the chords: Pardo and Birmingham (2002), Algorithms for chordal analysis",
+    source="Schoenberg, Fundamentals of Musical Composition (1967), ch. II and III: phrases and "
+    "motives made of the tones of a chord; the chords: Pardo and Birmingham (2002), Algorithms "
+    "for chordal analysis",
     says="the notes of this bar spell no chord of {key}",
 )
 def bar_harmony(score: Score, *, least: float = 0.7) -> Array:
@@ -144,14 +146,18 @@ def _follow_preparation(state: tuple[Array, ...], here: Score, beats: int) -> An
     """Scan the sound before the tonic note that sounds last: cells in all, and of the dominant.
 
     It is that of `beats` beats before the beat in which the tonic was struck first, and what came
-    before it in that beat. Each word has the counts of four beats, the current one lowest.
+    before it in that beat; the last note counts twice. Each word has the counts of four beats, the
+    current one lowest.
     """
     degree, now, total, dominant, *prepared = state
     if int(here.cell_in_bar.item()) % here.task.beat_cells == 0:
         total, dominant = (word << np.uint64(BITS) for word in (total, dominant))
     struck = here.onset & (here.degree == 0) & (now != 0)
+    last = np.where(degree < SILENCE, here.cell - here.previous_onset, 0).astype(np.uint64)
+    last_dominant = last * dominant_degrees(here.task.key)[degree]
     prepared = [
-        np.where(struck, word, old) for word, old in zip((total, dominant), prepared, strict=True)
+        np.where(struck, total + last, prepared[0]),
+        np.where(struck, dominant + last_dominant, prepared[1]),
     ]
     now = np.where(here.onset, here.degree, now)
     degree = np.where(here.onset, here.degree, np.where(here.rest, np.int16(SILENCE), degree))
@@ -175,9 +181,9 @@ def dominant_close(score: Score, *, beats: int = 2, least: float = 0.5) -> Array
     """The tonic that ends a phrase follows sounds of the dominant: degrees 2, 4, 5 and 7.
 
     Their share in the sound of the last `beats` beats before that in which the tonic is first
-    struck, and before it in that beat, is at least `least`; strokes of the tonic in a row count as
-    one. The violation, at the phrase's last cell, grows linearly to 1 for none. A phrase that does
-    not end on the tonic has none.
+    struck, and before it in that beat, is at least `least`; the note before the tonic counts
+    twice, and strokes of the tonic in a row count as one. The violation, at the phrase's last cell,
+    grows linearly to 1 for none. A phrase that does not end on the tonic has none.
 
     beats: 1 to 3.
     least: share of the sound.

@@ -1,6 +1,7 @@
 """The controller of a KL budget, against a policy whose KL follows c as in a closed form."""
 
 import math
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -12,10 +13,11 @@ from agents.evaluating.pool import Pool
 from agents.learning.rollout import Steering
 from agents.runs.directory import HeldRollout
 from agents.settings.config import TrainConfig, for_budget
-from agents.training import kl
+from agents.training import Listener, kl, train
 from envs.music.task import Task
 from rewards import build
 from rewards.objective import Objective
+from tests.agents.helpers import UPDATE, tiny
 
 
 def simulate(budget, response, updates=150, lag=0.3, c=1.0, noise=0.0, wasted=0.0):
@@ -197,3 +199,31 @@ def test_more_than_the_reward_can_spend_and_nothing_to_pay_are_told(pools):
     c, note = kl.limiting_c(None, None, [Task()], 0.2)
     assert math.isnan(c)
     assert "pays 7 for each of 500 pieces" in note
+
+
+class Stop(Listener):
+    """Hears the notes, and stops a run after some steps."""
+
+    def __init__(self, after):
+        self.after, self.notes = after, []
+
+    def noted(self, text):
+        self.notes.append(text)
+
+    def stepped(self, steps):
+        return steps < self.after
+
+
+def test_a_run_that_was_stopped_equals_one_that_was_not(tiny_checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    config = tiny(tiny_checkpoint, tmp_path / "a", kl_budget=0.1, reward=("tonic=1",), samples=0)
+    whole = train(config)
+    first = Stop(2 * UPDATE - 8)
+    half = train(config.changed(runs=tmp_path / "b"), listener=first)
+    assert len(half.turns()) == 1
+    assert [note.partition(":")[2][:11] for note in first.notes] == [" KL budget "]
+    shutil.rmtree(tmp_path / "composition-gym")  # the pool is drawn anew, to the same c
+    train(half.config, half.path)
+    assert half.turns() == whole.turns()
+    assert len({turn.c for turn in whole.turns()}) == 3
+    assert half.policy_file.read_bytes() == whole.policy_file.read_bytes()
