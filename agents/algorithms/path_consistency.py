@@ -131,7 +131,7 @@ class PathConsistency(PieceLearner):
         **settings: see SB3's OnPolicyAlgorithm.
     """
 
-    policy: ConsistencyPolicy
+    policy: ConsistencyPolicy  # type: ignore[assignment]
 
     def __init__(
         self,
