@@ -16,6 +16,9 @@ from typing import Any
 import numpy as np
 
 from envs.errors import quoted
+from envs.music.codec import UNWRITTEN
+from envs.music.key import Key
+from envs.music.meter import Meter
 from envs.music.noise import noise
 from envs.music.score import Score
 from envs.music.tape import Array
@@ -29,7 +32,16 @@ from rewards.term import Term
 MOST = 1e4  # larger numbers of a scan are cut
 MOST_COLUMNS = 512
 ALLOWED = "allowed"  # the first column
-TRIED = Task(), Task(bars=8, meter="3/4", key="A minor", chords="i | iv | V | i", phrases="AABA")
+TRIED = (
+    Task(),
+    Task(
+        bars=8,
+        meter=Meter.parse("3/4"),
+        key=Key.parse("A minor"),
+        chords="i | iv | V | i",
+        phrases="AABA",
+    ),
+)
 OWN: dict[str, Any] = {}  # rules of users by the name they were asked for, see `make_known`
 
 
@@ -94,34 +106,46 @@ class RuleSight:
         """Do nothing: rules judge pieces of every task, or raise when they are asked."""
 
     def at(self, score: Score) -> Array:
-        """Return float32 (B, vocab + 1, width), see `Sight.at`."""
-        seen = np.zeros((score.batch, score.task.codec.vocab + 1, self.width), np.float32)
+        """Return float32 (B, vocab, width), see `Sight.at`."""
+        seen = np.zeros((score.batch, score.task.codec.vocab, self.width), np.float32)
         if score.n_written:
-            seen[:, -1] = self._row(score)
+            self._ask(score.newest)  # known once here, it is not worked out by every child
         for rows, tokens, child in children(score, score.allowed()):
-            seen[rows, tokens] = self._row(child)
+            values, cell = self._ask(child.newest), child.n_written - 1
+            known = child.scanned()
+            row = np.zeros((child.batch, self.width), np.float32)
+            row[:, 0] = 1
+            for number, value in enumerate(values, 1):
+                row[:, number] = value[:, 0, 0]
+            for column, key, output in self._columns_of(score.task):
+                row[:, column] = _cut(known[key][output][cell])
+            seen[rows, tokens] = row
         return seen
 
     def along(self, score: Score) -> Array:
-        """Return float32 (B, V * T, vocab + 1, width), see `Sight.along`."""
+        """Return float32 (B, V * T, vocab, width), see `Sight.along`."""
         written = score.written_since(0)
-        page = Score(np.where(score.task.free, -1, score.tokens), score.task, 0)
+        page = Score(np.where(score.task.free, UNWRITTEN, score.tokens), score.task, 0)
         seen = []
         for cell in range(score.task.steps):
             seen.append(self.at(page))
             page = page.write(written[:, cell])
         return np.stack(seen, axis=1)
 
-    def _row(self, score: Score) -> Array:
-        """Return columns (B, width) of the newest cell."""
-        row = np.zeros((score.batch, self.width), np.float32)
-        row[:, 0] = 1
-        for number, term in enumerate(self.terms, 1):
-            row[:, number] = term.raw(score.newest)[:, 0, 0]
+    def facts(self, score: Score) -> Array:
+        """Return float32 (B, V * T, width): what is seen of the written tokens, in their order."""
+        facts = np.zeros((score.batch, score.task.steps, self.width), np.float32)
+        facts[..., 0] = 1
+        for number, value in enumerate(self._ask(score), 1):
+            facts[..., number] = value.swapaxes(1, 2).reshape(score.batch, -1)
         known = score.scanned()
         for column, key, output in self._columns_of(score.task):
-            row[:, column] = np.nan_to_num(known[key][output]).clip(-MOST, MOST)
-        return row
+            facts[..., column] = _cut(known[key][output]).T
+        return facts
+
+    def _ask(self, score: Score) -> list[Array]:
+        """Return the values of the terms, whose scans are then up to date."""
+        return [term.raw(score) for term in self.terms]
 
     def _columns_of(self, task: Task) -> list[tuple[int, Any, int]]:
         """Return each column of a scan, with the key of the scan and the number of its output."""
@@ -162,6 +186,10 @@ class RuleSight:
             for term in self.terms
         ]
         return {"terms": terms, "columns": list(self.columns)}
+
+
+def _cut(values: Array) -> Array:
+    return np.nan_to_num(values).clip(-MOST, MOST)
 
 
 def fingerprint(term: Term) -> str:

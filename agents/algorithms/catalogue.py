@@ -85,14 +85,19 @@ def _decoupled_gradient(settings: Groups, common: dict[str, Any]) -> OnPolicyAlg
 
 def _path_consistency(settings: Consistency, common: dict[str, Any]) -> OnPolicyAlgorithm:
     from agents.algorithms.path_consistency import ConsistencyPolicy, PathConsistency, cosine
+    from rewards.sight import RuleSight
 
     values = dict(vars(settings))
     del values["heat"], values["cooling"]  # of the objective's c, see agents.training.callbacks
+    rules = common["rollout_buffer_kwargs"]["objective"].rules
+    watch = RuleSight.of(rules.terms.values()) if rules else None
     of_policy = {name: values.pop(name) for name in ("value_units", "value_rate")}
+    of_policy["facts"] = watch.width if watch else 0
     common["policy_kwargs"] |= of_policy
+    common["rollout_buffer_kwargs"] |= {"normalize_values": False}
     common["learning_rate"] = cosine(common["learning_rate"](1.0))
     kept = _on_policy() | {"policy": ConsistencyPolicy}
-    return PathConsistency(**kept | values | common)
+    return PathConsistency(**kept | values | common, watch=watch)
 
 
 def _reward_weighted(settings: Imitation, common: dict[str, Any]) -> OnPolicyAlgorithm:

@@ -13,6 +13,7 @@ A sums the residuals ahead with weights lambda^k, as generalised advantage estim
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
@@ -27,21 +28,28 @@ from agents.learning.rollout import EpisodeBuffer, observations_of
 from envs.music.score import Score
 from envs.music.tape import Array
 from envs.music.task import Task
+from pretrained import checkpoint
+from rewards.sight import RuleSight
 
 FEWEST = 2  # pieces of a minibatch, as advantages are compared
-SMALLEST = 1e-3  # nats; standard deviation of returns
+SMALLEST = 1e-3  # standard deviation of returns, in nats, and of facts
+FARTHEST = 5.0  # standard deviations at which a fact is cut
 KEPT = ("pieces", "given", "masks", "context", "actions", "rules", "likely", "nats")
+SEEN = ("seen", "facts")  # takes much room, and can be seen again
 
-Lesson = dict[str, Tensor]  # columns of a rollout's pieces, see KEPT; and `seen`
+Lesson = dict[str, Tensor]  # columns of a rollout's pieces: KEPT, and SEEN
 
 
 class ConsistencyPolicy(PriorPolicy):
-    """PriorPolicy whose values come from a network of their own, which reads the features.
+    """PriorPolicy whose values come from a network of their own.
 
-    The value's error does not reach the prior's network.
+    It reads the features, whose network its error does not reach, and `facts`: what the rules of
+    the reward see of the pieces so far, whether the policy sees it or not (an asymmetric critic,
+    Pinto et al. 2018). While acting, where no values are needed, they are 0.
 
     Args:
         *arguments: see PriorPolicy.
+        facts: their number.
         value_units: of each of the two layers of the value network.
         value_rate: its learning rate, as a factor of the policy's.
         **settings: see PriorPolicy.
@@ -50,19 +58,27 @@ class ConsistencyPolicy(PriorPolicy):
     adam: ClassVar[dict[str, Any]] = {"eps": 1e-5, "fused": True, "betas": (0.9, 0.98)}
 
     def __init__(
-        self, *arguments: Any, value_units: int = 128, value_rate: float = 3.0, **settings: Any
+        self,
+        *arguments: Any,
+        facts: int = 0,
+        value_units: int = 128,
+        value_rate: float = 3.0,
+        **settings: Any,
     ) -> None:
         super().__init__(*arguments, value_gradient=False, **settings)
+        self.facts = facts
         self.value_units, self.value_rate = value_units, value_rate
-        inner = (nn.Linear(value_units, value_units), nn.ReLU())
-        last = nn.Linear(value_units, 1)
+        del self.value
+        sizes = (self.model.n_features + facts, value_units, value_units, 1)
+        first, second, last = (nn.Linear(*pair) for pair in itertools.pairwise(sizes))
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
-        features = nn.Linear(self.model.n_features, value_units)
-        self.value = nn.Sequential(features, nn.ReLU(), *inner, last)
-        groups = [{"params": list(part.parameters())} for part in (self.net, self.value)]
+        self.critic = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), last)
         rate = self.optimizer.param_groups[0]["lr"]
-        self.optimizer = self.optimizer_class(groups, lr=rate, **self.optimizer_kwargs)
+        groups = [
+            {"params": list(part.parameters()), "lr": rate} for part in (self.net, self.critic)
+        ]
+        self.optimizer = self.optimizer_class(groups, **self.optimizer_kwargs)
 
     def set_rate(self, rate: float) -> None:
         """Set the learning rates of policy and value."""
@@ -76,10 +92,27 @@ class ConsistencyPolicy(PriorPolicy):
         nats = log_probs.gather(1, actions.reshape(-1, 1)).reshape(actions.shape)
         return nats, features.detach().unflatten(0, actions.shape)
 
+    def values(self, features: Tensor, facts: Tensor) -> Tensor:
+        """Return values (N, steps), in standard deviations, by features and facts (N, steps, ...).
+
+        The facts of a cell are those of the one written before it.
+        """
+        before = nn.functional.pad(facts[:, :-1], (0, 0, 1, 0))
+        values: Tensor = self.critic(torch.cat([features, before], dim=-1))
+        return values[..., 0]
+
+    def _value(self, features: Tensor) -> Tensor:
+        return features.new_zeros(len(features), 1)
+
+    def packed(self, notes: Mapping[str, Any] | None = None) -> bytes:
+        """Return the policy as the bytes of a checkpoint that loads as a prior."""
+        return checkpoint.pack(self.model, notes=notes)
+
     def _get_constructor_parameters(self) -> dict[str, Any]:
         data = super()._get_constructor_parameters()
         del data["value_gradient"]
-        return {**data, "value_units": self.value_units, "value_rate": self.value_rate}
+        own = ("facts", "value_units", "value_rate")
+        return data | {name: getattr(self, name) for name in own}
 
 
 class PathConsistency(PieceLearner):
@@ -94,10 +127,11 @@ class PathConsistency(PieceLearner):
         value_lambda: the same in the returns that values are fitted to.
         value_updates: steps of the value network for each of the policy.
         largest: nats at which an advantage is cut.
+        watch: gives the facts that the value network reads; None for none.
         **settings: see SB3's OnPolicyAlgorithm.
     """
 
-    policy: ConsistencyPolicy
+    policy: ConsistencyPolicy  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -109,12 +143,13 @@ class PathConsistency(PieceLearner):
         value_lambda: float = 0.97,
         value_updates: int = 4,
         largest: float = 5.0,
+        watch: RuleSight | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(*arguments, gae_lambda=gae_lambda, **settings)
         self.rollouts, self.replay_ratio, self.batch_size = rollouts, replay_ratio, batch_size
         self.value_lambda, self.value_updates = value_lambda, value_updates
-        self.largest = largest
+        self.largest, self.watch = largest, watch
         self.lessons: list[tuple[int, Lesson]] = []  # number of the task, and its pieces
 
     # -- memory ----------------------------------------------------------------------------------
@@ -122,7 +157,7 @@ class PathConsistency(PieceLearner):
     def notebook(self) -> dict[str, Tensor]:
         """Return the kept pieces as tensors by name, to be saved with the run's state.
 
-        What rules see of them is left out: it takes much room, and can be seen again.
+        What rules see of them is left out.
         """
         kept: dict[str, Tensor] = {}
         for number, (task, lesson) in enumerate(self.lessons):
@@ -136,11 +171,11 @@ class PathConsistency(PieceLearner):
         for number in range(len({name.partition(".")[0] for name in notebook})):
             task = int(notebook[f"{number}.task"])
             lesson = {name: notebook[f"{number}.{name}"].to(self.device) for name in KEPT}
-            sight = self.policy.model.sight
-            if sight is not None:
-                score = Score(lesson["pieces"].cpu().numpy(), self._tasks[task])
-                seen = EpisodeBuffer.as_stored(sight.along(score))
+            score = Score(lesson["pieces"].cpu().numpy(), self._tasks[task])
+            if self.policy.model.sight is not None:
+                seen = EpisodeBuffer.as_stored(self.policy.model.sight.along(score))
                 lesson["seen"] = torch.from_numpy(seen).to(self.device)
+            lesson["facts"] = self._facts(score)
             self.lessons.append((task, lesson))
 
     @property
@@ -156,10 +191,20 @@ class PathConsistency(PieceLearner):
         columns = buffer.columns()
         columns |= {name: _in_order(part) for name, part in (("rules", rules), ("likely", likely))}
         columns["nats"] = columns["log_probs"]
-        names = [*KEPT, *(["seen"] if "seen" in columns else [])]
+        names = [name for name in (*KEPT, "seen") if name in columns]
         lesson = {name: buffer.to_torch(columns[name]) for name in names}
+        lesson["facts"] = self._facts(buffer.score())
         number = self._tasks.index(buffer.task)
         self.lessons = [*self.lessons, (number, lesson)][-self.rollouts :]
+
+    def _facts(self, score: Score) -> Tensor:
+        """Return facts (N, steps, n), in standard deviations over pieces and cells."""
+        if self.watch is None:
+            return torch.zeros((score.batch, score.task.steps, 0), device=self.device)
+        facts = self.watch.facts(score)
+        spread = facts.std(axis=(0, 1)).clip(min=SMALLEST)
+        scaled = ((facts - facts.mean(axis=(0, 1))) / spread).clip(-FARTHEST, FARTHEST)
+        return torch.from_numpy(scaled).to(self.device)
 
     def _minibatches(self) -> Iterator[tuple[int, Tensor]]:
         """Yield the number of a lesson and rows of it, in random order, without end."""
@@ -211,7 +256,7 @@ class PathConsistency(PieceLearner):
         """Make a step of the policy and some of the values; return the errors of both."""
         nats, features = self.policy.read(observations_of(lesson), lesson["actions"])
         with torch.no_grad():
-            values = mean + spread * self.policy.value(features)[..., 0]
+            values = mean + spread * self.policy.values(features, lesson["facts"])
             behind = nn.functional.pad(values[:, 1:], (0, 1))
             residuals = self._paid(lesson, nats) + behind - values
             ahead = _ahead(residuals, self.gae_lambda)
@@ -219,7 +264,7 @@ class PathConsistency(PieceLearner):
             targets = (values + _ahead(residuals, self.value_lambda) - mean) / spread
         loss = self.descend(-(advantages * nats).sum(1).mean(), self.policy.optimizer)
         for _ in range(self.value_updates):
-            error = (self.policy.value(features)[..., 0] - targets).square().mean()
+            error = (self.policy.values(features, lesson["facts"]) - targets).square().mean()
             last = self.descend(error, self.policy.optimizer)
         return loss, last
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from agents.evaluating.limit import (
+    FEWEST,
     PAIRED,
     RESAMPLES,
     TAIL,
@@ -31,7 +32,7 @@ from rewards.measures.diversity import edit_distance
 from rewards.sum import RewardSum
 
 BUDGETS = (0.05, 0.1, 0.2)  # nats per token, at which a curve is read
-MIXED = 20_000  # pieces of prior and agent each, where the prior's own do not reach
+MIXED = (16_000, 64_000)  # pieces of prior and agent each, where the prior's own do not reach
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ def against_limit(
 ) -> Report:
     """Return a policy beside the limit, on fresh pieces at temperature 1.
 
-    Where the prior's pieces do not reach the policy's KL, MIXED of them and of the policy's are
+    Where the prior's pieces do not reach the policy's KL, some of them and of the policy's are
     weighed together, see `agents.evaluating.pool.mixed_pool`.
 
     Args:
@@ -192,14 +193,28 @@ def against_limit(
             standing = stand(tilted, written.rewards, written.ratios)
         except TooFewError as error:
             notes.append(f"{error}; the agent was the proposal")
-            tilted = TiltedPrior(mixed_pool(prior, [policy], reward, task, MIXED, seed))
-            standing = stand(tilted, written.rewards, written.ratios)
+            tilted, standing = _proposed(policy, prior, reward, written, task, seed)
         rows.append(limit_row(tilted, kl, "limit, at the agent's KL"))
         if tilted.pool.log_weights is None:
             rows.append(best_of_n_row(tilted.pool, kl))
     except ValueError as error:
         return Report(rows, None, [*notes, str(error)])
     return Report(rows, standing, notes)
+
+
+def _proposed(
+    policy: Prior, prior: Prior, reward: RewardSum, written: Written, task: Task, seed: int
+) -> tuple[TiltedPrior, Standing]:
+    """Return limit and standing by pieces of prior and policy, of more where a few do not do.
+
+    Raises:
+        TooFewError: the policy is so far from the limit that even many do not.
+    """
+    for n in MIXED:
+        tilted = TiltedPrior(mixed_pool(prior, [policy], reward, task, n, seed))
+        if tilted.nearest(float(written.ratios.mean()) / tilted.pool.cells).size >= FEWEST:
+            break
+    return tilted, stand(tilted, written.rewards, written.ratios)
 
 
 # -- rows of a table -------------------------------------------------------------------------------

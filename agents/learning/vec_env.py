@@ -79,7 +79,7 @@ class CompositionVecEnv(VecEnv):
         env: with autoreset in the same step.
         mask: cell-wise terms; `action_masks` leaves out what they count against a piece, where
             it has another choice.
-        sight: observations have `seen`, what it sees at the next cell, (B, vocab + 1, width).
+        sight: observations have `seen`, what it sees at the next cell, (B, vocab, width).
 
     Attributes:
         alternatives: all environments that a model which plays in this one draws from.
@@ -99,7 +99,7 @@ class CompositionVecEnv(VecEnv):
         self.masks = [(term.rule, term.factor) for term in terms]
         self.sight, space = sight, env.single_observation_space
         if sight is not None:
-            shape = (env.task.codec.vocab + 1, sight.width)
+            shape = (env.task.codec.vocab, sight.width)
             seen = spaces.Box(-np.inf, np.inf, shape, np.float32)
             space = spaces.Dict({**cast(spaces.Dict, space).spaces, "seen": seen})
         super().__init__(env.num_envs, space, env.single_action_space)

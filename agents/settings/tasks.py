@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gymnasium.envs.registration import EnvSpec
 
 T = TypeVar("T")
-MOST = 64  # tasks of --vary
+MOST = 256  # tasks of --vary
 NAMES = tuple(field.name for field in fields(Task))
 OF_THE_RUN = ("num_envs", "reward", "render_mode", "autoreset_mode")
 

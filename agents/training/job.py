@@ -149,8 +149,7 @@ def _controller(
 ) -> KLController:
     """Return the controller of a KL budget, which starts from the limit's c."""
     config = job.config
-    tasks = config.tasks if config.vary else (job.task,)
-    c, note = limiting_c(job.prior, job.reward, tasks, config.kl_budget)
+    c, note = limiting_c(job.prior, job.reward, job.tasks, config.kl_budget)
     listener.noted(f"note: {note}")
     start = config.c if math.isnan(c) else c
     return KLController(metrics, config.kl_budget, steering, start, config.n_timesteps)

@@ -140,10 +140,9 @@ class View:
         return done
 
     def scanned(self) -> dict[Any, list[Array]]:
-        """Return the outputs (B,) in the newest cell of every scan that has been run up to it."""
-        cell, tapes = self.n_written - 1, self._store.tapes.items()
-        done = {key: tape for key, tape in tapes if cell < tape.length}
-        return {key: [output[cell] for output in tape.outputs] for key, tape in done.items()}
+        """Return the outputs (cells, B), in writing order, of every scan that is up to date."""
+        done = {k: t for k, t in self._store.tapes.items() if t.length >= self.n_written}
+        return {key: tape.outputs for key, tape in done.items()}
 
     def seen_before(self, step: ScanStep, init: ScanInit, gap: int, **params: Any) -> Array:
         """True where a scan's value occurred `gap` or more cells earlier in the same voice.

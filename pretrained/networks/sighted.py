@@ -32,7 +32,7 @@ class SightError(ValueError):
 
 
 class Sight(Protocol):
-    """Numbers for each token that may be written next, and for the cell written last.
+    """Numbers for each token that may be written next.
 
     Attributes:
         width: columns of numbers, of which the first is 1 for a token that is allowed.
@@ -45,13 +45,10 @@ class Sight(Protocol):
         """All that `READER` needs to make it again, in types that JSON has; no code."""
 
     def at(self, score: Score) -> npt.NDArray[Any]:
-        """Return float32 (B, vocab + 1, width): of each token in the next cell, 0 where forbidden.
-
-        The last row is that of the cell written last, 0 at the first cell.
-        """
+        """Return float32 (B, vocab, width): of each token in the next cell, 0 where forbidden."""
 
     def along(self, score: Score) -> npt.NDArray[Any]:
-        """Return float32 (B, V * T, vocab + 1, width) of all cells, in writing order."""
+        """Return float32 (B, V * T, vocab, width) of all cells, in writing order."""
 
     def require(self, task: Task) -> None:
         """Raise ValueError unless pieces of this task can be seen."""
@@ -83,6 +80,9 @@ class SightedNet(nn.Module):
         for layer in (self.out, self.straight, cast(nn.Linear, self.slopes[-1])):
             for weight in layer.parameters():
                 nn.init.zeros_(weight)
+        self.mean: Tensor
+        self.spread: Tensor
+        self.spread_at_once: Tensor
         for name in ("mean", "spread", "spread_at_once"):
             self.register_buffer(name, torch.ones(width))
 
@@ -96,7 +96,7 @@ class SightedNet(nn.Module):
 
     def scaled(self, seen: Tensor) -> Tensor:
         """Return columns (..., width) in standard deviations from their means."""
-        return ((seen.float() - self.mean) / self.spread).clamp(-FARTHEST, FARTHEST)
+        return ((seen - self.mean) / self.spread).clamp(-FARTHEST, FARTHEST)
 
     def change(self, features: Tensor, seen: Tensor) -> Tensor:
         """Return what is added to the logits, (..., vocab).
@@ -111,7 +111,7 @@ class SightedNet(nn.Module):
         both = torch.cat([self.scaled(seen), apart], dim=-1)
         units = self.of_token(both) + self.of_features(features)[..., None, :]
         slopes = self.slopes(torch.cat([features, self.scaled(middle)], dim=-1))
-        change = self.out(units.relu()) + self.straight(both) + apart @ slopes[..., None]
+        change: Tensor = self.out(units.relu()) + self.straight(both) + apart @ slopes[..., None]
         return change[..., 0]
 
 
@@ -130,7 +130,7 @@ class SightedPrior(NetworkPrior):
     """A prior whose network is told what a sight sees; it begins with the inner prior's logits.
 
     `forward`, `forward_at` and `advance` take `seen`, which a policy has from its observations.
-    Its features are those of the inner network and what is seen of the cell written last.
+    Its features are those of the inner network.
 
     Args:
         inner: prior of any other architecture.
@@ -157,7 +157,7 @@ class SightedPrior(NetworkPrior):
         seen = []
         for number, task in enumerate(tasks):
             score = sample(inner, Score.page(task, PIECES), number)
-            seen.append(torch.from_numpy(sight.along(score))[..., :-1, :].flatten(0, 1))
+            seen.append(torch.from_numpy(sight.along(score)).flatten(0, 1))
         new.net.fit_scale(seen)
         return new
 
@@ -179,7 +179,7 @@ class SightedPrior(NetworkPrior):
     @property
     def n_features(self) -> int:
         """Number of features at a cell."""
-        return self.inner.n_features + self._sight.width
+        return self.inner.n_features
 
     @property
     def shape(self) -> Mapping[str, Any]:
@@ -213,9 +213,7 @@ class SightedPrior(NetworkPrior):
                 "this network was trained with what rules see of each token; expected `seen` "
                 "beside the pieces, as its policy's observations have it"
             )
-        tokens, last = seen[..., :-1, :].float(), seen[..., -1, :]
-        change = self.net.change(features, tokens)
-        return logits + change, torch.cat([features, self.net.scaled(last)], dim=-1)
+        return logits + self.net.change(features, seen.float()), features
 
     def forward(
         self,
@@ -225,14 +223,14 @@ class SightedPrior(NetworkPrior):
         given: Tensor | None = None,
         seen: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Return logits and features (B, V * T, ...); `seen` is (B, V * T, vocab + 1, width)."""
+        """Return logits and features (B, V * T, ...); `seen` is (B, V * T, vocab, width)."""
         known = {} if given is None else {"given": given}
         return self._told(*self.inner.forward(pieces, context, bf16, **known), seen)
 
     def forward_at(
         self, pages: Tensor, context: Tensor, cell: Tensor, seen: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return logits and features (B, ...) at one cell; `seen` is (B, vocab + 1, width)."""
+        """Return logits and features (B, ...) at one cell; `seen` is (B, vocab, width)."""
         return self._told(*self.inner.forward_at(pages, context, cell), seen)
 
     def begin(self, context: Tensor, voices: int, cells: int) -> Any:
@@ -246,7 +244,7 @@ class SightedPrior(NetworkPrior):
         page: Tensor | None = None,
         seen: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Any]:
-        """Read tokens (B, n); `seen` (B, vocab + 1, width) is of the cell after them."""
+        """Read tokens (B, n); `seen` (B, vocab, width) is of the cell after them."""
         known = {} if page is None else {"page": page}
         logits, features, state = self.inner.advance(state, tokens, **known)
         return *self._told(logits, features, seen), state

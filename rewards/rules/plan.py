@@ -161,8 +161,7 @@ def _follow_figures(state: tuple[Array, ...], here: Score, size: int) -> Any:
 
 
 @rule(
-    source=f"{SCHOENBERG}, ch. III to V: the motive and its sequences; Fux, Gradus ad Parnassum "
-    "(1725), on imitation; Narmour (1990), The Analysis and Cognition of Basic Melodic Structures",
+    source=f"{SCHOENBERG}, ch. III to V: the motive, its repetition on other degrees, sequences",
     says="no figure so far was repeated at once on another pitch",
 )
 def sequence(score: Score) -> Array:

@@ -39,8 +39,9 @@ def _best_share(state: tuple[Array, ...], here: Score) -> Any:
 
 
 @rule(
-    source="Schoenberg, Fundamentals of Musical Composition (1967), ch. II: melody and harmony "
-    "imply each other; the chords: Pardo and Birmingham (2002), Algorithms for chordal analysis",
+    source="Schoenberg, Fundamentals of Musical Composition (1967), ch. II and III: phrases and "
+    "motives made of the tones of a chord; the chords: Pardo and Birmingham (2002), Algorithms "
+    "for chordal analysis",
     says="the notes of this bar spell no chord of {key}",
 )
 def bar_harmony(score: Score, *, least: float = 0.7) -> Array:

@@ -111,7 +111,7 @@ def _follow_circles(state: tuple[Array, ...], here: Score) -> Any:
 
 
 @rule(
-    source=f"{KOSTKA_PAYNE}: a simple contour with a direction; Huron (2006), Sweet Anticipation",
+    source=f"{KOSTKA_PAYNE}: a simple contour with a direction",
     says="two bars in a row circle within {widest} semitones",
 )
 def circling(score: Score, *, widest: int = 7, fewest: int = 10) -> Array:

@@ -27,6 +27,7 @@ PANEL = {
     "a bare scale": cells(*UP, *UP[::-1]),
     "a trill": np.tile([26, 1, 28, 1], 32),
     "an arpeggio": cells(60, 64, 67, 72),
+    "one bar eight times": np.tile([26, 1, 30, 1, 33, 1, 30, 1, 31, 1, 28, 1, 26, 1, 1, 1], 8),
     "even noise": np.where(
         np.random.default_rng(0).random(128) < 0.3, np.random.default_rng(1).integers(2, 38, 128), 1
     ),

@@ -14,7 +14,8 @@ from agents.benchmarking.benchmark_methods import (
 )
 from agents.evaluating.limit import draws_for
 from agents.settings.algorithm import ALGORITHMS
-from agents.settings.config import PRESETS, read_toml
+from agents.settings.config import read_toml
+from agents.settings.presets import PRESETS
 
 
 def test_budgets_of_the_standard_benchmark():

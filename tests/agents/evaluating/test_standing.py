@@ -82,9 +82,10 @@ def test_the_report_has_limit_and_best_of_n_at_the_agents_own_kl(report):
 
 
 def test_a_pool_that_is_too_small_has_the_agent_as_proposal(tiny_prior, report, monkeypatch):
-    monkeypatch.setattr(standing, "MIXED", 2000)
+    monkeypatch.setattr(standing, "MIXED", (30, 2000))
     few = against_limit(small_prior(3), tiny_prior, REWARD, TASK, 1000, 1, 120)
     assert any("the agent was the proposal" in note for note in few.notes)
+    assert few.rows[-1].size >= limit.FEWEST
     assert few.standing.share == pytest.approx(report.standing.share, abs=0.1)
     assert few.standing.gap == pytest.approx(report.standing.gap, rel=0.1)
 

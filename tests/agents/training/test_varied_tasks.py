@@ -36,7 +36,10 @@ def test_all_combinations_are_made():
     [
         (("bars",), "expected name=value"),
         (("bars=1|2", "bars=3"), "bars is given twice"),
-        (("bars=1|2|3|4|5|6|7|8|9", "grid=1|2|3|4|5|6|7|8"), "72 tasks, expected at most 64"),
+        (
+            ("bars=1|2|3|4|5|6|7|8|9", "grid=1|2|3|4|5|6|7|8", "pickup=0|1|2|3"),
+            "288 tasks, expected at most 256",
+        ),
     ],
 )
 def test_words_that_are_no_tasks(vary, message):

@@ -11,6 +11,7 @@ from tests.doc_scripts import calibrate
 from tests.rewards.rules.examples import EXAMPLES
 from tests.rewards.rules.lines import marks, piece
 from tests.rewards.rules.melody_examples import TABLE
+from tests.rewards.rules.plan_examples import PLAN
 
 # Ah! vous dirai-je, maman; Mozart's K. 265.
 VOUS = "C4 C4 G4 G4 A4 A4 G4:8 F4 F4 E4 E4 D4 D4 C4:8 "
@@ -36,6 +37,8 @@ REPERTOIRE = {
             "late_climax": {191: 1 - 16 / 192 / 0.4},
             "phrase_contrast": dict.fromkeys((127, 191), (11 / 14 - 0.75) / 0.25),
             "cadence": {127: 0.5},  # on the second degree
+            "early_close": {63: 1},
+            "sequence": {95: 0.5, 191: 0.5},
         },
     ),
     "Ode to Joy": (
@@ -59,6 +62,13 @@ REPERTOIRE = {
             "syncopation": {192: 2 / 3},
             "phrase_return": {192: 1},
             "cadence": {63: 0.5, 191: 1},
+            # Four notes by step, of which 7 of 11 parts belong to a chord.
+            "bar_harmony": dict.fromkeys((31, 95, 175, 223), (0.7 - 7 / 11) / 0.7),
+            "static_harmony": dict.fromkeys((127, 239, 255), 1),
+            "early_close": {159: 1},
+            "sequence": {127: 0.5, 255: 0.5},
+            "circling": {175: 1},  # D to G
+            "aimless_turns": {168: 1},  # F G F, a bar after the first
         },
     ),
     "God Save the King": (
@@ -70,6 +80,9 @@ REPERTOIRE = {
             "tritone_outline": {36: 1},  # B C D E F, and back
             "repeated_notes": {84: 1, 108: 1},
             "motif_return": {167: 1},
+            "bar_harmony": dict.fromkeys((131, 155), (0.7 - 2 / 3) / 0.7),
+            "early_close": {47: 1},
+            "sequence": {83: 0.5, 167: 0.5},
         },
     ),
     "Frère Jacques": (
@@ -82,6 +95,9 @@ REPERTOIRE = {
             "leap_recovery": {82: 1, 104: 1, 112: 1, 120: 1},
             "unique_climax": {127: 1},
             "cadence": dict.fromkeys((15, 31, 79, 95), 0.5),  # on the fourth beat
+            "early_close": {31: 1},
+            "sequence": {63: 0.5, 127: 0.5},  # all is copied, nothing is moved
+            "aimless_turns": {84: 1},
         },
     ),
     "The Star-Spangled Banner": (
@@ -94,6 +110,8 @@ REPERTOIRE = {
             "contour_arch": {47: 0.1},  # its middle lies 0.9 semitones above its ends
             "motif_return": {47: 1},
             "cadence": {47: 0.5},
+            "static_harmony": {47: 1},
+            "sequence": {27: 0.5, 47: 0.5},
         },
     ),
     "Für Elise": (
@@ -106,6 +124,8 @@ REPERTOIRE = {
             "unique_climax": {47: 1},
             "late_climax": {47: 1},
             "contour_arch": {47: 1},
+            "bar_harmony": dict.fromkeys((7, 31), 0.0625),
+            "aimless_turns": {4: 1, 28: 1},
         },
     ),
     "Greensleeves": (
@@ -118,21 +138,41 @@ REPERTOIRE = {
             "late_climax": {47: 1 - 11 / 48 / 0.4},
             "motif_return": {47: 1},
             "cadence": {47: 0.5},
+            "opening_return": {37: (0.75 - 0.6) / 0.75},
+            "sequence": {25: 0.5, 47: 0.5},
+            "planned_climax": {41: 1},
+            "earned_register": {47: (6 + 17 / 19 - 5) / 7},
+            "circling": {37: 1},
         },
     ),
 }
 # What else than their even notes; the motif of the dorian and of the phrygian line returns.
 BROKEN_BY_FUX = {
+    "D dorian": {"early_close": {63: 1}, "copied_bars": {175: 1}},  # its D, the sixth copy
     "E phrygian": {"contour_arch": {159: 1}},  # it hangs below its final
     # A fifth or a fourth is answered with a third.
-    "F lydian": {"leap_recovery": {128: 1}, "motif_return": {191: 1}},
-    "G mixolydian": {"leap_recovery": {80: 1, 128: 1}, "motif_return": {223: 1}},
+    "F lydian": {
+        "leap_recovery": {128: 1},
+        "motif_return": {191: 1},
+        "static_harmony": {159: 1},  # A F C A F: the triad of F
+        "early_close": {63: 1, 159: 1},
+    },
+    "G mixolydian": {
+        "leap_recovery": {80: 1, 128: 1},
+        "motif_return": {223: 1},
+        "early_close": {63: 1},
+    },
     "A minor": {"motif_return": {191: 1}},
-    "C major": {"motif_return": {191: 1}},
+    "C major": {"motif_return": {191: 1}, "planned_climax": {167: 0.5}},
 }
 for mode, line in calibrate.CANTUS_FIRMI.items():
     notes = line.split()
-    broken = {"rhythmic_variety": {16 * len(notes) - 1: 0.5}, **BROKEN_BY_FUX.get(mode, {})}
+    middle, end = 16 * -(-len(notes) // 2) - 1, 16 * len(notes) - 1
+    broken = {
+        "rhythmic_variety": {end: 0.5},
+        "sequence": {middle: 0.5, end: 0.5},  # whole notes have no figures
+        **BROKEN_BY_FUX.get(mode, {}),
+    }
     asked = {"key": mode, "bars": len(notes)}
     REPERTOIRE[f"Fux, {mode}"] = (" ".join(f"{note}:16" for note in notes), asked, broken)
 
@@ -153,7 +193,7 @@ def test_every_rule_marks_these_cells_and_no_others(name):
 
 def examples():
     """Rule -> whether each of its written examples is marked."""
-    tables = TABLE | EXAMPLES
+    tables = TABLE | EXAMPLES | PLAN
     compared = tables.pop("phrases")
     found = {name: [bool(case[-1]) for case in table] for name, table in tables.items()}
     kinds = [kinds for _, kinds in EXAMPLES["motif_return"]]

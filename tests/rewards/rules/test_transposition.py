@@ -18,6 +18,7 @@ from tests.rewards.rules.lines import piece
 
 RULES = {name: fn for name, fn in REGISTRY.items() if fn.violation}
 TASKS, PIECES, PORTIONS = 200, 50, 8
+RARE = {"harmonic_rhythm"}  # three clear chords in a row come in most portions only
 
 TONICS = [line_of_fifths_name(place) for place in range(-8, 13)]  # Fb to B#
 MODES = [*SCALES, "0,2,3,7,8", "0,1,4,6,8,11"]
@@ -89,6 +90,9 @@ def random_case(seed):
     pitch = low + np.where(np.arange(PIECES)[:, None, None] % 2, walk, leap)
     note = rng.random(shape) < rng.random((PIECES, 1, 1)) ** 2
     between = rng.random(shape) > 0.1  # mostly holds
+    source = np.tile(np.arange(task.cells), (PIECES, task.voices, 1))
+    source[::10] %= task.bar_cells  # each tenth piece repeats its first bar
+    pitch, note, between = (np.take_along_axis(x, source, axis=2) for x in (pitch, note, between))
     return tuple(
         Score(np.where(note, pitch + by - each.codec.low + 2, between), each)
         for each, by in ((task, 0), (other, shift))
@@ -104,7 +108,7 @@ def test_transposing_piece_and_key_together_changes_no_rule(portion):
             before, after = rule(score), rule(moved)
             np.testing.assert_array_equal(before, after, err_msg=f"{name}, seed {seed}")
             broken |= {name} if before.any() else set()
-    assert broken == RULES.keys()  # none is quiet throughout
+    assert RULES.keys() - broken <= RARE  # no other is quiet throughout
 
 
 def test_the_cases_are_of_all_kinds():
