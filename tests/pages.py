@@ -36,7 +36,7 @@ SHORT_ALGORITHM = {
     "psi": "--batch-size 256",
     "pcl": "--batch-size 256 --no-sight",
 }
-RESUMED = "-n 512 --no-progress"  # of what was trained so briefly
+RESUMED = "-n 4096 --no-progress"  # of what was trained so briefly
 
 # How a command begins that no test runs here, and why.
 NOT_RUN = {
