@@ -7,7 +7,9 @@ python -m agents.compose runs/rltuner-v0-ppo-1 -n 20 --out melodies
 python -m agents.compose --method beam --reward rl_tuner=1 --width 10000
 
 python -m agents.compose --key "F# dorian" --meter 6/8 --bars 8 --range D4-G5 \
-    --must in_key leap_recovery final_tonic
+    --must leap_recovery final_tonic
+
+python -m agents.compose --phrases "A4 A'4" --chords "C F G C" --key C --wish chords
 
 python -m agents.compose --restyle theme.abc --prior folk --keep rhythm --edit 0.3
 """
@@ -54,16 +56,17 @@ class ComposeConfig(PartFlags):
         mask: rules to keep (masked), by name as in --reward; of the reward's terms those among
             key, in_key, penalize_repeating and leap_recovery if empty. A term that is not in the
             reward counts against a piece where it is above 0, unless a weight is given.
-        key: 'G major', 'F# dorian', 'D blues', 'C 0,2,3,7,8'; this and the next seven as the task
-            has it if empty.
+        key: 'G major', 'F# dorian', 'D blues', 'C 0,2,3,7,8', to which every note belongs; this and
+            the next seven as the task has it if empty.
         meter: 4/4, 6/8, 7/8, or 3+2+2/8 with groups of your own.
         bars: 1 to 64.
         grid: cells to a quarter note: 4 for 16ths, 2 for eighths, 12 for 16ths and triplets.
         range: lowest and highest note, D4-G5; C4-A5 for the agent that ships if nothing is said.
         pickup: cells before the first bar line.
-        chords: 'i VII i v', a bar each, or with bar lines 'C | F G7 | C'. Chord symbols of a file
-            that is locked or restyled are not read.
-        phrases: plan of the form: AABA, 4+4 or 'A4 A4 B8'.
+        chords: 'i VII i v', a bar each, or with bar lines 'C | F G7 | C'; notes on strong places
+            belong to them. Chord symbols of a file that is locked or restyled are not read.
+        phrases: plan of the form: AABA, 4+4 or "A4 A'4 B8". A comes back with its notes but for the
+            ending, A' begins like A.
         lock: bars of a file that stay as they are, theme.musicxml:1-2,5 or book.abc#7:1-2; key,
             metre, length, title and tempo are the file's unless asked for.
         rewrite: bars of a file that are written anew, all others stay.

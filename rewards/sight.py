@@ -58,7 +58,7 @@ def make_known(terms: Iterable[Term]) -> None:
 
 
 class RuleSight:
-    """What terms see; see `pretrained.networks.sighted.Sight`.
+    """Columns that terms give, see `pretrained.networks.sighted.Sight`.
 
     Args:
         terms: cell-wise ones; their weights do not matter.

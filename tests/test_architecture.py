@@ -42,7 +42,7 @@ STRINGS_ALLOWED = {
     "envs.composition",  # the builder of the default reward
     "envs.old_names",  # the table of old import names
     "envs.registration",  # entry points of Gymnasium
-    "pretrained.networks.sighted",  # the reader of what rules see, which stands above
+    "pretrained.networks.architectures",  # the reader of what rules see, which stands above
 }
 # Modules of one package that share a name, as they do the same for another format.
 SAME_NAME = {("envs", "abc"), ("envs", "musicxml")}

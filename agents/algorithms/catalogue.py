@@ -181,14 +181,6 @@ _DQN, _QRDQN, _Q, _PSI, _G = (
     partial(_q_learning, kind=kind) for kind in ("dqn", "qrdqn", "q", "psi", "g")
 )
 for _algorithm in (
-    Algorithm(
-        "pcl",
-        "path consistency learning with a replay",
-        _path_consistency,
-        Consistency,
-        _CONSISTENCY,
-        **_PIECES,
-    ),
     Algorithm("ppo", "proximal policy optimisation", _ppo, Proximal, _PROXIMAL, **_FREE),
     Algorithm("a2c", "advantage actor-critic", _a2c, Critic, _ADVANTAGE, **_FREE),
     Algorithm(
@@ -222,5 +214,13 @@ for _algorithm in (
     Algorithm("q", "Q-learning of RL Tuner", _Q, Memory),
     Algorithm("psi", "Psi-learning of RL Tuner", _PSI, Memory, check=_soft_values),
     Algorithm("g", "G-learning of RL Tuner", _G, Memory, check=_soft_values),
+    Algorithm(
+        "pcl",
+        "path consistency learning with a replay",
+        _path_consistency,
+        Consistency,
+        _CONSISTENCY,
+        **_PIECES,
+    ),
 ):
     register(_algorithm)

@@ -1,4 +1,4 @@
-"""What a request asks for in words, the key, the chords and the form, as demands."""
+"""Demands that a request makes in words: the key, the chords and the form."""
 
 from __future__ import annotations
 
@@ -42,10 +42,19 @@ def asked_demands(names: Collection[str], must: Mapping[str, Term], task: Task) 
     """
     _require_possible(names, task)
     asked = {f"--{name}": Term(f"--{name}", RULES[name]) for name in RULES if name in names}
-    demands = {**asked, **must}
+    rules = [term.rule for term in asked.values()]
+    demands = asked | {name: term for name, term in must.items() if term.rule not in rules}
     if any(term.rule.name == phrase_return.name for term in demands.values()):
         return {name: _as_it_returns(term, task) for name, term in demands.items()}
     return demands
+
+
+def in_words(demands: Collection[str], task: Task) -> tuple[str, ...]:
+    """Return what is demanded of a task, such as 'key D minor' and 'leap_size'."""
+    return tuple(
+        f"{name[2:]} {getattr(task, name[2:])}" if name.startswith("--") else name
+        for name in demands
+    )
 
 
 def _as_it_returns(term: Term, task: Task) -> Term:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agents.composing.asked import asked_demands, given_as_it_returns
+from agents.composing.asked import asked_demands, given_as_it_returns, in_words
 from agents.composing.decoding import METHODS, Search, method_of
 from agents.composing.locked_bars import Bars
 from agents.composing.masks import read_demands
@@ -221,8 +221,8 @@ class Composer:
         if task.given and search.network is not None:
             hears = "hears" if hears_ahead(search.network) else "does not hear"
             source += f", which {hears} what is given ahead"
-        kept = tuple(f"{n[2:]} {getattr(task, n[2:])}" if n[:2] == "--" else n for n in demands)
-        return melodies_of(method.fill(search), objective.reward, tempo, title, source, kept)
+        found, kept = method.fill(search), in_words(demands, task)
+        return melodies_of(found, objective.reward, tempo, title, source, kept)
 
     def _network(self, method: str, task: Task) -> Network:
         """Return the network that a method uses, before it is loaded."""

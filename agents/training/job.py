@@ -42,7 +42,7 @@ from envs.errors import quoted
 from envs.music.task import Task
 from pretrained.checkpoint import load, locate
 from pretrained.device import whole_float32
-from pretrained.networks.sighted import SightedPrior
+from pretrained.networks.architectures import SightedPrior
 from pretrained.prior import Trainable
 from rewards.build import build
 from rewards.sight import RuleSight, make_known
@@ -126,9 +126,14 @@ def watchers(
     if config.judge:
         judge = find_judge(task, listener.noted)
         watch = Diagnostics(
-            task, reward, judge, listener.noted,
-            prior=job.prior, mask=job.mask, tasks=len(config.tasks),
-        )  # fmt: skip
+            task,
+            reward,
+            judge,
+            listener.noted,
+            prior=job.prior,
+            mask=job.mask,
+            tasks=len(job.tasks),
+        )
     evaluator = Evaluator(run, job.tasks, reward, config, job.mask)
     metrics = PieceMetrics(run, job.prior, config.prior, listener, lessons, watch)
     beside: list[BaseCallback] = [metrics]

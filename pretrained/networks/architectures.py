@@ -1,8 +1,10 @@
-"""The architectures that checkpoints can hold, and the sum of two networks."""
+"""The architectures that checkpoints can hold, and those that are made of others."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+import importlib
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import torch
@@ -10,13 +12,18 @@ from torch import Tensor, nn
 
 from envs.errors import quoted
 from envs.music.codec import Codec
+from envs.music.score import Score
+from envs.music.task import Task
 from pretrained.networks.lstm_attention import AttentivePrior
-from pretrained.networks.network_prior import NetworkPrior
+from pretrained.networks.network_prior import NetworkPrior, device_of
 from pretrained.networks.per_voice import PerVoice
 from pretrained.networks.recurrent import GatedPrior, RecurrentPrior
-from pretrained.networks.sighted import SightedPrior
+from pretrained.networks.sighted import Sight, SightedNet, SightError
 from pretrained.networks.transformer import TransformerPrior
-from pretrained.prior import Trainable, hears_one_line
+from pretrained.prior import Trainable, hears_one_line, sample
+
+READER = "rewards.sight"  # whose `read` makes a sight of its description
+PIECES = 32  # of the prior, by which the columns of a sight are scaled
 
 
 class SumPrior(NetworkPrior):
@@ -96,6 +103,138 @@ class SumPrior(NetworkPrior):
     def pick(self, state: Any, rows: Tensor) -> Any:
         """Return the state of some pieces (N,)."""
         return tuple(part.pick(s, rows) for part, s in zip(self.parts, state, strict=True))
+
+
+class SightedPrior(NetworkPrior):
+    """A prior whose network is told what a sight sees; it begins with the inner prior's logits.
+
+    `forward`, `forward_at` and `advance` take `seen`, which a policy has from its observations.
+    Its features are those of the inner network.
+
+    Args:
+        inner: prior of any other architecture.
+        sight: the numbers.
+    """
+
+    format: ClassVar[str] = "sighted/1"
+    net: SightedNet  # type: ignore[assignment]
+    most_cells = 8192  # what is seen of them takes memory
+
+    def __init__(self, inner: Trainable, sight: Sight) -> None:
+        if isinstance(inner, SightedPrior):
+            raise SightError("expected a prior without sight, got one that has it already")
+        self.inner, self._sight, self.codec = inner, sight, inner.codec
+        net = SightedNet(inner.net, inner.n_features, sight.width)
+        self.net = net.eval().requires_grad_(False)
+
+    @classmethod
+    def over(cls, inner: Trainable, sight: Sight, tasks: Sequence[Task]) -> Self:
+        """Return a prior of an inner prior's probabilities, scaled by its pieces of some tasks."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            new = cls(copy.deepcopy(inner), sight)
+        seen = []
+        for number, task in enumerate(tasks):
+            score = sample(inner, Score.page(task, PIECES), number)
+            seen.append(torch.from_numpy(sight.along(score)).flatten(0, 1))
+        new.net.fit_scale(seen)
+        return new
+
+    @property
+    def sight(self) -> Sight:
+        """The numbers that it is told."""
+        return self._sight
+
+    @property
+    def one_line(self) -> bool:
+        """True if the inner prior hears one line at a time."""
+        return hears_one_line(self.inner)
+
+    @property
+    def hears_ahead(self) -> bool:
+        """True if the inner prior reads the cells that are given ahead."""
+        return self.inner.hears_ahead
+
+    @property
+    def n_features(self) -> int:
+        """Number of features at a cell."""
+        return self.inner.n_features
+
+    @property
+    def shape(self) -> Mapping[str, Any]:
+        """Format and shape of the inner network, and the description of the sight."""
+        inner = [self.inner.format, dict(self.inner.shape)]
+        return {"inner": inner, "sight": dict(self._sight.description)}
+
+    @classmethod
+    def build(cls, shape: Mapping[str, Any], codec: Codec) -> Self:
+        """Return a prior with random weights; rules of its sight are never imported by their names.
+
+        Raises:
+            SightError: a rule that neither ships nor was made known, or that has changed.
+        """
+        name, sizes = shape["inner"]
+        sight = importlib.import_module(READER).read(shape["sight"])
+        return cls(architecture(name).build(sizes, codec), sight)
+
+    def require(self, task: Task) -> None:
+        """Raise ValueError unless network and sight can read pieces of this task."""
+        self.inner.require(task)
+        self._sight.require(task)
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def _told(self, logits: Tensor, features: Tensor, seen: Tensor | None) -> tuple[Tensor, Tensor]:
+        if seen is None:
+            raise ValueError(
+                "this network was trained with what rules see of each token; expected `seen` "
+                "beside the pieces, as its policy's observations have it"
+            )
+        return logits + self.net.change(features, seen.float()), features
+
+    def forward(
+        self,
+        pieces: Tensor,
+        context: Tensor,
+        bf16: bool = False,
+        given: Tensor | None = None,
+        seen: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Return logits and features (B, V * T, ...); `seen` is (B, V * T, vocab, width)."""
+        known = {} if given is None else {"given": given}
+        return self._told(*self.inner.forward(pieces, context, bf16, **known), seen)
+
+    def forward_at(
+        self, pages: Tensor, context: Tensor, cell: Tensor, seen: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return logits and features (B, ...) at one cell; `seen` is (B, vocab, width)."""
+        return self._told(*self.inner.forward_at(pages, context, cell), seen)
+
+    def begin(self, context: Tensor, voices: int, cells: int) -> Any:
+        """Return the state before the first cell."""
+        return self.inner.begin(context, voices, cells)
+
+    def advance(
+        self,
+        state: Any,
+        tokens: Tensor,
+        page: Tensor | None = None,
+        seen: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Any]:
+        """Read tokens (B, n); `seen` (B, vocab, width) is of the cell after them."""
+        known = {} if page is None else {"page": page}
+        logits, features, state = self.inner.advance(state, tokens, **known)
+        return *self._told(logits, features, seen), state
+
+    def pick(self, state: Any, rows: Tensor) -> Any:
+        """Return the state of some pieces (N,)."""
+        return self.inner.pick(state, rows)
+
+    def _seen_at(self, score: Score) -> dict[str, Tensor]:
+        return {"seen": torch.from_numpy(self._sight.at(score)).to(device_of(self))}
+
+    def _seen_along(self, score: Score) -> dict[str, Tensor]:
+        return {"seen": torch.from_numpy(self._sight.along(score)).to(device_of(self))}
 
 
 ARCHITECTURES: dict[str, type[Trainable]] = {

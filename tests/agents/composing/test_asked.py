@@ -254,3 +254,8 @@ def test_demands_of_ones_own_see_a_form_that_is_kept(composer):
     found = lost(Score(starts.tokens, task))[0, 0, ::8]
     assert found.tolist() == [True, False, False, True]  # E and C are foreign to G
     assert asked_demands(("chords",), {}, task)["--chords"].rule.lost is None
+
+
+def test_a_rule_that_is_asked_for_twice_is_kept_once(composer):
+    (melody,) = composer.compose(key="D", must=["in_key", "leap_size,largest=7"], candidates=2)
+    assert melody.report.kept == ("key D major", "leap_size")

@@ -8,8 +8,9 @@ from envs.music.noise import noise
 from envs.music.task import Task
 from pretrained import checkpoint
 from pretrained.conformance import check_prior
+from pretrained.networks.architectures import SightedPrior
 from pretrained.networks.lens import context_of
-from pretrained.networks.sighted import SightedPrior, SightError
+from pretrained.networks.sighted import SightError
 from rewards import build
 from rewards.sight import RuleSight
 

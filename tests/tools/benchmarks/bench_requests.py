@@ -140,6 +140,8 @@ def main() -> None:
         if not kept:
             print(f"not kept: {asked}: {melody}")
         copies += melody.report.likeness.near_copy
+        if met % 20 == 0:
+            print(f"{number + 1} asked, {met} met, {good} kept, {np.median(cpu):.2f} s", flush=True)
     print(f"{config.n} requests of {config.ask}, drawn from {config.policy}")
     print(
         f"met {met} ({100 * met / config.n:.1f}%); of these {good} keep all; near-copies {copies}"
