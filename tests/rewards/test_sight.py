@@ -9,7 +9,7 @@ from envs.music.noise import noise
 from envs.music.score import Score
 from pretrained.networks.sighted import SightError
 from rewards import build
-from rewards.rule import OWN, rule
+from rewards.rule import OWN
 from rewards.sight import TRIED, RuleSight, fingerprint, read
 
 SMALL = {"in_key": 1.0, "leap_recovery": {"weight": 0.5, "min_leap": 7}, "late_climax": 1.0}
@@ -104,14 +104,9 @@ def test_a_rule_of_ones_own_is_known_once_its_reward_is_built(tmp_path):
 
 
 def test_a_rule_that_has_changed_is_refused():
-    @rule(source="a test", says="{note}")
-    def of_a_test(score, *, least=2):
-        return (score.onset & (abs(score.interval) < least)).astype(np.float32)
-
-    (term,) = build({"of_a_test": 1.0}).terms.values()
-    facts = RuleSight.of([term]).description
+    facts = sight_of({"leap_recovery": {"weight": 1.0, "min_leap": 5}}).description
     read(facts)
-    changed = {**facts["terms"][0], "parameters": {"least": 3}}
+    changed = {**facts["terms"][0], "parameters": {"min_leap": 9}}
     with pytest.raises(SightError, match="other values"):
         read({**facts, "terms": [changed]})
 
