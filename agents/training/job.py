@@ -131,7 +131,7 @@ def watchers(
             listener.noted,
             prior=job.prior,
             mask=job.mask,
-            tasks=len(job.tasks),
+            tasks=job.tasks,
         )
     evaluator = Evaluator(run, job.tasks, reward, config, job.mask)
     metrics = PieceMetrics(run, job.prior, config.prior, listener, lessons, watch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from statistics import fmean
 
 import numpy as np
@@ -62,7 +63,7 @@ class Diagnostics:
         note: called with each warning.
         prior: with whose pieces a rollout is compared; None to compare with the first rollouts.
         mask: rules that the agent cannot break; the prior's pieces keep them too.
-        tasks: number of tasks that rollouts may have.
+        tasks: that rollouts may have; of those that differ in the tonic alone one stands for all.
     """
 
     def __init__(
@@ -74,14 +75,15 @@ class Diagnostics:
         *,
         prior: Prior | None = None,
         mask: RewardSum | None = None,
-        tasks: int = 1,
+        tasks: Sequence[Task] = (),
     ) -> None:
         self.reward, self.judge, self.note = reward, judge, note
         self.prior, self.mask = prior, mask
         self.rules = held_out_rules(reward)
         self.monitor = HackingMonitor() if prior is None else HackingMonitor(LATEST)
         self.warnings: list[str] = []
-        self._batches = REFERENCE if tasks <= FEW else 1
+        self._tasks = tasks
+        self._batches = REFERENCE if len(tasks) <= FEW else 1
         self._references: dict[tuple[Task, int], dict[str, float]] = {}
         self._example = ""
         if judge is not None:
@@ -92,7 +94,7 @@ class Diagnostics:
         few = score[:PIECES]
         columns = self._numbers(few)
         if self.prior is not None:
-            reference = self._reference(self.prior, few.task, few.batch)
+            reference = self._reference(self.prior, self._stand_in(few.task), few.batch)
             columns |= {PRIOR + name: value for name, value in reference.items()}
         self._example = _example(few)
         means = rule_means(few, self.rules)
@@ -103,6 +105,13 @@ class Diagnostics:
         if self.judge is not None:
             found["judge"] = self.judge.per_note(score)
         return {name: found[name] for name in WATCHED if name in found}
+
+    def _stand_in(self, task: Task) -> Task:
+        """Return the first task with another tonic at most: a prior writes alike in all keys."""
+        if task.given or task.chords:
+            return task
+        alike = (t for t in self._tasks if t.key.mode == task.key.mode)
+        return next((t for t in alike if replace(t, key=task.key) == task), task)
 
     def _reference(self, prior: Prior, task: Task, size: int) -> dict[str, float]:
         """Return the mean numbers of batches of `size` pieces of the prior, drawn once."""

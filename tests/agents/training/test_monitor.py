@@ -10,6 +10,7 @@ from agents.evaluating.sampling import sample_many
 from agents.runs.directory import Run
 from agents.training import monitor
 from agents.training.monitor import WATCHED, Diagnostics
+from envs.music.key import Key
 from envs.music.score import Score
 from envs.music.task import Task
 from pretrained.checkpoint import load
@@ -75,9 +76,22 @@ def test_a_resumed_run_remembers_what_the_log_says():
     assert resumed.monitor.raised == straight.monitor.raised
 
 
-def paid_for(share, exploit, update, prior):
+KEYS = (("C", "major"), ("A", "minor"), ("G", "major"))
+
+
+@pytest.fixture(scope="module")
+def folk():
+    return load()
+
+
+@pytest.fixture(scope="module")
+def drawn(folk):
+    return sample_many(folk, Task(), 640, 1).tokens
+
+
+def paid_for(share, exploit, update, drawn):
     """Return pieces of the prior, of which a share has an exploit."""
-    tokens = np.array(sample_many(prior, Task(), 64, 1000 + update).tokens)
+    tokens = drawn[np.random.default_rng(update).choice(len(drawn), 64, replace=False)]
     tokens[: int(64 * share)] = exploit(tokens)[: int(64 * share)]
     return Score(tokens, Task())
 
@@ -118,11 +132,6 @@ def corpus_tune(tokens):
     return real_melodies(Task(), 64).tokens.astype(int)
 
 
-@pytest.fixture(scope="module")
-def folk():
-    return load()
-
-
 @pytest.mark.parametrize(
     ("exploit", "sign"),
     [
@@ -134,11 +143,11 @@ def folk():
         (corpus_tune, "own_notes"),
     ],
 )
-def test_a_planted_exploit_is_named_before_all_pieces_have_it(exploit, sign, folk):
+def test_a_planted_exploit_is_named_before_all_pieces_have_it(exploit, sign, folk, drawn):
     watch = Diagnostics(Task(), build({"tonic": 1.0}), None, prior=folk)
     named = None
     for update in range(24):
-        score = paid_for(min(1.0, update / 16), exploit, update, folk)
+        score = paid_for(min(1.0, update / 16), exploit, update, drawn)
         row = watch.measure(score) | {"return": update / 4}
         if watch.watch(2048 * update, row) and sign in watch.monitor.raised and named is None:
             named = update
@@ -147,17 +156,17 @@ def test_a_planted_exploit_is_named_before_all_pieces_have_it(exploit, sign, fol
     assert SIGNS[sign].says in " ".join(watch.warnings)
 
 
-def test_pieces_of_the_prior_raise_no_flag_whatever_they_are_paid(folk):
+def test_pieces_of_the_prior_raise_no_flag_whatever_they_are_paid(folk, drawn):
     watch = Diagnostics(Task(), build({"tonic": 1.0}), None, prior=folk)
     for update in range(40):
-        score = paid_for(0.0, np.array, update, folk)
+        score = paid_for(0.0, np.array, update, drawn)
         assert not watch.watch(2048 * update, watch.measure(score) | {"return": float(update)})
 
 
-def test_a_warning_shows_the_notes_of_the_commonest_figure(folk):
+def test_a_warning_shows_the_notes_of_the_commonest_figure(folk, drawn):
     watch = Diagnostics(Task(), build({"tonic": 1.0}), None, prior=folk)
     for update in range(8):
-        row = watch.measure(paid_for(1.0, cadence, update, folk)) | {"return": 3.0 + update}
+        row = watch.measure(paid_for(1.0, cadence, update, drawn)) | {"return": 3.0 + update}
         watch.watch(update, row)
     assert "100% of the latest pieces have this figure: F4:2 E4:2 D4:2 C4:2 C4" in watch.warnings[0]
     assert "many pieces end with the same notes" in watch.warnings[0]
@@ -165,7 +174,7 @@ def test_a_warning_shows_the_notes_of_the_commonest_figure(folk):
 
 def test_the_prior_s_pieces_are_drawn_once_for_each_task_and_kept_in_the_log(folk):
     reward = build({"tonic": 1.0})
-    watch = Diagnostics(Task(), reward, None, prior=folk, tasks=2)
+    watch = Diagnostics(Task(), reward, None, prior=folk)
     short = sample_many(folk, Task(), 16, 0)
     row, again = watch.measure(short), watch.measure(sample_many(folk, Task(), 16, 1))
     other = Task(bars=1)
@@ -180,10 +189,24 @@ def test_the_prior_s_pieces_are_drawn_once_for_each_task_and_kept_in_the_log(fol
     assert row["prior/close"] == pytest.approx(np.mean(parts))
 
 
-def test_a_resumed_run_keeps_the_words_of_its_warnings(folk):
+def test_keys_of_one_mode_have_the_prior_s_pieces_in_common(folk):
+    tasks = [Task(key=Key(tonic, mode), bars=bars) for bars in (1, 2) for tonic, mode in KEYS]
+    watch = Diagnostics(tasks[0], build({"tonic": 1.0}), None, prior=folk, tasks=tasks)
+    seen = {}
+    for task in reversed(tasks):
+        row = watch.measure(sample_many(folk, task, 8, 0))
+        seen[task.bars, str(task.key)] = row["prior/return"], row["prior/vendi"]
+    assert seen[1, "C major"] == seen[1, "G major"]
+    assert len(set(seen.values())) == 4  # modes and lengths
+    short = Diagnostics(tasks[0], build({"tonic": 1.0}), None, prior=folk, tasks=tasks[:1] * 5)
+    row = short.measure(sample_many(folk, tasks[0], 8, 0))
+    assert seen[1, "C major"] == (row["prior/return"], row["prior/vendi"])  # not the one seen first
+
+
+def test_a_resumed_run_keeps_the_words_of_its_warnings(folk, drawn):
     def rows(watch):
         for update in range(20):
-            score = paid_for(min(1.0, update / 8), cadence, update, folk)
+            score = paid_for(min(1.0, update / 8), cadence, update, drawn)
             yield {"steps": 64.0 * update, **watch.measure(score), "return": update / 2}
 
     straight, resumed = (Diagnostics(Task(), build({"tonic": 1.0}), None, prior=folk) for _ in "ab")
