@@ -117,7 +117,7 @@ def _note_foreign(
 ) -> None:
     """Say which settings are given that only other algorithms have.
 
-    A file that names every one of them, as those of version 0.4 do, is passed over.
+    A file that names some which no single algorithm has, as those of version 0.4 do, is passed over.
 
     Args:
         algo: the algorithm.
@@ -130,7 +130,8 @@ def _note_foreign(
     """
     shared = algorithm_settings()
     foreign = [name for name, each in shared.items() if algo not in each.algorithms]
-    listed = () if set(foreign) <= set(named) else named
+    owners_of = [set(shared[name].algorithms) for name in foreign if name in named]
+    listed = named if owners_of and set.intersection(*owners_of) else ()
     for name in foreign:
         flag = "--" + name.replace("_", "-")
         owners = ", ".join(shared[name].algorithms)

@@ -74,8 +74,8 @@ def prepare(config: TrainConfig, listener: Listener) -> Job:
     """
     reward = build(config.reward_spec)
     mask = read_masks(config.mask, reward) if config.mask else None
-    prior, prior_file = load(config.prior), locate(config.prior)
-    start = load(config.start) if config.start else prior
+    prior, prior_file = load(config.prior, config.task), locate(config.prior)
+    start = load(config.start, config.task) if config.start else prior
     if config.sight and start.sight is None:
         start = sighted(start, reward, config.tasks)
     env, varied = make_envs(config, mask, start.sight)

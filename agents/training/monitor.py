@@ -49,12 +49,12 @@ def find_judge(task: Task, note: Note = str) -> Judge | None:
 class Diagnostics:
     """Columns of the training log that are not rewarded, and warnings when they fall.
 
-    judge: nats per note under a model of another corpus, see `pretrained.ngrams.judge`.
-    distinct, edit_distance, ...: see `rewards.measures.diversity.diversity`.
-    opening, close, ...: see `rewards.measures.habits.habits`.
-    prior/NAME: the same of pieces of the prior on the same task; prior/return and prior/spread,
-        mean and standard deviation of what they are paid.
-    unrewarded/NAME: mean of a rule that is not in the reward.
+    - judge: nats per note under a model of another corpus, see `pretrained.ngrams.judge`.
+    - distinct, edit_distance, ...: see `rewards.measures.diversity.diversity`.
+    - opening, close, ...: see `rewards.measures.habits.habits`.
+    - prior/NAME: the same of pieces of the prior on the same task; prior/return and prior/spread,
+      mean and standard deviation of what they are paid.
+    - unrewarded/NAME: mean of a rule that is not in the reward.
 
     Args:
         task: task of the pieces.

@@ -242,8 +242,8 @@ ARCHITECTURES: dict[str, type[Trainable]] = {
     GatedPrior.format: GatedPrior,
     AttentivePrior.format: AttentivePrior,
     TransformerPrior.format: TransformerPrior,
-    SumPrior.format: SumPrior,
     SightedPrior.format: SightedPrior,
+    SumPrior.format: SumPrior,
 }
 
 

@@ -17,6 +17,8 @@ from envs.music.task import Task
 from pretrained.networks.lens import context_of, has_started, own_tokens
 from pretrained.prior import ILLEGAL, Trainable
 
+CHUNK = 65_536  # cells: bounds memory, loses no speed
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -82,7 +84,7 @@ class NetworkPrior(Trainable):
     """
 
     net: Network
-    most_cells = 65_536  # in one teacher-forced pass: bounds memory, loses no speed
+    most_cells = CHUNK  # in one teacher-forced pass
 
     def __init__(self, net: Network, codec: Codec) -> None:
         vocab = net.head.out_features

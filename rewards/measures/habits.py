@@ -41,13 +41,13 @@ class Figure(NamedTuple):
 def habits(score: Score) -> dict[str, float]:
     """Return the measures of finished pieces, each higher where a habit is rarer.
 
-    opening, close: probability that two voices differ in the scale degrees of their first, or last,
-        four notes.
-    figures: share of the voices without the figure that most of them have, see `Figure`.
-    new_bars: share of the bars that no earlier bar of their voice equals.
-    own_notes: share of a voice's notes outside its longest run that is one of a training tune of
-        the shipped corpus, see `rewards.measures.novelty`.
-    sounding: share of the cells with a note, in the bar where that is least.
+    - opening, close: probability that two voices differ in the scale degrees of their first, or
+      last, four notes.
+    - figures: share of the voices without the figure that most of them have, see `Figure`.
+    - new_bars: share of the bars that no earlier bar of their voice equals.
+    - own_notes: share of a voice's notes outside its longest run that is one of a training tune of
+      the shipped corpus, see `rewards.measures.novelty`.
+    - sounding: share of the cells with a note, in the bar where that is least.
 
     Args:
         score: B finished pieces.
