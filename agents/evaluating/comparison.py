@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from math import isnan
+from math import isnan, nan
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,7 @@ def column(
         if score.task != Task():  # the paper's table is left as it is
             rows |= mean_violations(score, reward)
     rows |= likeness(score)
-    rows[EDIT] = edit_distance(score, np.random.default_rng(0))
+    rows[EDIT] = edit_distance(score, np.random.default_rng(0)) if score.batch > 1 else nan
     if judge is not None:
         rows[JUDGE] = judge.per_note(score)
     rows[DISTINCT] = float(distinct(score))

@@ -68,10 +68,14 @@ def test_on_several_tasks_each_row_is_the_mean_over_them(agent, tiny_prior, rewa
 
 
 def test_a_row_that_one_task_lacks_is_the_mean_of_the_others(agent, tiny_prior, reward):
-    without_leaps = TASKS[0]
-    report = report_on(agent, tiny_prior, [without_leaps, TASKS[1]], 2, 3, reward)
+    few = report_on(agent, tiny_prior, TASKS[:2], 3, 3, reward)  # two pieces, and a single one
+    known = compare(agent, tiny_prior, TASKS[0], 2, 3, reward=reward)
     for head in ("prior", "agent"):
-        assert np.isfinite(report.columns[head][RETURN])
+        assert few.columns[head][EDIT] == known[head][EDIT] > 0
+    single = report_on(agent, tiny_prior, TASKS, 4, 3, reward)
+    assert np.isnan(single.columns["agent"][EDIT])
+    assert EDIT not in str(single)
+    assert EDIT in str(few)
 
 
 def test_fewer_pieces_than_tasks_are_of_different_tasks(agent, tiny_prior, reward):
