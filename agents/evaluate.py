@@ -79,8 +79,8 @@ def evaluate(config: EvaluateConfig) -> None:
     run = Run(config.run)
     settings = require_trust(run.read_config(config.trust), run.config_file, config.trust)
     tasks = (read_task(config.task, settings.task),) if config.task else settings.tasks
+    reward = build(settings.reward_spec)  # first: a policy may see its rules
     agent, prior = (load(each, tasks[0]) for each in (run.saved_policy, settings.prior))
-    reward = build(settings.reward_spec)
     run.restore_reward(reward)
     commands.tell_changes(run.changed(locate(settings.prior), reward))
     mask = read_masks(settings.mask, reward) if settings.mask else None

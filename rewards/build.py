@@ -23,7 +23,7 @@ from rewards.adaptive.diversity_filter import DiversityFilter
 from rewards.adaptive.zero_autocorrelation import ZeroAutocorrelation
 from rewards.likelihood import Likelihood
 from rewards.objective import PRIOR
-from rewards.rule import REGISTRY, Rule, as_rule
+from rewards.rule import OWN, REGISTRY, Rule, as_rule
 from rewards.rules import (  # noqa: F401  (registers)
     contour,
     form,
@@ -189,4 +189,5 @@ def build(spec: RewardSpec | RewardSum) -> RewardSum:
                     terms.append(replace(term, weight=term.weight * scale))
         else:
             terms.append(make_term(name, setting))
+    OWN.update({term.name: term.rule for term in terms if not term.rule.ships})
     return RewardSum(terms)

@@ -136,6 +136,9 @@ class Rule:
 
 
 REGISTRY: dict[str, Rule] = {}
+# Rules that do not ship, by the names of their terms in the rewards that were built. A checkpoint
+# names the rules that its network sees; they are looked up here, and never imported.
+OWN: dict[str, Rule] = {}
 
 
 def _module_of(fn: Any) -> str:

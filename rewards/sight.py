@@ -26,7 +26,7 @@ from envs.music.task import Task
 from pretrained.networks.sighted import SightError
 from rewards.likelihood import Likelihood
 from rewards.masks import children
-from rewards.rule import REGISTRY, as_rule
+from rewards.rule import OWN, REGISTRY, as_rule
 from rewards.term import Term
 
 MOST = 1e4  # larger numbers of a scan are cut
@@ -42,19 +42,6 @@ TRIED = (
         phrases="AABA",
     ),
 )
-OWN: dict[str, Any] = {}  # rules of users by the name they were asked for, see `make_known`
-
-
-def make_known(terms: Iterable[Term]) -> None:
-    """Let the terms of a reward that its user has built be found again by their names.
-
-    A checkpoint names the rules that its network learned with, and nothing that a file names is
-    imported. So a rule of one's own has to be made known before the file is loaded: a training, or
-    an evaluation that trusts the settings of a run, does so.
-    """
-    for term in terms:
-        if not term.rule.ships:
-            OWN[term.name] = term.rule
 
 
 class RuleSight:
@@ -205,8 +192,8 @@ def read(description: Mapping[str, Any]) -> RuleSight:
     """Return the sight of a description; nothing that it names is imported.
 
     Raises:
-        SightError: a rule that neither ships nor is known by `make_known`, or that gives other
-            values than those the network learned with.
+        SightError: a rule that neither ships nor is in a reward that was built before (`OWN`), or
+            that gives other values than those the network learned with.
     """
     terms = []
     for facts in description["terms"]:
@@ -214,9 +201,8 @@ def read(description: Mapping[str, Any]) -> RuleSight:
         rule = REGISTRY.get(name) or OWN.get(str(facts["name"]))
         if rule is None:
             raise SightError(
-                f"its policy learned to see {quoted(name)}, which does not ship; pass that rule by "
-                "rewards.sight.make_known(build(...).terms.values()), or give --trust to a command "
-                "that takes a run"
+                f"its policy learned to see {quoted(name)}, which does not ship; build the reward "
+                "with that rule first (rewards.build), or name the run and give --trust"
             )
         bound = as_rule(rule) if name in OWN else rule.bind(facts["parameters"])
         term = Term(str(facts["name"]), bound)

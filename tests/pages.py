@@ -13,6 +13,7 @@ from pathlib import Path
 from unittest import mock
 
 from agents.settings import from_preset
+from agents.settings.presets import DEFAULT
 
 ROOT = Path(__file__).parent.parent
 FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -36,7 +37,7 @@ SHORT_ALGORITHM = {
     "psi": "--batch-size 256",
     "pcl": "--batch-size 256 --no-sight",
 }
-RESUMED = "-n 512 --no-progress"  # of what was trained so briefly
+RESUMED = "-n 4096 --no-progress"  # of what was trained so briefly
 
 # How a command begins that no test runs here, and why.
 NOT_RUN = {
@@ -81,8 +82,9 @@ def shortened(module: str, words: list[str]) -> list[str]:
         return words + shlex.split(RESUMED)
     short = SHORT.get(module, "")
     if module == "agents.train":
-        start = from_preset().algo if not {"--preset", "--config"} & set(words) else "ppo"
-        algo = words[words.index("--algo") + 1] if "--algo" in words else start
+        start = words[words.index("--preset") + 1] if "--preset" in words else DEFAULT
+        algo = "ppo" if "--config" in words else from_preset(start).algo
+        algo = words[words.index("--algo") + 1] if "--algo" in words else algo
         short += " " + SHORT_ALGORITHM[algo]
     return words + shlex.split(short)
 

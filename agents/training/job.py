@@ -45,7 +45,7 @@ from pretrained.device import whole_float32
 from pretrained.networks.architectures import SightedPrior
 from pretrained.prior import Trainable
 from rewards.build import build
-from rewards.sight import RuleSight, make_known
+from rewards.sight import RuleSight
 from rewards.sum import RewardSum
 
 NO_MEMORY = "out of memory|allocate memory|not enough memory"  # in torch's errors
@@ -73,7 +73,6 @@ def prepare(config: TrainConfig, listener: Listener) -> Job:
         ValueError, TypeError, OSError, RewardError: something cannot be had, or does not fit.
     """
     reward = build(config.reward_spec)
-    make_known(reward.terms.values())
     mask = read_masks(config.mask, reward) if config.mask else None
     prior, prior_file = load(config.prior), locate(config.prior)
     start = load(config.start) if config.start else prior

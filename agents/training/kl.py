@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
 from agents.evaluating.limit import TiltedPrior
@@ -18,7 +19,7 @@ from rewards.sum import RewardSum
 
 LOWEST, HIGHEST = 1e-3, 1e3  # of c
 TOLERANCE = 0.1  # a budget is met within this share of it
-PIECES, FEWEST = 8000, 1000  # of the prior, for the first c: in all, and of each task
+PIECES, MOST_TASKS = 8000, 16  # of the prior, for the first c; tasks that they are drawn for
 MOST_SPENT = 0.9  # share of what the reward can spend at most that is aimed at
 # In shares of a run:
 FALLING = 0.25  # along it c falls to the limit's
@@ -103,9 +104,9 @@ def limiting_c(
 ) -> tuple[float, str]:
     """Return the c of the limit with a KL budget, and a note; estimated on a small pool.
 
-    It is the c at which the KL of the limits of several tasks is the budget on average. A term that
-    learns counts as it is now, and masks do not count: what that makes of c is mended along the
-    run.
+    It is the c at which the KL of the limits of the tasks, or of some of many, is the budget on
+    average. A term that learns counts as it is now, and masks do not count: what that makes of c is
+    mended along the run.
 
     Args:
         prior: the KL is measured to it.
@@ -117,7 +118,10 @@ def limiting_c(
         c, NaN where the reward pays all pieces the same; and why the budget cannot be held, or
         what c was read off.
     """
-    each = max(FEWEST, PIECES // len(tasks))
+    if len(tasks) > MOST_TASKS:
+        rows = np.random.default_rng(0).choice(len(tasks), MOST_TASKS, replace=False)
+        tasks = [tasks[row] for row in sorted(rows)]
+    each = PIECES // len(tasks)
     drawn = f"{each * len(tasks):,} pieces of the prior"
     limits = []
     for task in tasks:

@@ -7,8 +7,8 @@ import pickle
 import numpy as np
 import pytest
 
-from agents.composing.demands import best_kept
 from agents.composing.masks import read_demands, read_masks
+from agents.composing.ranking import best_kept
 from agents.composing.search import masked
 from agents.explaining.explainer import explain, speaking_rules
 from envs.music.piece import Piece

@@ -1,7 +1,6 @@
 """RuleSight against asking every rule of every piece with one more cell, one by one."""
 
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +9,8 @@ from envs.music.noise import noise
 from envs.music.score import Score
 from pretrained.networks.sighted import SightError
 from rewards import build
-from rewards.functions import cellwise
-from rewards.rule import rule
-from rewards.sight import TRIED, RuleSight, fingerprint, make_known, read
+from rewards.rule import OWN
+from rewards.sight import TRIED, RuleSight, fingerprint, read
 
 SMALL = {"in_key": 1.0, "leap_recovery": {"weight": 0.5, "min_leap": 7}, "late_climax": 1.0}
 
@@ -92,30 +90,23 @@ def test_nothing_that_a_description_names_is_imported(tmp_path, monkeypatch):
     assert "theirs" not in sys.modules
 
 
-def test_a_rule_of_ones_own_has_to_be_made_known(monkeypatch):
-    monkeypatch.setattr("rewards.sight.OWN", {})
-
-    @cellwise
-    def repeats(score):
-        return (score.onset & (score.interval == 0)).astype(np.float32)
-
-    terms = [replace(t, name="mine.py:repeats") for t in build({repeats: 1.0}).terms.values()]
-    facts = RuleSight.of(terms).description
+def test_a_rule_of_ones_own_is_known_once_its_reward_is_built(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from rewards.functions import cellwise\n\n\n@cellwise\n"
+        "def repeats(score):\n    return 1.0 * (score.onset & (score.interval == 0))\n"
+    )
+    facts = sight_of({f"{file}:repeats": 1.0}).description
+    assert read(facts).columns[1] == f"{file}:repeats"
+    del OWN[f"{file}:repeats"]
     with pytest.raises(SightError, match="mine.py:repeats"):
         read(facts)
-    make_known(terms)
-    assert read(facts).columns[1] == "mine.py:repeats"
 
 
 def test_a_rule_that_has_changed_is_refused():
-    @rule(source="a test", says="{note}")
-    def of_a_test(score, *, least=2):
-        return (score.onset & (abs(score.interval) < least)).astype(np.float32)
-
-    (term,) = build({"of_a_test": 1.0}).terms.values()
-    facts = RuleSight.of([term]).description
+    facts = sight_of({"leap_recovery": {"weight": 1.0, "min_leap": 5}}).description
     read(facts)
-    changed = {**facts["terms"][0], "parameters": {"least": 3}}
+    changed = {**facts["terms"][0], "parameters": {"min_leap": 9}}
     with pytest.raises(SightError, match="other values"):
         read({**facts, "terms": [changed]})
 

@@ -190,6 +190,14 @@ def test_the_first_c_of_several_tasks_has_the_budget_on_average(pools):
     assert 9 / (2 * c * c) * (1 / 32 + 1 / 16) / 2 == pytest.approx(0.1, rel=0.1)
 
 
+def test_of_many_tasks_some_are_tried(pools):
+    pools(*[normal(3.0)] * kl.MOST_TASKS)
+    tasks = [Task(low=low) for low in range(36, 66)]
+    c, note = kl.limiting_c(None, None, tasks, 0.1)
+    assert c == pytest.approx(3 / math.sqrt(6.4), rel=0.1)
+    assert f"{kl.PIECES:,} pieces" in note
+
+
 def test_more_than_the_reward_can_spend_and_nothing_to_pay_are_told(pools):
     pools(np.repeat([0.0, 1.0], [3000, 1000]))  # log 4 nats a piece, .0433 a token
     c, note = kl.limiting_c(None, None, [Task()], 0.2)

@@ -174,7 +174,8 @@ def checkpoints() -> list[bytes]:
 
 def configs() -> list[bytes]:
     """Settings as TOML."""
-    from agents.settings.config import PRESETS, TrainConfig, to_toml
+    from agents.settings.config import TrainConfig, to_toml
+    from agents.settings.presets import PRESETS
 
     own = b"""n_timesteps = 1000
 algo = "rloo"
