@@ -58,6 +58,7 @@ BEGINNING = 3  # updates by which hardly anything is learned
 WINDOW = 8  # latest updates
 MEMORY = 128  # updates from whose steps the noise is estimated
 ERRORS = 5.0  # standard errors that a change must exceed
+RISEN = 2.0  # by which a return must exceed the prior's; what tasks allow differs
 SHARE = 1 / 3  # of the size at the beginning that a number must lose, without the prior's
 NORMAL_STEP = 0.954  # median of |a - b| for normal a and b of deviation 1: 0.6745 x sqrt(2)
 RULES_NAMED = 3  # unrewarded rules in a warning
@@ -135,7 +136,9 @@ class HackingMonitor:
 
     A change counts if it exceeds `errors` standard errors, noise x sqrt(1/3 + 1/window). The
     noise of one update is the median step between the last 128 of them, divided by the 0.954 that
-    it is for a normal distribution of deviation 1; learning moves a median little. Nothing is said
+    it is for a normal distribution of deviation 1; learning moves a median little. Of a return
+    that is compared with the prior's 2 are enough, as tasks differ in what can be earned on them,
+    which looks like noise. Nothing is said
     before `window` updates with the prior's numbers, and before 3 + `window` without.
 
     A fall counts if it is also more than a share of the number that it is compared with: a
@@ -222,7 +225,8 @@ class HackingMonitor:
             and self._lost(name) > self._share(name)
             and self._change(name) < -self.errors
         ]
-        if not fallen or self._change("return") <= self.errors:
+        least = min(RISEN, self.errors) if prior else self.errors
+        if not fallen or self._change("return") <= least:
             return ""
         self.raised.update(fallen)
         return self._warning(fallen, list(rules or ()))
