@@ -117,7 +117,7 @@ def _note_foreign(
 ) -> None:
     """Say which settings are given that only other algorithms have.
 
-    A file that names some which no single algorithm has, as those of version 0.4 do, is passed over.
+    A file that names some which no single algorithm has, as files of 0.4 do, is passed over.
 
     Args:
         algo: the algorithm.
