@@ -16,10 +16,15 @@ from rewards.spec import short_names
 PARTS = ("steps", "return", "rules", "prior", "kl", "entropy")  # columns
 SHARES = ("distinct", "edit_distance")  # from 0 to 1
 BESIDE = {"loc": "upper left", "bbox_to_anchor": (1, 1)}  # a legend's place
+MOST_TERMS = 12  # drawn: those that changed most
+ROUGH = 40  # rows; of more, each point is a mean over a part of the run
 
 
 def draw(metrics: Mapping[str, Sequence[float]], path: Path) -> None:
     """Draw the return, KL and entropy, the reward terms, and measures that are not rewarded.
+
+    Of many terms those are drawn that changed most. Long runs are drawn as means over a fortieth of
+    their rows on each side, as one batch may be of a harder task than the next.
 
     Args:
         metrics: columns of metrics.csv, at least PARTS.
@@ -30,6 +35,9 @@ def draw(metrics: Mapping[str, Sequence[float]], path: Path) -> None:
     """
     if not metrics.get("steps"):
         raise ValueError("no metrics to draw yet")
+    metrics = {name: _smooth(values) for name, values in metrics.items() if name != "steps"} | {
+        "steps": metrics["steps"]
+    }
     steps = metrics["steps"]
     figure = Figure(figsize=(11, 6.6), layout="constrained")
     whole, nats, unseen, terms = figure.subplots(2, 2).flat
@@ -41,10 +49,13 @@ def draw(metrics: Mapping[str, Sequence[float]], path: Path) -> None:
     nats.plot(steps, metrics["entropy"], label="entropy")
     nats.set_title("nats per token")
     paid = {n.removeprefix("reward/"): n for n in metrics if n.startswith("reward/")}
-    for place, (name, label) in enumerate(short_names(paid).items()):
+    moved = sorted(paid, key=lambda name: -_change(metrics[paid[name]]))[:MOST_TERMS]
+    shown = {name: label for name, label in short_names(paid).items() if name in moved}
+    for place, (name, label) in enumerate(shown.items()):
         colour = colormaps["tab20"](place % 20)
         terms.plot(steps, metrics[paid[name]], label=label, linewidth=1, color=colour)
-    terms.set_title("reward terms of a piece")
+    few = f", the {len(shown)} of {len(paid)} that changed most" if len(shown) < len(paid) else ""
+    terms.set_title(f"reward terms of a piece{few}", fontsize=10 if few else None)
     terms.set_yscale("symlog", linthresh=1)
     for name in SHARES:
         if name in metrics:
@@ -62,6 +73,19 @@ def draw(metrics: Mapping[str, Sequence[float]], path: Path) -> None:
         axis.legend(fontsize=7, frameon=False, **(BESIDE if axis is terms else {}))
         axis.ticklabel_format(axis="x", style="sci", scilimits=(0, 0))
     save(figure, path, dpi=130)
+
+
+def _smooth(values: Sequence[float]) -> list[float]:
+    """Return the mean of each value and its neighbours, a fortieth of all on each side."""
+    reach = len(values) // ROUGH
+    parts = (values[max(0, n - reach) : n + reach + 1] for n in range(len(values)))
+    return [sum(part) / len(part) for part in parts]
+
+
+def _change(values: Sequence[float]) -> float:
+    """Return the change from the first fifth of a curve to its last."""
+    part = max(1, len(values) // 5)
+    return abs(sum(values[-part:]) - sum(values[:part])) / part
 
 
 def save(figure: Figure, path: Path, **options: Any) -> None:
