@@ -70,7 +70,8 @@ def draw(metrics: Mapping[str, Sequence[float]], path: Path) -> None:
     for axis in (whole, nats, terms, unseen):
         axis.set_xlabel("steps")
         axis.grid(alpha=0.25)
-        axis.legend(fontsize=7, frameon=False, **(BESIDE if axis is terms else {}))
+        if axis.lines:
+            axis.legend(fontsize=7, frameon=False, **(BESIDE if axis is terms else {}))
         axis.ticklabel_format(axis="x", style="sci", scilimits=(0, 0))
     save(figure, path, dpi=130)
 
