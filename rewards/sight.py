@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from envs.errors import quoted
+from envs.contract import LearningReward
+from envs.errors import RewardError, quoted
 from envs.music.codec import UNWRITTEN
 from envs.music.key import Key
 from envs.music.meter import Meter
@@ -73,19 +74,14 @@ class RuleSight:
         return self  # it is never written into
 
     @classmethod
-    def of(cls, terms: Iterable[Term]) -> RuleSight:
-        """Return the sight of all terms that can be asked of a single cell.
+    def of(cls, terms: Iterable[Term]) -> RuleSight | None:
+        """Return the sight of all terms that can be seen, None if there is none.
 
-        Raises:
-            SightError: there is none.
+        Those are cell-wise, can be asked of pieces of TRIED, and do not learn: a checkpoint has to
+        find them again as they were.
         """
-        seeing = [t for t in terms if t.cellwise and not isinstance(t.rule.fn, Likelihood)]
-        if not seeing:
-            raise SightError(
-                "no term of this reward can be asked of a single cell, so a policy cannot see it; "
-                "expected one that is cellwise, see rewards.functions, or --no-sight"
-            )
-        return cls(seeing)
+        seeing = [term for term in terms if _can_be_seen(term)]
+        return cls(seeing) if seeing else None
 
     # -- seeing ----------------------------------------------------------------------------------
 
@@ -173,6 +169,17 @@ class RuleSight:
             for term in self.terms
         ]
         return {"terms": terms, "columns": list(self.columns)}
+
+
+def _can_be_seen(term: Term) -> bool:
+    learns = any(isinstance(layer, LearningReward) for layer in term.rule.layers())
+    if learns or not term.cellwise or isinstance(term.rule.fn, Likelihood):
+        return False
+    try:
+        fingerprint(term)
+    except RewardError:  # it judges other pieces only; a training with it says so where it cannot
+        return False
+    return True
 
 
 def _cut(values: Array) -> Array:

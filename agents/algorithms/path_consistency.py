@@ -16,7 +16,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from agents.algorithms.piece_learner import PieceLearner
 from agents.learning.policy import Observation, PriorPolicy, mask_logits
 from agents.learning.rollout import EpisodeBuffer, observations_of
+from agents.learning.vec_env import CompositionVecEnv
 from envs.music.score import Score
 from envs.music.tape import Array
 from envs.music.task import Task
@@ -180,7 +181,7 @@ class PathConsistency(PieceLearner):
 
     @property
     def _tasks(self) -> list[Task]:
-        return [env.env.task for env in self.env.alternatives]  # type: ignore[union-attr]
+        return [env.env.task for env in cast(CompositionVecEnv, self.env).alternatives]
 
     def _remember(self) -> None:
         """Keep the rollout just collected, and forget the oldest."""

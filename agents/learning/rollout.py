@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -113,19 +113,19 @@ class EpisodeBuffer(RolloutBuffer):
 
     def reset(self) -> None:
         """Forget all pieces."""
-        space = self.observation_space
+        space = cast(spaces.Dict, self.observation_space)
         shape, width = (self.buffer_size, self.n_envs), self.action_space.n  # type: ignore[attr-defined]
         pieces = (self.episodes, self.n_envs)
         self.tokens = np.zeros((*pieces, self.voices, self.cells), np.int16)
         self.given = np.zeros((*pieces, self.voices, self.cells), bool)
-        self.context = np.zeros((*pieces, *space["context"].shape), np.float32)  # type: ignore[index]
+        self.context = np.zeros((*pieces, *(space["context"].shape or ())), np.float32)
         self.masks = np.zeros((*shape, width), np.int8)
         self.actions = np.zeros(shape, np.int64)
         for name in ("rewards", "values", "log_probs", "advantages", "returns", "episode_starts"):
             setattr(self, name, np.zeros(shape, np.float32))
         self.seen = None
-        if "seen" in space.spaces:  # type: ignore[attr-defined]
-            of_a_cell = space["seen"].shape  # type: ignore[index]
+        if "seen" in space.spaces:
+            of_a_cell = space["seen"].shape or ()
             self.seen = np.zeros((*pieces, self.steps, *of_a_cell), np.float16)
         self.generator_ready = False
         BaseBuffer.reset(self)

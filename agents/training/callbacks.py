@@ -19,6 +19,7 @@ from agents.training.reward_lessons import Lessons
 from pretrained.prior import Scorer
 from rewards.learned import tensors
 from rewards.measures.statistics import distinct
+from rewards.objective import Objective
 from rewards.spec import short_names
 from rewards.sum import RewardSum
 
@@ -199,51 +200,53 @@ class Saver(BaseCallback):
             self.last = self.steps
 
 
-class Anneal(BaseCallback):
+class Turning(BaseCallback):
+    """Turns the objective before each rollout, by the steps that are done.
+
+    Args:
+        steering: holds the objective in force.
+        config: length of the run, and what a subclass reads of it.
+    """
+
+    def __init__(self, steering: Steering, config: TrainConfig) -> None:
+        super().__init__()
+        self.steering, self.config = steering, config
+
+    def turned(self, objective: Objective) -> Objective:
+        """Return the objective for the rollout that begins after `num_timesteps`."""
+        raise NotImplementedError
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        self.steering.objective = self.turned(self.steering.objective)
+
+
+class Anneal(Turning):
     """Moves the weight of the entropy linearly until MOVED of the run is done.
 
     A low weight lets an agent find what is rare under the prior, such as a motif that comes back;
     a higher one later has it find that in many ways.
-
-    Args:
-        steering: holds the objective whose entropy is weighed.
-        config: first and last weight, and length of the run.
     """
 
-    def __init__(self, steering: Steering, config: TrainConfig) -> None:
-        super().__init__()
-        self.steering, self.config = steering, config
-
-    def _on_step(self) -> bool:
-        return True
-
-    def _on_rollout_start(self) -> None:
+    def turned(self, objective: Objective) -> Objective:
+        """Return the objective with the weight of the entropy there."""
         config = self.config
         done = min(1.0, self.num_timesteps / (MOVED * config.n_timesteps))
-        entropy = config.entropy + done * (config.last_entropy - config.entropy)
-        self.steering.objective = self.steering.objective.with_entropy(entropy)
+        return objective.with_entropy(
+            config.entropy + done * (config.last_entropy - config.entropy)
+        )
 
 
-class Cooling(BaseCallback):
-    """Lets c fall to its value, from `heat` times as much, along the first part of a run.
+class Cooling(Turning):
+    """Lets c fall to its value, from `heat` times as much, along `cooling` of a run.
 
     A policy that begins near the prior finds more of what is rewarded before it keeps to it.
-
-    Args:
-        steering: holds the objective whose c falls.
-        config: c, length of the run, and the algorithm's `heat` and `cooling`.
     """
 
-    def __init__(self, steering: Steering, config: TrainConfig) -> None:
-        super().__init__()
-        self.steering, self.config = steering, config
-
-    def _on_step(self) -> bool:
-        return True
-
-    def _on_rollout_start(self) -> None:
-        own = self.config.settings
-        done = self.num_timesteps / self.config.n_timesteps
+    def turned(self, objective: Objective) -> Objective:
+        """Return the objective with the c there."""
+        own, done = self.config.settings, self.num_timesteps / self.config.n_timesteps
         left = max(0.0, 1 - done / own.cooling) if own.cooling else 0.0
-        c = self.config.c * own.heat**left
-        self.steering.objective = self.steering.objective.with_c(c)
+        return objective.with_c(self.config.c * own.heat**left)

@@ -77,7 +77,7 @@ def prepare(config: TrainConfig, listener: Listener) -> Job:
     prior, prior_file = load(config.prior, config.task), locate(config.prior)
     start = load(config.start, config.task) if config.start else prior
     if config.sight and start.sight is None:
-        start = sighted(start, reward, config.tasks)
+        start = sighted(start, reward, config.tasks, listener)
     env, varied = make_envs(config, mask, start.sight)
     task = env.env.task  # an environment of one's own may change it
     config, tasks = replace(config, task=task), tuple(each.env.task for each in varied) or (task,)
@@ -93,16 +93,23 @@ def prepare(config: TrainConfig, listener: Listener) -> Job:
     return Job(config, task, tasks, prior, prior_file, reward, mask, model)
 
 
-def sighted(prior: Trainable, reward: RewardSum, tasks: Sequence[Task]) -> Trainable:
+def sighted(
+    prior: Trainable, reward: RewardSum, tasks: Sequence[Task], listener: Listener
+) -> Trainable:
     """Return a prior of the same probabilities that is told what the rules of a reward see.
 
+    Where none can be seen the listener is told so, and the prior itself is returned.
+
     Raises:
-        ValueError: no rule can be seen, or the prior cannot read the tasks.
+        ValueError: the prior cannot read the tasks.
     """
     for task in tasks:
         prior.require(task)
-    few = spread(tasks, min(TRIED, len(tasks)))
-    return SightedPrior.over(prior, RuleSight.of(reward.terms.values()), few)
+    sight = RuleSight.of(reward.terms.values())
+    if sight is None:
+        listener.noted("note: no sight, as no term of this reward can be asked of a single cell")
+        return prior
+    return SightedPrior.over(prior, sight, spread(tasks, min(TRIED, len(tasks))))
 
 
 def watchers(
@@ -119,8 +126,8 @@ def watchers(
     config, task, reward = job.config, job.task, job.reward
     steering = buffer_of(job.model).steering
     lessons = Lessons(reward, config.seed, listener.noted)
-    for env in job.model.env.alternatives:  # type: ignore[union-attr]
-        lessons.prepare(env.env.task)
+    for each in job.tasks:
+        lessons.prepare(each)
     watch = None
     if config.judge:
         judge = find_judge(task, listener.noted)

@@ -116,9 +116,9 @@ def _described(task: Task) -> tuple[Tensor, Tensor, Tensor]:
     )
     scale = [(task.key.pitch_class + step) % 12 in task.key.pitch_classes for step in range(12)]
     plan = [task.bar_cells / 16, task.beat_cells / 4, task.beat_cells % 3 == 0, np.log2(task.bars)]
-    numbers = (np.minimum(level, LEVELS - 1).astype(np.int64), place.astype(np.float32))
-    described = np.array([*plan, *scale], np.float32)
-    return (*map(torch.from_numpy, numbers), torch.from_numpy(described))  # type: ignore[return-value]
+    level = torch.from_numpy(np.minimum(level, LEVELS - 1).astype(np.int64))
+    described = torch.tensor([*plan, *scale], dtype=torch.float32)
+    return level, torch.from_numpy(place.astype(np.float32)), described
 
 
 # -- learning and judging --------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import fields
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ from agents.settings.algorithm import find_algorithm
 from agents.settings.config import TrainConfig
 from agents.training import job as training
 from envs.composition import CompositionVectorEnv
+from envs.music.codec import HOLD
+from envs.music.score import Score
+from rewards.build import build
 
 UPDATE = 8 * 32  # steps of one update of the reference episode
 
@@ -122,3 +126,22 @@ def strict(path):
         raise ValueError(f"{word} is no JSON")
 
     return json.loads(path.read_text(), parse_constant=refuse)
+
+
+def every_piece(task):
+    """Return all pieces that a small task has."""
+    legal = np.flatnonzero(task.codec.legal(np.array(True), task.low, task.high)).tolist()
+    lines = [
+        line
+        for line in product(legal, repeat=task.cells)
+        if HOLD not in line[: next((i for i, token in enumerate(line) if token > HOLD), len(line))]
+    ]
+    return Score(np.array(lines)[:, None], task)
+
+
+def optimum(prior, reward, pieces):
+    """Return the shares of all pieces under a prior times exp of a reward."""
+    likely = prior.log_prob(pieces).sum(axis=(1, 2), dtype=np.float64)
+    heights = likely + build(reward)(pieces).sum(axis=(1, 2), dtype=np.float64)
+    shares = np.exp(heights - heights.max())
+    return shares / shares.sum()

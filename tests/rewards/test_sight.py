@@ -9,6 +9,7 @@ from envs.music.noise import noise
 from envs.music.score import Score
 from pretrained.networks.sighted import SightError
 from rewards import build
+from rewards.functions import cellwise
 from rewards.rule import OWN
 from rewards.sight import TRIED, RuleSight, fingerprint, read
 
@@ -119,9 +120,25 @@ def test_parameters_change_the_fingerprint():
     assert fingerprint(one) != fingerprint(other)
 
 
-def test_a_reward_of_whole_pieces_cannot_be_seen():
+def test_terms_that_cannot_be_seen_are_left_out():
     def loudness(score):
         return np.zeros(score.batch, np.float32)
 
-    with pytest.raises(SightError, match="cellwise"):
-        sight_of({loudness: 1.0, "prior": 1.0})
+    @cellwise
+    def in_sixteen_bars_only(score):
+        if score.task.bars != 16:
+            raise ValueError("sixteen bars only")
+        return np.zeros(score.tokens.shape, np.float32)
+
+    class Learning:
+        cellwise = True
+
+        def __call__(self, score):
+            return np.zeros(score.tokens.shape, np.float32)
+
+        def update(self, real, generated):
+            return {}
+
+    unseen = {loudness: 1.0, Learning(): 1.0, in_sixteen_bars_only: 1.0, "prior": 1.0}
+    assert RuleSight.of(build(unseen).terms.values()) is None
+    assert sight_of({"in_key": 1.0, **unseen}).columns[:2] == ("allowed", "in_key")

@@ -1,7 +1,6 @@
 """Path consistency learning: the optimum in closed form, the residuals, and what is kept."""
 
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pytest
@@ -12,10 +11,11 @@ from agents.algorithms.path_consistency import _ahead
 from agents.learning.rollout import observations_of
 from agents.learning.vec_env import CompositionVecEnv, make_env
 from agents.settings.config import TrainConfig
-from agents.training.job import sighted
+from agents.training.job import sighted, train
+from agents.training.listener import Listener
 from envs.music.score import Score
 from rewards.build import build
-from tests.agents.helpers import tiny, trained
+from tests.agents.helpers import every_piece, optimum, tiny, trained
 
 SMALL = ("bars=1", "meter=1/4", "low=C4", "high=E4")
 
@@ -34,34 +34,16 @@ def model_of(prior, weight, sight=False, **settings):
         },
     )
     reward = build({"in_key": weight, "prior": {"weight": 1.0, "checkpoint": prior}})
-    start = sighted(prior, reward, [config.task]) if sight else prior
+    start = sighted(prior, reward, [config.task], Listener()) if sight else prior
     env = CompositionVecEnv(make_env(config.env, config.task, config.n_envs), sight=start.sight)
     return algorithms.make(config, env, start, reward), env.env.task
-
-
-def every_piece(task):
-    legal = np.flatnonzero(task.codec.legal(np.array(True), task.low, task.high)).tolist()
-    lines = [
-        line
-        for line in product(legal, repeat=task.cells)
-        if 1 not in line[: next((i for i, token in enumerate(line) if token > 1), len(line))]
-    ]
-    return Score(np.array(lines)[:, None], task)
-
-
-def target_of(prior, weight, pieces):
-    """The prior times exp of the reward, of every piece there is."""
-    likely = prior.log_prob(pieces).sum(axis=(1, 2), dtype=np.float64)
-    heights = likely + build({"in_key": weight})(pieces).sum(axis=(1, 2), dtype=np.float64)
-    shares = np.exp(heights - heights.max())
-    return shares / shares.sum()
 
 
 @pytest.mark.parametrize("sight", [False, True])
 def test_the_policy_becomes_the_prior_times_exp_of_the_reward(tiny_prior, sight):
     model, task = model_of(tiny_prior, 1.5, sight)
     pieces = every_piece(task)
-    target = target_of(tiny_prior, 1.5, pieces)
+    target = optimum(tiny_prior, {"in_key": 1.5}, pieces)
 
     def gap():
         """KL(policy || target) in nats a piece."""
@@ -78,7 +60,7 @@ def test_residuals_of_the_optimum_are_nothing(tiny_prior):
     # With the soft values of every beginning, from all pieces there are, each residual is 0.
     model, task = model_of(tiny_prior, 1.5, n_envs=4)
     pieces = every_piece(task)
-    target, tokens = target_of(tiny_prior, 1.5, pieces), pieces.tokens[:, 0]
+    target, tokens = optimum(tiny_prior, {"in_key": 1.5}, pieces), pieces.tokens[:, 0]
     piece = int(target.argmax())
     line, paid = tokens[piece], build({"in_key": 1.5})(pieces)[piece, 0]
     likely = tiny_prior.log_prob(pieces)[piece, 0]
@@ -157,3 +139,18 @@ def test_a_run_on_several_tasks_with_sight(tiny_checkpoint, tmp_path):
     run = trained(base.changed(vary=("meter=2/4|3/4",), rollouts=2, sight=True))
     assert len(list(run.samples.glob("*.mid"))) == 2
     assert run.policy_file.is_file()
+
+
+def test_a_reward_of_whole_pieces_alone_is_learned_without_sight(tiny_checkpoint, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("def loudness(score):\n    return 1.0 * score.onset.sum(axis=(1, 2))\n")
+    notes = []
+
+    class Told(Listener):
+        def noted(self, text):
+            notes.append(text)
+
+    base = tiny(tiny_checkpoint, tmp_path, algo="pcl", samples=0, sight=True)
+    run = train(replace(base, reward=(f"{file}:loudness=0.1", "prior=1")), listener=Told())
+    assert run.policy_file.is_file()
+    assert [note for note in notes if "no sight" in note]

@@ -1,7 +1,6 @@
 """Weights in closed form, what is drawn again, and that the policy moves to the target."""
 
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pytest
@@ -11,9 +10,8 @@ from agents.algorithms import registry as algorithms
 from agents.algorithms.reward_weighted import drawn_again, tempering
 from agents.learning.vec_env import CompositionVecEnv, make_env
 from agents.settings.config import TrainConfig
-from envs.music.score import Score
 from rewards.build import build
-from tests.agents.helpers import tiny, trained
+from tests.agents.helpers import every_piece, optimum, tiny, trained
 
 SMALL = ("bars=1", "meter=1/4", "low=C4", "high=E4")
 
@@ -55,17 +53,8 @@ def model_of(prior, weight, **settings):
 def test_the_policy_becomes_the_prior_times_exp_of_the_reward(tiny_prior):
     # Against every piece there is: the target is known, and so is how far the prior is from it.
     model, task = model_of(tiny_prior, 1.5, n_epochs=4, learning_rate=0.01)
-    legal = np.flatnonzero(task.codec.legal(np.array(True), task.low, task.high)).tolist()
-    every = [
-        line
-        for line in product(legal, repeat=task.cells)
-        if 1 not in line[: next((i for i, token in enumerate(line) if token > 1), len(line))]
-    ]
-    pieces = Score(np.array(every)[:, None], task)
-    likely = tiny_prior.log_prob(pieces).sum(axis=(1, 2), dtype=np.float64)
-    paid = build({"in_key": 1.5})(pieces).sum(axis=(1, 2), dtype=np.float64)
-    target = np.exp(likely + paid)
-    target /= target.sum()
+    pieces = every_piece(task)
+    target = optimum(tiny_prior, {"in_key": 1.5}, pieces)
 
     def distance():
         own = model.policy.as_prior().log_prob(pieces).sum(axis=(1, 2), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""What is asked for is kept, judged from the notes of the melodies; or the reason is given."""
+"""Key, chords and form that are asked for are kept, judged from the notes; or one line says why."""
 
 from dataclasses import replace
 
@@ -48,7 +48,7 @@ def notes_of(melody):
 
 
 def wrong(melody, asked, chords=""):
-    """What an independent judge finds wrong, by the name of what was asked for."""
+    """Return the faults that an independent judge finds, by the name of the demand."""
     task, notes = melody.score.task, notes_of(melody)
     line = chords or asked.get("chords", "")
     line = line if "|" in line else line.replace(" ", " | ")

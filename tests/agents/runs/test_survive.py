@@ -35,6 +35,7 @@ RUNS = KINDS | {
 }
 del RUNS["ppo, learned reward"]  # runs code, and keeps what it learned in this process
 RUNS["rwr"] = RUNS["rwr"] | {"rollouts": 2}  # stopped with a lesson that is not learned yet
+RUNS["pcl, sight"] = RUNS["pcl"] | {"sight": True}
 RUNS["g"] = RUNS["g"] | {"reward": ("tonic=1", "prior=1")}
 
 

@@ -32,7 +32,7 @@ def test_phrases_return(line, asked, marked):
 
 
 def heard(notes, cells):
-    """What each cell brings: a note that begins, one that goes on, or silence."""
+    """Return the kind of each cell: a note that begins, one that goes on, or silence."""
     line = [""] * cells
     for note in notes:
         line[note.start : note.start + note.duration] = ["goes on"] * note.duration

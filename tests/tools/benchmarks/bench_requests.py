@@ -119,7 +119,7 @@ def main() -> None:
     config = tyro.cli(Requests, description=__doc__)
     rng, (ask, keeps) = np.random.default_rng(config.seed), ASK[config.ask]
     composer = Composer.load(config.policy)
-    composer.compose(bars=2, candidates=1)[0].report.likeness  # noqa: B018  (loads what there is)
+    _ = composer.compose(bars=2, candidates=1)[0].report.likeness  # loads what there is
     met = good = copies = 0
     unmet: Counter[str] = Counter()
     wall, cpu = [], []
