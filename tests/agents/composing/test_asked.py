@@ -215,7 +215,7 @@ IMPOSSIBLE = {
     ),
     "primer": ({"key": "C", "primer": "C#4"}, "the primer breaks --key.*--wish key"),
     "primer's form": (
-        {"phrases": "AABA", "primer": "C4 C4 D4"},
+        {"phrases": "AABA", "bars": 4, "primer": "C4 C4 D4"},
         "breaks --phrases.*--wish phrases",
     ),
     "must": ({"key": "C", "must": ["never"]}, "unknown reward 'never'"),
