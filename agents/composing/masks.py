@@ -91,7 +91,8 @@ def read_demands(words: Words, reward: RewardSum, task: Task | None = None) -> d
             )
         if task is not None and not term.rule.judges(task):
             needs = term.rule.needs
-            raise ValueError(f"{name} has nothing to judge here: give {needs} (--{needs} ...)")
+            more = "two voices or more" if needs == "voices" else f"{needs} (--{needs} ...)"
+            raise ValueError(f"{name} has nothing to judge here: give {more}")
     return terms
 
 
