@@ -19,6 +19,7 @@ from tests.rewards.rules.lines import noise, piece
 from tests.rewards.rules.voice_examples import VOICES
 
 # Which rules have nothing to say without chords, a plan of phrases or a second voice.
+VOICE_PACKS = {"satb_common_practice", *(f"fux_species_{n}" for n in range(1, 6))}
 VOICE_RULES = VOICES.keys() - {"modal_notes"}
 NEEDS = {
     **dict.fromkeys(VOICE_RULES, "voices"),
@@ -230,7 +231,7 @@ def recorded():
 
 
 def test_every_pack_is_of_a_style_or_says_that_it_is_not():
-    assert set(pack_names()) - set(STYLED) == {"rl_tuner", "student_strict"}
+    assert set(pack_names()) - set(STYLED) == {"rl_tuner", "student_strict", *VOICE_PACKS}
     assert recorded().keys() == set(STYLED)
 
 

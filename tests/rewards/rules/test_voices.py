@@ -1,15 +1,22 @@
 """Rules across voices: written examples, slow twins, music21, steps, masks and messages."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from envs.music.key import C_MAJOR
+from envs.music.pitch import parse_pitch
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.music.voices.pairs import pairs
 from envs.notation.text_line import score_from_text
+from rewards.build import build
+from rewards.masks import permits
 from rewards.rule import REGISTRY
+from tests.doc_scripts import calibrate
 from tests.rewards.rules import slow_species, slow_voices
+from tests.rewards.rules.lines import check_steps, check_unfinished
 from tests.rewards.rules.voice_examples import VOICES
 
 CASES = [(name, *case) for name, cases in VOICES.items() for case in cases]
@@ -138,3 +145,95 @@ def judged_by_music21(quartet, predicate):
     if predicate == "parallelUnisonOrOctave":
         return quartet.parallelUnison() or quartet.parallelOctave()
     return bool(getattr(quartet, predicate)())
+
+
+# -- steps, and pieces in the making ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", TASKS[::2], ids=["two voices", "four voices"])
+def test_steps_pay_what_the_whole_is_worth(task):
+    check_steps(VOICES, choirs(task, 8, seed=9))
+
+
+def test_written_cells_are_worth_what_they_are_in_the_whole():
+    score = choirs(TASKS[2], 8, seed=10)
+    for name in VOICES:
+        check_unfinished(name, score, written=18)
+
+
+# -- masks -----------------------------------------------------------------------------------------
+
+HARD = ("species_rhythm", "dissonance", "parallel_fifths", "parallel_octaves", "perfect_approach")
+
+
+def over_cantus(place):
+    """A task with Fux's cantus firmus in D in one of two voices, on a grid of quarter notes."""
+    line = calibrate.CANTUS_FIRMI["D dorian"].split()
+    task = Task(key="D dorian", bars=len(line), voices=2, grid=1, low="D3", high="D5")
+    cantus = [task.codec.token(parse_pitch(note)) for note in line]
+    given = np.full((2, task.cells), -1)
+    given[place] = np.array([[token, 1, 1, 1] for token in cantus]).ravel()
+    return replace(task, given=tuple(map(tuple, given.tolist())))
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_masks_keep_the_first_species_above_and_below_a_given_voice(place):
+    rules = [(build("fux_species_1").terms[name].rule, -1.0) for name in HARD]
+    rng, score = np.random.default_rng(0), Score.page(over_cantus(place), 3)
+    while not score.finished:
+        free = permits(rules, score)
+        score = score.write((rng.random(free.shape) * free).argmax(axis=1))
+    for rule, _ in rules[:2]:  # of the others none may be left to choose
+        assert not rule(score).any(), rule.name
+    assert sum(int(rule(score).sum()) for rule, _ in rules) <= 2
+    assert score.onset.sum() == 2 * 3 * 11
+
+
+# -- packs -----------------------------------------------------------------------------------------
+
+FUX_ABOVE = "A4 A4 G4 A4 B4 C5 C5 B4 D5 C#5 D5"  # Fux's own, first species, above
+
+
+def whole_notes(*lines):
+    text = " ; ".join(" ".join(f"{note}:16" for note in line.split()) for line in lines)
+    return score_from_text(text, key="D dorian")
+
+
+def broken(pack, score):
+    return {name for name, term in build(pack).terms.items() if term.rule(score).any()}
+
+
+def test_fux_s_own_counterpoint_keeps_the_pack_of_the_first_species():
+    cantus = calibrate.CANTUS_FIRMI["D dorian"]
+    assert broken("fux_species_1", whole_notes(FUX_ABOVE, cantus)) == set()
+    wrong = FUX_ABOVE.replace("C5 C5 B4", "C5 E5 D5")  # over F, A and G
+    assert broken("fux_species_1", whole_notes(wrong, cantus)) >= {"parallel_fifths"}
+    assert "clausula" in broken(
+        "fux_species_1", whole_notes(FUX_ABOVE.replace("C#5", "G4"), cantus)
+    )
+    assert "species_rhythm" in broken("fux_species_2", whole_notes(FUX_ABOVE, cantus))
+
+
+LINES = {  # over the beginning of a cantus in C and its close
+    2: "r:8 G4:8 F4:8 A4:8 B4:16 C5:16 ; C4:16 D4:16 D4:16 C4:16",
+    3: "C5 B4 A4 G4 F4 G4 A4 B4 C5:16 ; C4:16 D4:16 C4:16",
+    4: "r:8 C5:16 B4:8 C5:16 ; A3:16 D4:16 C4:16",
+}
+RELEVANT = {"dissonance", "parallel_fifths", "parallel_octaves", "closing_interval", "clausula"}
+
+
+@pytest.mark.parametrize("species", [2, 3, 4])
+def test_what_one_species_allows_another_does_not(species):
+    score = score_from_text(LINES[species])
+    assert not RELEVANT & broken(f"fux_species_{species}", score)
+    assert not RELEVANT & broken("fux_species_5", score)
+
+
+def test_the_choir_of_a_cadence_keeps_its_pack():
+    good = "C5 C5 B4 C5 ; G4 A4 G4 G4 ; E4 F4 D4 E4 ; C3 F3 G3 C3"
+    assert broken("satb_common_practice", score_from_text(good)) == set()
+    bad = "C5 C5 D5 E5 ; G4 A4 B4 C5 ; E4 F4 G4 G4 ; C3 F3 G3 C3"
+    assert broken("satb_common_practice", score_from_text(bad)) == {
+        "parallel_fifths",
+        "parallel_octaves",
+    }
