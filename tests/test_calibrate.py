@@ -20,7 +20,7 @@ from tests.rewards.rules.voice_examples import VOICES
 
 # Which rules have nothing to say without chords, a plan of phrases or a second voice.
 VOICE_PACKS = {"satb_common_practice", *(f"fux_species_{n}" for n in range(1, 6))}
-VOICE_RULES = VOICES.keys() - {"modal_notes"}
+VOICE_RULES = VOICES.keys()
 NEEDS = {
     **dict.fromkeys(VOICE_RULES, "voices"),
     **dict.fromkeys(("chord_tones", "non_chord_resolution"), "chords"),

@@ -280,8 +280,8 @@ def _follow_species(state: tuple[Array, ...], here: Score, species: int) -> Any:
     (plain,) = state
     must, may = _is_due(here, species)
     due, _ = _is_due(here, 1)
-    starting = here.previous_onset < 0
-    silent = starting & ~here.onset & (here.bar <= 0)  # it may enter late in its first bar
+    late = (here.bar <= 0) & np.bool_(species > 1)
+    silent = (here.previous_onset < 0) & ~here.onset & late
     stops = here.rest & (here.sounded >= 0)
     wrong = (here.onset & ~np.bool_(may)) | (~here.onset & np.bool_(must) & ~silent) | stops
     plain = plain & (here.onset == np.bool_(due)) & ~stops
@@ -298,7 +298,8 @@ def species_rhythm(score: Score, *, species: int = 1) -> Array:
 
     1 has a note in each bar; 2 one at each half bar, or each beat of a triple bar; 3 one at each
     beat of a bar of four; 4 one at each half bar, of which those on the bar line may be tied; 5
-    notes of half a beat and more. The last bar has one note; in the first, a voice may enter late.
+    notes of half a beat and more. The last bar has one note; in the first, voices of 2 to 5 may
+    enter late.
 
     species: 1 to 5.
 
@@ -322,20 +323,23 @@ def species_rhythm(score: Score, *, species: int = 1) -> Array:
 @rule(
     source=f"{FUX}: the modes, and the raised leading note of their cadences (musica ficta)",
     says="{note} is not of the mode {key}",
+    needs="voices",
 )
 def modal_notes(score: Score, *, bars: int = 2) -> Array:
-    """Notes belong to the mode; the sixth and seventh degree may be raised at the end.
+    """Notes belong to the mode; sixth and seventh degree may be raised at the end.
 
     The leading note is not raised in modes with a second degree a semitone above the tonic.
 
     bars: number of the last bars in which the two degrees may be raised.
 
     >>> from rewards.remarks import explain
-    >>> explain(modal_notes, "F4 E4 D4:8 C#4:16 D4:16", key="D dorian")
-    >>> explain(modal_notes, "C#4 E4 D4:8 E4:16 E4:16 D4:16", key="D dorian")
-    bar 1, beat 1: C#4 is not of the mode D dorian
+    >>> explain(modal_notes, "A4:16 C#5:16 D5:16 ; F4:16 E4:16 D4:16", key="D dorian")
+    >>> explain(modal_notes, "C#5:16 D5:16 E5:16 D5:16 ; E4:16 F4:16 C4:16 D4:16", key="D dorian")
+    bar 1, beat 1: C#5 is not of the mode D dorian
     """
     task = score.task
+    if task.voices < 2:
+        return nothing(score)
     raised = (SIXTH_DEGREE,) if 1 in task.key.steps else (SIXTH_DEGREE, LEADING)
     ficta = np.isin(score.degree, raised) & (score.bar >= task.bars - bars)
     return violation(~score.in_scale & ~ficta)

@@ -201,7 +201,7 @@ def species_rhythm(voices, task, species=1):
     for v, notes in enumerate(voices):
         for cell, begins, ends, quiet in events(notes):
             must, may = due(cell, species)
-            late = quiet and (cell - task.pickup) // task.bar_cells <= 0
+            late = species > 1 and quiet and (cell - task.pickup) // task.bar_cells <= 0
             wrong = (begins and not may) or (must and not begins and not late) or ends
             is_cantus = cell < cantus[v] and not any(cell < cantus[u] for u in range(v))
             if wrong and not is_cantus:

@@ -9,10 +9,15 @@ from envs.music.voices.sonority import KIND_NAMES, KINDS, sonority, sonority_bef
 from envs.notation.text_line import score_from_text
 from tests.helpers import random_pieces
 
+SPELLED = {
+    0: "P1", 3: "m3", 4: "M3", 6: "d5", 7: "P5", 8: "A5", 9: "d7", 10: "m7", 11: "M7"
+}  # fmt: skip
+
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_roots_and_inversions_are_those_of_music21(kind):
     from music21.chord import Chord
+    from music21.pitch import Pitch
 
     even = kind in ("augmented", "diminished seventh")
     names = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
@@ -28,7 +33,10 @@ def test_roots_and_inversions_are_those_of_music21(kind):
                 assert found.root[place] == min(pitches) % 12
                 assert found.inversion[place] == 0
                 continue
-            chord = Chord(pitches)
+            steps = [bass, *KINDS[kind]]
+            spelled = [Pitch(names[root % 12] + "4").transpose(SPELLED[step]) for step in steps]
+            spelled[0].octave -= 1
+            chord = Chord(spelled)
             assert found.root[place] == chord.root().pitchClass
             assert found.inversion[place] == chord.inversion()
 
