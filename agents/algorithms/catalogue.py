@@ -136,9 +136,9 @@ def _soft_values(config: TrainConfig) -> None:
 
 _RATE = {"learning_rate": (1e-4, 3e-3)}
 _CLIP = {
-    "n_epochs": [1, 2, 4, 6],
-    "batch_size": [1024, 2048, 4096, 8192],
-    "clip_range": (0.1, 0.4),
+    "n_epochs": [2, 4, 7, 10],
+    "batch_size": [512, 1024, 1536, 3072, 8192],
+    "clip_range": (0.1, 0.6),
 }
 _VALUE = {
     "gae_lambda": [0.8, 0.9, 0.95, 1.0],
@@ -146,8 +146,8 @@ _VALUE = {
     "value_gradient": [True, False],
 }
 _ADVANTAGE = {**_RATE, **_VALUE, "n_envs": [32, 64, 128, 512]}
-_PROXIMAL = {**_RATE, **_CLIP, "n_envs": [32, 64, 128, 256, 512], **_VALUE}
-_GROUPS = {**_RATE, **_CLIP, "n_envs": [128, 256, 512], "group_size": [8, 32, 128]}
+_PROXIMAL = {**_RATE, **_CLIP, "n_envs": [32, 64, 128, 256, 384, 768], **_VALUE}
+_GROUPS = {**_RATE, **_CLIP, "n_envs": [128, 256, 512, 768], "group_size": [8, 16, 32, 128]}
 _IMITATION = {
     **_RATE,
     "n_epochs": [1, 2, 3, 6],

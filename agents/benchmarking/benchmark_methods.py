@@ -32,13 +32,22 @@ from rewards.build import build
 from rewards.objective import PRIOR, Objective
 from rewards.sum import RewardSum
 
-HELD_TO_BUDGETS = ("ppo", "rloo", "best-of-n")
+HELD_TO_BUDGETS = ("pcl", "ppo", "rloo", "best-of-n")
 WIDTH, STARTS = 256, 8  # of a beam; beams in a cell
 POOL, ROUNDS = 2**17, 128  # pieces of a pool: ROUNDS for each piece wanted, at most POOL
 FEWEST = 8  # times n that a pool must hold for a best of n
 FIRST_SEED = 1000  # cell seeds number from 0; what they draw does not, so no seed is also trained
 # What a training has of its algorithm's preset; the rest is that of the benchmark.
-OF_PRESET = ("algo", "settings", "mask", "n_envs", "learning_rate", "gamma", "max_grad_norm")
+OF_PRESET = (
+    "algo",
+    "settings",
+    "mask",
+    "n_envs",
+    "learning_rate",
+    "gamma",
+    "max_grad_norm",
+    "sight",
+)
 
 
 # -- methods ---------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from agents.composing.locked_bars import Bars
 from agents.composing.theme import Theme
 from envs.errors import did_you_mean, quoted
 from envs.music.chords import chord_bars
-from envs.music.phrases import phrase_bars
+from envs.music.phrases import phrase_bars, usual_bars
 from envs.music.pitch import parse_range
 from envs.music.score import Score
 from envs.music.task import Task
@@ -149,7 +149,10 @@ class Request:
         bars = chord_bars(changes.get("chords", ""))
         if bars > 1:  # one chord says nothing about the length
             changes.setdefault("bars", bars)
-        bars = phrase_bars(changes.get("phrases", ""))
+        plan = changes.get("phrases", "")
+        bars = phrase_bars(plan)
+        if not bars and usual_bars(plan) > 2 * task.bars:  # else a phrase would be a single bar
+            bars = usual_bars(plan)
         if bars and self.given is None:
             changes.setdefault("bars", bars)
         task = replace(task, **changes)

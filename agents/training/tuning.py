@@ -105,8 +105,10 @@ def as_table(study: optuna.Study) -> str:
     return text.getvalue()
 
 
-def _open_study(config: TuneConfig, drawn: Iterable[str], fixed: Iterable[str]) -> optuna.Study:
+def _open_study(config: TuneConfig, space: Mapping[str, Any], fixed: Iterable[str]) -> optuna.Study:
     """Return the study of a journal; a new one begins with the algorithm's own settings.
+
+    Those that the space does not hold are drawn.
 
     Raises:
         ValueError: it holds trials of another search.
@@ -126,7 +128,7 @@ def _open_study(config: TuneConfig, drawn: Iterable[str], fixed: Iterable[str]) 
     study.sampler = optuna.samplers.TPESampler(seed=len(study.trials), n_startup_trials=6)
     defaults = as_flags(from_mapping({"algo": config.algo}, "defaults"))
     asked = {name: getattr(config, name) for name in ("n_timesteps", "seeds", "pieces", "prior")}
-    asked["settings"] = {k: str(v) for k, v in defaults.items() if k not in (*drawn, *fixed)}
+    asked["settings"] = {k: str(v) for k, v in defaults.items() if k not in (*space, *fixed)}
     if study.user_attrs.get("asked", asked) != asked:
         raise ValueError(
             f"{file} holds trials of another search, whose objective is no measure for this one; "
@@ -134,8 +136,15 @@ def _open_study(config: TuneConfig, drawn: Iterable[str], fixed: Iterable[str]) 
         )
     study.set_user_attr("asked", asked)
     if not any(trial.state.is_finished() for trial in study.trials):
-        study.enqueue_trial({name: defaults[name] for name in drawn}, skip_if_exists=True)
+        known = {name: defaults[name] for name, values in space.items()}
+        known = {name: value for name, value in known.items() if _is_in(value, space[name])}
+        study.enqueue_trial(known, skip_if_exists=True)
     return study
+
+
+def _is_in(value: Any, values: Any) -> bool:
+    """True if a value is in a list, or between the (low, high) of a range."""
+    return value in values if isinstance(values, list) else values[0] <= value <= values[1]
 
 
 def draw(trial: optuna.Trial, space: Mapping[str, Any]) -> dict[str, Any]:

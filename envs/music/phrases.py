@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from envs.errors import quoted
 from envs.music.chords import MAX_LINE
 
+USUAL = 4  # bars of a phrase
+
 
 @dataclass(frozen=True)
 class Phrase:
@@ -60,6 +62,11 @@ def phrase_bars(text: str) -> int:
     """Return the number of bars that a plan names, 0 if it names none or cannot be read."""
     lengths = [re.search(r"\d{1,2}$", word) for word in text.replace("+", " ").split()]
     return sum(int(length[0]) for length in lengths if length) if all(lengths) else 0
+
+
+def usual_bars(text: str) -> int:
+    """Return four bars for each phrase of a plan that names no bars, such as AABA; 0 for others."""
+    return 0 if re.search(r"\d", text) else USUAL * len(re.findall(r"[A-Za-z]'*", text))
 
 
 def cells_before_ending(bars: int, bar_cells: int) -> int:

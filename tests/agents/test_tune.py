@@ -77,6 +77,19 @@ def test_trials_are_recorded_and_a_second_call_goes_on(tmp_path, monkeypatch):
     assert {config.n_timesteps for config in seen} == {100}
 
 
+def test_a_search_begins_with_what_its_space_holds_of_the_preset(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(tuning, "run_once", lambda config, _: float(seen.append(config) or 1))
+    rate = {"learning_rate": (0.01, 0.02)}  # without the preset's
+    other = replace(ALGORITHMS["rloo"], space={**ALGORITHMS["rloo"].space, **rate})
+    monkeypatch.setitem(ALGORITHMS, "rloo", other)
+    preset = str(tmp_path / "rloo.toml")
+    tuning.tune(TuneConfig("rloo", trials=1, n_timesteps=100, out=tmp_path / "t", preset=preset))
+    (config,) = seen
+    assert 0.01 <= config.learning_rate <= 0.02
+    assert config.settings.n_epochs == read_preset("rloo")["n_epochs"]
+
+
 def test_trials_of_another_search_are_not_mixed_in(tmp_path, monkeypatch):
     monkeypatch.setattr(tuning, "run_once", lambda config, pieces: 1.0)
     preset = tmp_path / "rloo.toml"

@@ -136,10 +136,17 @@ def test_only_what_is_named_is_demanded(composer):
     assert composer.compose()[0].report.kept == ()
 
 
+def test_no_phrase_of_letters_alone_has_a_single_bar():
+    task = Task(bars=4)
+    assert Request(phrases="AABA").task_on(task).bars == 16
+    assert Request(phrases="AB").task_on(task).bars == 4
+    assert Request(phrases="AABA", bars=4).task_on(task).bars == 4
+    assert Request(phrases="AABA", chords="C F G C").task_on(task).bars == 4
+
+
 def test_a_plan_that_names_its_bars_says_how_long_the_piece_is():
     base = Task(bars=4)
     assert Request(phrases="A4 A'4").task_on(base).bars == 8
-    assert Request(phrases="AABA").task_on(base).bars == 4
     with pytest.raises(ValueError, match="the piece has 4"):
         Request(phrases="A4 A'4", bars=4).task_on(base)
 
@@ -179,7 +186,7 @@ def test_given_bars_are_given_wherever_they_come_back(composer):
 
 
 def test_a_primer_comes_back_too(composer):
-    (melody,) = composer.compose(primer="C4:2 E4:2", phrases="AABA", candidates=2)
+    (melody,) = composer.compose(primer="C4:2 E4:2", bars=4, phrases="AABA", candidates=2)
     assert (melody.score.tokens[0, 0].reshape(4, 8)[[0, 1, 3], :4] == [14, 1, 18, 1]).all()
 
 
@@ -208,7 +215,7 @@ IMPOSSIBLE = {
     ),
     "primer": ({"key": "C", "primer": "C#4"}, "the primer breaks --key.*--wish key"),
     "primer's form": (
-        {"phrases": "AABA", "primer": "C4 C4 D4"},
+        {"phrases": "AABA", "bars": 4, "primer": "C4 C4 D4"},
         "breaks --phrases.*--wish phrases",
     ),
     "must": ({"key": "C", "must": ["never"]}, "unknown reward 'never'"),

@@ -5,7 +5,7 @@ import pytest
 
 from envs.music.chords import parse_chords
 from envs.music.key import Key
-from envs.music.phrases import Phrase, parse_phrases, phrase_bars
+from envs.music.phrases import Phrase, parse_phrases, phrase_bars, usual_bars
 from envs.music.score import Score
 from envs.music.task import Task
 
@@ -117,6 +117,11 @@ def test_half_of_a_phrase_of_one_bar_comes_back():
 def test_the_bars_that_a_plan_names():
     plans = {"A4 A'4": 8, "4+4": 8, "AABA": 0, "A4 B": 0, "nonsense": 0, "": 0}
     assert {plan: phrase_bars(plan) for plan in plans} == plans
+
+
+def test_a_plan_of_letters_has_four_bars_for_each():
+    plans = {"AABA": 16, "AA'": 8, "A": 4, "A4 A'4": 0, "4+4": 0, "": 0}
+    assert {plan: usual_bars(plan) for plan in plans} == plans
 
 
 def test_cells_know_their_chord_and_phrase():
