@@ -73,7 +73,7 @@ def explain(
     for term in (speaking_rules() if reward is None else build(reward)).terms.values():
         try:
             if not term.rule.judges(score.task):
-                idle.append(term.name)
+                idle += [term.name] if term.rule.needs != "voices" else []
             elif speaks(term) and term.raw(score).ndim == 3:
                 costs += [(remark, term) for remark in _remarks(term, score)]
                 judged.append(term.name)
