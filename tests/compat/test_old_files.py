@@ -20,7 +20,7 @@ from agents.settings.algorithm import ALGORITHMS
 from agents.settings.begun import UNTIL_0_6
 from envs.music.task import Task
 from pretrained import checkpoint
-from tests.compat.test_old_settings import ANEW
+from tests.compat.searched import ANEW
 from tests.envs.notation.other_readers import by_mido, sounding
 from tests.pages import ROOT, run_command
 

@@ -1,0 +1,3 @@
+"""Algorithms whose presets come from a search of 0.8."""
+
+ANEW = ("ppo",)
