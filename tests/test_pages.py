@@ -6,6 +6,7 @@ import tomllib
 import pytest
 
 from agents.settings.config import from_mapping
+from envs.notation import READERS, WRITERS
 from tests import pages
 from tests.pages import ROOT, anchors, blocks, commands, follow, links, run_command, why_not
 
@@ -30,6 +31,9 @@ def desk(tmp_path, monkeypatch):
     """A folder as the project's, with nothing in it but the examples."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
+    for formats in (READERS, WRITERS):
+        monkeypatch.setitem(formats, ".line", None)  # which a page adds: gone again afterwards
+        del formats[".line"]
     monkeypatch.setattr("agents.training.exploit.SECONDS", 0.2)  # of each search by --exploit
     monkeypatch.setattr("pretrained.corpora.tune_cache.user_cache", lambda: tmp_path / "cache")
     return tmp_path

@@ -213,7 +213,7 @@ def test_where_the_corpus_has_nothing_the_panel_says_so(wish):
 def slow_line(score):
     total = np.zeros(score.batch)
     for row in range(score.batch):
-        total[row] = sum(i * i for i in range(2000))
+        total[row] = sum(i * i for i in range(20_000))
     return total
 
 
@@ -221,9 +221,9 @@ def test_the_slowest_line_is_named():
     cost = measure(slow_line, Task(), {"slow_line": slow_line})
     share, line = cost.slowest[0]
     assert share > 0.8
-    assert "sum(i * i for i in range(2000))" in line
+    assert "sum(i * i for i in range(20_000))" in line
     assert "test_check_report.py:" in line
-    assert min(cost.alone, cost.batched) > 1e-5  # 2,000 turns of a loop in Python
+    assert min(cost.alone, cost.batched) > 1e-5  # 20,000 turns of a loop in Python
 
 
 def test_of_a_sum_the_slowest_term_is_named():
