@@ -30,6 +30,7 @@ from rewards.rule import REGISTRY, Rule
 
 PARTS = ("Soprano", "Alto", "Tenor", "Bass")
 PACK = "satb_common_practice"
+MODULES = ("rewards.rules.voices", "rewards.rules.part_writing")  # no exercises of the species
 
 
 class Count(NamedTuple):
@@ -94,8 +95,9 @@ def counts(pieces: Sequence[Score], fns: Mapping[str, Rule]) -> dict[str, Count]
 
 
 def voice_rules() -> dict[str, Rule]:
-    """Return the rules across voices, as the pack sets those that it has."""
-    named = {name: rule for name, rule in REGISTRY.items() if rule.needs == "voices"}
+    """Return the rules of MODULES across voices, as the pack sets those that it has."""
+    asked = {name: rule for name, rule in REGISTRY.items() if rule.needs == "voices"}
+    named = {name: rule for name, rule in asked.items() if rule.__module__ in MODULES}
     return named | {name: term.rule for name, term in build(PACK).terms.items() if name in named}
 
 
@@ -121,8 +123,8 @@ at each moment in which both of its voices go to another pitch. A rule of two vo
 pair that breaks it; other rules count a cell once.
 
 Rules stand as the pack `satb_common_practice` sets them, and as they are where it leaves them \
-out. Those of the species are of another style: a chorale is no exercise. Key and tonic are those \
-of the last bass note, as in [the rules](rules.md).
+out. Those of the species are not asked: a chorale is no exercise. Key and tonic are those of the \
+last bass note, as in [the rules](rules.md).
 
 """
 

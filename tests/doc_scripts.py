@@ -8,5 +8,6 @@ sys.path.append(str(DOCS))
 
 import calibrate  # noqa: E402
 import catalogue  # noqa: E402
+import chorales  # noqa: E402
 
-__all__ = ["DOCS", "calibrate", "catalogue"]
+__all__ = ["DOCS", "calibrate", "catalogue", "chorales"]
