@@ -85,7 +85,9 @@ def train_prior(config: PriorConfig) -> dict[str, Any]:
     if rows[config.model].nats_per_token > least.nats_per_token:
         print(
             "\nthe network knows less than the 1-gram, which knows how often each token is: train "
-            "it longer (--epochs), or teach one that ships: python -m pretrained.adapt"
+            "it longer (--epochs)"
+            + ", or teach one that ships: python -m pretrained.adapt"
+            * (config.data != CHORALES)
         )
     notes = {
         "data": study.card,
@@ -159,9 +161,7 @@ def _chorales(config: PriorConfig) -> Study:
     from pretrained.training.chorale_course import ChoraleCourse, frames_report, voice_by_voice
 
     if Codec(*parse_range(config.range)) != CODEC:
-        raise ValueError(
-            f"range {config.range}: chorales are learned in {CHORALE_RANGE}; leave it out"
-        )
+        raise ValueError(f"--range {config.range}: chorales have {CHORALE_RANGE}; leave it out")
     print(f"Bach's chorales from the installed music21. {LICENCE}")
     with tqdm(desc="reading, once", unit=" files", disable=None, delay=1) as bar:
 

@@ -83,7 +83,7 @@ def test_given_cells_are_voices_or_bars_and_leave_a_voice(pieces):
         else:
             kinds.add("bars")
     assert kinds == {"none", "voices", "bars"}
-    counts = {fewer_voices(tokens, rng).shape[1] for _ in range(100)}
+    counts = {fewer_voices(tokens, rng).shape[1] for _ in range(400)}
     assert counts == {1, 2, 3, 4}
 
 
