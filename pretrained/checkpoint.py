@@ -19,6 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from envs.durable_files import user_cache, write_atomic
 from envs.errors import quoted
@@ -161,6 +162,17 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return header, tensors
 
 
+class _Undrawn(TorchFunctionMode):
+    """Leaves out the draw of first weights: without memory it would import torch's compiler."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if function is torch.nn.init.normal_:
+            return kwargs["tensor"] if kwargs and "tensor" in kwargs else args[0]
+        return function(*args, **(kwargs or {}))
+
+
 def load(name_or_path: str | os.PathLike[str] = "folk", task: Task | None = None) -> Trainable:
     """Load a prior: a checkpoint file, a run directory's policy, or one that ships.
 
@@ -187,7 +199,8 @@ def load(name_or_path: str | os.PathLike[str] = "folk", task: Task | None = None
         weights = {k.removeprefix(_NET): v for k, v in tensors.items() if k.startswith(_NET)}
         if theirs.high - theirs.low < 11:
             raise ValueError(f"codec {theirs.fingerprint!r} has less than an octave")
-        with torch.device("meta"):  # takes no memory where the sizes are not those of the weights
+        # This takes no memory where the sizes are not those of the weights.
+        with torch.device("meta"), _Undrawn():
             kind.build(header["shape"], theirs).net.load_state_dict(weights, assign=True)
         other = [name for name, t in weights.items() if t.dtype != torch.float32]
         if other:

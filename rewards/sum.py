@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 from envs.errors import RewardError
+from envs.music.noise import noise
 from envs.music.score import Score
 from envs.music.task import Task
 from rewards.checking.probes import Trial, is_causal
@@ -53,10 +54,11 @@ class RewardSum:
             RewardError: a term fails, breaks the protocol, or looks ahead.
             ValueError: a prior of another codec.
         """
+        pieces = noise(task, 0)  # of all terms, which share what is found out about them
         for term in self.terms.values():
             if term.rule.require is not None:
                 term.rule.require(task)
-            if term.is_per_piece(task) or term.rule.ships or task in term.causal_on:
+            if term.is_per_piece(task, pieces) or term.rule.ships or task in term.causal_on:
                 continue
             if fault := is_causal(Trial(term, task, PROBED_CELLS)):
                 raise RewardError(f"reward term {term.name!r} {fault}")

@@ -87,14 +87,18 @@ class Term:
             )
         return value
 
-    def is_per_piece(self, task: Task) -> bool:
-        """True if the function gives one number a piece; asked once a task, on pieces of noise.
+    def is_per_piece(self, task: Task, pieces: Score | None = None) -> bool:
+        """True if the function gives one number a piece; asked once a task.
+
+        Args:
+            task: of the pieces.
+            pieces: finished ones to ask about; two of noise if None.
 
         Raises:
             RewardError: it failed.
         """
         if task not in self._per_piece:
-            value = self.raw(noise(task, 0))
+            value = self.raw(noise(task, 0) if pieces is None else pieces)
             if value.ndim == 1 and self.cellwise:
                 raise RewardError(
                     f"reward term {self.name!r} is marked cellwise but returned one number per "

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     Network = Prior | Run | str | os.PathLike[str]
 
 MELODY = "composition/Melody-v0"  # the environment of melodies that are asked for in words
-AGENT = "composer"  # checkpoint of the agent that ships, trained by --preset melody
+AGENT = "composer"  # checkpoint of the agent that ships, trained by --preset composer
 # The reward by which it is ranked, and the prior that knows of modes, phrases and ends. Likelihood
 # only decides between melodies that keep the rules equally well: the likeliest one is dull.
 STYLE = {"common_practice": 1.0, "prior": 0.02}
@@ -64,8 +64,6 @@ class Composer:
         policy: a trained network, likewise, or the run that has it; None if there is none.
         task: where a request leaves it open; four bars of C major if None.
         mask: rules that the policy learned behind, by name.
-        yields: where cells are given, let the prior draw in place of the policy if it alone hears
-            what is given ahead, as for the agent that ships.
         chooses: draw several candidates even where a request asks for nothing, and keep the best.
 
     Attributes:
@@ -83,10 +81,9 @@ class Composer:
         policy: Network | None = None,
         task: Task | None = None,
         mask: Sequence[str] = (),
-        yields: bool = False,
         chooses: bool = True,
     ) -> None:
-        self.prior, self.policy, self.yields = prior, policy, yields
+        self.prior, self.policy = prior, policy
         if not isinstance(objective, Objective):
             objective = Objective(_reward(objective, prior))
         self.objective: Objective = objective
@@ -152,7 +149,6 @@ class Composer:
             policy=policy,
             task=settings.task,
             mask=settings.mask,
-            yields=policy == SHIPPED / f"{AGENT}.safetensors",
         )
 
     @classmethod
@@ -205,13 +201,13 @@ class Composer:
         page = Score.page(task, request.n)
         if request.primer:
             page = primed(page, read_primer(request.primer, task))
-        network = self._network(request.method, task) if method.network else None
+        network = self._network(request.method) if method.network else None
         search = Search(
             request=request,
             page=page,
             reward=objective.scaled,
             network=network and _loaded(network, task),
-            mask=self.mask if method.network == "policy" and network is self.policy else (),
+            mask=self.mask if method.network == "policy" else (),
             chooses=self.chooses or request.chooses,
             demands=demands,
             style=name_of(_source(self.prior)),
@@ -224,12 +220,9 @@ class Composer:
         found, kept = method.fill(search), in_words(demands, task)
         return melodies_of(found, objective.reward, tempo, title, source, kept)
 
-    def _network(self, method: str, task: Task) -> Network:
+    def _network(self, method: str) -> Network:
         """Return the network that a method uses, before it is loaded."""
         network = self.policy if METHODS[method].network == "policy" else self.prior
-        if network is self.policy is not None and self.yields and task.given:
-            policy, prior = (hears_ahead(_loaded(n, task)) for n in (self.policy, self.prior))
-            network = self.prior if prior and not policy else self.policy
         if network is None:
             others = ", ".join(other for other in METHODS if METHODS[other].network != "policy")
             raise ValueError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
+from functools import lru_cache
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Self, get_type_hints
 
@@ -158,15 +159,22 @@ class Shared:
     algorithms: tuple[str, ...]
 
 
-def algorithm_settings() -> dict[str, Shared]:
-    """Return the settings that algorithms have of their own, by name."""
+@lru_cache(maxsize=64)
+def _described(docstring: str) -> dict[str, str]:
+    """Return what a docstring says of attributes, by name."""
     from docstring_parser import parse
 
+    return {each.arg_name: each.description or "" for each in parse(docstring).params}
+
+
+def algorithm_settings() -> dict[str, Shared]:
+    """Return the settings that algorithms have of their own, by name."""
     found: dict[str, Shared] = {}
     for name, algorithm in ALGORITHMS.items():
         kinds = get_type_hints(algorithm.settings)
-        texts = [parse(kind.__doc__ or "").params for kind in algorithm.settings.__mro__]
-        says = {each.arg_name: each.description or "" for params in texts for each in params}
+        says: dict[str, str] = {}
+        for kind in algorithm.settings.__mro__:
+            says |= _described(kind.__doc__ or "")
         for each in fields(algorithm.settings):
             own = Shared(each, kinds[each.name], says.get(each.name, ""), ())
             first = found.get(each.name, own)

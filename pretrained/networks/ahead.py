@@ -9,6 +9,7 @@ change nothing; where nothing is given ahead it adds exactly 0.
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
@@ -48,7 +49,7 @@ class Ahead(nn.Module):
         token, far = vocab + 1, FURTHEST + 1
         next_ones = [token, far, 2 * WIDEST + 2, token, far, token, far]
         sizes = next_ones + [token, token, LONGEST_RUN + 1, SHARES + 2] * len(BARS)
-        first = torch.tensor(sizes).cumsum(0) - torch.tensor(sizes)
+        first = torch.tensor([0, *accumulate(sizes[:-1])])
         self.vocab = vocab
         self.copied = [len(next_ones) + 4 * n + k for n in range(len(BARS)) for k in (0, 1)]
         self.first: Tensor

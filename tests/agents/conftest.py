@@ -4,6 +4,21 @@ import sys
 
 import pytest
 
+from envs.durable_files import write_atomic
+
+
+@pytest.fixture(autouse=True)
+def quick_curves(request, monkeypatch):
+    """Leave learning curves empty unless a test has `drawn`: half of a tiny run is drawing."""
+    if "drawn" not in request.fixturenames and "agents.runs.curve" in sys.modules:
+        curve = sys.modules["agents.runs.curve"]
+        monkeypatch.setattr(curve, "save", lambda figure, path, **_: write_atomic(path, b""))
+
+
+@pytest.fixture
+def drawn():
+    """Learning curves are drawn in a test that asks for this, as in the session's run."""
+
 
 @pytest.fixture(scope="session")
 def run(tiny_checkpoint, tmp_path_factory):

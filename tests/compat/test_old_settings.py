@@ -12,26 +12,36 @@ import pytest
 
 from agents.benchmark import BenchmarkConfig
 from agents.benchmarking.benchmark_methods import find_method, training
+from agents.settings.algorithm import ALGORITHMS
 from agents.settings.arguments import parse_arguments
 from agents.settings.config import TrainConfig, from_mapping, to_toml
 from agents.training.tuning import TuneConfig
 
 OLD = json.loads((Path(__file__).parent / "v07" / "settings.json").read_text())
 BARE = "--preset reference"  # what no words at all stood for
+ANEW = ("ppo",)  # algorithms whose presets come from a later search
 
 
-def assert_as_it_was(config, old):
-    """Compare to the letter: a benchmark goes on only where -4 is not -4.0 and the order stays."""
+def assert_as_it_was(config, old, words=""):
+    """Compare to the letter: a benchmark goes on only where -4 is not -4.0 and the order stays.
+
+    What the search of 0.8 found for an algorithm of ANEW is left out.
+    """
     now = tomllib.loads(to_toml(config))
     was = tomllib.loads(old)
-    assert json.dumps({name: now.get(name) for name in was}, indent=1) == json.dumps(was, indent=1)
+    named = [name for name in ANEW if name in (was["algo"], *words.split())]
+    searched = {setting for name in named for setting in ALGORITHMS[name].space}
+    compared = [name for name in was if name not in searched]
+    assert json.dumps({name: now.get(name) for name in compared}, indent=1) == json.dumps(
+        {name: was[name] for name in compared}, indent=1
+    )
 
 
 @pytest.mark.parametrize("words", OLD["train"])
 def test_a_command_line_stands_for_the_same(words):
     config, resume = parse_arguments((words or BARE).split())
     assert resume is None
-    assert_as_it_was(config, OLD["train"][words])
+    assert_as_it_was(config, OLD["train"][words], words)
 
 
 @pytest.mark.parametrize("text", OLD["file"])

@@ -272,6 +272,28 @@ def test_a_term_that_looks_ahead_is_refused_before_work_begins():
     build({"rl_tuner": 1.0, "leap_recovery": 1.0}).prepare(Task(voices=2))
 
 
+def test_terms_are_tried_once_a_task_on_pieces_that_they_share():
+    asked = []
+
+    def by_piece(score):
+        asked.append(score)
+        return np.zeros(score.batch)
+
+    def by_length(score):
+        asked.append(score)
+        return np.zeros(score.tokens.shape if score.task.bars == 1 else score.batch)
+
+    reward, tasks = build({by_piece: 1.0, by_length: 1.0}), [Task(bars=2), Task(bars=4)]
+    for task in tasks * 2:
+        reward.prepare(task)
+    assert [score.task for score in asked] == [tasks[0], tasks[0], tasks[1], tasks[1]]
+    assert asked[0] is asked[1]
+    assert asked[2] is asked[3]
+    reward.prepare(Task(bars=1))
+    by_task = [reward.terms["by_length"].is_per_piece(Task(bars=n)) for n in (1, 2, 4)]
+    assert by_task == [False, True, True]
+
+
 def test_promises_that_are_not_kept_are_named():
     def one_number(score):
         return np.zeros(score.batch)

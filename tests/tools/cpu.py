@@ -1,4 +1,4 @@
-"""Processor time of tests, children included: pytest -p tests.tools.cpu
+"""Processor time of tests, children included: pytest -n 0 -p tests.tools.cpu
 
 Unlike `--durations` it does not depend on what else the machine is doing.
 """

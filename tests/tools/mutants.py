@@ -122,7 +122,7 @@ def record(files: Sequence[str], out: Path) -> None:
     coverage = Coverage(data_file=None, include=[str(ROOT / file) for file in files])
     recorder = Recorder(coverage)
     coverage.start()
-    code = pytest.main(["-q", "-p", "no:cacheprovider", *TESTS], plugins=[recorder])
+    code = pytest.main(["-n0", "-q", "-p", "no:cacheprovider", *TESTS], plugins=[recorder])
     coverage.stop()
     if code:
         raise SystemExit("the tests fail without a change; mend them first")
@@ -218,7 +218,8 @@ def try_mutant(mutant: Mutant, tests: Sequence[str], answer: Path) -> None:
     first = FirstFailure()
     with open(os.devnull, "w") as null, redirect_stdout(null), redirect_stderr(null):
         code = pytest.main(
-            ["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", *tests], plugins=[first]
+            ["-n0", "-x", "-q", "--assert=plain", "-p", "no:cacheprovider", *tests],
+            plugins=[first],
         )
     outcome = "survived" if code == 0 else "killed"
     answer.write_text(json.dumps([outcome, first.name]))

@@ -44,10 +44,10 @@ def greedily(reward, score):
     task = score.task
     while not score.finished:
         tokens = np.flatnonzero(score.allowed()[0])
-        children = [score.take([0]).write(np.array([token])) for token in tokens]
-        cold = [Score(child.tokens, task, child.n_written) for child in children]
-        paid = [sum(part.sum() for part in reward.newest(child).values()) for child in cold]
-        score = children[int(np.argmax(paid))]
+        children = score.take(np.zeros(len(tokens), np.intp)).write(tokens)
+        cold = Score(children.tokens, task, children.n_written)
+        best = int(np.argmax(sum(reward.newest(cold).values())))
+        score = children.take([best])
     return score
 
 

@@ -42,47 +42,40 @@ def drawn(composer, **asked):
 # -- which network ---------------------------------------------------------------------------------
 
 
-def test_the_agent_that_ships_yields_to_a_prior_that_hears_what_stays(hears, tiny_prior):
+def test_a_policy_that_is_deaf_says_so(hears, tiny_prior):
     by_prior = drawn(composer(hears, tiny_prior), given=GIVEN, method="prior")
     assert by_prior[1].endswith("hears what is given ahead")
-    assert drawn(composer(hears, tiny_prior, yields=True), given=GIVEN) == by_prior
     kept = drawn(composer(hears, tiny_prior), given=GIVEN)
     assert kept[0] != by_prior[0]
     assert "does not hear" in kept[1]
-    deaf = drawn(composer(tiny_prior, tiny_prior, yields=True), given=GIVEN)
-    assert "does not hear" in deaf[1]
 
 
 def test_a_policy_that_hears_draws_itself(hears, tiny_prior):
     other = hearing("lstm-attention", seed=9)
     own = drawn(composer(other, hears), given=GIVEN)
-    assert drawn(composer(other, hears, yields=True), given=GIVEN) == own
     assert own[1].endswith("hears what is given ahead")
     assert own[0] == drawn(composer(hears, tiny_prior), given=GIVEN, method="prior")[0]
 
 
-def test_nothing_yields_where_nothing_stays(hears, tiny_prior):
-    plain = drawn(composer(hears, tiny_prior))
-    assert drawn(composer(hears, tiny_prior, yields=True)) == plain
-    assert "given" not in plain[1]
+def test_nothing_is_said_of_hearing_where_nothing_stays(hears, tiny_prior):
+    assert "given" not in drawn(composer(hears, tiny_prior))[1]
 
 
-def test_only_the_agent_that_ships_yields(run, tiny_checkpoint):
-    assert Composer.load().yields
-    assert Composer.load("composer").yields
-    assert not Composer.load(tiny_checkpoint).yields
-    assert not Composer.load(run.path).yields
+def test_the_agent_that_ships_hears():
+    (melody,) = Composer.load().compose(bars=2, meter="2/4", given=GIVEN, candidates=1)
+    assert melody.report.network == "composer, which hears what is given ahead"
 
 
 def test_the_masks_of_a_policy_are_not_the_prior_s(hears, tiny_prior):
-    behind = composer(hears, tiny_prior, yields=True, mask=("in_key",))
-    free = composer(hears, tiny_prior, yields=True)
-    assert drawn(behind, given=GIVEN) == drawn(free, given=GIVEN)
+    behind = composer(hears, tiny_prior, mask=("in_key",))
+    free = composer(hears, tiny_prior)
+    by_prior = {"given": GIVEN, "method": "prior"}
+    assert drawn(behind, **by_prior) == drawn(free, **by_prior)
 
 
 def test_a_request_may_still_demand_and_choose(hears, tiny_prior):
     request = Request(given=GIVEN, n=3, must=["in_key"], candidates=4, seed=2)
-    found = composer(hears, tiny_prior, yields=True).compose(request)
+    found = composer(hears, tiny_prior).compose(request)
     assert len(found) == 3
     for melody in found:
         assert not build("in_key")(melody.score)[:, TASK.free].any()
@@ -99,7 +92,7 @@ def test_the_verb_says_which_network_drew(hears, tmp_path, monkeypatch, capsys):
     call = from_the_shell(compose.main, monkeypatch, capsys)
     status, said, _ = call(*words, "--prior", prior, "--out", tmp_path / "rewritten")
     assert status == 0
-    assert "network: mine, which hears what is given ahead\n" in said
+    assert "network: composer, which hears what is given ahead\n" in said
     status, said, _ = call("--bars", "1", "-n", "1", *words[4:], "--out", tmp_path / "free")
     assert status == 0
     assert "network: composer\n" in said

@@ -130,6 +130,7 @@ def test_the_progress_bar_names_terms_if_they_are_few(paid, shown):
     assert describe(row) == shown
 
 
+@pytest.mark.usefixtures("drawn")
 def test_the_learning_curve_names_terms_as_the_table_does(tmp_path, monkeypatch):
     from matplotlib.axes import Axes
 

@@ -5,6 +5,8 @@ import pytest
 
 from agents.runs.curve import MOST_TERMS, PARTS, _change, _smooth, draw
 
+pytestmark = pytest.mark.usefixtures("drawn")
+
 
 def test_a_short_run_is_drawn_as_it_is_and_a_long_one_as_means():
     assert _smooth([3.0, 1.0, 2.0]) == [3, 1, 2]

@@ -1,9 +1,11 @@
 """Runs that are killed, shut out, short of room or of another person's making."""
 
+import contextlib
 import errno
 import io
 import os
 import resource
+import shutil
 import signal
 import zipfile
 from contextlib import ExitStack, redirect_stdout
@@ -55,7 +57,6 @@ def stop_behind(monkeypatch, row, number=signal.SIGINT):
 def test_a_run_that_was_stopped_equals_one_that_was_not(
     tiny_checkpoint, tmp_path, monkeypatch, kind
 ):
-    monkeypatch.setattr("agents.runs.curve.draw", lambda metrics, path: None)  # it takes a second
     often = {"save_freq": 2 * UPDATE, "eval_freq": UPDATE, "eval_episodes": 10, "eval_pieces": 5}
     base = tiny(tiny_checkpoint, tmp_path / "alone", n_timesteps=5 * UPDATE, samples=0, **often)
     alone = trained(base.changed(**RUNS[kind]))
@@ -262,24 +263,36 @@ def smooth(score):
 """
 
 
+@pytest.fixture(scope="module")
+def begun(tiny_checkpoint, tmp_path_factory):
+    """Folder of a run whose settings name code, beside that code."""
+    folder = tmp_path_factory.mktemp("theirs")
+    reward = ("tonic=1", "theirs.py:smooth=1")
+    with contextlib.chdir(folder):
+        Path("theirs.py").write_text(REWARD)
+        trained(tiny(tiny_checkpoint, Path("runs"), reward=reward, n_timesteps=1))
+        Path("was_run").unlink()
+    return folder
+
+
 @pytest.fixture
-def theirs(tiny_checkpoint, tmp_path, monkeypatch):
-    """A run whose settings name code, with what it was run from."""
+def copied(begun, tmp_path, monkeypatch):
+    """A copy of that run, in a copy of its folder, to which the process has gone."""
+    shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    Path("theirs.py").write_text(REWARD)
-    reward = ("tonic=1", "theirs.py:smooth=1")
-    run = trained(tiny(tiny_checkpoint, tmp_path / "runs", reward=reward, n_timesteps=1))
-    Path("was_run").unlink()
+    return Run(tmp_path / "runs" / "tiny")
+
+
+@pytest.fixture
+def theirs(copied):
+    """A run whose settings name code that is not what it was run from."""
     Path("theirs.py").write_text(REWARD + "\n")  # another module: it would be imported again
-    (run.path / "provenance.json").unlink()
-    return run
+    (copied.path / "provenance.json").unlink()
+    return copied
 
 
-def test_a_reward_that_was_changed_since_is_told_of(tiny_checkpoint, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    Path("theirs.py").write_text(REWARD)
-    reward = ("tonic=1", "theirs.py:smooth=1")
-    run = trained(tiny(tiny_checkpoint, tmp_path / "runs", reward=reward, n_timesteps=1))
+def test_a_reward_that_was_changed_since_is_told_of(copied, tmp_path, capsys):
+    run = copied
     told = "note: reward 'theirs.py:smooth' (theirs.py) is not what the run began with"
     for code, notes in ((REWARD, 0), (REWARD + "\n", 2)):
         Path("theirs.py").write_text(code)
