@@ -44,28 +44,8 @@ def train_prior(config: PriorConfig) -> dict[str, Any]:
 
     from pretrained.checkpoint import save
 
-    if config.file.is_dir():
-        raise ValueError(f"{config.file} is a folder; expected a file, such as mine.safetensors")
-    if config.file.exists() and not config.overwrite:
-        raise ValueError(f"{config.file} exists; give another --out, or --overwrite to replace it")
-    if config.out is None:
-        config.file.parent.mkdir(parents=True, exist_ok=True)
-    if not config.file.parent.is_dir():
-        raise ValueError(f"{config.file} cannot be written: expected a folder that exists")
-    config.sizes()  # refuses a model or a device that there is not before files are read
-    require_device(config.device)
-    if (config.data == CHORALES) != (config.model == "voices"):
-        raise ValueError(
-            f"--model {config.model} cannot learn {config.data}: voices learns --corpus chorales, "
-            "and all others learn tunes; leave --model out for the usual one"
-        )
+    _require(config)
     study = _chorales(config) if config.data == CHORALES else _tunes(config)
-    if config.out is None:
-        config.file.parent.mkdir(parents=True, exist_ok=True)
-    if not config.file.parent.is_dir():
-        raise ValueError(
-            f"{config.file} cannot be written: expected a file in a folder that exists"
-        )
     train, valid, test = study.parts
     began = time.monotonic()
     with tqdm(total=config.setting("epochs"), desc="epochs", disable=None, mininterval=1) as bar:
@@ -102,9 +82,28 @@ def train_prior(config: PriorConfig) -> dict[str, Any]:
     return notes
 
 
+def _require(config: PriorConfig) -> None:
+    """Raise ValueError unless a training can be begun and its checkpoint be written."""
+    if config.file.is_dir():
+        raise ValueError(f"{config.file} is a folder; expected a file, such as mine.safetensors")
+    if config.file.exists() and not config.overwrite:
+        raise ValueError(f"{config.file} exists; give another --out, or --overwrite to replace it")
+    if config.out is None:
+        config.file.parent.mkdir(parents=True, exist_ok=True)
+    if not config.file.parent.is_dir():
+        raise ValueError(f"{config.file} cannot be written: expected a folder that exists")
+    config.sizes()  # refuses a model or a device that there is not before files are read
+    require_device(config.device)
+    if (config.data == CHORALES) != (config.model == "voices"):
+        raise ValueError(
+            f"--model {config.model} cannot learn {config.data}: voices learns --corpus chorales, "
+            "and all others learn tunes; leave --model out for the usual one"
+        )
+
+
 @dataclass(frozen=True)
 class Study:
-    """What a network learns.
+    """The pieces that a network learns, and how.
 
     Attributes:
         parts: pieces to train on, to watch the training by, and to test on.

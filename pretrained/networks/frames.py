@@ -36,7 +36,7 @@ MOTIONS, INTERVALS, CLASSES, AGES = 2 * LEAP + 5, 2 * WIDEST + 2, 13, 2 * (LONGE
 
 
 class Sung(NamedTuple):
-    """What voices sound after a cell of each, (..., V) each.
+    """The state of voices after a cell of each, (..., V) each.
 
     Attributes:
         pitch: token of the newest onset, 0 before the first.
@@ -149,7 +149,7 @@ class Tables(nn.Module):
 
 
 class FrameTables(Tables):
-    """What a network is told before a frame: all that sounds, and the frame's place.
+    """Tables of a frame: all that sounds before it, and its place.
 
     Args:
         vocab: number of tokens.
@@ -192,7 +192,7 @@ class FrameTables(Tables):
 
 
 class CellTables(Tables):
-    """What a network is told before a cell: its own voice, and the others beside it.
+    """Tables of a cell: its own voice, and the others beside it.
 
     Args:
         vocab: number of tokens.

@@ -71,18 +71,18 @@ class VoicesShape:
             raise ValueError(f"network head_size={self.head_size}: expected an even number")
 
 
-class Memory(NamedTuple):
-    """What the network remembers of the frames before one, and its features (B, hidden)."""
+class FrameMemory(NamedTuple):
+    """State of the network at a frame, and the frame's features (B, hidden)."""
 
     h: Tensor
     c: Tensor
     attended: Attended
     features: Tensor
 
-    def take(self, rows: Tensor) -> Memory:
+    def take(self, rows: Tensor) -> FrameMemory:
         """Return that of some pieces (N,)."""
         attended = self.attended.take(rows)
-        return Memory(self.h[:, rows], self.c[:, rows], attended, self.features[rows])
+        return FrameMemory(self.h[:, rows], self.c[:, rows], attended, self.features[rows])
 
 
 class VoicesNet(Network):
@@ -177,12 +177,12 @@ class VoicesNet(Network):
         features = torch.cat([x, relative.to(x.dtype)], dim=-1)
         return self.head(features), features
 
-    def start(self, batch: int) -> Memory:
+    def start(self, batch: int) -> FrameMemory:
         """Return what it remembers before the first frame."""
         zeros = self.head.weight.new_zeros(self.shape.layers, batch, self.shape.hidden)
-        return Memory(zeros, zeros, self.blocks.start(batch, self.head.weight), zeros[0])
+        return FrameMemory(zeros, zeros, self.blocks.start(batch, self.head.weight), zeros[0])
 
-    def after(self, before: Sung, place: Tensor, shift: Tensor, memory: Memory) -> Memory:
+    def after(self, before: Sung, place: Tensor, shift: Tensor, memory: FrameMemory) -> FrameMemory:
         """Return what it remembers at the next frame.
 
         Args:
@@ -194,10 +194,10 @@ class VoicesNet(Network):
         x = self.frame(before, place, shift)
         x, h, c = stepped(self.lstm, x, memory.h, memory.c)
         x, attended = self.blocks.after(x, place, memory.attended)
-        return Memory(h, c, attended, x)
+        return FrameMemory(h, c, attended, x)
 
     def answer(
-        self, voice: int, before: Sung, frame: Tensor, memory: Memory, heard: HeardAhead | None
+        self, voice: int, before: Sung, frame: Tensor, memory: FrameMemory, heard: HeardAhead | None
     ) -> tuple[Tensor, Tensor]:
         """Return logits (B, vocab) and features (B, n) of the cell of a voice in a frame.
 
@@ -232,7 +232,7 @@ class VoicesNet(Network):
 
 
 class HeardAhead(NamedTuple):
-    """What is given ahead of a cell: in all voices (B, V), and in its own (B, 1)."""
+    """Rows of what is given ahead of a cell: in all voices (B, V), and in its own (B, 1)."""
 
     coming: Coming
     own: Heard
@@ -258,7 +258,7 @@ class Frames:
     read: int
     before: Sung
     written: Tensor
-    memory: Memory
+    memory: FrameMemory
 
 
 class VoicesPrior(NetworkPrior):

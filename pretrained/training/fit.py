@@ -209,7 +209,7 @@ def untrained(config: PriorConfig, codec: Codec) -> Any:
 
 
 class Course(Protocol):
-    """What is shown of pieces to a network, and how it is measured by them."""
+    """How a network learns pieces of a kind, and is measured by them."""
 
     def lessons(self, pieces: Sequence[Any], plan: bool, rng: np.random.Generator) -> list[Any]:
         """Return what is shown of pieces in an epoch, with `tokens`; with the plan if asked."""
