@@ -241,7 +241,7 @@ def table(found: Corpora) -> str:
     measured = [rates(pieces) for pieces in found.values()]
     heads = [f"{name} ({sum(s.batch for s in pieces):,})" for name, pieces in found.items()]
     lines = [["rule", *heads]]
-    for rule in rules():
+    for rule in [name for name, rule in rules().items() if rule.needs != "voices"]:
         each = [of[rule] for of in measured]
         told = ["-" if r is None else f"{r.pieces:.0f}% / {r.notes:.2g}" for r in each]
         lines.append([f"`{rule}`", *told])

@@ -26,15 +26,19 @@ from rewards.objective import PRIOR
 from rewards.rule import OWN, REGISTRY, Rule, as_rule
 from rewards.rules import (  # noqa: F401  (registers)
     contour,
+    dissonance,
     form,
     harmony,
     melody,
+    part_writing,
     plan,
     progressions,
     register,
     returns,
     rhythm,
     rl_tuner,
+    species,
+    voices,
 )
 from rewards.sum import RewardSum
 from rewards.term import Term

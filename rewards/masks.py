@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from envs.contract import RewardFunction
+from envs.music.codec import UNWRITTEN
 from envs.music.score import Score
 from envs.music.tape import Array
 from rewards.rule import as_rule
@@ -58,6 +59,45 @@ def refused(fn: RewardFunction, score: Score, sign: float = -1.0) -> Array:
     return broken | beyond_hope(fn, score) if sign < 0 else broken
 
 
+def through_frame(score: Score) -> Iterator[tuple[Array, Score]]:
+    """Yield a score, and it again with each given cell that comes next in its frame.
+
+    What two voices do is charged to the later one, and where that is given, it can be avoided only
+    in the earlier one.
+
+    Yields:
+        numbers (N,) of the pieces, and the score of these N.
+    """
+    rows = np.arange(score.batch)
+    yield rows, score
+    while not score.finished and score.n_written % score.task.voices:
+        known = np.flatnonzero(score.next_given != UNWRITTEN)
+        if not len(known):
+            return
+        if len(known) < score.batch:
+            rows, score = rows[known], score.take(known)
+        score = score.write(score.next_given)
+        yield rows, score
+
+
+def refused_next(
+    fn: RewardFunction, frame: Sequence[tuple[Array, Score]], sign: float = -1.0
+) -> Array:
+    """Return True (B,) where a term refuses the last written cell, or what is given after it.
+
+    Given cells of the frame count for rules that judge several voices.
+
+    Args:
+        fn, sign: as for `refused`.
+        frame: of `through_frame`.
+    """
+    judged = frame if as_rule(fn).needs == "voices" and sign < 0 else frame[:1]
+    broken = np.zeros(frame[0][1].batch, bool)
+    for rows, score in judged:
+        broken[rows] |= refused(fn, score.newest, sign)[:, 0, 0]
+    return broken
+
+
 def require_cellwise(fn: RewardFunction) -> None:
     """Raise ValueError unless a function can be a mask."""
     rule = as_rule(fn)
@@ -71,7 +111,8 @@ def forbids(fn: RewardFunction, score: Score, sign: float = -1.0) -> Array:
     """Return the tokens of the next cell that a term would count against the piece, then or later.
 
     The term itself is asked, of every token that the grammar allows, so mask and reward cannot
-    differ; a rule that is judged later also forbids what leaves it no way to be kept. A term may
+    differ; a rule that is judged later also forbids what leaves it no way to be kept, and a rule of
+    several voices what clashes with a given cell of the same frame. A term may
     forbid all of them; whoever writes the piece then leaves it free, as `permits` does, for
     something has to be written.
 
@@ -93,7 +134,7 @@ def forbids(fn: RewardFunction, score: Score, sign: float = -1.0) -> Array:
     if score.n_written:
         fn(score.newest)  # known once here, it is not worked out by every child
     for rows, tokens, child in children(score, allowed):
-        forbidden[rows, tokens] = refused(fn, child.newest, sign)[:, 0, 0]
+        forbidden[rows, tokens] = refused_next(fn, list(through_frame(child)), sign)
     return forbidden
 
 

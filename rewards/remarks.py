@@ -11,15 +11,20 @@ from typing import Any
 import numpy as np
 
 from envs.contract import RewardFunction
+from envs.music.codec import Note
 from envs.music.pitch import interval_name
 from envs.music.score import Score
+from envs.music.voices.pairs import pairs, voice_name
 from envs.notation.text_line import score_from_text
-from rewards.rule import COUNTS, NOTE_NAMES, as_rule
+from rewards.rule import COUNTS, NOTE_NAMES, PAIR_NAMES, as_rule
 
 
 @dataclass(frozen=True)
 class Remark:
-    """One message about one cell. `value` is what the term gave there, unweighted."""
+    """One message about one cell. `value` is what the term gave there, unweighted.
+
+    `other` is the number of the other voice that the message is about, -1 if there is none.
+    """
 
     term: str
     piece: int
@@ -28,6 +33,7 @@ class Remark:
     where: str
     text: str
     value: float
+    other: int = -1
 
     def __str__(self) -> str:
         return f"{self.where}: {self.text}"
@@ -78,6 +84,7 @@ def describe(
     cell: int,
     says: str,
     parameters: Mapping[str, object] | None = None,
+    other: int = -1,
 ) -> str:
     """Fill a rule's message with the notes up to a cell.
 
@@ -85,26 +92,41 @@ def describe(
     of the line so far; {start}, {turn}: the ends of its last straight run, complete when a note
     turns back; {interval}: from the note before; {leap}: between the two before; {key}. Numbers
     of the line so far are {steps} among {moves}, {pitches} that are different, and {climax}, the
-    share of the piece before its first highest note.
+    share of the piece before its first highest note. {voice} is the name of the voice;
+    {other_voice}, {other} and {other_previous} are name and notes of another one.
 
     Args:
         score, piece, voice, cell: where.
         says: the message.
         parameters: of the rule; the message may hold them by name, in place of a word above too.
+        other: number of the other voice, -1 for none.
     """
-    notes = [n for n in score.task.codec.decode(score.tokens[piece, voice]) if n.start <= cell]
+    task = score.task
+    notes = _notes_until(score, piece, voice, cell)
     pitches = [note.pitch for note in notes]
     chosen = dict(zip(("note", "previous", "before"), reversed(pitches), strict=False))
     if pitches:
         start, turn = _last_run(pitches)
         chosen |= {"first": pitches[0], "lowest": min(pitches), "highest": max(pitches)}
         chosen |= {"start": pitches[start], "turn": pitches[turn]}
-    values = {name: score.task.key.pitch_name(pitch) for name, pitch in chosen.items()}
+    names = {"voice": voice_name(task.voices, voice), "other_voice": "another voice"}
+    if other >= 0:
+        names["other_voice"] = voice_name(task.voices, other)
+        heard = [note.pitch for note in _notes_until(score, piece, other, cell)]
+        chosen |= dict(zip(("other", "other_previous"), reversed(heard), strict=False))
+    values = {name: task.key.pitch_name(pitch) for name, pitch in chosen.items()}
     moves = [b - a for a, b in pairwise([*pitches[:1] * 3, *pitches][-3:])] or [0, 0]
     leap, interval = (interval_name(move) for move in moves)
-    words = {**dict.fromkeys(NOTE_NAMES, "silence"), **values, "leap": leap, "interval": interval}
-    counts = _counts(pitches, [note.start for note in notes], score.task.cells)
-    return says.format(**{**words, **counts, "key": score.task.key, **(parameters or {})})
+    silent = dict.fromkeys((*NOTE_NAMES, *PAIR_NAMES), "silence")
+    words = {**silent, **names, **values, "leap": leap, "interval": interval}
+    counts = _counts(pitches, [note.start for note in notes], task.cells)
+    return says.format(**{**words, **counts, "key": task.key, **(parameters or {})})
+
+
+def _notes_until(score: Score, piece: int, voice: int, cell: int) -> list[Note]:
+    """Return the notes of a voice that begin up to a cell."""
+    notes = score.task.codec.decode(score.tokens[piece, voice])
+    return [note for note in notes if note.start <= cell]
 
 
 def remarks(fn: RewardFunction, score: Score, name: str = "", sign: float = -1.0) -> list[Remark]:
@@ -119,12 +141,19 @@ def remarks(fn: RewardFunction, score: Score, name: str = "", sign: float = -1.0
     rule = as_rule(fn)
     name = name or rule.name
     says = rule.says or "{note}: " + name
-    values = np.asarray(fn(score)) * 1.0
-    cells = np.argwhere(values * sign < 0).tolist()
+    valued = [(-1, np.asarray(fn(score)) * 1.0)]
+    if rule.against is not None and sign < 0:
+        valued = [(pair.other, np.asarray(rule.against(pair)) * 1.0) for pair in pairs(score)]
+    cells = [
+        (b, t, v, n)
+        for n, each in enumerate(valued)
+        for b, v, t in np.argwhere(each[1] * sign < 0).tolist()
+    ]
     made = []
-    for b, v, t in sorted(cells, key=lambda at: (at[0], at[2], at[1])):
-        text = describe(score, b, v, t, says, rule.defaults)
-        made.append(Remark(name, b, v, t, place(score, t), text, float(values[b, v, t])))
+    for b, t, v, n in sorted(cells):
+        other, values = valued[n]
+        text = describe(score, b, v, t, says, rule.defaults, other)
+        made.append(Remark(name, b, v, t, place(score, t), text, float(values[b, v, t]), other))
     return made
 
 

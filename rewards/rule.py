@@ -15,11 +15,15 @@ from operator import attrgetter
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from envs.contract import RewardFunction
+from envs.music.score import Score
 from envs.music.task import Task
+from envs.music.voices.pairs import pairs
 
 NOTE_NAMES = ("note", "previous", "before", "first", "lowest", "highest", "start", "turn")
+PAIR_NAMES = ("voice", "other", "other_voice", "other_previous")
 COUNTS = ("steps", "moves", "pitches", "climax")  # numbers in messages
 # Attributes by which a foreign callable may say what it is, and what each has to be.
 MARKS: Mapping[str, Any] = {
@@ -48,7 +52,10 @@ class Rule:
             that is the case where the rule itself is broken.
         forced: for a rule that may leave one token: takes an unfinished score, and the rule's
             parameters, and returns that token of the next cell (B,), -1 where it leaves several.
-        needs: 'chords' or 'phrases' if it has nothing to judge in a task without.
+        against: for a rule between two voices: takes a Pair of them, and the rule's parameters, and
+            gives the violation of that pair alone.
+        needs: 'chords' or 'phrases' if it has nothing to judge in a task without; 'voices' if it
+            judges several.
         twin: name of the registered term that judges the same.
         defaults: parameters and their values, those set by `bind` included.
         require: raises ValueError for a task whose pieces the function cannot value.
@@ -64,6 +71,7 @@ class Rule:
     verdict: bool = False
     lost: Callable[..., Any] | None = None
     forced: Callable[..., Any] | None = None
+    against: Callable[..., Any] | None = None
     needs: str = ""
     twin: str = ""
     defaults: Mapping[str, Any] = field(default_factory=dict)
@@ -119,12 +127,15 @@ class Rule:
             fn=functools.update_wrapper(bound, self.fn, updated=()),
             lost=functools.partial(self.lost, **parameters) if self.lost else None,
             forced=functools.partial(self.forced, **parameters) if self.forced else None,
+            against=functools.partial(self.against, **parameters) if self.against else None,
             defaults={**self.defaults, **parameters},
             base=self,
         )
 
     def judges(self, task: Task) -> bool:
-        """True if a task has what the rule judges: chords or phrases, where it needs them."""
+        """True if a task has what the rule judges: chords, phrases or voices, as it needs them."""
+        if self.needs == "voices":
+            return task.voices > 1
         return not self.needs or bool(getattr(task, self.needs))
 
     def layers(self) -> Iterator[Any]:
@@ -202,7 +213,7 @@ def _registering(
 
 def _check_words(made: Rule) -> None:
     """Raise ValueError unless a rule's message can be filled in."""
-    known = [*NOTE_NAMES, "interval", "leap", "key", *COUNTS, *made.defaults]
+    known = [*NOTE_NAMES, *PAIR_NAMES, "interval", "leap", "key", *COUNTS, *made.defaults]
     try:
         made.says.format(
             **{**dict.fromkeys(known, ""), **dict.fromkeys(COUNTS, 0), **made.defaults}
@@ -250,3 +261,32 @@ def rule(
     """
     facts = {"says": says, "needs": needs, "lost": lost, "forced": forced, "verdict": verdict}
     return _registering(bare, source, {**facts, "violation": True})
+
+
+def pair_rule(
+    *bare: Any, source: str = "", says: str = "", verdict: bool = False
+) -> Callable[[Callable[..., Any]], Rule]:
+    """Register a rule between two voices, a function of an `envs.music.voices.pairs.Pair`.
+
+    Its violation in a cell is the worst of the cell's voice with any voice before it; so the voice
+    that is written last is charged, and a message names the notes of both.
+
+    Args:
+        bare, source, says, verdict: as `rule` takes them.
+
+    Raises:
+        TypeError, ValueError: as `term`.
+    """
+
+    def decorate(fn: Callable[..., Any]) -> Rule:
+        @functools.wraps(fn)
+        def worst(score: Score, **parameters: Any) -> npt.NDArray[np.float32]:
+            value = np.zeros(score.tokens.shape, np.float32)
+            for pair in pairs(score):
+                value = np.maximum(value, fn(pair, **parameters), dtype=np.float32)
+            return value
+
+        facts = {"says": says, "verdict": verdict, "violation": True, "needs": "voices"}
+        return _registering(bare, source, {**facts, "against": fn})(worst)
+
+    return decorate

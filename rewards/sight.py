@@ -35,6 +35,7 @@ MOST_COLUMNS = 512
 ALLOWED = "allowed"  # the first column
 TRIED = (
     Task(),
+    Task(bars=8),
     Task(
         bars=8,
         meter=Meter.parse("3/4"),
@@ -187,11 +188,14 @@ def _cut(values: Array) -> Array:
 
 
 def fingerprint(term: Term) -> str:
-    """Return a hash of the values of a term on pieces of noise: it changes with the rule."""
+    """Return a hash of what a term and its scans say of pieces of noise; it tells the rule."""
     digest = hashlib.sha256()
     for task in TRIED:
-        values = term.raw(noise(task, 1, 4, holds=4.0)).astype(np.float64)
-        digest.update((np.round(values, 3) + 0.0).tobytes())
+        score = noise(task, 1, 4, holds=4.0)
+        values = [term.raw(score)]
+        values += [_cut(output) for scan in score.scanned().values() for output in scan]
+        for each in values:
+            digest.update((np.round(each.astype(np.float64), 3) + 0.0).tobytes())
     return digest.hexdigest()[:16]
 
 
@@ -211,7 +215,7 @@ def read(description: Mapping[str, Any]) -> RuleSight:
                 f"its policy learned to see {quoted(name)}, which does not ship; build the reward "
                 "with that rule first (rewards.build), or name the run and give --trust"
             )
-        bound = as_rule(rule) if name in OWN else rule.bind(facts["parameters"])
+        bound = rule.bind(facts["parameters"]) if name in REGISTRY else as_rule(rule)
         term = Term(str(facts["name"]), bound)
         if fingerprint(term) != facts["fingerprint"]:
             raise SightError(
@@ -219,4 +223,10 @@ def read(description: Mapping[str, Any]) -> RuleSight:
                 "version that it was trained with, or train anew"
             )
         terms.append(term)
-    return RuleSight(terms, [str(name) for name in description["columns"]])
+    columns = [str(name) for name in description["columns"]]
+    if gone := set(columns) - set(RuleSight(terms).columns):
+        raise SightError(
+            f"its policy learned to see {quoted(min(gone))}, which its rules do not tell any more; "
+            "use the version that it was trained with, or train anew"
+        )
+    return RuleSight(terms, columns)

@@ -16,9 +16,13 @@ from rewards.build import build, pack_names, read_pack
 from rewards.rules.melody import in_key, leap_recovery
 from tests.doc_scripts import DOCS, calibrate
 from tests.rewards.rules.lines import noise, piece
+from tests.rewards.rules.voice_examples import VOICES
 
-# Which rules have nothing to say without chords or a plan of phrases.
+# Which rules have nothing to say without chords, a plan of phrases or a second voice.
+VOICE_PACKS = {"satb_common_practice", *(f"fux_species_{n}" for n in range(1, 6))}
+VOICE_RULES = VOICES.keys()
 NEEDS = {
+    **dict.fromkeys(VOICE_RULES, "voices"),
     **dict.fromkeys(("chord_tones", "non_chord_resolution"), "chords"),
     **dict.fromkeys(("phrase_parallelism", "phrase_contrast", "phrase_return"), "phrases"),
 }
@@ -76,7 +80,7 @@ def test_rules_that_need_a_plan_or_chords_are_not_judged_without():
     told = calibrate.table({"bare": [bare]}).splitlines()
     assert "| `chord_tones` | - |" in told
     assert "| `in_key` | 0% / 0 |" in told
-    assert len(told) == 2 + len(calibrate.rules())
+    assert len(told) == 2 + len(calibrate.rules().keys() - VOICE_RULES)
 
 
 TASKS = [Task(bars=4), Task(bars=5, meter="3/4", pickup=4), Task(bars=8, meter="6/8")]
@@ -98,10 +102,11 @@ def test_verdicts_and_needs_are_those_that_the_rules_show():
                 ever |= {name} if value.any() else set()
     assert fns.keys() - ever == NEEDS.keys()
     assert {name: fn.needs for name, fn in fns.items() if fn.needs} == NEEDS
-    assert ever - early == {name for name, rule in fns.items() if rule.verdict}
+    verdicts = {name for name, rule in fns.items() if rule.verdict}
+    assert ever - early == verdicts - VOICE_RULES
     full = noise(Task(bars=4, chords="I IV V I", phrases="ABAB"), 60, **spread)
     copied = Score(np.tile(full.tokens[..., :16], 4), full.task)
-    for name in NEEDS:
+    for name in NEEDS.keys() - VOICE_RULES:
         assert fns[name](full).any() or fns[name](copied).any(), name
 
 
@@ -226,7 +231,7 @@ def recorded():
 
 
 def test_every_pack_is_of_a_style_or_says_that_it_is_not():
-    assert set(pack_names()) - set(STYLED) == {"rl_tuner", "student_strict"}
+    assert set(pack_names()) - set(STYLED) == {"rl_tuner", "student_strict", *VOICE_PACKS}
     assert recorded().keys() == set(STYLED)
 
 

@@ -36,9 +36,10 @@ FEWEST = 2  # pieces of a minibatch, as advantages are compared
 SMALLEST = 1e-3  # standard deviation of returns, in nats, and of facts
 FARTHEST = 5.0  # standard deviations at which a fact is cut
 KEPT = ("pieces", "given", "masks", "context", "actions", "rules", "likely", "nats")
-SEEN = ("seen", "facts")  # takes much room, and can be seen again
 
-Lesson = dict[str, Tensor]  # columns of a rollout's pieces: KEPT, and SEEN
+Lesson = dict[
+    str, Tensor
+]  # columns of a rollout's pieces: KEPT, facts, and seen where the policy sees
 
 
 class ConsistencyPolicy(PriorPolicy):

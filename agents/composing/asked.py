@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from envs.music.codec import FIRST_PITCH, UNWRITTEN
+from envs.music.codec import FIRST_PITCH, HOLD, REST, UNWRITTEN
 from envs.music.score import Score
 from envs.music.tape import Array
 from envs.music.task import Task
@@ -121,6 +121,14 @@ def _bar(task: Task, cell: int) -> int:
     return (cell - task.pickup) // task.bar_cells + 1
 
 
+def _silence_as_rests(page: Array) -> Array:
+    """Return a page (V, T) with a rest in each cell of silence, as `phrase_return` hears it."""
+    page = page.copy()
+    for cell in range(1, page.shape[1]):
+        page[(page[:, cell] == HOLD) & (page[:, cell - 1] == REST), cell] = REST
+    return page
+
+
 def given_as_it_returns(task: Task) -> Task:
     """Return a task in which given cells are given wherever they come back by the plan.
 
@@ -129,7 +137,7 @@ def given_as_it_returns(task: Task) -> Task:
     """
     if not task.given:
         return task
-    page, returns = task.page.copy(), task.returning_cells
+    page, returns = _silence_as_rests(task.page), task.returning_cells
     for first in np.unique(returns[returns >= 0]).tolist():
         cells = np.array([first, *np.flatnonzero(returns == first)])
         for voice in range(task.voices):

@@ -11,7 +11,7 @@ from envs.music.score import Score
 from envs.music.tape import Array
 from envs.music.task import Task
 from rewards.build import find, make_term
-from rewards.masks import children, refused, require_cellwise
+from rewards.masks import children, refused_next, require_cellwise, through_frame
 from rewards.rule import as_rule
 from rewards.spec import parse_term
 from rewards.sum import RewardSum
@@ -91,7 +91,8 @@ def read_demands(words: Words, reward: RewardSum, task: Task | None = None) -> d
             )
         if task is not None and not term.rule.judges(task):
             needs = term.rule.needs
-            raise ValueError(f"{name} has nothing to judge here: give {needs} (--{needs} ...)")
+            more = "two voices or more" if needs == "voices" else f"{needs} (--{needs} ...)"
+            raise ValueError(f"{name} has nothing to judge here: give {more}")
     return terms
 
 
@@ -131,15 +132,15 @@ def judged(score: Score, tokens: Array, demands: Demands) -> Iterator[tuple[Arra
         demand that is broken or lost.
     """
     if score.n_written:
-        refusals(score.newest, demands)  # computed once here, not by every child
+        refusals([(np.arange(score.batch), score)], demands)  # once here, not by every child
     for rows, written, child in children(score, tokens):
-        yield rows, written, refusals(child.newest, demands)
+        yield rows, written, refusals(list(through_frame(child)), demands)
 
 
-def refusals(here: Score, demands: Demands) -> Array:
-    """Return True (demands, B) for each demand that is broken, or lost, at one cell."""
+def refusals(frame: Sequence[tuple[Array, Score]], demands: Demands) -> Array:
+    """Return True (demands, B) for each demand that is broken, or lost, see `refused_next`."""
     terms = demands.values()
-    return np.array([refused(term.rule, here, term.factor)[:, 0, 0] for term in terms])
+    return np.array([refused_next(term.rule, frame, term.factor) for term in terms])
 
 
 def permitted(score: Score, demands: Demands) -> Array:

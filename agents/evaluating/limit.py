@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import bisect
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -203,13 +204,26 @@ class TiltedPrior:
 
         The Poisson bootstrap: each piece counts as often as a Poisson number of mean 1 says.
         """
-        rng, logs = np.random.default_rng(seed), self._base + self.pool.rewards / c
+        logs = self._base + self.pool.rewards / c
         top, base = float(logs.max()), np.exp(self._base)
-        scaled, found = np.exp(logs - top), np.empty(RESAMPLES)
-        for place in range(RESAMPLES):
-            counts = rng.poisson(1.0, len(logs))
-            found[place] = math.log(counts @ scaled or math.nan) - math.log(counts @ base)
-        return found + top
+        scaled = np.exp(logs - top)
+        found = [
+            math.log(counts @ scaled or math.nan) - math.log(counts @ base)
+            for counts in self._counts(seed)
+        ]
+        return np.array(found) + top
+
+    def prior_reward_samples(self, seed: int = 0) -> Array:
+        """Return the prior's reward (RESAMPLES,) in the pools of `log_z_samples`."""
+        base = np.exp(self._base)
+        paid = base * self.pool.rewards
+        return np.array([counts @ paid / (counts @ base) for counts in self._counts(seed)])
+
+    def _counts(self, seed: int) -> Iterator[Array]:
+        """Yield how often each piece is in each of RESAMPLES pools."""
+        rng = np.random.default_rng(seed)
+        for _ in range(RESAMPLES):
+            yield rng.poisson(1.0, self.pool.size)
 
     def reward_interval(self, limit: Limit, seed: int = 0) -> Interval:
         """Return the 95% interval of the reward at a limit's KL.

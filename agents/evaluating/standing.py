@@ -25,6 +25,7 @@ from agents.evaluating.limit import (
 )
 from agents.evaluating.pool import Pool, draw_pool, mixed_pool, pay, piece_nats
 from agents.evaluating.sampling import sample_many
+from envs.errors import RewardError
 from envs.music.tape import Array
 from envs.music.task import Task
 from pretrained.prior import Prior
@@ -129,7 +130,7 @@ def stand(tilted: TiltedPrior, rewards: Array, ratios: Array, seed: int = 0) -> 
     log_z = tilted.log_z_samples(limit.c, seed)
     best = limit.c * (spent_samples + log_z)  # as in `TiltedPrior.reward_interval`
     gap = log_z + spent_samples - paid_samples / limit.c
-    start = tilted.prior_reward
+    start, start_samples = tilted.prior_reward, tilted.prior_reward_samples(seed)
     return Standing(
         spent / cells,
         paid,
@@ -137,7 +138,7 @@ def stand(tilted: TiltedPrior, rewards: Array, ratios: Array, seed: int = 0) -> 
         limit.log_z + spent - paid / limit.c,
         (paid - start) / (limit.reward - start),
         _interval(gap),
-        _interval((paid_samples - start) / (best - start)),
+        _interval((paid_samples - start_samples) / (best - start_samples)),
     )
 
 
@@ -178,12 +179,19 @@ def against_limit(
         seed: of these.
         size: pieces of the prior.
 
+    Returns:
+        what can be told; where the reward has log p alone or pays all pieces the same, or the pool
+        is too large for the memory, a note alone.
+
     Raises:
-        ValueError: the reward has log p alone or pays the same for every piece, or the pool is too
-            large for the memory.
         RewardError: a term fails.
     """
-    tilted = TiltedPrior(draw_pool(prior, reward, task, size))
+    try:
+        tilted = TiltedPrior(draw_pool(prior, reward, task, size))
+    except RewardError:
+        raise
+    except ValueError as error:
+        return Report([], None, [str(error)])
     rows, notes = curve(tilted)
     written = write(policy, prior, reward, tilted.pool, n, seed)
     rows.append(policy_row(written, tilted.pool))

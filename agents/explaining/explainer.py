@@ -14,7 +14,7 @@ from envs.errors import RewardError, quoted
 from envs.music.piece import Piece, roomy_range, score_of
 from envs.music.score import Score
 from envs.notation.reading.readers import read_piece
-from rewards.build import build
+from rewards.build import build, read_pack
 from rewards.remarks import Remark, place, remarks
 from rewards.rule import REGISTRY
 from rewards.sum import RewardSum
@@ -23,6 +23,7 @@ from rewards.term import Term
 if TYPE_CHECKING:
     from pretrained.prior import Scorer
 
+CHOIR = "satb_common_practice"  # the pack of several voices
 NEVER = 1e6  # nats: priors give more to what they can never write
 
 
@@ -32,8 +33,13 @@ def speaks(term: Term) -> bool:
 
 
 def speaking_rules() -> RewardSum:
-    """Return all registered rules that have a message, each with weight 1."""
-    names = [name for name, rule in REGISTRY.items() if rule.violation and rule.says]
+    """Return the registered rules that have a message, each with weight 1.
+
+    Of the rules across voices those of CHOIR: the others are exercises of the species.
+    """
+    choir = read_pack(CHOIR)
+    rules = {name: rule for name, rule in REGISTRY.items() if rule.violation and rule.says}
+    names = [name for name, rule in rules.items() if rule.needs != "voices" or name in choir]
     return build(dict.fromkeys(names, 1.0))
 
 
@@ -73,7 +79,7 @@ def explain(
     for term in (speaking_rules() if reward is None else build(reward)).terms.values():
         try:
             if not term.rule.judges(score.task):
-                idle.append(term.name)
+                idle += [term.name] if term.rule.needs != "voices" else []
             elif speaks(term) and term.raw(score).ndim == 3:
                 costs += [(remark, term) for remark in _remarks(term, score)]
                 judged.append(term.name)

@@ -61,7 +61,7 @@ class TrainConfig(Checked):
         device: torch device; auto takes a GPU if there is one.
         threads: CPU threads of torch. A second one gains a fifth where its core is free, and
             makes everything many times slower where another program wants it.
-        learning_rate: of Adam, falls to a tenth along the run.
+        learning_rate: of Adam, falls to a tenth along the run, of pcl along half a cosine to 3%.
         gamma: discount; 1 because every piece has the same length.
         entropy: weight of the policy's entropy, in nats, beside the reward; with prior=1 and
             entropy=1 a piece pays for its KL to the prior, more keeps pieces more varied.

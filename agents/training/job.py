@@ -158,9 +158,13 @@ def watchers(
 def _controller(
     job: Job, metrics: PieceMetrics, steering: Steering, listener: Listener
 ) -> KLController:
-    """Return the controller of a KL budget, which starts from the limit's c."""
+    """Return the controller of a KL budget, which starts from the limit's c.
+
+    That is read off the reward as it is before it learns, so that a resumed run has the same.
+    """
     config = job.config
-    c, note = limiting_c(job.prior, job.reward, job.tasks, config.kl_budget)
+    reward = build(config.reward_spec)
+    c, note = limiting_c(job.prior, reward, job.tasks, config.kl_budget)
     listener.noted(f"note: {note}")
     start = config.c if math.isnan(c) else c
     return KLController(metrics, config.kl_budget, steering, start, config.n_timesteps)

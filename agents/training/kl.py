@@ -15,11 +15,12 @@ from agents.runs.csv_tables import logged
 from agents.training.callbacks import PieceMetrics
 from envs.music.task import Task
 from pretrained.prior import Prior
+from rewards.learned import learners
 from rewards.sum import RewardSum
 
 LOWEST, HIGHEST = 1e-3, 1e3  # of c
 TOLERANCE = 0.1  # a budget is met within this share of it
-PIECES, MOST_TASKS = 8000, 16  # of the prior, for the first c; tasks that they are drawn for
+PIECES, MOST_TASKS = 8000, 4  # of the prior, for the first c; tasks that they are drawn for
 MOST_SPENT = 0.9  # share of what the reward can spend at most that is aimed at
 # In shares of a run:
 FALLING = 0.25  # along it c falls to the limit's
@@ -130,7 +131,8 @@ def limiting_c(
         except ValueError as error:
             flat = str(error)
     if not limits:
-        return math.nan, f"KL budget of {budget:g}: {flat}"
+        later = ", or one that learns to" if learners(reward) else ""
+        return math.nan, f"KL budget of {budget:g}: {flat}{later}"
     most = sum(limit.most_kl for limit in limits) / len(tasks)
     aim = min(budget, MOST_SPENT * most)
     low, high = math.log(LOWEST), math.log(HIGHEST)

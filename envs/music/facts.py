@@ -130,6 +130,26 @@ class Facts(View):
         return freeze(np.where(self.onset, started, self.previous_pitch))
 
     @cached_property
+    def _sound(self) -> tuple[Array, ...]:
+        if self.n_written == 0:
+            nothing = np.full(self.tokens.shape, -1, np.int16)
+            return freeze(nothing), freeze(nothing)
+        facts = self.scan(_follow_sound, (np.int16(-1),))
+        if self._at is not None or self.finished:
+            return facts
+        return tuple(freeze(np.where(self.written, fact, np.int16(-1))) for fact in facts)
+
+    @property
+    def sounding(self) -> Array:
+        """int16: MIDI pitch that sounds in the cell, -1 for silence."""
+        return self._sound[0]
+
+    @property
+    def sounded(self) -> Array:
+        """int16: MIDI pitch that sounds in the cell before, -1 for silence."""
+        return self._sound[1]
+
+    @cached_property
     def interval(self) -> Array:
         """int16: semitones from the previous onset, at an onset that has one; elsewhere 0."""
         moves = self.onset & (self.previous_pitch >= 0)
@@ -176,6 +196,21 @@ class Facts(View):
         there = np.asarray(cells).astype(np.intp) * self.task.voices + self.voice
         return self._of(self.task, self._store, self.n_written, there)
 
+    def beside(self, voice: int, back: int = 0) -> Self:
+        """Return the view of another voice at the time of each cell, (B, 1, T) or (B, 1, 1).
+
+        At its own time a later voice is not written yet: only later voices may ask.
+
+        Args:
+            voice: its number, from 0.
+            back: cells by which to look back, not further than to the first one.
+        """
+        time = np.maximum(self.cell.astype(np.intp) - back, 0)
+        there = time * self.task.voices + voice
+        if isinstance(self._at, int):
+            return self._at_cell(there.item())
+        return self._of(self.task, self._store, self.n_written, there)
+
     def prev(self, fact: str | Array) -> Array:
         """Return a fact at the previous onset of each cell; 0 or False where there is none.
 
@@ -206,3 +241,10 @@ def _follow_onsets(state: tuple[Array, ...], here: Any) -> tuple[tuple[Array, ..
     cell = np.int16(here._at // here.task.voices)
     now = tokens + np.int16(here.task.codec.low - FIRST_PITCH)
     return (np.where(began, cell, onset), np.where(began, now, pitch)), (onset, pitch)
+
+
+def _follow_sound(state: tuple[Array, ...], here: Any) -> tuple[tuple[Array, ...], Any]:
+    """Scan the pitch that sounds in each cell and in the cell before, -1 for silence."""
+    (before,) = state
+    now = np.where(here.onset, here.pitch, np.where(here.rest, np.int16(-1), before))
+    return (now,), (now, before)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # (state, the score seen at one cell, **parameters) -> (next state, outputs)
 ScanStep = Callable[..., tuple[tuple[Any, ...], tuple[Array, ...]]]
+Kept = TypeVar("Kept")
 ScanInit = tuple[Any, ...] | Callable[[Any], tuple[Any, ...]]
 
 
@@ -34,6 +35,7 @@ class View:
     _store: Store
     _at: Any  # None: all cells; int: one cell; array (B, V, T): a cell for each cell
     _views: dict[int, Self]
+    _kept: dict[Any, Any]
 
     @classmethod
     def _of(cls, task: Task, store: Store, written: int, at: Any = None) -> Self:
@@ -48,6 +50,20 @@ class View:
         self._store = store
         self._at = at
         self._views = {}
+        self._kept = {}
+
+    def kept(self, make: Callable[..., Kept], *args: Any) -> Kept:
+        """Return `make(self, *args)`, computed once for this view.
+
+        Args:
+            make: a function at module level; what it returns must not hold the view.
+            *args: what else it takes, hashable.
+        """
+        key = (make, *args)
+        if key not in self._kept:
+            self._kept[key] = make(self, *args)
+        found: Kept = self._kept[key]
+        return found
 
     @property
     def batch(self) -> int:

@@ -39,6 +39,8 @@ class SumPrior(NetworkPrior):
     def __init__(self, one: Trainable, two: Trainable) -> None:
         if one.codec != two.codec or SumPrior.format in (one.format, two.format):
             raise ValueError("expected two priors of one codec, neither of them a sum")
+        if one.sight is not None or two.sight is not None:
+            raise ValueError("expected two priors without sight; a sum does not pass it on")
         self.parts, self.codec = (one, two), one.codec
         self.net = nn.ModuleList([one.net, two.net]).eval().requires_grad_(False)  # type: ignore[assignment]
 

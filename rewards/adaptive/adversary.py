@@ -74,9 +74,10 @@ class Adversary:
             raise ValueError(
                 f"adversary: norm={quoted(norm)}, expected one of {', '.join(map(repr, NORMS))}"
             )
-        self.n_critic, self.smoothing, self.threshold = n_critic, smoothing, threshold
-        self.norm, self.rate, self.limit, self.data, self.seed = norm, rate, limit, str(data), seed
-        self.network = Discriminator(spectral=norm == "spectral", seed=seed)
+        self.n_critic, self.smoothing, self.threshold = int(n_critic), smoothing, threshold
+        self.norm, self.rate, self.limit, self.data = norm, rate, limit, str(data)
+        self.seed = int(seed)
+        self.network = Discriminator(spectral=norm == "spectral", seed=self.seed)
         self.optimizer = adam(self.network, rate)
         self.updates = self.wins = self.retired = 0
         self.finding = ""
@@ -121,9 +122,9 @@ class Adversary:
         if self.wins >= PATIENCE:
             self.retired = 1
             self.finding = (
-                f"it tells {apart:.0%} of the agent's pieces from real ones, so it prefers none of "
-                "them to another: the training goes on without it, and it pays 0. Give it more "
-                "weight, or a smaller --kl-budget"
+                f"it tells the agent's pieces and real ones apart in {apart:.0%}, so it prefers "
+                "none of them to another: the training goes on without it, and it pays 0. Give it "
+                "more weight, or a smaller --kl-budget"
             )
 
     def state_dict(self) -> dict[str, Any]:

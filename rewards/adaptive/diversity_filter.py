@@ -45,7 +45,7 @@ class DiversityFilter:
     source = "Blaschke et al. (2020): memory-assisted reinforcement learning, diversity filter"
 
     def __init__(self, *, memory: int = 2048, full: float = 0.5, seed: int = 0) -> None:
-        if memory != int(memory) or not 1 <= memory <= MOST:
+        if not 1 <= memory <= MOST or memory != int(memory):
             raise ValueError(
                 f"diversity: memory={memory!r}, expected a whole number, 1 to {MOST:,}"
             )

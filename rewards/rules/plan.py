@@ -183,7 +183,7 @@ def sequence(score: Score) -> Array:
     one = np.int16(1)
     none = (np.uint64(0), np.int16(0), np.int16(0), np.int16(0), np.uint64(0), -one, np.False_)
     sizes = {span_cells(task, halves=True), task.bar_cells}
-    found = [score.scan(_follow_figures, none, size=size)[0] for size in sorted(sizes)]
+    found = [score.scan(_follow_figures, none, size=size)[0] for size in sorted(sizes)[::-1]]
     judged = score.is_last | (ends_bar(score) & (score.bar == (task.bars + 1) // 2 - 1))
     missing = judged & score.written & ~np.logical_or.reduce(found)
     return (missing / np.float32(2)).astype(np.float32)

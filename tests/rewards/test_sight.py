@@ -11,6 +11,7 @@ from pretrained.networks.sighted import SightError
 from rewards import build
 from rewards.functions import cellwise
 from rewards.rule import OWN
+from rewards.rules import plan
 from rewards.sight import TRIED, RuleSight, fingerprint, read
 
 SMALL = {"in_key": 1.0, "leap_recovery": {"weight": 0.5, "min_leap": 7}, "late_climax": 1.0}
@@ -110,6 +111,47 @@ def test_a_rule_that_has_changed_is_refused():
     changed = {**facts["terms"][0], "parameters": {"min_leap": 9}}
     with pytest.raises(SightError, match="other values"):
         read({**facts, "terms": [changed]})
+
+
+def test_a_running_state_that_is_told_no_more_is_refused():
+    facts = sight_of({"leap_recovery": 1.0}).description
+    assert facts["columns"][-1] in read(facts).columns
+    other = [*facts["columns"][:-1], "leap_recovery _follow_notes 1.0"]
+    with pytest.raises(SightError, match="_follow_notes"):
+        read({**facts, "columns": other})
+
+
+def test_what_scans_say_is_in_the_fingerprint(monkeypatch):
+    (term,) = build({"sequence": 1.0}).terms.values()
+    before, follow = fingerprint(term), plan._follow_figures
+
+    def other(state, here, size):
+        state, (found,) = follow(state, here, size)
+        return state, (found, found | True)  # the rule reads the first one alone
+
+    monkeypatch.setattr(plan, "_follow_figures", other)
+    assert fingerprint(term) != before
+
+
+def test_a_bar_is_seen_in_one_column_in_all_metres():
+    sight = sight_of({"sequence": 1.0})
+    assert [name for name in sight.columns if "figures" in name] == [
+        "sequence _follow_figures 1.0",
+        "sequence _follow_figures 2.0",
+    ]
+
+
+def test_a_function_of_the_same_name_does_not_hide_a_rule_that_ships():
+    facts = sight_of({"leap_recovery": {"weight": 1.0, "min_leap": 9}}).description
+
+    def leap_recovery(score):
+        return 1.0 * score.onset
+
+    build({leap_recovery: 1.0})
+    try:
+        assert read(facts).columns == tuple(facts["columns"])
+    finally:
+        OWN.pop("leap_recovery", None)
 
 
 def test_parameters_change_the_fingerprint():

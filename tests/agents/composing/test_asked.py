@@ -10,6 +10,7 @@ from agents.composing.asked import RULES, asked_demands, given_as_it_returns
 from agents.composing.demands import keep
 from agents.composing.masks import offered, permitted
 from agents.composing.request import ASKED
+from envs.music.codec import HOLD, REST
 from envs.music.piece import Piece
 from envs.music.score import Score
 from envs.music.task import Task
@@ -183,6 +184,14 @@ def test_given_bars_are_given_wherever_they_come_back(composer):
     assert (tokens[[0, 1, 3], :4] == [14, 1, 16, 1]).all()
     free = given_as_it_returns(Task(bars=4, phrases="AABA"))
     assert free == Task(bars=4, phrases="AABA")
+
+
+def test_silence_is_alike_however_it_is_written():
+    given = [*[REST] * 4, 14, 1, 1, 1, *[REST] * 2, *[HOLD] * 2, 14, 1, 1, 1]
+    task = given_as_it_returns(Task(bars=2, meter="2/4", phrases="AA", given=[given]))
+    assert task.page[0].tolist()[8:12] == [REST] * 4
+    other = [*given[:12], 16, 1, 1, 1]
+    assert given_as_it_returns(Task(bars=2, meter="2/4", phrases="AA'", given=[other]))
 
 
 def test_a_primer_comes_back_too(composer):

@@ -90,6 +90,14 @@ def test_a_pool_that_is_too_small_has_the_agent_as_proposal(tiny_prior, report, 
     assert few.standing.gap == pytest.approx(report.standing.gap, rel=0.1)
 
 
+def test_a_reward_that_tells_nothing_apart_is_a_note(tiny_prior):
+    flat = build(lambda score: np.zeros(score.batch, np.float32))
+    found = against_limit(small_prior(3), tiny_prior, flat, TASK, 100, 1, 400)
+    assert (found.rows, found.standing) == ([], None)
+    assert "no KL buys anything" in as_text(found)
+    json.dumps(as_facts(found), allow_nan=False)
+
+
 def test_what_cannot_be_told_is_left_out_with_its_reason(normal, monkeypatch):
     rows, left_out = curve(normal, (0.05, 5.0))
     assert [row.name for row in rows] == ["prior", "limit", "best of 2"]

@@ -82,7 +82,18 @@ def test_only_rules_that_can_speak_are_asked_unless_others_are_named():
     rules = speaking_rules()
     assert {"in_key", "leap_recovery"} <= set(rules.terms)
     assert not {"prior", "motif", "key"} & set(rules.terms)
+    assert {"parallel_fifths", "six_four"} <= set(rules.terms)
+    assert not {"perfect_approach", "species_rhythm"} & set(rules.terms)  # a chorale is no exercise
     assert all(term.weight == 1 and term.fn.says for term in rules.terms.values())
+
+
+def test_a_choir_is_told_its_parallels_with_both_voices():
+    line = "C5 C5 D5 C5 ; G4 A4 B4 G4 ; E4 F4 G4 E4 ; C3 F3 G3 C3"
+    found = explain(score_from_text(line), None, None)
+    texts = [str(message.text) for message in found.messages]
+    assert "parallel fifths between soprano C5-D5 and bass F3-G3" in texts
+    alone = explain(score_from_text("C4 D4 E4 C4"), None, None)
+    assert not any("parallel_fifths" in notice for notice in alone.notices)
 
 
 def test_a_rule_that_fails(piece):

@@ -204,7 +204,7 @@ def test_more_than_the_reward_can_spend_and_nothing_to_pay_are_told(pools):
     assert "more than the reward can spend, whose best pieces are at 0.0433" in note
     assert kl.LOWEST < c < 1
     pools(np.full(500, 7.0))
-    c, note = kl.limiting_c(None, None, [Task()], 0.2)
+    c, note = kl.limiting_c(None, build("in_key"), [Task()], 0.2)
     assert math.isnan(c)
     assert "pays 7 for each of 500 pieces" in note
 

@@ -8,7 +8,7 @@ from envs.music.noise import noise
 from envs.music.task import Task
 from pretrained import checkpoint
 from pretrained.conformance import check_prior
-from pretrained.networks.architectures import SightedPrior
+from pretrained.networks.architectures import SightedPrior, SumPrior
 from pretrained.networks.lens import context_of
 from pretrained.networks.sighted import SightError
 from rewards import build
@@ -101,3 +101,8 @@ def test_it_wants_to_be_told(learned):
 def test_no_sight_upon_a_sight(begun):
     with pytest.raises(SightError, match="already"):
         SightedPrior(begun, sight())
+
+
+def test_a_sum_with_sight_is_refused(tiny_prior):
+    with pytest.raises(ValueError, match="sight"):
+        SumPrior(tiny_prior, SightedPrior.over(tiny_prior, sight(), [TASK]))

@@ -124,6 +124,13 @@ def test_settings_that_cannot_be_are_refused(name, value):
         build({"adversary": {"weight": 1.0, name: value}})
 
 
+def test_whole_numbers_may_be_written_with_a_point():
+    (term,) = build({"adversary": {"weight": 1.0, "n_critic": 2.0, "seed": 1.0}}).terms.values()
+    adversary = term.rule.fn
+    assert (adversary.n_critic, adversary.seed) == (2, 1)
+    assert all(isinstance(value, int) for value in (adversary.n_critic, adversary.seed))
+
+
 def test_a_task_without_real_melodies_is_refused_before_the_work():
     with pytest.raises(ValueError, match="7/8"):
         build("adversary").prepare(Task(meter="7/8"))

@@ -119,7 +119,8 @@ def test_what_it_remembers_is_kept(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("memory", 0), ("memory", 2.5), ("full", 0), ("full", 2)]
+    ("name", "value"),
+    [("memory", 0), ("memory", 2.5), ("memory", float("inf")), ("full", 0), ("full", 2)],
 )
 def test_settings_that_cannot_be_are_refused(name, value):
     with pytest.raises(ValueError, match=name):

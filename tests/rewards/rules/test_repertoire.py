@@ -12,6 +12,7 @@ from tests.rewards.rules.examples import EXAMPLES
 from tests.rewards.rules.lines import marks, piece
 from tests.rewards.rules.melody_examples import TABLE
 from tests.rewards.rules.plan_examples import PLAN
+from tests.rewards.rules.voice_examples import VOICES
 
 # Ah! vous dirai-je, maman; Mozart's K. 265.
 VOUS = "C4 C4 G4 G4 A4 A4 G4:8 F4 F4 E4 E4 D4 D4 C4:8 "
@@ -193,7 +194,7 @@ def test_every_rule_marks_these_cells_and_no_others(name):
 
 def examples():
     """Rule -> whether each of its written examples is marked."""
-    tables = TABLE | EXAMPLES | PLAN
+    tables = TABLE | EXAMPLES | PLAN | VOICES
     compared = tables.pop("phrases")
     found = {name: [bool(case[-1]) for case in table] for name, table in tables.items()}
     kinds = [kinds for _, kinds in EXAMPLES["motif_return"]]

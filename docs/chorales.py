@@ -1,0 +1,143 @@
+"""How often Bach's four-part chorales break the rules across voices.
+
+    python docs/chorales.py                  # prints the table
+    python docs/chorales.py docs/voices.md   # writes it
+
+Rates are per 1,000 pairs of voices *that move*: a pair counts once at each moment in which both of
+its voices go to another pitch. Long notes, repeated notes and rests add nothing to the divisor, so
+a writer cannot buy a lower rate with them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import calibrate
+import numpy as np
+
+from envs.music.piece import Piece, roomy_range
+from envs.music.score import Score
+from envs.music.task import Task
+from envs.music.voices.pairs import pairs
+from envs.notation.reading.readers import from_music21
+from rewards.build import build
+from rewards.rule import REGISTRY, Rule
+
+PARTS = ("Soprano", "Alto", "Tenor", "Bass")
+PACK = "satb_common_practice"
+
+
+class Count(NamedTuple):
+    """Violations of a rule, and the chorales that have one."""
+
+    broken: int
+    pieces: int
+
+
+def chorales(every: int = 1) -> list[Score]:
+    """Bach's chorales for soprano, alto, tenor and bass in music21's corpus, as many as are read.
+
+    Chorales with instruments or more voices, and those that change the metre, are left out. The key
+    is that of `calibrate.key_of_final`.
+
+    Args:
+        every: use every n-th chorale.
+    """
+    pages: dict[Task, list[Any]] = defaultdict(list)
+    for chorale in calibrate._chorales(every):
+        names = tuple(str(part.partName or "") for part in chorale.parts)
+        if names != PARTS:
+            continue
+        try:
+            piece = from_music21(chorale)
+        except ValueError:
+            continue
+        if piece.voices == len(PARTS):
+            score = as_choir(piece)
+            pages[score.task].append(score.tokens)
+    return [Score(np.concatenate(rows), task) for task, rows in pages.items()]
+
+
+def as_choir(piece: Piece) -> Score:
+    """Return a piece in the key of its last bass note, and in a range that many pieces share."""
+    last = int(piece.score.pitch[0, -1, -1])
+    key = calibrate.key_of_final(piece.key, piece.key.spell(last)[0])
+    low, high = roomy_range([piece.task.low, piece.task.high])
+    task = replace(piece.task, key=key, low=low, high=high, given=())
+    return piece.score_for(task)
+
+
+def moving_pairs(score: Score) -> int:
+    """Number of pairs of voices that go to another pitch together, in all pieces and cells."""
+    return sum(int(((p.moves.move != 0) & (p.moves.other_move != 0)).sum()) for p in pairs(score))
+
+
+def violations(rule: Rule, score: Score) -> Any:
+    """Return the number (B,) of violations, of every pair of voices that a rule of pairs judges."""
+    if rule.against is None:
+        return (np.asarray(rule(score)) > 0).sum(axis=(1, 2))
+    return sum((np.asarray(rule.against(p)) > 0).sum(axis=(1, 2)) for p in pairs(score))
+
+
+def counts(pieces: Sequence[Score], fns: Mapping[str, Rule]) -> dict[str, Count]:
+    """How often each rule is broken in finished pieces."""
+    found = {}
+    for name, rule in fns.items():
+        each = np.concatenate([np.broadcast_to(violations(rule, s), s.batch) for s in pieces])
+        found[name] = Count(int(each.sum()), int((each > 0).sum()))
+    return found
+
+
+def voice_rules() -> dict[str, Rule]:
+    """Return the rules across voices, as the pack sets those that it has."""
+    named = {name: rule for name, rule in REGISTRY.items() if rule.needs == "voices"}
+    return named | {name: term.rule for name, term in build(PACK).terms.items() if name in named}
+
+
+def table(pieces: Sequence[Score]) -> str:
+    """Markdown: of each rule across voices its violations in the chorales, and their rate."""
+    total = sum(score.batch for score in pieces)
+    moving = sum(moving_pairs(score) for score in pieces)
+    lines = [["rule", "violations", "per 1,000 moving pairs", f"of {total:,} chorales"]]
+    for name, count in counts(pieces, voice_rules()).items():
+        rate = f"{1000 * count.broken / moving:.2f}"
+        share = calibrate.percent(100 * count.pieces / total)
+        lines.append([f"`{name}`", f"{count.broken:,}", rate, share])
+    heading = f"{total:,} chorales, {moving:,} pairs of voices that move.\n\n"
+    return heading + calibrate._markdown(lines)
+
+
+INTRODUCTION = """# The rules across voices, and how often Bach breaks them
+
+Made by `python docs/chorales.py docs/voices.md` from the chorales for four voices in the corpus \
+of the music21 that is installed, which do not ship. Left out are chorales with instruments, and \
+those that change the metre. Rates are per 1,000 pairs of voices *that move*: a pair counts once \
+at each moment in which both of its voices go to another pitch. A rule of two voices counts each \
+pair that breaks it; other rules count a cell once.
+
+Rules stand as the pack `satb_common_practice` sets them, and as they are where it leaves them \
+out. Those of the species are of another style: a chorale is no exercise. Key and tonic are those \
+of the last bass note, as in [the rules](rules.md).
+
+"""
+
+
+def main() -> None:
+    """Command line."""
+    pieces = chorales()
+    if not pieces:
+        sys.exit("music21 is installed without its corpus; expected its chorales")
+    told = INTRODUCTION + table(pieces)
+    if len(sys.argv) > 1:
+        Path(sys.argv[1]).write_text(told)
+    else:
+        print(told)
+
+
+if __name__ == "__main__":
+    main()
