@@ -21,7 +21,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from envs.durable_files import write_atomic
+from envs.durable_files import user_cache, write_atomic
 from envs.errors import quoted
 from envs.music.codec import Codec
 from pretrained.memory import WithMemory
@@ -37,6 +37,7 @@ HEADER = "composition-gym"  # one entry: the order of several is not kept, and b
 MAX_BYTES = 512 * 2**20
 MAX_HEADER = 2**20  # bytes
 SHIPPED = Path(__file__).parent / "checkpoints"
+CHORALE = "chorale"  # name of the prior that is trained on the user's machine, in the cache folder
 MEMORY = "+memory"  # behind a checkpoint's name: its prior with a memory of the piece
 _NET = "net."
 
@@ -92,7 +93,8 @@ def shipped() -> dict[str, Path]:
 def locate(name_or_path: str | os.PathLike[str]) -> Path:
     """Return the path of a checkpoint: a file, a run directory, or the name of one that ships.
 
-    With MEMORY behind it, it is that of the name before.
+    "chorale" is the one that `python -m pretrained.train --corpus chorales` made in the cache
+    folder. With MEMORY behind it, it is that of the name before.
 
     Raises:
         FileNotFoundError: neither; the message lists what ships.
@@ -102,9 +104,15 @@ def locate(name_or_path: str | os.PathLike[str]) -> Path:
     path = Path(name_or_path)
     ships = shipped()
     # A file of one's own that has a shipped name, and so no suffix, is no checkpoint.
-    for candidate in (path / "policy.safetensors", ships.get(str(name_or_path), path)):
+    named = {**ships, CHORALE: user_cache() / f"{CHORALE}.safetensors"}
+    for candidate in (path / "policy.safetensors", named.get(str(name_or_path), path)):
         if candidate.is_file():
             return candidate
+    if str(name_or_path) == CHORALE:
+        raise FileNotFoundError(
+            f"the prior {CHORALE!r} learns Bach's chorales here, once, in a few minutes: "
+            "python -m pretrained.train --corpus chorales"
+        )
     names = ", ".join(ships) or "none"
     raise FileNotFoundError(
         f"no checkpoint {str(name_or_path)!r}: expected a .safetensors file, a run directory, "

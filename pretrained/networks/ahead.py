@@ -89,7 +89,7 @@ class Ahead(nn.Module):
         size = tokens.shape[1]
         cell = torch.arange(size, device=tokens.device).expand(tokens.shape)
         onset = tokens >= FIRST_PITCH
-        gap, first = _next(given, cell), _next(given & onset, cell)
+        gap, first = next_marked(given, cell), next_marked(given & onset, cell)
         second = torch.where(first < size, first.gather(1, first.clamp(max=size - 1)), size)
         sounded = torch.where(onset, cell, -1).cummax(dim=1).values
         sounded = functional.pad(sounded[:, :-1], (1, 0), value=-1)  # onset before the cell
@@ -155,7 +155,7 @@ class Ahead(nn.Module):
         return behind, torch.where(many > 0, 1 + SHARES * same // many.clamp(min=1), 0)
 
 
-def _next(marked: Tensor, cell: Tensor) -> Tensor:
+def next_marked(marked: Tensor, cell: Tensor) -> Tensor:
     """Return the first marked cell (B, T) behind each cell; T if there is none."""
     size = marked.shape[1]
     at = torch.where(marked, cell, size).flip(1).cummin(dim=1).values.flip(1)

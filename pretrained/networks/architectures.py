@@ -20,6 +20,7 @@ from pretrained.networks.per_voice import PerVoice
 from pretrained.networks.recurrent import GatedPrior, RecurrentPrior
 from pretrained.networks.sighted import Sight, SightedNet, SightError
 from pretrained.networks.transformer import TransformerPrior
+from pretrained.networks.voices import VoicesPrior
 from pretrained.prior import Trainable, hears_one_line, sample
 
 READER = "rewards.sight"  # whose `read` makes a sight of its description
@@ -244,6 +245,7 @@ ARCHITECTURES: dict[str, type[Trainable]] = {
     GatedPrior.format: GatedPrior,
     AttentivePrior.format: AttentivePrior,
     TransformerPrior.format: TransformerPrior,
+    VoicesPrior.format: VoicesPrior,
     SightedPrior.format: SightedPrior,
     SumPrior.format: SumPrior,
 }
@@ -261,7 +263,7 @@ def architecture(name: str) -> type[Trainable]:
     return ARCHITECTURES[name]
 
 
-def model_named(name: str) -> type[PerVoice]:
+def model_named(name: str) -> type[PerVoice] | type[VoicesPrior]:
     """Return the architecture that `python -m pretrained.train --model NAME` trains.
 
     A name is a checkpoint's format without its version; "lstm" stands for "recurrent".
@@ -272,7 +274,7 @@ def model_named(name: str) -> type[PerVoice]:
     known = {
         "lstm" if kind is RecurrentPrior else kind.format.partition("/")[0]: kind
         for kind in ARCHITECTURES.values()
-        if issubclass(kind, PerVoice)
+        if issubclass(kind, (PerVoice, VoicesPrior))
     }
     if name not in known:
         raise ValueError(f"model={quoted(name)}: expected one of {', '.join(known)}")

@@ -144,6 +144,21 @@ def own_tokens(codec: Codec, home: int, low: int, high: int, grid: int = 0) -> T
     return torch.from_numpy(codec.tokens_of(theirs, codec.shift_for(home, low, high)))
 
 
+def shifts(codec: Codec, context: Tensor) -> Tensor:
+    """Return the semitones (B,) int64 by which a codec's network sees pieces of a context higher.
+
+    (1,) if all pieces share them.
+    """
+    where = context[:, _WHERE].long()
+    rows = where[:1] if (where == where[0]).all() else where
+    return torch.tensor([_shift(codec, *row) for row in rows.tolist()], device=context.device)
+
+
+@lru_cache(maxsize=256)
+def _shift(codec: Codec, home: int, low: int, high: int) -> int:
+    return codec.shift_for(home, low, high)
+
+
 def has_started(tokens: Tensor) -> Tensor:
     """Return (..., T) bool, True where a note began before a cell of the lines tokens (..., T)."""
     onset = tokens > HOLD

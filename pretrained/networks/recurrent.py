@@ -87,46 +87,16 @@ class RecurrentNet(PlacedNetwork):
         return Hidden(state.h[:, rows], state.c[:, rows], state.past.take(rows))
 
     def after(self, token: Tensor, place: Tensor, state: Hidden) -> tuple[Tensor, Hidden]:
-        """Read a token (B,); return features (B, hidden) of the cell behind it, and the state.
-
-        For few lines it is written out as plain cells: `torch.nn.LSTM` over a sequence of one is
-        slower for them, and faster for many.
-        """
+        """Read a token (B,); return features (B, hidden) of the cell behind it, and the state."""
         x, past = self.step_inputs(token, place, state.past)
-        if isinstance(self.lstm, nn.LSTM) and len(x) >= MANY:
-            out, (h, c) = self.lstm(x[:, None], (state.h, state.c))
-            return out[:, 0], Hidden(h, c, past)
-        h_all, c_all = [], []
-        for layer in range(self.shape.layers):
-            x, c = self._cell(x, state.h[layer], state.c[layer], *self.lstm.all_weights[layer])
-            h_all.append(x)
-            c_all.append(c)
-        return x, Hidden(torch.stack(h_all), torch.stack(c_all), past)
-
-    def _cell(
-        self, x: Tensor, h: Tensor, c: Tensor, w_in: Tensor, w_rec: Tensor, *bias: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return h and c (B, hidden) of a layer after an input."""
-        gates = torch.addmm(bias[0] + bias[1], x, w_in.t()).addmm_(h, w_rec.t())
-        i, f, g, o = gates.chunk(4, dim=1)
-        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-        return o.sigmoid() * c.tanh(), c
+        x, h, c = stepped(self.lstm, x, state.h, state.c)
+        return x, Hidden(h, c, past)
 
 
 class GatedNet(RecurrentNet):
     """A GRU (Cho et al. 2014) in the place of the LSTM."""
 
     layers: ClassVar[type[nn.LSTM | nn.GRU]] = nn.GRU
-
-    def _cell(
-        self, x: Tensor, h: Tensor, c: Tensor, w_in: Tensor, w_rec: Tensor, *bias: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return h (B, hidden) of a layer after an input, and `c` as it was."""
-        r_in, z_in, n_in = torch.addmm(bias[0], x, w_in.t()).chunk(3, dim=1)
-        r_rec, z_rec, n_rec = torch.addmm(bias[1], h, w_rec.t()).chunk(3, dim=1)
-        update = (z_in + z_rec).sigmoid()
-        candidate = (n_in + (r_in + r_rec).sigmoid() * n_rec).tanh()
-        return (1 - update) * candidate + update * h, c
 
 
 class RecurrentPrior(PerVoice):
@@ -154,6 +124,52 @@ class GatedPrior(PerVoice):
     net: GatedNet
     network, sizes = GatedNet, NetShape
     recipe = RecurrentPrior.recipe
+
+
+def stepped(
+    layers: nn.LSTM | nn.GRU, x: Tensor, h: Tensor, c: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the output (B, hidden) of recurrent layers behind an input, and their h and c.
+
+    For few lines it is written out as plain cells: `torch.nn.LSTM` over a sequence of one is
+    slower for them, and faster for many.
+
+    Args:
+        layers: recurrent layers, `batch_first`.
+        x: (B, width).
+        h, c: (layers, B, hidden); a GRU leaves c as it is.
+    """
+    if isinstance(layers, nn.LSTM) and len(x) >= MANY:
+        out, (h, c) = layers(x[:, None], (h, c))
+        return out[:, 0], h, c
+    cell = _lstm_cell if isinstance(layers, nn.LSTM) else _gru_cell
+    h_all, c_all = [], []
+    for layer in range(layers.num_layers):
+        x, c_new = cell(x, h[layer], c[layer], *layers.all_weights[layer])
+        h_all.append(x)
+        c_all.append(c_new)
+    return x, torch.stack(h_all), torch.stack(c_all)
+
+
+def _lstm_cell(
+    x: Tensor, h: Tensor, c: Tensor, w_in: Tensor, w_rec: Tensor, *bias: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return h and c (B, hidden) of a layer after an input."""
+    gates = torch.addmm(bias[0] + bias[1], x, w_in.t()).addmm_(h, w_rec.t())
+    i, f, g, o = gates.chunk(4, dim=1)
+    c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+    return o.sigmoid() * c.tanh(), c
+
+
+def _gru_cell(
+    x: Tensor, h: Tensor, c: Tensor, w_in: Tensor, w_rec: Tensor, *bias: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return h (B, hidden) of a layer after an input, and `c` as it was."""
+    r_in, z_in, n_in = torch.addmm(bias[0], x, w_in.t()).chunk(3, dim=1)
+    r_rec, z_rec, n_rec = torch.addmm(bias[1], h, w_rec.t()).chunk(3, dim=1)
+    update = (z_in + z_rec).sigmoid()
+    candidate = (n_in + (r_in + r_rec).sigmoid() * n_rec).tanh()
+    return (1 - update) * candidate + update * h, c
 
 
 def merge(a: RecurrentNet, b: RecurrentNet) -> RecurrentNet:

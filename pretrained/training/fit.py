@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from pretrained.networks.per_voice import LineNetwork
 
+AnyLesson = TypeVar("AnyLesson", bound=Any)
 N_GRAM_ORDERS = (1, 2, 3, 4, 5, 6, 7)
 
 
@@ -62,6 +63,9 @@ class HeldOut:
             by_bar=by_bar(nats, bars),
         )
 
+    def __str__(self) -> str:
+        return f"{self.nats_per_token:.4f} nats/token  accuracy {self.accuracy:.3f}"
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -70,20 +74,19 @@ class Epoch:
     Attributes:
         number: from 1.
         loss: mean over the batches, nats per token.
-        valid: figures of the averaged weights on tunes that are not trained on.
+        valid: figures of the averaged weights on pieces that are not trained on.
         seconds: of wall time.
     """
 
     number: int
     loss: float
-    valid: HeldOut
+    valid: Any
     seconds: float
 
     def __str__(self) -> str:
         return (
-            f"epoch {self.number:3d}  train {self.loss:.4f}  "
-            f"valid {self.valid.nats_per_token:.4f} nats/token  "
-            f"accuracy {self.valid.accuracy:.3f}  {self.seconds:.0f} s"
+            f"epoch {self.number:3d}  train {self.loss:.4f}  valid {self.valid}  "
+            f"{self.seconds:.0f} s"
         )
 
 
@@ -116,15 +119,15 @@ def collate(lessons: Sequence[Lesson], codec: Codec) -> tuple[Tensor, Tensor, Te
 
 
 def batches(
-    lessons: Sequence[Lesson], batch_tokens: int, rng: np.random.Generator
-) -> Iterator[list[Lesson]]:
-    """Yield lessons of about one length together, in random order."""
+    lessons: Sequence[AnyLesson], batch_tokens: int, rng: np.random.Generator
+) -> Iterator[list[AnyLesson]]:
+    """Yield lessons of about one length together, in random order; they have `tokens`."""
     jitter = rng.uniform(0.9, 1.1, len(lessons))  # so that the batches differ between epochs
-    order = np.argsort([len(x.tokens) * j for x, j in zip(lessons, jitter, strict=True)])
-    groups: list[list[Lesson]] = [[]]
+    order = np.argsort([x.tokens.size * j for x, j in zip(lessons, jitter, strict=True)])
+    groups: list[list[AnyLesson]] = [[]]
     for index in order:
         shown = lessons[index]
-        longest = max(len(shown.tokens), *(len(x.tokens) for x in groups[-1]), 1)
+        longest = max(shown.tokens.size, *(x.tokens.size for x in groups[-1]), 1)
         if groups[-1] and longest * (len(groups[-1]) + 1) > batch_tokens:
             groups.append([])
         groups[-1].append(shown)
@@ -189,7 +192,7 @@ def warm_cosine(progress: float, warm: float = 0.05) -> float:
     return float(0.5 * (1 + np.cos(np.pi * (progress - warm) / (1 - warm))))
 
 
-def untrained(config: PriorConfig, codec: Codec) -> LineNetwork:
+def untrained(config: PriorConfig, codec: Codec) -> Any:
     """Return the network of some settings, with random weights.
 
     Raises:
@@ -197,31 +200,74 @@ def untrained(config: PriorConfig, codec: Codec) -> LineNetwork:
     """
     from pretrained.networks.inputs import METRE, PLACE
 
-    places, kind = len(PLACE) if config.setting("plan") else METRE, config.architecture
-    shape = kind.sizes(vocab=codec.vocab, places=places, **config.sizes())
-    net: LineNetwork = kind.network(shape, config.setting("dropout"))
+    kind, sizes = config.architecture, config.sizes()
+    if "places" in {field.name for field in fields(kind.sizes)}:
+        sizes["places"] = len(PLACE) if config.setting("plan") else METRE
+    net = kind.network(kind.sizes(vocab=codec.vocab, **sizes), config.setting("dropout"))
     net.token_dropout = config.setting("token_dropout")
     return net
+
+
+class Course(Protocol):
+    """How a network learns pieces of a kind, and is measured by them."""
+
+    def lessons(self, pieces: Sequence[Any], plan: bool, rng: np.random.Generator) -> list[Any]:
+        """Return what is shown of pieces in an epoch, with `tokens`; with the plan if asked."""
+
+    def collate(self, lessons: Sequence[Any], codec: Codec) -> tuple[Tensor, ...]:
+        """Return a batch of lessons, padded to one length."""
+
+    def losses(
+        self, net: Any, shown: Sequence[Tensor], rng: np.random.Generator, bf16: bool
+    ) -> tuple[Tensor, Tensor | float]:
+        """Return losses whose sum is descended, the first in nats per token."""
+
+    def held_out(self, net: Any, pieces: Sequence[Any], codec: Codec) -> Any:
+        """Return figures of a network on whole pieces; their text is shown behind each epoch."""
+
+
+class TuneCourse:
+    """How a network of one line learns tunes."""
+
+    def lessons(self, pieces: Sequence[Tune], plan: bool, rng: np.random.Generator) -> list[Lesson]:
+        """Return a part of each tune, or whole tunes without the plan."""
+        return [lesson(tune, rng if plan else None) for tune in pieces]
+
+    def collate(self, lessons: Sequence[Lesson], codec: Codec) -> tuple[Tensor, ...]:
+        """Return `collate`."""
+        return collate(lessons, codec)
+
+    def losses(
+        self, net: Any, shown: Sequence[Tensor], rng: np.random.Generator, bf16: bool
+    ) -> tuple[Tensor, Tensor | float]:
+        """Return `losses_of`."""
+        return losses_of(net, shown, rng, bf16)
+
+    def held_out(self, net: Any, pieces: Sequence[Tune], codec: Codec) -> HeldOut:
+        """Return `held_out`."""
+        return held_out(net, pieces, codec)
 
 
 @whole_float32()
 def fit(
     config: PriorConfig,
-    train: list[Tune],
-    valid: list[Tune],
+    train: Sequence[Any],
+    valid: Sequence[Any],
     codec: Codec,
-    build: Callable[[PriorConfig, Codec], LineNetwork] = untrained,
+    build: Callable[[PriorConfig, Codec], Any] | None = None,
     after_epoch: Callable[[Epoch], object] | None = None,
-) -> LineNetwork:
+    course: Course | None = None,
+) -> Any:
     """Train a network and return the running average of its weights.
 
     Args:
         config: sizes and schedule.
-        train: tunes to learn from.
-        valid: tunes to report on after each epoch; nothing is chosen by them.
+        train: pieces to learn from.
+        valid: pieces to report on after each epoch; nothing is chosen by them.
         codec: the vocabulary.
-        build: makes the network that is trained.
+        build: makes the network that is trained, `untrained` if None.
         after_epoch: called with the figures of each epoch.
+        course: how it learns, that of tunes if None.
 
     Raises:
         ValueError: a device that is not there.
@@ -235,22 +281,23 @@ def fit(
     torch.set_num_threads(config.threads)
     rng, device = np.random.default_rng(config.seed), find_device(config.device)
     bf16 = config.bf16 and (device == "cpu" or has_bf16(device))
-    net = build(config, codec).to(device)
+    course = course or TuneCourse()
+    net = (build or untrained)(config, codec).to(device)
     averaged = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(config.setting("average")))
-    kept: LineNetwork = averaged.module  # type: ignore[assignment]
+    kept: Any = averaged.module
     optimizers, epochs = Optimizers(net, config), config.setting("epochs")
     for epoch in range(epochs):
         net.train()
         losses, began = [], time.monotonic()
-        lessons = [lesson(tune, rng if config.setting("plan") else None) for tune in train]
+        lessons = course.lessons(train, config.setting("plan"), rng)
         groups = list(batches(lessons, config.setting("batch_tokens"), rng))
         for done, group in enumerate(groups):
-            shown = [part.to(device) for part in collate(group, codec)]
-            loss, ahead = losses_of(net, shown, rng, bf16)
+            shown = [part.to(device) for part in course.collate(group, codec)]
+            loss, ahead = course.losses(net, shown, rng, bf16)
             optimizers.descend(loss + ahead, warm_cosine((epoch + done / len(groups)) / epochs))
             averaged.update_parameters(net)
             losses.append(loss.item())
-        figures = held_out(kept, valid, codec)
+        figures = course.held_out(kept, valid, codec)
         if after_epoch is not None:
             seconds = time.monotonic() - began
             after_epoch(Epoch(epoch + 1, float(np.mean(losses)), figures, seconds))

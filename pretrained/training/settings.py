@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import tyro
+
+from envs.durable_files import user_cache
 from envs.errors import quoted
 
 # Settings that do not shape the weights, and the data, of which a card tells.
+CHORALES = "chorales"  # the data of that name
+RANGE, CHORALE_RANGE = "C3-B5", "F#1-F6"  # of tunes; of chorales in the key of C
 ELSEWHERE = ("out", "overwrite", "threads", "device", "data")
 SIZES = ("hidden", "layers", "embed", "lookback", "width", "heads", "feed", "window", "ahead")
 LIMITS = {
@@ -31,10 +36,12 @@ class PriorConfig:
     """Settings of a training of the prior.
 
     Attributes:
-        model: lstm, gru, lstm-attention or transformer. Settings below that are not given are those
-            of its recipe.
-        data: the tunes: "folk" or "folk2", which ship, or a folder or file of your own.
-        out: the checkpoint to write; an existing file is replaced only with --overwrite.
+        model: lstm, gru, lstm-attention, transformer, or voices, which learns chorales. Settings
+            below that are not given are those of its recipe. If not given lstm, or voices.
+        data: the tunes: "folk" or "folk2", which ship, or a folder or file of your own; or
+            "chorales", Bach's in four voices, from the installed music21.
+        out: the checkpoint to write; an existing file is replaced only with --overwrite. If not
+            given prior.safetensors, or for chorales the prior "chorale" in the cache folder.
         epochs: passes over the training tunes.
         hidden: recurrent units per layer.
         layers: recurrent layers, or blocks of a transformer.
@@ -56,7 +63,7 @@ class PriorConfig:
             cosine.
         weight_decay: of both.
         average: decay per batch of the running average of weights, which is what is kept.
-        range: lowest and highest pitch of the vocabulary.
+        range: lowest and highest pitch of the vocabulary, C3-B5 if not given; of chorales fixed.
         seed: of weights, order and dropout.
         threads: CPU threads of torch.
         device: torch device; auto takes a GPU if there is one.
@@ -64,9 +71,9 @@ class PriorConfig:
         overwrite: replace `out` if it exists.
     """
 
-    model: str = "lstm"
-    data: str = "folk"
-    out: Path = Path("prior.safetensors")
+    model: str = ""
+    data: Annotated[str, tyro.conf.arg(aliases=["--corpus"])] = "folk"
+    out: Path | None = None
     epochs: int | None = None
     hidden: int | None = None
     layers: int | None = None
@@ -85,7 +92,7 @@ class PriorConfig:
     learning_rate: float | None = None
     weight_decay: float | None = None
     average: float | None = None
-    range: str = "C3-B5"
+    range: str = ""
     seed: int = 0
     threads: int = 1
     device: str = "cpu"
@@ -97,6 +104,15 @@ class PriorConfig:
             value = getattr(self, name)
             if value is not None and not least <= value <= most:  # refuses what is no number too
                 raise ValueError(f"{name}={quoted(value)}: expected {least:g} to {most:g}")
+        usual = ("voices", CHORALE_RANGE) if self.data == CHORALES else ("lstm", RANGE)
+        for name, value in zip(("model", "range"), usual, strict=True):
+            object.__setattr__(self, name, getattr(self, name) or value)
+
+    @property
+    def file(self) -> Path:
+        """The checkpoint to write."""
+        chorale = user_cache() / "chorale.safetensors"
+        return self.out or (chorale if self.data == CHORALES else Path("prior.safetensors"))
 
     @property
     def architecture(self) -> Any:

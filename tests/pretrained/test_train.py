@@ -2,10 +2,14 @@
 
 import pytest
 
+from envs.music.task import Task
 from pretrained import checkpoint, load
 from pretrained import train as verb
+from pretrained.corpora.chorales import read_chorale, split_chorales
+from pretrained.prior import hears_one_line
 from pretrained.training.fit import PriorConfig
 from tests.helpers import from_the_shell
+from tests.pretrained.corpora.own_chorales import chorale, tune
 from tests.pretrained.corpora.own_tunes import abc_tune, book, fill
 
 SMALL = ("--epochs", 1, "--hidden", 8, "--embed", 4, "--no-bf16")
@@ -82,5 +86,42 @@ def test_ctrl_c_says_that_what_was_read_is_kept(home, call, monkeypatch):
     assert "remembered" in status
 
 
+def test_chorales_become_the_prior_of_that_name(home, call, monkeypatch, capsys):
+    """Made on the machine, kept in the cache; the file says whose encodings it learned from."""
+    with pytest.raises(FileNotFoundError, match="--corpus chorales"):
+        checkpoint.locate("chorale")
+    pieces = [read_chorale(chorale(tune(n)), str(n)) for n in range(24)]
+    found = split_chorales(pieces, {})
+    monkeypatch.setattr("pretrained.corpora.chorales.load_chorales", lambda progress: found)
+    words = ("--corpus", "chorales", "--heads", 1, "--feed", 8, "--ahead", 8, *SMALL)
+    monkeypatch.setattr("sys.argv", ["x", *map(str, words)])
+    verb.main()
+    said = capsys.readouterr().out
+    assert "not for commercial use" in said
+    assert "per frame" in said
+    assert "pretrained.adapt" not in said
+    notes = checkpoint.notes("chorale")
+    assert "not for commercial use" in notes["data"]["licence"]
+    assert notes["held_out"]["voices"]["nats_per_frame"] > 0
+    assert notes["config"]["model"] == "voices"
+    assert not hears_one_line(load("chorale", Task(voices=4)))
+    status, _, _ = call(*words)
+    assert "--overwrite" in status
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--corpus", "chorales", "--model", "gru"), "gru cannot learn chorales"),
+        (("--model", "voices"), "voices cannot learn folk"),
+        (("--data", "chorales", "--range", "C3-B5"), "--range C3-B5"),
+    ],
+)
+def test_chorales_and_voices_belong_together(home, call, words, told):
+    status, _, _ = call(*words)
+    assert told in status
+
+
 def test_the_default_is_the_corpus_that_ships():
-    assert PriorConfig().data == "folk"
+    assert (PriorConfig().data, PriorConfig().model) == ("folk", "lstm")
+    assert PriorConfig().range == "C3-B5"
