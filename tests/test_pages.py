@@ -5,12 +5,16 @@ import tomllib
 
 import pytest
 
+from agents.settings.algorithm import ALGORITHMS
 from agents.settings.config import from_mapping
 from envs.notation import READERS, WRITERS
+from pretrained.networks.architectures import ARCHITECTURES
+from rewards.rule import REGISTRY
 from tests import pages
 from tests.pages import ROOT, anchors, blocks, commands, follow, links, run_command, why_not
 
 README = ROOT / "README.md"
+TABLES = (READERS, WRITERS, ARCHITECTURES, ALGORITHMS, REGISTRY)
 PAGES = [
     README,
     ROOT / "CHANGELOG.md",
@@ -28,15 +32,16 @@ def name_of(page):
 
 @pytest.fixture
 def desk(tmp_path, monkeypatch):
-    """A folder as the project's, with nothing in it but the examples."""
+    """A folder as the project's with only the examples in it; what a page adds goes again."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
-    for formats in (READERS, WRITERS):
-        monkeypatch.setitem(formats, ".line", None)  # which a page adds: gone again afterwards
-        del formats[".line"]
     monkeypatch.setattr("agents.training.exploit.SECONDS", 0.2)  # of each search by --exploit
     monkeypatch.setattr("pretrained.corpora.tune_cache.user_cache", lambda: tmp_path / "cache")
-    return tmp_path
+    known = [dict(table) for table in TABLES]
+    yield tmp_path
+    for table, before in zip(TABLES, known, strict=True):
+        table.clear()
+        table.update(before)
 
 
 @pytest.mark.parametrize(
