@@ -137,7 +137,7 @@ class Tables(nn.Module):
         nn.init.normal_(self.rows.weight, std=spread)
 
     def sum_of(self, shape: Sequence[int], rows: Mapping[str, Tensor]) -> Tensor:
-        """Return the sum (*shape, width) of rows (..., n) of tables by name; -1 adds nothing."""
+        """Return the sum (shape and width) of rows (..., n) of tables by name; -1 adds nothing."""
         parts = [
             (at + self.first[name]).masked_fill(at < 0, self.nothing).expand(*shape, -1)
             for name, at in rows.items()
