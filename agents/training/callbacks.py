@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import numpy as np
 import numpy.typing as npt
 from stable_baselines3.common.callbacks import BaseCallback
@@ -212,9 +214,9 @@ class Turning(BaseCallback):
         super().__init__()
         self.steering, self.config = steering, config
 
+    @abstractmethod
     def turned(self, objective: Objective) -> Objective:
         """Return the objective for the rollout that begins after `num_timesteps`."""
-        raise NotImplementedError
 
     def _on_step(self) -> bool:
         return True

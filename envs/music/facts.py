@@ -103,15 +103,19 @@ class Facts(View):
         """bool: a note ends here and silence begins."""
         return self._where_written(self.tokens == REST)
 
-    @cached_property
-    def _previous(self) -> tuple[Array, ...]:
+    def _followed(self, step: Any, first: tuple[Any, ...]) -> tuple[Array, ...]:
+        """Return the two facts of a scan, -1 in cells that are not written."""
         if self.n_written == 0:
             nothing = np.full(self.tokens.shape, -1, np.int16)
             return freeze(nothing), freeze(nothing)
-        facts = self.scan(_follow_onsets, (np.int16(-1), np.int16(-1)))
+        facts = self.scan(step, first)
         if self._at is not None or self.finished:
             return facts
         return tuple(freeze(np.where(self.written, fact, np.int16(-1))) for fact in facts)
+
+    @cached_property
+    def _previous(self) -> tuple[Array, ...]:
+        return self._followed(_follow_onsets, (np.int16(-1), np.int16(-1)))
 
     @property
     def previous_onset(self) -> Array:
@@ -131,13 +135,7 @@ class Facts(View):
 
     @cached_property
     def _sound(self) -> tuple[Array, ...]:
-        if self.n_written == 0:
-            nothing = np.full(self.tokens.shape, -1, np.int16)
-            return freeze(nothing), freeze(nothing)
-        facts = self.scan(_follow_sound, (np.int16(-1),))
-        if self._at is not None or self.finished:
-            return facts
-        return tuple(freeze(np.where(self.written, fact, np.int16(-1))) for fact in facts)
+        return self._followed(_follow_sound, (np.int16(-1),))
 
     @property
     def sounding(self) -> Array:

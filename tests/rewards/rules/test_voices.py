@@ -64,7 +64,7 @@ def choirs(task, n, seed):
 
 
 def found(rule, score, row, parameters):
-    """What a rule marks in one piece, of each pair if it judges pairs."""
+    """The cells of one piece that a rule marks, for each pair of voices if it judges pairs."""
     if rule.against is None:
         value = rule(score, **parameters)
         return {(int(v), int(t)) for v, t in np.argwhere(value[row])}
