@@ -1,0 +1,1 @@
+"""Composing of several voices: counterpoint to a cantus firmus."""

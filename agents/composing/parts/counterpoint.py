@@ -1,0 +1,165 @@
+"""Species counterpoint to a cantus firmus, and cantus firmi: requests, and who composes them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from agents.composing.composer import Composer
+from agents.composing.request import Request
+from envs.music.codec import HOLD, UNWRITTEN
+from envs.music.key import Key
+from envs.music.score import Score
+from envs.music.tape import Array
+from envs.music.task import Task
+from envs.music.voices.cantus import HIGHEST, LOWEST, Cantus
+from envs.music.voices.species import require_species
+from envs.notation.reading.readers import read_piece
+from pretrained.species import SpeciesPrior
+from rewards.build import build, make_term
+from rewards.rule import Rule
+
+METER = "4/4"
+ROOM = 12  # semitones that the free voice may have beyond the cantus firmus
+# Rules of a pack that every solution keeps. Those of one line are kept by the free voice; what is
+# given may be as it is.
+KEPT = (
+    *("species_rhythm", "dissonance", "parallel_fifths", "parallel_octaves", "perfect_approach"),
+    *("downbeat_parallels", "unison", "voice_crossing", "voice_spacing", "opening_interval"),
+    *("closing_interval", "clausula"),
+)
+KEPT_BY_LINE = ("modal_notes", "leap_size", "dissonant_leap", "augmented_second", "tessitura")
+# What the packs leave open and a teacher does not.
+LINE: dict[str, Any] = {
+    **{"chromatic_step": 2.0, "unique_climax": 2.0, "leap_recovery": {"weight": 2.0, "min_leap": 7}}
+}
+# What a teacher likes beside the pack, by which solutions are ranked.
+TASTE: dict[str, Any] = {
+    "two_leaps": 1.0,
+    "step_leap_balance": {"weight": 3.0, "least": 0.55, "most": 0.9, "fewest": 6},
+    "late_climax": {"weight": 1.0, "earliest": 0.25},
+    "pitch_variety": {"weight": 1.0, "least": 6},
+    "aimless_turns": 0.5,
+}
+CANTUS = {  # kept by every cantus firmus that is composed
+    *("in_key", "opening_tonic", "final_tonic", "step_down_close", "unique_climax"),
+    *("repeated_notes", "leap_size", "dissonant_leap", "leap_recovery", "tessitura"),
+}
+
+
+def pack(species: int) -> str:
+    """Return the name of the pack of a species."""
+    require_species(species)
+    return f"fux_species_{species}"
+
+
+def demands_of(species: int) -> tuple[Rule, ...]:
+    """Return the hard rules of a species, which every solution keeps."""
+    terms = build(pack(species)).terms
+    once = {"most": 2 if species == 1 else 1}  # times that a note may be struck in a row
+    lines = [terms[name].rule for name in KEPT_BY_LINE]
+    lines += [make_term(name, setting).rule for name, setting in LINE.items()]
+    lines.append(make_term("repeated_notes", {"weight": 1.0, **once}).rule)
+    return (
+        *(terms[name].rule for name in KEPT if name in terms),
+        *map(_of_free_voices, lines),
+    )
+
+
+def _of_free_voices(rule: Rule) -> Rule:
+    """Return a rule of lines that judges what is free, and not what is given."""
+    return replace(rule, fn=functools.partial(_free, rule=rule), base=None)
+
+
+def _free(score: Score, *, rule: Rule) -> Array:
+    """Return the value of a rule in the cells that are not given, 0 in others."""
+    free = score.task.free[score.voice, score.cell]
+    return np.where(free, rule(score), np.float32(0))
+
+
+@dataclass(frozen=True)
+class Counterpoint:
+    """A counterpoint of two voices that is asked for: a cantus firmus is given, the other is free.
+
+    Attributes:
+        cantus: given, a whole note in each bar.
+        species: 1 to 5, of the free voice.
+        above: True if the free voice is the higher one.
+
+    Raises:
+        ValueError: another species.
+    """
+
+    cantus: Cantus
+    species: int = 1
+    above: bool = True
+
+    def __post_init__(self) -> None:
+        require_species(self.species)
+
+    @staticmethod
+    def read(
+        source: str, species: int = 1, above: bool = True, key: str = "", **known: Any
+    ) -> Counterpoint:
+        """Return the counterpoint to a cantus firmus of a file, or to one of Fux's by its name.
+
+        Args:
+            source: a file of music, or fux-D, fux-E, fux-F, fux-G, fux-A or fux-C.
+            species, above: as the attributes.
+            key: mode of the cantus firmus; that of its last note if empty.
+            known: as `read_piece`.
+
+        Raises:
+            ValueError: as `Cantus`, `Cantus.of` and `read_piece`.
+        """
+        cantus = Cantus.named(source)
+        if cantus is None:
+            mode = Key.parse(key) if key else None
+            cantus = Cantus.of(read_piece(source, **known), mode)
+        elif key:
+            cantus = replace(cantus, key=Key.parse(key))
+        return Counterpoint(cantus, species, above)
+
+    @property
+    def task(self) -> Task:
+        """The page: a bar of 4/4 for each note, the cantus firmus in one of two voices."""
+        low, high = min(self.cantus.pitches), max(self.cantus.pitches)
+        free = (low, high + ROOM) if self.above else (low - ROOM, high)
+        free = max(free[0], LOWEST), min(free[1], HIGHEST)
+        name = Key("C").pitch_name
+        spans = [f"{name(a)}-{name(b)}" for a, b in (free, (low, high))]
+        task = Task(
+            key=self.cantus.key,
+            meter=METER,  # type: ignore[arg-type]  # read there
+            bars=len(self.cantus.pitches),
+            grid=2 if self.species == 5 else 1,
+            voices=2,
+            ranges=" ".join(spans if self.above else reversed(spans)),
+        )
+        held = [HOLD] * (task.bar_cells - 1)
+        row = [token for p in self.cantus.pitches for token in (task.codec.token(p), *held)]
+        rows = [[UNWRITTEN] * task.cells, row]
+        return replace(task, given=tuple(map(tuple, rows if self.above else reversed(rows))))
+
+    def request(self, **keywords: Any) -> Request:
+        """Return the request to a composer, with the hard rules of the species as demands.
+
+        Args:
+            keywords: those of `Request`, such as n, seed and must; the page is set.
+        """
+        must = (*demands_of(self.species), *keywords.pop("must", ()))
+        usual = {"method": "exhaustive", "wish": ("key",)}  # its cadence may raise a degree
+        return Request(self.task, **{**usual, **keywords, "must": must})
+
+    def composer(self) -> Composer:
+        """Return the composer of this species; it learned from no music."""
+        return Composer(SpeciesPrior(self.species), reward_of(self.species), task=self.task)
+
+
+def reward_of(species: int) -> Mapping[str, Any]:
+    """Return the reward by which solutions are ranked."""
+    return {pack(species): 1.0, **TASTE}
