@@ -12,6 +12,8 @@ python -m agents.compose --key "F# dorian" --meter 6/8 --bars 8 --range D4-G5 \
 python -m agents.compose --phrases "A4 A'4" --chords "C F G C" --key C --wish chords
 
 python -m agents.compose --restyle theme.abc --prior folk --keep rhythm --edit 0.3
+
+python -m agents.compose --counterpoint theme.abc --species 3 --above
 """
 
 from __future__ import annotations
@@ -27,6 +29,9 @@ from agents.settings.reading_flags import PartFlags
 
 if TYPE_CHECKING:
     from agents.composing import Composer, Request
+    from agents.composing.parts.counterpoint import StrictStyle
+
+FILES = ("lock", "rewrite", "restyle", "counterpoint")  # flags that name a file
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,13 @@ class ComposeConfig(PartFlags):
             silences that begin or end elsewhere; 0.3 if nothing is said.
         base: name or path of the prior whose style the theme leaves, for the report; melody if
             empty.
+        counterpoint: a cantus firmus, a note in each bar, that gets a second voice by the rules of
+            a species: a file, or Fux's fux-D, fux-E, fux-F, fux-G, fux-A or fux-C.
+        species: 1 to 5; 1 if nothing is said.
+        above: the second voice is the higher one, as it is if nothing is said.
+        below: it is the lower one.
+        cantus_firmus: write cantus firmi, in --key and of --bars notes, D dorian and 11 if nothing
+            is said.
         must: rules that every melody keeps, by name as in --mask; if they cannot be kept nothing
             is written.
         wish: what of key, chords and phrases is weighed only, where it would be kept in every
@@ -119,6 +131,11 @@ class ComposeConfig(PartFlags):
     keep: tuple[str, ...] = ()
     edit: float | None = None
     base: str = ""
+    counterpoint: str = ""
+    species: int | None = None
+    above: bool = False
+    below: bool = False
+    cantus_firmus: bool = False
     must: tuple[str, ...] = ()
     wish: tuple[str, ...] = ()
     candidates: int = 8
@@ -129,7 +146,7 @@ class ComposeConfig(PartFlags):
     trust: bool = False
 
     def __post_init__(self) -> None:
-        files = [f"--{name}" for name in ("lock", "rewrite", "restyle") if getattr(self, name)]
+        files = [f"--{name}" for name in FILES if getattr(self, name)]
         if self.task and files:
             raise ValueError(f"{files[0]} takes the task from the file; leave --task out")
         if len(files) > 1:
@@ -137,7 +154,8 @@ class ComposeConfig(PartFlags):
         super().__post_init__()
         for name in self.known if not files else ():
             raise ValueError(
-                f"--{name} says what is read of a file; add --lock, --rewrite or --restyle"
+                f"--{name} says what is read of a file; add --lock, --rewrite, --restyle or "
+                "--counterpoint"
             )
         for name in self.budget if not self.restyle else ():
             raise ValueError(f"--{name} says how a theme is restyled; add --restyle FILE")
@@ -145,6 +163,17 @@ class ComposeConfig(PartFlags):
             raise ValueError(
                 f"--method {self.method}: --restyle draws from the prior; leave --method out"
             )
+
+        _ = self.strict  # refuses flags that contradict each other
+
+    @property
+    def strict(self) -> StrictStyle:
+        """What is asked for in strict style."""
+        from agents.composing.parts.counterpoint import StrictStyle
+
+        return StrictStyle(
+            self.counterpoint, self.cantus_firmus, self.species, self.above, self.below
+        )
 
     @property
     def budget(self) -> dict[str, Any]:
@@ -165,6 +194,8 @@ def read_request(config: ComposeConfig) -> Request:
     flags = {name: value for name, value in vars(config).items() if name in ARGUMENTS}
     del flags["task"]  # of the composer; what is asked for in words goes before it
     asked = {name: value for name, value in flags.items() if value not in ("", None)}
+    if config.strict:
+        return config.strict.request(config.known, asked)
     if config.restyle:
         asked["method"] = "prior"
         return Request(given=Theme.read(config.restyle, **config.budget, **config.known), **asked)
@@ -189,6 +220,10 @@ def load_composer(config: ComposeConfig, request: Request) -> Composer:
     task = {**arguments_of(config.task), **request.changes} if config.task else {}
     flags = {"env": env, "task": task, "reward": config.reward, "prior": config.prior}
     changes: dict[str, Any] = {name: value for name, value in flags.items() if value}
+    if config.strict and not (config.run or config.env):
+        return config.strict.composer(
+            config.prior, config.reward and TrainConfig(reward=config.reward).terms
+        )
     if config.run:
         return Composer.load(Run(config.run), trust=config.trust, **changes)
     if in_words or env == MELODY:

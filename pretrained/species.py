@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from envs.music.codec import FIRST_PITCH, HOLD, REST, UNWRITTEN, Codec
+from envs.music.key import RAISED
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.music.voices.species import due, require_species
@@ -149,7 +150,7 @@ class _Page:
         self.half = task.bar_cells // 2 if beats % 2 == 0 else task.beat_cells
         degree = (self.pitches - key.pitch_class) % OCTAVE
         self.final = degree == 0
-        self.raised = np.isin(degree, (9,) if 1 in key.steps else (9, 11))
+        self.raised = np.isin(degree, RAISED) & (1 not in key.steps)
 
     def chances(self, time: int, pitch, move, onset, top) -> Floats:  # type: ignore[no-untyped-def]
         """Return the chances (B, vocab) of tokens at a time index, not yet made to sum to 1."""
@@ -184,7 +185,7 @@ class _Page:
         chance = np.where((leapt > STEP) & onward & ~step, chance * 0.2, chance)
         chance = np.where(onward & step & (leapt <= STEP), chance * 1.5, chance)
         returns = semitones == -before  # to the note before: a seesaw
-        chance = np.where(returns & (before != 0), chance * 0.35, chance)
+        chance = np.where(returns & (before != 0), chance * np.where(step, 0.25, 0.1), chance)
         rising = time < 0.55 * task.cells
         chance = np.where((semitones > 0) == rising, chance * 1.3, chance)
         chance = np.where((semitones >= 0) & (self.pitches == top[:, None]), chance * 0.4, chance)

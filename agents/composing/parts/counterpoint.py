@@ -13,17 +13,20 @@ from agents.composing.composer import Composer
 from agents.composing.request import Request
 from envs.music.codec import HOLD, UNWRITTEN
 from envs.music.key import Key
+from envs.music.meter import Meter
+from envs.music.pitch import parse_range
 from envs.music.score import Score
 from envs.music.tape import Array
 from envs.music.task import Task
-from envs.music.voices.cantus import HIGHEST, LOWEST, Cantus
+from envs.music.voices.cantus import FEWEST, HIGHEST, LOWEST, MOST, Cantus
 from envs.music.voices.species import require_species
 from envs.notation.reading.readers import read_piece
-from pretrained.species import SpeciesPrior
 from rewards.build import build, make_term
 from rewards.rule import Rule
+from rewards.rules.voices import STEP
 
-METER = "4/4"
+METER = Meter(4, 4)
+USUAL = {"method": "exhaustive"}  # of a request
 ROOM = 12  # semitones that the free voice may have beyond the cantus firmus
 # Rules of a pack that every solution keeps. Those of one line are kept by the free voice; what is
 # given may be as it is.
@@ -45,10 +48,15 @@ TASTE: dict[str, Any] = {
     "pitch_variety": {"weight": 1.0, "least": 6},
     "aimless_turns": 0.5,
 }
-CANTUS = {  # kept by every cantus firmus that is composed
+CANTUS_FIRMUS = "cantus_firmus"  # the pack
+# Rules of it that every cantus firmus keeps.
+KEPT_BY_CANTUS = (
     *("in_key", "opening_tonic", "final_tonic", "step_down_close", "unique_climax"),
     *("repeated_notes", "leap_size", "dissonant_leap", "leap_recovery", "tessitura"),
-}
+)
+BARS = 11  # of a cantus firmus, if nothing is said
+BELOW, ABOVE = 5, 12  # semitones of its range from the final
+CENTRE = 60  # MIDI number near which its final lies
 
 
 def pack(species: int) -> str:
@@ -91,7 +99,7 @@ class Counterpoint:
         above: True if the free voice is the higher one.
 
     Raises:
-        ValueError: another species.
+        ValueError: another species, or a cantus firmus that does not come to its final by step.
     """
 
     cantus: Cantus
@@ -100,6 +108,14 @@ class Counterpoint:
 
     def __post_init__(self) -> None:
         require_species(self.species)
+        before, last = self.cantus.pitches[-2:]
+        if not 1 <= abs(last - before) <= STEP:
+            name = self.cantus.key.pitch_name
+            raise ValueError(
+                f"bar {len(self.cantus.pitches)}: the cantus firmus comes to its final by "
+                f"{name(before)}-{name(last)}, so no counterpoint has a clausula (both voices come "
+                "to it by step); end it by a step"
+            )
 
     @staticmethod
     def read(
@@ -134,7 +150,7 @@ class Counterpoint:
         spans = [f"{name(a)}-{name(b)}" for a, b in (free, (low, high))]
         task = Task(
             key=self.cantus.key,
-            meter=METER,  # type: ignore[arg-type]  # read there
+            meter=METER,
             bars=len(self.cantus.pitches),
             grid=2 if self.species == 5 else 1,
             voices=2,
@@ -152,14 +168,117 @@ class Counterpoint:
             keywords: those of `Request`, such as n, seed and must; the page is set.
         """
         must = (*demands_of(self.species), *keywords.pop("must", ()))
-        usual = {"method": "exhaustive", "wish": ("key",)}  # its cadence may raise a degree
-        return Request(self.task, **{**usual, **keywords, "must": must})
-
-    def composer(self) -> Composer:
-        """Return the composer of this species; it learned from no music."""
-        return Composer(SpeciesPrior(self.species), reward_of(self.species), task=self.task)
+        wish = (*keywords.pop("wish", ()), "key")  # its cadence may raise a degree
+        return Request(self.task, **{**USUAL, **keywords, "must": must, "wish": wish})
 
 
 def reward_of(species: int) -> Mapping[str, Any]:
     """Return the reward by which solutions are ranked."""
     return {pack(species): 1.0, **TASTE}
+
+
+def counterpoint_composer(species: int, prior: Any = None, reward: Any = None) -> Composer:
+    """Return the composer of a species; without another prior it learned from no music.
+
+    Args:
+        species: 1 to 5.
+        prior, reward: as `Composer` takes them.
+    """
+    return Composer(prior or f"species-{species}", reward or reward_of(species))
+
+
+# -- cantus firmi ----------------------------------------------------------------------------------
+
+
+def cantus_request(key: str | Key = "D dorian", bars: int = BARS, **keywords: Any) -> Request:
+    """Return the request for cantus firmi: whole notes that keep what Fux's have in common.
+
+    Args:
+        key: the mode.
+        bars: number of notes.
+        keywords: those of `Request`, such as n, seed and must; range="D3-D4" stands for low and
+            high, which are a fourth below the final and an octave above it else.
+
+    Raises:
+        ValueError: too few or too many notes.
+    """
+    if not FEWEST <= bars <= MOST:
+        raise ValueError(f"bars={bars}: a cantus firmus has {FEWEST} to {MOST} notes, a bar each")
+    key, terms = Key.parse(key), build(CANTUS_FIRMUS).terms
+    final = min(range(key.pitch_class, 128, 12), key=lambda pitch: abs(pitch - CENTRE))
+    low, high = final - BELOW, final + ABOVE
+    if "range" in keywords:
+        low, high = parse_range(keywords.pop("range"))
+    must = (*(terms[name].rule for name in KEPT_BY_CANTUS), *keywords.pop("must", ()))
+    task = Task(key=key, meter=METER, bars=bars, low=low, high=high, grid=1)
+    return Request(task, **{**USUAL, **keywords, "must": must})
+
+
+def cantus_composer(prior: Any = None, reward: Any = None) -> Composer:
+    """Return the composer of cantus firmi; see `counterpoint_composer`."""
+    return Composer(prior or "species-1", reward or CANTUS_FIRMUS)
+
+
+# -- flags -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StrictStyle:
+    """What the flags of `python -m agents.compose` ask for: counterpoint, or a cantus firmus.
+
+    Attributes:
+        counterpoint: source of a cantus firmus, see `Counterpoint.read`; empty for none.
+        cantus_firmus: True if cantus firmi are asked for.
+        species, above, below: of the free voice.
+
+    Raises:
+        ValueError: flags that contradict each other.
+    """
+
+    counterpoint: str = ""
+    cantus_firmus: bool = False
+    species: int | None = None
+    above: bool = False
+    below: bool = False
+
+    def __post_init__(self) -> None:
+        if self.counterpoint and self.cantus_firmus:
+            raise ValueError("--counterpoint needs a cantus firmus and --cantus-firmus writes one")
+        if self.above and self.below:
+            raise ValueError("--above and --below: expected one of them")
+        for name in ("species", "above", "below"):
+            if getattr(self, name) and not self.counterpoint:
+                raise ValueError(f"--{name} says how a cantus firmus is set; add --counterpoint")
+
+    def __bool__(self) -> bool:
+        return bool(self.counterpoint) or self.cantus_firmus
+
+    def request(self, known: Mapping[str, Any], asked: dict[str, Any]) -> Request:
+        """Return the request.
+
+        Args:
+            known: as `read_piece`.
+            asked: keywords of `Request`; of the page's those that may be said.
+
+        Raises:
+            ValueError: a keyword that the cantus firmus or the species says already.
+        """
+        key = asked.pop("key", "")
+        if asked.get("method") == "sample":  # the flag's own
+            del asked["method"]
+        pages = {"meter", "grid", "pickup", "chords", "phrases", "primer"}
+        pages |= {"bars", "range"} if self.counterpoint else set()
+        for name in sorted(pages & asked.keys()):
+            raise ValueError(f"--{name}: the cantus firmus and its species say it; leave it out")
+        if self.counterpoint:
+            above, species = not self.below, self.species or 1
+            return Counterpoint.read(self.counterpoint, species, above, key, **known).request(
+                **asked
+            )
+        return cantus_request(key or "D dorian", asked.pop("bars", BARS), **asked)
+
+    def composer(self, prior: str = "", reward: Any = None) -> Composer:
+        """Return the composer of the request."""
+        if self.counterpoint:
+            return counterpoint_composer(self.species or 1, prior, reward)
+        return cantus_composer(prior, reward)

@@ -135,7 +135,8 @@ class _Search:
             self.found.farthest, self.found.broken = score.n_written, Counter()
         if score.n_written == self.found.farthest:
             self.found.broken.update(stopped)
-        return np.nonzero(free)
+        rows, tokens = np.nonzero(free)
+        return rows, tokens
 
 
 def _rare(nats: Array, rows: Array, pieces: int) -> Array:

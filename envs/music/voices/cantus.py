@@ -52,8 +52,8 @@ class Cantus:
         count = len(self.pitches)
         if not FEWEST <= count <= MOST:
             raise ValueError(
-                f"a cantus firmus of {count} note{'s' * (count != 1)}: expected {FEWEST} to {MOST}, "
-                "a whole note each"
+                f"a cantus firmus of {count} note{'s' * (count != 1)}: expected {FEWEST} to "
+                f"{MOST}, a whole note each"
             )
         for bar, pitch in enumerate(self.pitches, 1):
             name = self.key.pitch_name(pitch)
@@ -157,7 +157,7 @@ def mode_of(pitches: Sequence[int], signature: Key) -> Key:
     name = signature.spell(pitches[-1])[0]
     if above not in MODES:
         raise ValueError(
-            f"bar {len(pitches)}: the cantus firmus ends on {name}, which is the final of no mode in "
-            f"the signature of {signature}; expected D dorian and so on (key=, --key)"
+            f"bar {len(pitches)}: the cantus firmus ends on {name}, which is the final of no mode "
+            f"in the signature of {signature}; expected D dorian and so on (key=, --key)"
         )
     return Key(name, MODES[above])
