@@ -29,6 +29,8 @@ class CounterpointVectorEnv(CompositionVectorEnv):
         TypeError, ValueError: as `CompositionVectorEnv`, or a task in which no cantus firmus lies.
     """
 
+    draws_given = True  # given cells have other tokens in each piece than the task's
+
     def __init__(
         self, num_envs: int = 1, *, species: int = 1, above: bool = True, **arguments: Any
     ) -> None:
@@ -88,6 +90,7 @@ class CounterpointEnv(CompositionEnv):
     """
 
     vector = CounterpointVectorEnv
+    draws_given = True
 
     def __init__(self, *, reward: Any = None, **arguments: Any) -> None:
         super().__init__(reward=reward, **arguments)
