@@ -12,6 +12,8 @@ python -m agents.compose --key "F# dorian" --meter 6/8 --bars 8 --range D4-G5 \
 python -m agents.compose --phrases "A4 A'4" --chords "C F G C" --key C --wish chords
 
 python -m agents.compose --restyle theme.abc --prior folk --keep rhythm --edit 0.3
+
+python -m agents.compose --harmonise soprano.musicxml --voices SATB --style chorale
 """
 
 from __future__ import annotations
@@ -27,6 +29,12 @@ from agents.settings.reading_flags import PartFlags
 
 if TYPE_CHECKING:
     from agents.composing import Composer, Request
+    from agents.composing.parts.harmonise import Harmonisation
+
+
+# What may be asked of a harmonisation, beside what it has of its own.
+REQUESTED = ("must", "wish", "n", "seed", "temperature", "candidates")
+FILES = ("lock", "rewrite", "restyle", "harmonise")  # flags that name a file
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,14 @@ class ComposeConfig(PartFlags):
             silences that begin or end elsewhere; 0.3 if nothing is said.
         base: name or path of the prior whose style the theme leaves, for the report; melody if
             empty.
+        harmonise: a file with one voice or several, to which the other voices of a choir are
+            written; key, phrases and chords may be said, and all else is the file's.
+        voices: of the choir, letters of SATB in that order; SATB if empty.
+        given_voice: the voices that the file has: soprano, alto, tenor, bass; soprano if empty. Of
+            a file with all voices those that stay.
+        style: chorale for that of Bach's chorales, which are learned from the installed music21
+            first; if empty a plain one that ships.
+        allow: rules that a harmonisation would keep and may break.
         must: rules that every melody keeps, by name as in --mask; if they cannot be kept nothing
             is written.
         wish: what of key, chords and phrases is weighed only, where it would be kept in every
@@ -119,6 +135,11 @@ class ComposeConfig(PartFlags):
     keep: tuple[str, ...] = ()
     edit: float | None = None
     base: str = ""
+    harmonise: str = ""
+    voices: str = ""
+    given_voice: tuple[str, ...] = ()
+    style: str = ""
+    allow: tuple[str, ...] = ()
     must: tuple[str, ...] = ()
     wish: tuple[str, ...] = ()
     candidates: int = 8
@@ -129,7 +150,7 @@ class ComposeConfig(PartFlags):
     trust: bool = False
 
     def __post_init__(self) -> None:
-        files = [f"--{name}" for name in ("lock", "rewrite", "restyle") if getattr(self, name)]
+        files = [f"--{name}" for name in FILES if getattr(self, name)]
         if self.task and files:
             raise ValueError(f"{files[0]} takes the task from the file; leave --task out")
         if len(files) > 1:
@@ -137,14 +158,24 @@ class ComposeConfig(PartFlags):
         super().__post_init__()
         for name in self.known if not files else ():
             raise ValueError(
-                f"--{name} says what is read of a file; add --lock, --rewrite or --restyle"
+                f"--{name} says what is read of a file; add --lock, --rewrite, --restyle or "
+                "--harmonise"
             )
+        for name in self.choir if not self.harmonise else ():
+            flag = name.replace("_", "-")
+            raise ValueError(f"--{flag} says how a file is harmonised; add --harmonise FILE")
         for name in self.budget if not self.restyle else ():
             raise ValueError(f"--{name} says how a theme is restyled; add --restyle FILE")
         if self.restyle and self.method not in ("sample", "prior"):
             raise ValueError(
                 f"--method {self.method}: --restyle draws from the prior; leave --method out"
             )
+
+    @property
+    def choir(self) -> dict[str, Any]:
+        """The flags of a harmonisation that are set."""
+        names = ("voices", "given_voice", "style", "allow")
+        return {name: getattr(self, name) for name in names if getattr(self, name)}
 
     @property
     def budget(self) -> dict[str, Any]:
@@ -165,12 +196,35 @@ def read_request(config: ComposeConfig) -> Request:
     flags = {name: value for name, value in vars(config).items() if name in ARGUMENTS}
     del flags["task"]  # of the composer; what is asked for in words goes before it
     asked = {name: value for name, value in flags.items() if value not in ("", None)}
+    if config.harmonise:
+        words = {name: value for name, value in asked.items() if name in REQUESTED}
+        return read_harmonisation(config).request(**words)
     if config.restyle:
         asked["method"] = "prior"
         return Request(given=Theme.read(config.restyle, **config.budget, **config.known), **asked)
     file = config.lock or config.rewrite
     given = Bars.read(file, bool(config.rewrite), **config.known) if file else None
     return Request(given=given, **asked)
+
+
+def read_harmonisation(config: ComposeConfig) -> Harmonisation:
+    """Return the voices of a file that the flags give to a choir.
+
+    Raises:
+        ValueError: as `Harmonisation`, or a flag that would change what the file has.
+    """
+    from agents.composing.parts.harmonise import CHANGES, Harmonisation
+    from agents.composing.request import ARGUMENTS
+
+    usual = ComposeConfig()
+    for name in ARGUMENTS:
+        asked = vars(config).get(name, None) != vars(usual).get(name, None)
+        if asked and name not in (*CHANGES, *REQUESTED):
+            raise ValueError(f"--{name}: that of the file is kept by --harmonise; leave it out")
+    changes = {name: getattr(config, name) for name in CHANGES if getattr(config, name)}
+    known = {**config.known, "given": config.given_voice, "voices": config.voices}
+    asked_for = {name: value for name, value in known.items() if value}
+    return Harmonisation.read(config.harmonise, allow=config.allow, changes=changes, **asked_for)
 
 
 def load_composer(config: ComposeConfig, request: Request) -> Composer:
@@ -184,6 +238,10 @@ def load_composer(config: ComposeConfig, request: Request) -> Composer:
     from agents.settings.config import TrainConfig
     from agents.settings.tasks import arguments_of
 
+    if config.harmonise:
+        from agents.composing.parts.harmonise import choir
+
+        return choir(config.prior or config.style)
     in_words = bool(request.changes) or request.given is not None
     env = config.env or (MELODY if in_words else "")
     task = {**arguments_of(config.task), **request.changes} if config.task else {}

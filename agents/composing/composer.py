@@ -166,7 +166,12 @@ class Composer:
         )
 
     def compose(
-        self, request: Request | None = None, *, tempo: float | None = None, **keywords: Any
+        self,
+        request: Request | None = None,
+        *,
+        tempo: float | None = None,
+        title: str = "",
+        **keywords: Any,
     ) -> list[Melody]:
         """Return the melodies of a request, as many as it asks for; best first where ranked.
 
@@ -186,7 +191,7 @@ class Composer:
         hint = 'a Request, or its keywords, as compose(key="D minor", bars=8)'
         require_kind("request", request, Request, hint)
         piece = request.given.piece if isinstance(request.given, Bars | Theme) else None
-        title, own_tempo = (piece.title, piece.tempo) if piece else ("", None)
+        own_tempo, title = (piece.tempo, title or piece.title) if piece else (None, title)
         tempo = (own_tempo or TEMPO) if tempo is None else tempo
         require_tempo(tempo)  # before the search, which takes a while
         method, task, objective = method_of(request), request.task_on(self.task), self.objective
