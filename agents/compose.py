@@ -14,6 +14,8 @@ python -m agents.compose --phrases "A4 A'4" --chords "C F G C" --key C --wish ch
 python -m agents.compose --restyle theme.abc --prior folk --keep rhythm --edit 0.3
 
 python -m agents.compose --harmonise soprano.musicxml --voices SATB --style chorale
+
+python -m agents.compose --counterpoint theme.abc --species 3 --above
 """
 
 from __future__ import annotations
@@ -29,12 +31,13 @@ from agents.settings.reading_flags import PartFlags
 
 if TYPE_CHECKING:
     from agents.composing import Composer, Request
+    from agents.composing.parts.counterpoint import StrictStyle
     from agents.composing.parts.harmonise import Harmonisation
 
 
 # What may be asked of a harmonisation, beside what it has of its own.
 REQUESTED = ("must", "wish", "n", "seed", "temperature", "candidates")
-FILES = ("lock", "rewrite", "restyle", "harmonise")  # flags that name a file
+FILES = ("lock", "rewrite", "restyle", "harmonise", "counterpoint")  # flags that name a file
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,13 @@ class ComposeConfig(PartFlags):
         style: chorale for that of Bach's chorales, which are learned from the installed music21
             first; if empty a plain one that ships.
         allow: rules that a harmonisation would keep and may break.
+        counterpoint: a cantus firmus, a note in each bar, that gets a second voice by the rules of
+            a species: a file, or Fux's fux-D, fux-E, fux-F, fux-G, fux-A or fux-C.
+        species: 1 to 5; 1 if nothing is said.
+        above: the second voice is the higher one, as it is if nothing is said.
+        below: it is the lower one.
+        cantus_firmus: write cantus firmi, in --key and of --bars notes, D dorian and 11 if nothing
+            is said.
         must: rules that every melody keeps, by name as in --mask; if they cannot be kept nothing
             is written.
         wish: what of key, chords and phrases is weighed only, where it would be kept in every
@@ -140,6 +150,11 @@ class ComposeConfig(PartFlags):
     given_voice: tuple[str, ...] = ()
     style: str = ""
     allow: tuple[str, ...] = ()
+    counterpoint: str = ""
+    species: int | None = None
+    above: bool = False
+    below: bool = False
+    cantus_firmus: bool = False
     must: tuple[str, ...] = ()
     wish: tuple[str, ...] = ()
     candidates: int = 8
@@ -158,8 +173,8 @@ class ComposeConfig(PartFlags):
         super().__post_init__()
         for name in self.known if not files else ():
             raise ValueError(
-                f"--{name} says what is read of a file; add --lock, --rewrite, --restyle or "
-                "--harmonise"
+                f"--{name} says what is read of a file; add --lock, --rewrite, --restyle, "
+                "--harmonise or --counterpoint"
             )
         for name in self.choir if not self.harmonise else ():
             flag = name.replace("_", "-")
@@ -170,6 +185,17 @@ class ComposeConfig(PartFlags):
             raise ValueError(
                 f"--method {self.method}: --restyle draws from the prior; leave --method out"
             )
+
+        _ = self.strict  # refuses flags that contradict each other
+
+    @property
+    def strict(self) -> StrictStyle:
+        """What is asked for in strict style."""
+        from agents.composing.parts.counterpoint import StrictStyle
+
+        return StrictStyle(
+            self.counterpoint, self.cantus_firmus, self.species, self.above, self.below
+        )
 
     @property
     def choir(self) -> dict[str, Any]:
@@ -199,6 +225,8 @@ def read_request(config: ComposeConfig) -> Request:
     if config.harmonise:
         words = {name: value for name, value in asked.items() if name in REQUESTED}
         return read_harmonisation(config).request(**words)
+    if config.strict:
+        return config.strict.request(config.known, asked)
     if config.restyle:
         asked["method"] = "prior"
         return Request(given=Theme.read(config.restyle, **config.budget, **config.known), **asked)
@@ -247,6 +275,10 @@ def load_composer(config: ComposeConfig, request: Request) -> Composer:
     task = {**arguments_of(config.task), **request.changes} if config.task else {}
     flags = {"env": env, "task": task, "reward": config.reward, "prior": config.prior}
     changes: dict[str, Any] = {name: value for name, value in flags.items() if value}
+    if config.strict and not (config.run or config.env):
+        return config.strict.composer(
+            config.prior, config.reward and TrainConfig(reward=config.reward).terms
+        )
     if config.run:
         return Composer.load(Run(config.run), trust=config.trust, **changes)
     if in_words or env == MELODY:
