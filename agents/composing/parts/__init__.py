@@ -1,0 +1,1 @@
+"""Several voices on request: chords for a melody, and a bass under it."""
