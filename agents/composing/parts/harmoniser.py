@@ -5,7 +5,7 @@ what each note that is foreign to it costs: little where it passes on a weak pla
 falls on a strong one or leaps, and more the longer it is (Piston, Harmony (1941), nonharmonic
 tones). A change costs what the progression of roots costs, see `vocabulary.grades`, and something
 on weak places and under held notes; a phrase ends with a cadence. The cheapest row of chords is
-found by dynamic programming, and others are drawn with the probability exp(-cost).
+found by dynamic programming, and others are drawn with the probability exp(-2 cost).
 
 The costs are round numbers in the order of those sources, nothing is learned. How often the chords
 are those of Bach's chorales is measured by `python -m tests.tools.chord_agreement`.
@@ -28,6 +28,7 @@ from rewards.rules.rhythm import levels_at
 
 STEP = 2  # semitones of the largest step
 DRAWS = 50  # for each row of chords that is asked for
+SHARP = 2.0  # factor of the costs in draws: rows as likely as the model has them are too free
 # Costs in nats. Of a note that is foreign to its chord: where it passes, neighbours or anticipates
 # on a weak place; elsewhere; for the share of the place that it lasts, and that share of a seventh.
 PASSING, FOREIGN, LENGTH, SEVENTH = 0.3, 3.0, 3.0, 1.5
@@ -181,7 +182,7 @@ class ChordModel:
         for _ in range(DRAWS * (n - 1)):
             if len(found) == n:
                 break
-            row = drawn(self.places, self.steps, rng)
+            row = drawn(SHARP * self.places, [SHARP * step for step in self.steps], rng)
             found[row] = cost_of(row, self.places, self.steps)
         rows = sorted(found, key=lambda row: found[row])
         return [

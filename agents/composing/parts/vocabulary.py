@@ -23,12 +23,13 @@ PISTON = {
     "vi": ("ii V", "iii IV", "I"),
     "vii": ("I iii", "vi", "ii IV V"),
 }
-# The major triad a whole tone below the tonic, in minor and the modes: Aldwell and Schachter, Harmony
-# and Voice Leading, ch. 13 (it leads to III); and between neighbours of the tonic in modal tunes.
+# The major triad a whole tone below the tonic, in minor and the modes: Aldwell and Schachter,
+# Harmony and Voice Leading (it leads to III); in modal tunes it goes to and from the tonic.
 SUBTONIC, BEFORE_SUBTONIC = ("I III", "IV VI V", "II"), 1
 NEVER = 3  # grade of a progression that is not in the table
-TRIADS = {(4, 7): "", (3, 7): "m", (3, 6): "dim", (4, 8): "aug"}  # symbol by third and fifth
-SEVENTHS = {
+Tones = tuple[int, ...]
+TRIADS: dict[Tones, str] = {(4, 7): "", (3, 7): "m", (3, 6): "dim", (4, 8): "aug"}  # above the root
+SEVENTHS: dict[Tones, str] = {
     (4, 7, 10): "7",
     (3, 7, 10): "m7",
     (4, 7, 11): "maj7",
@@ -53,7 +54,7 @@ class Harmony:
 
     numeral: str
     degree: int
-    tones: tuple[int, ...]
+    tones: Tones
     symbol: str
     applied: bool = False
 
@@ -83,15 +84,19 @@ class Harmony:
         return self.degree == 4 and not self.applied and self.third == 4
 
 
-def _symbol(tones: tuple[int, ...], key: Key) -> str:
-    """Return the chord symbol of a root and the tones above it, with pitch classes."""
+def _kind(tones: Tones) -> str | None:
+    """Return the kind of a chord as a symbol has it, '' of a major triad; None if it is none."""
     above = tuple((tone - tones[0]) % 12 for tone in tones[1:])
-    kind = TRIADS[above] if len(above) == 2 else SEVENTHS[above]
-    names = (each.spell(60 + tones[0])[0] + kind for each in (key, C_MAJOR))
+    return (TRIADS | SEVENTHS).get(above)
+
+
+def _symbol(tones: Tones, key: Key) -> str:
+    """Return the symbol of a chord of pitch classes; in C major's spelling if it has two signs."""
+    names = (f"{each.spell(60 + tones[0])[0]}{_kind(tones)}" for each in (key, C_MAJOR))
     return next(name for name in names if SYMBOL.fullmatch(name))
 
 
-def _numeral(degree: int, tones: tuple[int, ...]) -> str:
+def _numeral(degree: int, tones: Tones) -> str:
     """Return the roman numeral of a chord on a degree."""
     third, fifth = ((tone - tones[0]) % 12 for tone in tones[1:3])
     name = NUMERALS[DEGREES.index(degree)].upper()
@@ -99,45 +104,45 @@ def _numeral(degree: int, tones: tuple[int, ...]) -> str:
     return name + "o" * (fifth == 6) + "+" * (fifth == 8) + "7" * (len(tones) == 4)
 
 
+def _from_root(triad: frozenset[int]) -> Tones:
+    """Return the tones of a triad with the root first, then third and fifth."""
+    orders = (tuple(sorted(triad, key=lambda tone: (tone - root) % 12)) for root in sorted(triad))
+    return next(order for order in orders if _kind(order) is not None)
+
+
 @lru_cache(maxsize=256)
 def harmonies_of(key: Key) -> tuple[Harmony, ...]:
     """Return the chords of a key: its triads, sevenths of ii and V, and applied dominants.
 
     Triads are those of `envs.music.implied.chords_of`. Of chords of the same tones the first
-    stands: in minor, III is also the dominant of VI. An applied dominant has its seventh, and
-    comes without it too.
+    stands: in minor, III is also the dominant of VI. An applied dominant comes with and without its
+    seventh; its aim is a major or minor triad.
     """
     steps, tonic = SCALES[key.written_mode], key.pitch_class
     found: dict[frozenset[int], Harmony] = {}
 
-    def add(degree: int, above_tonic: tuple[int, ...], aim: str = "") -> None:
+    def add(degree: int, above_tonic: Tones, aim: str = "") -> None:
         tones = tuple((tonic + tone) % 12 for tone in above_tonic)
-        numeral = (aim and "V" + "7" * (len(tones) == 4) + aim) or _numeral(degree, tones)
+        numeral = f"V{'7' * (len(tones) == 4)}/{aim}" if aim else _numeral(degree, tones)
         chord = Harmony(numeral, degree, tones, _symbol(tones, key), bool(aim))
         found.setdefault(frozenset(tones), chord)
 
-    rows = [*zip(DEGREES, chords_of(key), strict=False)]
-    rows += zip((DEGREES[1], DEGREES[6]), chords_of(key)[len(DEGREES) :], strict=False)
-    for degree, (triad, _) in rows:
-        root = next(t for t in triad if {(t + 3) % 12, (t + 4) % 12} & triad and _is_root(t, triad))
-        tones = tuple(sorted(triad, key=lambda tone: (tone - root) % 12))
+    degrees = (*DEGREES, DEGREES[1], DEGREES[6])  # of chords_of, which ends so in minor
+    for degree, (triad, _) in zip(degrees, chords_of(key), strict=False):
+        tones = _from_root(triad)
         add(degree, tones)
         seventh = (*tones, steps[(degree + 6) % 7])
-        if SEVENTHS.get(tuple((t - root) % 12 for t in seventh[1:])) in WITH_SEVENTH.get(
-            degree, ()
-        ):
+        if _kind(seventh) in WITH_SEVENTH.get(degree, ()):
             add(degree, seventh)
+    triads = [chord for chord in found.values() if len(chord.tones) == 3 and chord.fifth == 7]
     for degree in APPLIED:
-        aim, root = (tonic + steps[degree]) % 12, steps[degree] + 7
-        for chord in [each for each in found.values() if not each.applied]:
-            if chord.root == aim and len(chord.tones) == 3 and chord.fifth == 7:
-                add(degree, (root, root + 4, root + 7, root + 10), f"/{chord.numeral}")
-                add(degree, (root, root + 4, root + 7), f"/{chord.numeral}")
+        for chord in triads:
+            if chord.root == (tonic + steps[degree]) % 12:
+                root = steps[degree] + 7
+                dominant = tuple((root + tone) % 12 for tone in (0, 4, 7, 10))
+                add(degree, dominant, chord.numeral)
+                add(degree, dominant[:3], chord.numeral)
     return tuple(found.values())
-
-
-def _is_root(tone: int, triad: frozenset[int]) -> bool:
-    return tuple(sorted((other - tone) % 12 for other in triad))[1:] in TRIADS
 
 
 def _subtonic(chord: Harmony, key: Key) -> bool:
@@ -149,28 +154,22 @@ def _subtonic(chord: Harmony, key: Key) -> bool:
 def grades(key: Key) -> Array:
     """Return (chords, chords) how usual it is that a chord follows another one, 0 to NEVER.
 
-    A dominant leads to its aim, whatever that is; other chords lead to an applied dominant as to
-    its aim, a grade less usual. Chords of one root and degree follow each other freely; in modes
-    without a leading note the seventh degree leads to the tonic as the dominant does.
+    An applied dominant leads to its aim; it follows other chords as its aim does, a grade less
+    usual. A triad and its seventh chord follow each other, the seventh behind the triad.
     """
-    chords, found = harmonies_of(key), []
-    for one in chords:
-        row = NUMERALS[DEGREES.index(one.degree)]
-        table = SUBTONIC if _subtonic(one, key) else PISTON[row]
-        follows = {
-            word.lower(): grade for grade, words in enumerate(table) for word in words.split()
-        }
-        grade = []
-        for two in chords:
-            degree = NUMERALS[DEGREES.index(two.degree)]
-            if one.root == two.root and one.applied == two.applied:
-                grade.append(0 if len(two.tones) >= len(one.tones) else 1)
-            elif one.applied:  # it resolves, or leads on to the dominant of its aim
-                aim = one.degree == two.degree and not two.applied
-                grade.append(0 if aim else NEVER)
-            elif _subtonic(two, key):
-                grade.append(BEFORE_SUBTONIC)
-            else:
-                grade.append(min(NEVER, follows.get(degree.lower(), NEVER) + two.applied))
-        found.append(grade)
-    return freeze(np.array(found))
+    chords = harmonies_of(key)
+    return freeze(np.array([[_grade(one, two, key) for two in chords] for one in chords]))
+
+
+def _grade(one: Harmony, two: Harmony, key: Key) -> int:
+    """Return how usual it is that a chord follows another one, see `grades`."""
+    if one.root == two.root and one.applied == two.applied:
+        return int(len(two.tones) < len(one.tones))
+    if one.applied:
+        return 0 if one.degree == two.degree and not two.applied else NEVER
+    if _subtonic(two, key):
+        return BEFORE_SUBTONIC
+    names = [NUMERALS[DEGREES.index(chord.degree)] for chord in (one, two)]
+    table = SUBTONIC if _subtonic(one, key) else PISTON[names[0]]
+    follows = [names[1].lower() in words.lower().split() for words in table]
+    return min(NEVER, (follows.index(True) if any(follows) else NEVER) + two.applied)
