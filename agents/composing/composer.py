@@ -247,7 +247,7 @@ def _name(network: Network) -> str:
     """Return what a network is called: its checkpoint, its run, or its type."""
     if isinstance(network, str | os.PathLike):
         return Path(network).stem
-    return str(network.path if isinstance(network, Run) else type(network))
+    return str(network.path) if isinstance(network, Run) else type(network).__name__
 
 
 def _loaded(network: Network, task: Task) -> Prior:
