@@ -32,7 +32,7 @@ from envs.notation.writing.writers import TEMPO
 from envs.primer import primed
 from pretrained.checkpoint import SHIPPED, load_once, locate
 from pretrained.networks.regrid import on_grid
-from pretrained.prior import hears_ahead
+from pretrained.prior import hears_ahead, hears_one_line
 from rewards.build import build
 from rewards.objective import PRIOR as PRIOR_TERM
 from rewards.objective import Objective
@@ -217,6 +217,8 @@ class Composer:
         if task.given and search.network is not None:
             hears = "hears" if hears_ahead(search.network) else "does not hear"
             source += f", which {hears} what is given ahead"
+        if task.voices > 1 and search.network is not None and hears_one_line(search.network):
+            source += "; it writes each voice by itself, and none hears another"
         found, kept = method.fill(search), in_words(demands, task)
         return melodies_of(found, objective.reward, tempo, title, source, kept)
 

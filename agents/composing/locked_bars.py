@@ -10,7 +10,6 @@ import numpy as np
 
 from envs.music.codec import FIRST_PITCH, HOLD, REST, UNWRITTEN
 from envs.music.piece import Piece
-from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.address import parse_address
 from envs.notation.reading.readers import read_piece
@@ -18,12 +17,12 @@ from envs.notation.reading.readers import read_piece
 
 @dataclass(frozen=True)
 class Bars:
-    """Bars of a melody that stay as they are, or that are written anew.
+    """Bars of a piece that stay as they are in all voices, or that are written anew in all.
 
     A note that is held into a bar that stays is kept from its beginning.
 
     Attributes:
-        piece: the melody.
+        piece: the piece.
         numbers: of the bars, as the piece's file prints them, or counted from 1; a pickup is bar 0.
         rewrite: True if these bars are written anew and all others stay.
         source: name of the piece in messages.
@@ -33,9 +32,6 @@ class Bars:
     numbers: Set[int]
     rewrite: bool = False
     source: str = "the piece"
-
-    def __post_init__(self) -> None:
-        require_line(self.piece, self.source)
 
     @classmethod
     def read(cls, text: str, rewrite: bool = False, **known: Any) -> Bars:
@@ -47,7 +43,7 @@ class Bars:
             known: as `read_piece`, such as part=2, voice=1 or top=True.
 
         Raises:
-            ValueError: no numbers, or a file that cannot be read or has several voices.
+            ValueError: no numbers, or a file that cannot be read.
         """
         address = parse_address(text, bars=True)
         piece = read_piece(text.rpartition(":")[0], **known)
@@ -57,8 +53,8 @@ class Bars:
         """Return the piece's task with these bars given, and with changed fields.
 
         Raises:
-            ValueError: bars outside the piece, a metre, pickup or grid other than the piece's, or
-                kept notes outside the range.
+            ValueError: bars outside the piece, a metre, pickup, grid or number of voices other
+                than the piece's, or kept notes outside the range.
         """
         piece, name = self.piece.task, self.source
         task = task_of_page(self.piece, changes, name)
@@ -74,25 +70,28 @@ class Bars:
         locked[piece.cells :] = False  # bars that the file does not have
         if locked.all():
             raise ValueError(f"{name}: every bar stays, nothing is left to write")
-        return replace(task, given=(tuple(_given(self.piece.score, task, locked)),))
-
-
-def require_line(piece: Piece, source: str) -> None:
-    """Raise ValueError, with the name of a piece, if it has several voices."""
-    if piece.voices > 1:
-        raise ValueError(
-            f"{source} has {piece.voices} voices; expected a melody of one, so choose it (part=, "
-            "voice=; --part, --voice)"
-        )
+        pages = (_given(line, self.piece.task, task, locked) for line in self.piece.score.tokens[0])
+        given = tuple(map(tuple, pages))
+        if not any(UNWRITTEN in page for page in given):
+            raise ValueError(
+                f"{name}: the notes that are held into the bars that stay leave nothing to write"
+            )
+        return replace(task, given=given)
 
 
 def task_of_page(piece: Piece, changes: Mapping[str, Any], source: str) -> Task:
     """Return a piece's task with changed fields, cells and bar lines as they are.
 
     Raises:
-        ValueError: a metre, pickup or grid other than the piece's; the message has its name.
+        ValueError: a metre, pickup, grid or number of voices other than the piece's; the message
+            has its name.
     """
     own = piece.task
+    if changes.get("voices", own.voices) != own.voices:
+        raise ValueError(
+            f"{source} has {own.voices} voices, not {changes['voices']}; leave voices out, or "
+            "choose a voice of the file (part=, voice=; --part, --voice)"
+        )
     if changes.get("grid", own.grid) != own.grid:
         raise ValueError(
             f"{source} has {own.grid} cells per quarter note; its bars cannot be kept on a "
@@ -107,12 +106,19 @@ def task_of_page(piece: Piece, changes: Mapping[str, Any], source: str) -> Task:
     return task
 
 
-def _given(score: Score, task: Task, locked: np.ndarray) -> list[int]:
-    """Return a token for each cell, UNWRITTEN where the composer is free."""
-    page = np.full(task.cells, HOLD, np.int64)
-    known = min(task.cells, score.task.cells)
-    page[:known] = score.tokens[0, 0, :known]
-    pitches = page + (score.task.codec.low - FIRST_PITCH)
+def _given(line: np.ndarray, own: Task, task: Task, locked: np.ndarray) -> list[int]:
+    """Return a token for each cell of a voice, UNWRITTEN where the composer is free.
+
+    Args:
+        line: tokens (cells,) of the piece.
+        own: its task.
+        task: that is composed.
+        locked: (cells,) bool of that task, the cells that stay.
+    """
+    page, locked = np.full(task.cells, HOLD, np.int64), locked.copy()
+    known = min(task.cells, own.cells)
+    page[:known] = line[:known]
+    pitches = page + (own.codec.low - FIRST_PITCH)
     beyond = locked & (page >= FIRST_PITCH) & ((pitches < task.low) | (pitches > task.high))
     if beyond.any():
         pitch = task.key.pitch_name(int(pitches[beyond][0]))
