@@ -140,7 +140,8 @@ class Composer:
         """Return the composer of a checkpoint, with the style and range of the shipped agent."""
         task = changes.get("task", ())
         if not isinstance(task, Task):
-            task = RANGE | dict(task if isinstance(task, Mapping) else arguments_of(task))
+            task = dict(task if isinstance(task, Mapping) else arguments_of(task))
+            task = task if task.get("ranges") else RANGE | task
         settings = TrainConfig(**{"env": MELODY, "prior": PRIOR, **changes, "task": task})
         reward = _reward(settings.terms if "reward" in changes else STYLE, settings.prior)
         return cls(

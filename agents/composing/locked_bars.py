@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from envs.music.codec import FIRST_PITCH, HOLD, REST, UNWRITTEN
-from envs.music.piece import Piece
+from envs.music.piece import Piece, roomy_range
 from envs.music.task import Task
 from envs.notation.address import parse_address
 from envs.notation.reading.readers import read_piece
+
+TENTH = 16  # semitones
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,17 @@ class Bars:
     def task_with(self, changes: Mapping[str, Any]) -> Task:
         """Return the piece's task with these bars given, and with changed fields.
 
+        Each of several voices is written in its own range, see `own_ranges`, unless the changes
+        name another.
+
         Raises:
             ValueError: bars outside the piece, a metre, pickup, grid or number of voices other
                 than the piece's, or kept notes outside the range.
         """
         piece, name = self.piece.task, self.source
-        task = task_of_page(self.piece, changes, name)
+        known = {"low", "high", "ranges", "voices"} & set(changes) or self.piece.voices == 1
+        ranges = {} if known else own_ranges(self.piece)
+        task = task_of_page(self.piece, {**ranges, **changes}, name)
         lines = [*task.bar_lines, task.cells]
         printed = self.piece.numbers or (int(task.pickup == 0),)
         numbers = [*printed, *range(printed[-1] + 1, printed[-1] + len(lines))][: len(lines) - 1]
@@ -70,13 +77,29 @@ class Bars:
         locked[piece.cells :] = False  # bars that the file does not have
         if locked.all():
             raise ValueError(f"{name}: every bar stays, nothing is left to write")
-        pages = (_given(line, self.piece.task, task, locked) for line in self.piece.score.tokens[0])
-        given = tuple(map(tuple, pages))
+        lines = enumerate(self.piece.score.tokens[0])
+        given = tuple(tuple(_given(line, piece, task, voice, locked)) for voice, line in lines)
         if not any(UNWRITTEN in page for page in given):
             raise ValueError(
                 f"{name}: the notes that are held into the bars that stay leave nothing to write"
             )
         return replace(task, given=given)
+
+
+def own_ranges(piece: Piece) -> dict[str, Any]:
+    """Return fields of a task: each voice of a piece in its range there, a tenth at least."""
+    if piece.task.ranges:
+        return {}
+    lines = [[n.pitch for n in piece.notes if n.voice == v] for v in range(piece.voices)]
+    if not all(lines):  # a silent voice may go anywhere
+        return {}
+    spans = [roomy_range(line, TENTH) for line in lines]
+    name = piece.key.pitch_name
+    return {
+        "low": min(low for low, _ in spans),
+        "high": max(high for _, high in spans),
+        "ranges": " ".join(f"{name(low)}-{name(high)}" for low, high in spans),
+    }
 
 
 def task_of_page(piece: Piece, changes: Mapping[str, Any], source: str) -> Task:
@@ -106,25 +129,27 @@ def task_of_page(piece: Piece, changes: Mapping[str, Any], source: str) -> Task:
     return task
 
 
-def _given(line: np.ndarray, own: Task, task: Task, locked: np.ndarray) -> list[int]:
+def _given(line: np.ndarray, own: Task, task: Task, voice: int, locked: np.ndarray) -> list[int]:
     """Return a token for each cell of a voice, UNWRITTEN where the composer is free.
 
     Args:
         line: tokens (cells,) of the piece.
         own: its task.
         task: that is composed.
+        voice: its index.
         locked: (cells,) bool of that task, the cells that stay.
     """
     page, locked = np.full(task.cells, HOLD, np.int64), locked.copy()
     known = min(task.cells, own.cells)
     page[:known] = line[:known]
     pitches = page + (own.codec.low - FIRST_PITCH)
-    beyond = locked & (page >= FIRST_PITCH) & ((pitches < task.low) | (pitches > task.high))
+    low, high = task.spans[voice]
+    beyond = locked & (page >= FIRST_PITCH) & ((pitches < low) | (pitches > high))
     if beyond.any():
         pitch = task.key.pitch_name(int(pitches[beyond][0]))
         raise ValueError(
             f"{pitch} is in a bar that is kept and outside the range; expected "
-            f"{task.key.pitch_name(task.low)} to {task.key.pitch_name(task.high)}"
+            f"{task.key.pitch_name(low)} to {task.key.pitch_name(high)}"
         )
     page = np.where(page >= FIRST_PITCH, pitches + FIRST_PITCH - task.codec.low, page)
     sounding = -1  # cell at which the sounding note began

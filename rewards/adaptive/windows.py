@@ -92,12 +92,16 @@ def chorale_parts(chorales: Iterable[Chorale], task: Task) -> Score | None:
 def _sung(tokens: Array, own: Task, task: Task) -> Array | None:
     """Return a part (V, T) of a piece in a task's key and range; None if it does not fit there."""
     tokens = np.where(np.maximum.accumulate(tokens >= FIRST_PITCH, axis=1), tokens, REST)
-    pitches = tokens[tokens >= FIRST_PITCH] + (own.codec.low - FIRST_PITCH)
+    sung = [line[line >= FIRST_PITCH] + (own.codec.low - FIRST_PITCH) for line in tokens]
+    if not all(map(len, sung)):
+        return None
     up = (task.key.pitch_class - own.key.pitch_class) % 12
+    spans = [(int(line.min()), int(line.max())) for line in sung]
+    pairs = list(zip(spans, task.spans, strict=True))
     shifts = [
         n
         for n in range(up - 60, up + 61, 12)
-        if len(pitches) and task.low <= pitches.min() + n and pitches.max() + n <= task.high
+        if all(low <= least + n and most + n <= high for (least, most), (low, high) in pairs)
     ]
     if not shifts:
         return None
