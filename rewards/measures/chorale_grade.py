@@ -13,9 +13,10 @@ all others being one. Grades can be compared with each other, and with theirs by
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ from rewards.rules.voices import FIFTH, UNISON
 
 VOICES = 4
 LEAST_ONSETS = 2  # of a repeated sequence
-Counts = Counter[Hashable]
+Counts = Counter[Any]
 
 
 # -- what is counted -------------------------------------------------------------------------------
@@ -37,7 +38,7 @@ Counts = Counter[Hashable]
 
 def _notes(score: Score) -> Counts:
     """Count the cells of each pitch class above the tonic, and of silence."""
-    tonic, found = score.task.key.pitch_class, Counter[Hashable]()
+    tonic, found = score.task.key.pitch_class, Counter[Any]()
     for voice in range(VOICES):
         for start, end, pitch in spans_of(score, 0, voice):
             found["rest" if pitch is None else (pitch - tonic) % 12] += end - start
@@ -53,10 +54,11 @@ def _rhythm(score: Score) -> Counts:
 
 def _parallels(score: Score) -> Counts:
     """Count parallel fifths, and octaves and unisons, of each pair of voices."""
-    found = Counter[Hashable]()
+    found = Counter[Any]()
     for pair in pairs(score):
         for name, size in (("fifths", FIFTH), ("octaves", UNISON)):
-            found[name] += int((pair.moves.similar & pair.forms(size) & pair.formed(size)).sum())
+            same = pair.moves.similar & pair.forms(size) & pair.formed(size)
+            found[name] += int(np.count_nonzero(same))
     return found
 
 
@@ -99,7 +101,7 @@ def repeated_lengths(line: Sequence[int]) -> Counts:
         for number, sequence in now:
             first.setdefault(sequence, (number, length))
         alive = [number for number, sequence in now if times[sequence] > 1]
-    found = Counter[Hashable]()
+    found = Counter[Any]()
     for sequence, (number, length) in first.items():
         count, begin = times[sequence], starts[number]
         if count < 2 or sum(token != HOLD for token in sequence) < LEAST_ONSETS:
@@ -113,7 +115,7 @@ def repeated_lengths(line: Sequence[int]) -> Counts:
 
 def _repeats(score: Score) -> Counts:
     """Count the repeated sequences of each voice by their length."""
-    found = Counter[Hashable]()
+    found = Counter[Any]()
     for line in _plain(score):
         found.update(repeated_lengths(line))
     return found
@@ -128,15 +130,16 @@ def _plain(score: Score) -> list[list[int]]:
     return lines
 
 
+def _of_voice(voice: int) -> Callable[[Score], Counts]:
+    return lambda score: _intervals(score, voice)
+
+
 FEATURES: Mapping[str, Callable[[Score], Counts]] = {
     "note": _notes,
     "rhythm": _rhythm,
     "parallel errors": _parallels,
     "harmonic quality": _harmony,
-    **{
-        f"{name} intervals": lambda score, voice=voice: _intervals(score, voice)
-        for voice, name in enumerate(("S", "A", "T", "B"))
-    },
+    **{f"{name} intervals": _of_voice(voice) for voice, name in enumerate("SATB")},
     "repeated sequences": _repeats,
 }
 BY_MODE = ("note", "harmonic quality", *(f"{name} intervals" for name in "SATB"))
@@ -158,8 +161,8 @@ def ranked_distance(one: Counts, other: Counts) -> float:
 
 def length_distance(one: Counts, other: Counts) -> float:
     """Return the Wasserstein distance of counts of whole numbers; none at all counts as 0."""
-    most = max((*one, *other), default=0)
-    here, there = ([each[n] for n in range(int(str(most)) + 1)] for each in (one, other))
+    most = max((*one, *other), key=int, default=0)
+    here, there = ([each[n] for n in range(int(most) + 1)] for each in (one, other))
     here[0] += not any(here)
     there[0] += not any(there)
     return _distance(here, there)
@@ -189,7 +192,7 @@ class ChoraleGrader:
 
     @cached_property
     def _known(self) -> tuple[dict[tuple[str, bool], Counts], int]:
-        """Counts of the corpus by feature, and by mode where it matters, and the number of notes."""
+        """Counts of the corpus by feature, and mode where it matters, and its number of notes."""
         found: dict[tuple[str, bool], Counts] = {}
         for score in self.corpus:
             for name, count in FEATURES.items():

@@ -56,7 +56,9 @@ def parallel_fifths(pair: Pair, *, contrary: bool = True) -> Array:
     return violation(_consecutive(pair, FIFTH, contrary))
 
 
-@pair_rule(source=f"{FUX_1}; {ALDWELL}", says=f"parallel octaves or unisons between {BOTH}", alone=True)
+@pair_rule(
+    source=f"{FUX_1}; {ALDWELL}", says=f"parallel octaves or unisons between {BOTH}", alone=True
+)
 def parallel_octaves(pair: Pair, *, contrary: bool = True) -> Array:
     """Two voices do not move from an octave or unison to another.
 

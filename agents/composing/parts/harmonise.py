@@ -252,7 +252,9 @@ class Harmonisation:
         must = (*self.must, *keywords.pop("must", ()))
         if self.task.chords and "chords" not in wish:
             must = (*must, CHORDS)
-        return Request(task=self.task, must=must, wish=ASKED, method="prior", **keywords)
+        request = Request(task=self.task, must=must, wish=ASKED, method="prior", **keywords)
+        request.piece = self.piece
+        return request
 
 
 def choir(prior: Any = "") -> Composer:

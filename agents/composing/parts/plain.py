@@ -116,14 +116,18 @@ class _Plan:
     def of(cls, task: Task, given: list[int]) -> _Plan:
         """Return the plan of a task with given voices."""
         cells = np.arange(task.cells)
-        begins = levels_at(task, cells) <= levels_at(task, np.array([task.pickup + task.beat_cells]))
+        begins = levels_at(task, cells) <= levels_at(
+            task, np.array([task.pickup + task.beat_cells])
+        )
         page = task.page[given] if given else task.page[:0]
         starts = begins & ~(page == HOLD).all(axis=0) if given else begins
         begins = starts | (levels_at(task, cells) <= 0) if given else begins
         if not task.chords:
             low, high = task.spans[given[0]]
             line = replace(task, voices=1, ranges="", low=low, high=high, given=())
-            tokens = np.where(page[0] >= FIRST_PITCH, page[0] + task.codec.low - line.codec.low, page[0])
+            tokens = np.where(
+                page[0] >= FIRST_PITCH, page[0] + task.codec.low - line.codec.low, page[0]
+            )
             found = chords_for(Score(tokens[None, None], line), "beat")[0]
             task = replace(task, chords=found.symbols)
         return cls(task, begins)
