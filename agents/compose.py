@@ -332,15 +332,13 @@ def load_composer(config: ComposeConfig, request: Request) -> Composer:
 
 def compose(config: ComposeConfig) -> None:
     """Compose, write the files, and print where they are and how much compute it took."""
-    from agents.composing import Bars, Theme
     from agents.composing.melody_files import suffixes, write_melodies
 
     if config.accompany:
         return accompany(config)
     request = read_request(config)
-    if isinstance(request.given, Bars | Theme):
-        for words in request.given.piece.notices:
-            commands.note(words)
+    for words in request.piece.notices if request.piece else ():
+        commands.note(words)
     composer = load_composer(config, request)
     commands.tell_changes(composer.notes)
     commands.check_new_directory(config.out)  # before the search, which takes a while
