@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from agents.composing.parts.accompany import Accompaniment
 
 
-USED = (  # with --accompany
+USED = {  # with --accompany
     *("n", "out", "seed", "temperature", "tempo", "pictures", "sound", "soundfont", "key"),
     *("chords", "phrases", "accompany", "bass", "chord_rhythm", "must", "candidates"),
-)
+}
 
 
 @dataclass(frozen=True)

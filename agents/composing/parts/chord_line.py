@@ -50,7 +50,7 @@ class ChordLine:
 
     @property
     def numerals(self) -> str:
-        """The same line in roman numerals."""
+        """The line of the chords' roman numerals."""
         return self._line({chord: chord.numeral for chord in self.chords})
 
     def _line(self, names: Mapping[Harmony, str]) -> str:
