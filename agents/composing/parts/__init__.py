@@ -1,1 +1,1 @@
-"""Several voices on request: chords for a melody, and a bass under it."""
+"""Composing of several voices: counterpoint, harmony, chords and a bass for a melody."""

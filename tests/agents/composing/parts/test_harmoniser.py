@@ -143,8 +143,18 @@ def test_symbols_have_the_tones_of_their_chords(tonic, mode):
 def test_progressions_are_those_of_the_table():
     chords = {chord.numeral: number for number, chord in enumerate(harmonies_of(Key("C")))}
     grade = grades(Key("C"))
-    rated = [("I", "V"), ("I", "vi"), ("I", "iii"), ("V", "I"), ("V", "ii"), ("vi", "ii"),
-             ("V7/V", "V"), ("V7/V", "IV"), ("I", "V7/V"), ("IV", "iii")]  # fmt: skip
+    rated = [
+        ("I", "V"),
+        ("I", "vi"),
+        ("I", "iii"),
+        ("V", "I"),
+        ("V", "ii"),
+        ("vi", "ii"),
+        ("V7/V", "V"),
+        ("V7/V", "IV"),
+        ("I", "V7/V"),
+        ("IV", "iii"),
+    ]
     assert [int(grade[chords[a], chords[b]]) for a, b in rated] == [
         0,
         1,
