@@ -1,1 +1,1 @@
-"""Composing of several voices: counterpoint to a cantus firmus."""
+"""Composing of several voices: counterpoint, harmony, chords and a bass for a melody."""
