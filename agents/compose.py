@@ -114,7 +114,7 @@ class ComposeConfig(PartFlags):
         counterpoint: a cantus firmus, a note in each bar, that gets a second voice by the rules of
             a species: a file, or Fux's fux-D, fux-E, fux-F, fux-G, fux-A or fux-C.
         species: 1 to 5; 1 if nothing is said.
-        above: the second voice is the higher one, as it is if nothing is said.
+        above: the second voice is the higher one, as usual.
         below: it is the lower one.
         cantus_firmus: write cantus firmi, in --key and of --bars notes, D dorian and 11 if nothing
             is said.
@@ -221,9 +221,7 @@ class ComposeConfig(PartFlags):
         """What is asked for in strict style."""
         from agents.composing.parts.counterpoint import StrictStyle
 
-        return StrictStyle(
-            self.counterpoint, self.cantus_firmus, self.species, self.above, self.below
-        )
+        return StrictStyle.of(self)
 
     @property
     def choir(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -246,6 +246,11 @@ class StrictStyle:
         for name in ("species", "above", "below"):
             if getattr(self, name) and not self.counterpoint:
                 raise ValueError(f"--{name} says how a cantus firmus is set; add --counterpoint")
+
+    @staticmethod
+    def of(flags: Any) -> StrictStyle:
+        """Return what an object with these attributes asks for."""
+        return StrictStyle(**{each.name: getattr(flags, each.name) for each in fields(StrictStyle)})
 
     def __bool__(self) -> bool:
         return bool(self.counterpoint) or self.cantus_firmus
