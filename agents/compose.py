@@ -112,12 +112,11 @@ class ComposeConfig(PartFlags):
             first; if empty a plain one that ships.
         allow: rules that a harmonisation would keep and may break.
         counterpoint: a cantus firmus, a note in each bar, that gets a second voice by the rules of
-            a species: a file, or Fux's fux-D, fux-E, fux-F, fux-G, fux-A or fux-C.
+            a species: a file, or one of Fux's by name, fux-D, E, F, G, A or C.
         species: 1 to 5; 1 if nothing is said.
         above: the second voice is the higher one, as usual.
         below: it is the lower one.
-        cantus_firmus: write cantus firmi, in --key and of --bars notes, D dorian and 11 if nothing
-            is said.
+        cantus_firmus: write cantus firmi, in --key (D dorian) and of --bars notes (11).
         accompany: a melody, theme.abc or book.abc#7:1-8, that gets a bass and chord symbols: those
             of --chords, or found where that is auto or empty; --phrases says where it closes.
         bass: write a bass; with --no-bass there are chord symbols alone, found in -n ways.
@@ -213,7 +212,6 @@ class ComposeConfig(PartFlags):
             raise ValueError(
                 f"--method {self.method}: --restyle draws from the prior; leave --method out"
             )
-
         _ = self.strict  # refuses flags that contradict each other
 
     @property
@@ -325,9 +323,8 @@ def load_composer(config: ComposeConfig, request: Request) -> Composer:
     flags = {"env": env, "task": task, "reward": config.reward, "prior": config.prior}
     changes: dict[str, Any] = {name: value for name, value in flags.items() if value}
     if config.strict and not (config.run or config.env):
-        return config.strict.composer(
-            config.prior, config.reward and TrainConfig(reward=config.reward).terms
-        )
+        reward = config.reward and TrainConfig(reward=config.reward).terms
+        return config.strict.composer(config.prior, reward)
     if config.run:
         return Composer.load(Run(config.run), trust=config.trust, **changes)
     if in_words or env == MELODY:
