@@ -216,7 +216,7 @@ class ComposeConfig(PartFlags):
 
     @property
     def strict(self) -> StrictStyle:
-        """What is asked for in strict style."""
+        """The flags of counterpoint and of cantus firmi."""
         from agents.composing.parts.counterpoint import StrictStyle
 
         return StrictStyle.of(self)

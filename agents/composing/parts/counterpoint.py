@@ -221,7 +221,7 @@ def cantus_composer(prior: Any = None, reward: Any = None) -> Composer:
 
 @dataclass(frozen=True)
 class StrictStyle:
-    """What the flags of `python -m agents.compose` ask for: counterpoint, or a cantus firmus.
+    """The flags of `python -m agents.compose` for counterpoint and for cantus firmi.
 
     Attributes:
         counterpoint: source of a cantus firmus, see `Counterpoint.read`; empty for none.
