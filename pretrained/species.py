@@ -32,7 +32,7 @@ TIED = 0.92  # over the bar line, in the fourth species
 
 @dataclass(frozen=True)
 class LinesRead:
-    """What the prior has read: of each voice, arrays (B, V).
+    """The last notes that the prior has read, arrays (B, V).
 
     Attributes:
         cell: number of cells read, in writing order.
