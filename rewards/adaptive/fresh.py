@@ -10,8 +10,8 @@ import numpy as np
 
 from envs.music.score import Score
 from envs.music.task import Task
-from rewards.adaptive.discriminator import Discriminator, accuracy, adam, area, fit, logits_of
 from pretrained.corpora.chorales import NAME as CHORALES
+from rewards.adaptive.discriminator import Discriminator, accuracy, adam, area, fit, logits_of
 from rewards.adaptive.windows import real_parts
 
 HELD_OUT = ("valid", "test")
