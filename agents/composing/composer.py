@@ -12,11 +12,10 @@ import numpy as np
 
 from agents.composing.asked import asked_demands, given_as_it_returns, in_words
 from agents.composing.decoding import METHODS, Search, method_of
-from agents.composing.locked_bars import Bars
 from agents.composing.masks import read_demands
 from agents.composing.melody import Melody, melodies_of
 from agents.composing.request import Request, require_kind
-from agents.composing.theme import Theme, name_of
+from agents.composing.theme import name_of
 from agents.runs.directory import Run
 from agents.runs.run_lock import CONFIG
 from agents.settings.config import TrainConfig
@@ -186,7 +185,7 @@ class Composer:
         request = request or Request(**keywords)
         hint = 'a Request, or its keywords, as compose(key="D minor", bars=8)'
         require_kind("request", request, Request, hint)
-        piece = request.given.piece if isinstance(request.given, Bars | Theme) else None
+        piece = request.piece
         title, own_tempo = (piece.title, piece.tempo) if piece else ("", None)
         tempo = (own_tempo or TEMPO) if tempo is None else tempo
         require_tempo(tempo)  # before the search, which takes a while
@@ -245,7 +244,7 @@ def _name(network: Network) -> str:
     """Return what a network is called: its checkpoint, its run, or its type."""
     if isinstance(network, str | os.PathLike):
         return Path(network).stem
-    return str(network.path if isinstance(network, Run) else type(network))
+    return str(network.path) if isinstance(network, Run) else type(network).__name__
 
 
 def _loaded(network: Network, task: Task) -> Prior:
