@@ -190,7 +190,9 @@ class CompositionVectorEnv(VectorEnv[Observation, Array, Array]):
                 f"expected {(self.num_envs,)} integers"
             )
         codec, task = self.task.codec, self.task
-        pitch = np.clip(actions, codec.token(task.low), codec.token(task.high))
+        span = task.spans[self.score.n_written % task.voices]
+        low, high = map(codec.token, span)
+        pitch = np.clip(actions, low, high)
         actions = np.where((actions >= FIRST_PITCH) & (actions < codec.vocab), pitch, actions)
         return np.where((actions == HOLD) & ~self.score.next_started, REST, actions)
 
@@ -256,7 +258,7 @@ class CompositionEnv(gymnasium.Env[Observation, Any]):
 
     ## Arguments
     `reward`, `render_mode` ('ansi', 'rgb_array', 'human'), and the task: `key`, `meter`, `bars`,
-    `low`, `high`, `grid`, `voices`, `given`, `pickup`, `chords`, `phrases`; see
+    `low`, `high`, `grid`, `voices`, `given`, `pickup`, `chords`, `phrases`, `ranges`; see
     `envs.music.task.Task`.
 
     ## Version History

@@ -33,8 +33,9 @@ def primed(page: Score, primer: npt.ArrayLike) -> Score:
             f"primer has {length} cells and the piece {task.cells}; "
             "expected a primer shorter than the piece: shorten it or ask for more bars"
         )
-    task.check_tokens(tokens, "primer")
     tokens = np.broadcast_to(tokens, shape)
+    for voice in range(task.voices):
+        task.check_tokens(tokens[:, voice], "primer", voice)
     for cell in range(length):
         for voice in range(task.voices):
             token = tokens[:, voice, cell].astype(np.int16)

@@ -36,7 +36,7 @@ def desk(tmp_path, monkeypatch):
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("agents.training.exploit.SECONDS", 0.2)  # of each search by --exploit
-    monkeypatch.setattr("pretrained.corpora.tune_cache.user_cache", lambda: tmp_path / "cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # a page may fill it
     known = [dict(table) for table in TABLES]
     yield tmp_path
     for table, before in zip(TABLES, known, strict=True):

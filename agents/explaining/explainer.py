@@ -154,7 +154,7 @@ def surprises(prior: Scorer, score: Score) -> Nats:
         for voice in range(task.voices):
             notes = [replace(note, voice=0) for note in task.codec.decode(page[voice])]
             low, high = roomy_range([note.pitch for note in notes] or [task.low, task.high])
-            alone = replace(task, voices=1, low=low, high=high, given=())
+            alone = replace(task, voices=1, ranges="", low=low, high=high, given=())
             lines.append(-prior.log_prob(score_of(notes, alone))[0, 0])
         nats = np.stack(lines)
     return np.where(nats < NEVER, nats, np.float32(np.nan)).astype(np.float32)

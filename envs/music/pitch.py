@@ -27,6 +27,8 @@ INTERVAL_NAMES = (
     "octave",
 )
 _NOTE = re.compile(r"([A-Ga-g])(##|bb|#|b|♯|♭)?(-?\d{1,4})")
+# Ranges of the voices of a choir (Kostka and Payne, Tonal Harmony, ch. 5; the soprano to A5).
+CHOIR = {"S": ("C4", "A5"), "A": ("G3", "D5"), "T": ("C3", "A4"), "B": ("E2", "D4")}
 FIFTHS = "FCGDAEB"  # the letters in order of fifths, the order in which sharps are added
 
 
@@ -60,6 +62,22 @@ def parse_range(text: str) -> tuple[int, int]:
     if not dash:
         raise ValueError(f"{quoted(text)} is not a range; expected lowest-highest, such as 'C3-B5'")
     return parse_pitch(low), parse_pitch(high)
+
+
+def parse_ranges(text: str) -> tuple[tuple[int, int], ...]:
+    """Return the lowest and the highest MIDI pitch of each voice, the highest voice first.
+
+    Args:
+        text: a range for each voice, 'C4-A5 E2-D4', or voices of a choir by their letters, 'SATB'.
+
+    Raises:
+        ValueError: no such ranges.
+    """
+    if re.fullmatch(f"[{''.join(CHOIR)}]+", text):
+        return tuple(
+            (parse_pitch(low), parse_pitch(high)) for low, high in map(CHOIR.__getitem__, text)
+        )
+    return tuple(map(parse_range, re.split(r"[,\s]+", text)))
 
 
 def line_of_fifths_name(fifths: int) -> str:

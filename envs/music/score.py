@@ -126,7 +126,8 @@ class Score(Facts):
 
     def grammar(self) -> npt.NDArray[np.bool_]:
         """Return the mask (B, vocab) of grammar and range in the next cell, given or not."""
-        return self.task.codec.legal(self.next_started, self.task.low, self.task.high)
+        span = self.task.spans[self.n_written % self.task.voices]
+        return self.task.codec.legal(self.next_started, *span)
 
     def written_since(self, cell: int) -> Array:
         """Return the tokens (B, n) of the cells from `cell` to the newest, in writing order."""

@@ -13,10 +13,10 @@ from envs import old_names
 from envs.errors import quoted
 from envs.music.chords import Chord, parse_chords
 from envs.music.codec import FIRST_PITCH, HOLD, MAX_GRID, UNWRITTEN, Codec
-from envs.music.key import Key
+from envs.music.key import C_MAJOR, Key
 from envs.music.meter import Meter
 from envs.music.phrases import Phrase, parse_phrases, returning_cells
-from envs.music.pitch import parse_pitch
+from envs.music.pitch import parse_pitch, parse_ranges
 from envs.music.tape import freeze
 
 MAX_BARS = 64
@@ -58,6 +58,8 @@ class Task:
         pickup: cells before the first bar line, less than a bar; the last bar is shorter by them.
         chords: harmony, see `envs.music.chords.parse_chords`; '' for none.
         phrases: plan of the form, see `envs.music.phrases.parse_phrases`; '' for one phrase.
+        ranges: range of each voice, see `envs.music.pitch.parse_ranges`; `low` and `high` are then
+            the lowest and highest of all. '' for low to high in every voice.
     """
 
     key: Key = field(default_factory=lambda: Key("C"))
@@ -71,6 +73,7 @@ class Task:
     pickup: int = 0
     chords: str = ""
     phrases: str = ""
+    ranges: str = ""
 
     def __post_init__(self) -> None:
         put = object.__setattr__  # the class is frozen; text is parsed here, once
@@ -84,6 +87,7 @@ class Task:
                 raise TypeError(f"{name}: expected a whole number, got {quoted(value)}")
             if not 1 <= value <= most:
                 raise ValueError(f"{name}={quoted(value)}: expected 1..{most}")
+        self._read_ranges()
         if self.low > self.high:
             low, high = (self.key.pitch_name(pitch) for pitch in (self.low, self.high))
             raise ValueError(f"range: the lowest pitch {low} is above the highest, {high}")
@@ -107,10 +111,40 @@ class Task:
                 raise ValueError(
                     f"given cells have shape {page.shape}, expected {(self.voices, self.cells)}"
                 )
-            self.check_tokens(page, "given cells")
+            for voice, row in enumerate(page):
+                self.check_tokens(row, "given cells", voice)
             begun = np.maximum.accumulate(page >= FIRST_PITCH, axis=1)
             if ((page == HOLD) & ~begun).any():
                 raise ValueError("given cells: a hold (1) needs a given note before it")
+
+    def _read_ranges(self) -> None:
+        """Set `ranges` to its plain form, and `low` and `high` to the lowest and highest of all."""
+        if not isinstance(self.ranges, str):
+            raise TypeError(f"ranges={quoted(self.ranges)}: expected text, such as 'C4-A5 E2-D4'")
+        if not self.ranges:
+            return
+        spans = parse_ranges(self.ranges.strip())
+        if len(spans) != self.voices:
+            raise ValueError(
+                f"ranges={quoted(self.ranges)}: {len(spans)} ranges and voices={self.voices}; "
+                "expected a range for each voice"
+            )
+        words = [f"{C_MAJOR.pitch_name(low)}-{C_MAJOR.pitch_name(high)}" for low, high in spans]
+        for word, (low, high) in zip(words, spans, strict=True):
+            if low > high:
+                raise ValueError(f"ranges: {word} begins above its end; expected lowest-highest")
+        whole = min(low for low, _ in spans), max(high for _, high in spans)
+        if (self.low, self.high) not in (whole, (Task.low, Task.high)):
+            raise ValueError(
+                "range and ranges contradict each other; leave low and high out, or ranges"
+            )
+        for name, value in zip(("ranges", "low", "high"), (" ".join(words), *whole), strict=True):
+            object.__setattr__(self, name, value)
+
+    @cached_property
+    def spans(self) -> tuple[tuple[int, int], ...]:
+        """Lowest and highest MIDI pitch of each voice."""
+        return parse_ranges(self.ranges) if self.ranges else ((self.low, self.high),) * self.voices
 
     @cached_property
     def codec(self) -> Codec:
@@ -221,12 +255,13 @@ class Task:
         octaves = range(middle % 12, 128, 12)
         return min(octaves, key=lambda p: (not self.low <= p <= self.high, abs(p - middle)))
 
-    def check_tokens(self, tokens: npt.NDArray[np.integer], what: str) -> None:
-        """Raise unless each token is -1 or in the vocabulary and the range.
+    def check_tokens(self, tokens: npt.NDArray[np.integer], what: str, voice: int) -> None:
+        """Raise unless each token is -1 or in the vocabulary and the range of a voice.
 
         Args:
             tokens: integers of any shape.
             what: their name, which begins the message.
+            voice: its index.
 
         Raises:
             ValueError: a token outside the range.
@@ -234,17 +269,18 @@ class Task:
         """
         if not np.issubdtype(tokens.dtype, np.integer):
             raise TypeError(f"{what}: expected whole numbers (tokens), got {tokens.dtype}")
-        codec = self.codec
-        legal = codec.legal(np.array(True), self.low, self.high)
+        codec, (low, high) = self.codec, self.spans[voice]
+        legal = codec.legal(np.array(True), low, high)
         bad = (tokens < UNWRITTEN) | (tokens >= codec.vocab)
         bad |= ~legal[np.clip(tokens, 0, codec.vocab - 1)] & (tokens != UNWRITTEN)
         if bad.any():
             token = int(tokens[bad][0])
             name = self.key.pitch_name
+            of_voice = f" of voice {voice + 1}" if self.ranges else ""
+            legal_pitches = f"{codec.token(low)}..{codec.token(high)} ({name(low)} to {name(high)})"
             raise ValueError(
-                f"{what}: token {token} is outside the range; expected 0 (rest), 1 (hold) or "
-                f"{codec.token(self.low)}..{codec.token(self.high)} "
-                f"({name(self.low)} to {name(self.high)})"
+                f"{what}: token {token} is outside the range{of_voice}; expected 0 (rest), "
+                f"1 (hold) or {legal_pitches}"
             )
 
     def context(self, cell: int) -> npt.NDArray[np.float32]:

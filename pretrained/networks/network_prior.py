@@ -158,8 +158,9 @@ class NetworkPrior(Trainable):
             raise ValueError("log_prob needs finished pieces; step the prior for a piece so far")
         self.require(score.task)
         task, device = score.task, device_of(self)
-        by_start = task.codec.legal(np.array([False, True]), task.low, task.high)
-        legal = torch.from_numpy(by_start).to(device)
+        by_start = [task.codec.legal(np.array([False, True]), *span) for span in task.spans]
+        legal = torch.from_numpy(np.stack(by_start)).to(device)  # (V, 2, vocab)
+        voice = torch.arange(task.voices, device=device).repeat(task.cells)
         fixed, hears = torch.tensor(~task.free, device=device), self.hears_ahead
         for part in score.chunks(max(1, self.most_cells // task.steps)):
             pieces = torch.from_numpy(part.tokens.astype(np.int64)).to(device)
@@ -167,7 +168,7 @@ class NetworkPrior(Trainable):
             known |= self._seen_along(part)
             logits = self.logits_along(pieces, context_of(task, len(pieces)).to(device), **known)
             started = has_started(pieces).transpose(1, 2).flatten(1).long()
-            yield pieces, logits.masked_fill(~legal[started], ILLEGAL).log_softmax(dim=-1)
+            yield pieces, logits.masked_fill(~legal[voice, started], ILLEGAL).log_softmax(dim=-1)
 
     def _seen_at(self, score: Score) -> dict[str, Tensor]:
         """Return further keywords of `advance` at the next cell of a score."""

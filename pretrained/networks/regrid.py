@@ -137,7 +137,7 @@ class OnGrid:
                 f"pickup={task.pickup}: the prior thinks in 16ths, so it has to be shorter than a "
                 f"bar of {task.bar_cells} cells by a 16th"
             )
-        in_16ths = replace(task, grid=4, voices=1, given=(), chords="", pickup=pickup)
+        in_16ths = replace(task, grid=4, voices=1, given=(), chords="", pickup=pickup, ranges="")
         silent = pickup * self.grid // 4 - task.pickup
         pages = [in_16ths] * task.voices
         if task.given and self.hears_ahead:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from envs.music.pitch import parse_pitch
+from envs.music.pitch import CHOIR, parse_pitch
 from envs.music.score import Score
 from envs.music.tape import Array
 from envs.music.voices.pairs import Pair
@@ -197,7 +197,7 @@ def voice_spacing(pair: Pair, *, upper: int = OCTAVE, lowest: int = TWELFTH) -> 
     return violation(pair.adjacent & pair.moves.begins & (pair.moves.interval > most))
 
 
-LOWEST, HIGHEST = ("C4", "G3", "C3", "E2"), ("A5", "D5", "A4", "D4")
+LOWEST, HIGHEST = zip(*CHOIR.values(), strict=True)
 
 
 @rule(

@@ -48,7 +48,9 @@ def any_task(draw):
         pickup=draw(st.integers(0, 2)),
     )
     if draw(st.booleans()):
-        token = st.sampled_from([-1, 0, task.codec.token(task.low)])
+        task = replace(task, low=48, high=83, ranges="SATB"[-task.voices :])
+    if draw(st.booleans()):
+        token = st.sampled_from([-1, 0, task.codec.token(60)])
         row = st.lists(token, min_size=task.cells, max_size=task.cells)
         page = draw(st.lists(row, min_size=task.voices, max_size=task.voices))
         task = replace(task, given=tuple(map(tuple, page)))

@@ -1,5 +1,7 @@
 """Tasks: what they refuse, and the facts they hold."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -69,3 +71,42 @@ def test_task_facts():
     assert context["cell"] == 14
     assert context["cell_in_bar"] == 2
     assert context["bar_cells"] == 12
+
+
+def test_each_voice_keeps_to_its_own_range():
+    task = Task(bars=1, voices=4, ranges="SATB")
+    assert task.ranges == "C4-A5 G3-D5 C3-A4 E2-D4"
+    assert (task.low, task.high) == (40, 81)
+    assert task.spans == ((60, 81), (55, 74), (48, 69), (40, 62))
+    assert task == Task(bars=1, voices=4, ranges=task.ranges)
+    assert replace(task, bars=2).spans == task.spans
+    page = Score.page(task, 1)
+    for low, high in task.spans:
+        tokens = np.flatnonzero(page.allowed()[0])
+        assert tokens.tolist() == [0, *range(task.codec.token(low), task.codec.token(high) + 1)]
+        page = page.write([task.codec.token(low)])
+
+
+def test_a_given_note_is_of_its_voice_s_range():
+    task = Task(bars=1, voices=2, ranges="SB")
+    c5 = task.codec.token(72)
+    free = [-1] * (task.cells - 1)
+    assert replace(task, given=[[c5, *free], [-1, *free]]).given
+    with pytest.raises(ValueError, match="voice 2"):
+        replace(task, given=[[-1, *free], [c5, *free]])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"ranges": "SATB"}, "voices=1"),
+        ({"ranges": "SATB", "voices": 2}, "4 ranges"),
+        ({"ranges": "C4-A5 E2", "voices": 2}, "E2"),
+        ({"ranges": "A5-C4 E2-D4", "voices": 2}, "begins above"),
+        ({"ranges": "SB", "voices": 2, "low": 60}, "contradict"),
+        ({"ranges": "X", "voices": 1}, "X"),
+    ],
+)
+def test_impossible_ranges(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Task(**arguments)
