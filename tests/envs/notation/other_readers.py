@@ -121,7 +121,7 @@ def _voices_of(part, grid: int) -> Heard:
 
 
 def by_verovio(document: str, grid: int) -> Heard:
-    """The notes of each layer of each staff of a MusicXML document, as verovio lays them in time."""
+    """The notes of each layer of each staff of a MusicXML document, as verovio times them."""
     import verovio
 
     verovio.enableLog(verovio.LOG_OFF)
