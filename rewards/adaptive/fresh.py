@@ -10,7 +10,7 @@ import numpy as np
 
 from envs.music.score import Score
 from rewards.adaptive.discriminator import Discriminator, accuracy, adam, area, fit, logits_of
-from rewards.adaptive.windows import real_parts
+from rewards.adaptive.windows import CHORALES, real_parts
 
 HELD_OUT = ("valid", "test")
 SEEDS, EPOCHS = 3, 9  # discriminators whose figures are averaged, and times that each reads all
@@ -32,8 +32,9 @@ def told_apart(score: Score, seed: int = 0) -> dict[str, float]:
     Returns:
         {} if there are too few real tunes like the pieces, see `windows.real_parts`.
     """
+    data = CHORALES if score.task.voices > 1 else ""
     try:
-        known, held_out = (real_parts(score.task, splits=part) for part in (("train",), HELD_OUT))
+        known, held_out = (real_parts(score.task, data, part) for part in (("train",), HELD_OUT))
     except ValueError:
         return {}
     half = score.batch // 2
