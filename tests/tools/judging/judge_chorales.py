@@ -30,6 +30,7 @@ from rewards.rule import REGISTRY
 Sung = tuple[Fraction, Fraction, int]  # start and end in quarter notes, MIDI pitch
 Parallel = tuple[str, int, int, Fraction]  # rule, upper and lower voice, time in quarter notes
 VOICES = 4
+FILLED = "filled up with silence"  # of a notice on a bar that is shorter than its metre
 PREDICATES = {  # of music21, by the rule here that says the same
     "parallel_fifths": ("parallelFifth",),
     "parallel_octaves": ("parallelOctave", "parallelUnison"),
@@ -87,7 +88,7 @@ def judged(path: Path) -> Judged | None:
         return found
     for voice, (own, other) in enumerate(zip(ours, theirs, strict=True)):
         if own != [each[:3] for each in other]:
-            found.unlike.append(f"{names[voice]}: {reason(own, other, score)}")
+            found.unlike.append(f"{names[voice]}: {reason(own, other, piece)}")
     if not found.unlike:
         compare_parallels(found, piece, theirs)
     return found
@@ -120,17 +121,11 @@ def heard(piece: Piece) -> list[list[Sung]]:
     return voices
 
 
-def reason(own: list[Sung], other: list[tuple[Any, ...]], score: Any) -> str:
+def reason(own: list[Sung], other: list[tuple[Any, ...]], piece: Piece) -> str:
     """Why the notes of a voice differ, as far as it can be told."""
-    if score.recurse().getElementsByClass("RepeatBracket"):
-        return "a first ending is left out"
-    theirs = [each[:3] for each in other]
-    if [each[2] for each in own] != [each[2] for each in theirs]:
-        return f"other pitches: {len(own)} notes for {len(theirs)}"
-    moves = {a[0] - b[0] for a, b in zip(own, theirs, strict=True)}
-    if len(moves) > 1:
-        return "bars are filled up with silence, or shorter in another part"
-    return "other lengths"
+    if [each[2] for each in own] != [each[2] for each in other]:
+        return f"other pitches: {len(own)} notes for {len(other)}"
+    return next((words for words in piece.notices if FILLED in words), "other times")
 
 
 # -- parallels -------------------------------------------------------------------------------------
