@@ -15,8 +15,8 @@ from agents.explaining.page import by_note, numbered
 from envs.music.piece import Piece
 from envs.notation import score_from_text, written
 from rewards.build import read_pack
+from tests.agents.explaining.reading import Page
 from tests.agents.explaining.rules import sharp
-from tests.agents.explaining.test_page import Page
 from tests.helpers import from_the_shell
 
 # Parallel fifths of soprano and bass into beat 2, parallel octaves of alto and bass into beat 3,
