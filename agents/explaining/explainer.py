@@ -85,13 +85,32 @@ def explain(
     piece = _piece_of(music, row)
     score, notices = piece.score, list(piece.notices)
     lenient = reward is None if lenient is None else lenient
+    asked = rules_for(score.task.voices) if reward is None else build(reward)
+    costs, paid, judged, told = _asked(asked, piece, lenient)
+    notices += told
+    if reward is None and score.task.voices >= FEWEST_OF_CHOIR:
+        notices.append(f"the rules of {CHOIR} are asked; name others with reward= or --reward")
+    surprise, judge, more = _surprise(prior, score)
+    costs.sort(key=lambda cost: (cost[0].cell, cost[0].voice))
+    messages = tuple(
+        _message(number, *each, piece, surprise) for number, each in enumerate(costs, 1)
+    )
+    lines = [_line(term, messages) for term in judged]
+    table = tuple(sorted(lines, key=lambda line: (-line.cost, -line.times)))
+    name = name or Path(piece.source).name
+    return Explanation(name, piece, messages, table, paid, surprise, judge, (*notices, *more))
+
+
+def _asked(
+    asked: RewardSum, piece: Piece, lenient: bool
+) -> tuple[list[tuple[Remark, float, Term]], dict[str, float], list[str], list[str]]:
+    """Return what terms say and what it costs, sums of the others, names of the first, notices."""
+    score, doubled = piece.score, doublings(piece.score)
     costs: list[tuple[Remark, float, Term]] = []
-    doubled = doublings(score)
-    notices += doubled.values()
     paid: dict[str, float] = {}
     judged: list[str] = []
     idle: list[str] = []  # terms that have nothing to judge here
-    asked = rules_for(score.task.voices) if reward is None else build(reward)
+    notices = list(doubled.values())
     for term in asked.terms.values():
         try:
             if not term.rule.judges(score.task):
@@ -111,17 +130,7 @@ def explain(
             notices.append(f"rule {term.name} is left out: {error}")
     if idle:
         notices.append(f"not asked, as no chords or phrases are given: {', '.join(idle)}")
-    if reward is None and score.task.voices >= FEWEST_OF_CHOIR:
-        notices.append(f"the rules of {CHOIR} are asked; name others with reward= or --reward")
-    surprise, judge, more = _surprise(prior, score)
-    costs.sort(key=lambda cost: (cost[0].cell, cost[0].voice))
-    messages = tuple(
-        _message(number, *each, piece, surprise) for number, each in enumerate(costs, 1)
-    )
-    lines = [_line(term, messages) for term in judged]
-    table = tuple(sorted(lines, key=lambda line: (-line.cost, -line.times)))
-    name = name or Path(piece.source).name
-    return Explanation(name, piece, messages, table, paid, surprise, judge, (*notices, *more))
+    return costs, paid, judged, notices
 
 
 def _piece_of(music: Any, row: int) -> Piece:
