@@ -40,9 +40,16 @@ if TYPE_CHECKING:
 
 # What may be asked of a harmonisation, beside what it has of its own.
 REQUESTED = ("must", "wish", "n", "seed", "temperature", "candidates")
-USED = (  # with --accompany
-    *("n", "out", "seed", "temperature", "tempo", "pictures", "sound", "soundfont", "key"),
-    *("chords", "phrases", "accompany", "bass", "chord_rhythm", "must", "candidates"),
+WRITTEN = ("n", "out", "seed", "temperature", "tempo", "pictures", "sound", "soundfont")
+ACCOMPANIED = (
+    "accompany",
+    "key",
+    "chords",
+    "phrases",
+    "bass",
+    "chord_rhythm",
+    "must",
+    "candidates",
 )
 # Flags that name a file.
 FILES = ("lock", "rewrite", "restyle", "harmonise", "counterpoint", "accompany")
@@ -233,7 +240,7 @@ class ComposeConfig(PartFlags):
 
 def require_unused(config: ComposeConfig) -> None:
     """Raise ValueError if a flag is set that has no effect on an accompaniment."""
-    used = {*USED, *vars(PartFlags())}
+    used = {*WRITTEN, *ACCOMPANIED, *vars(PartFlags())}
     for field in fields(config):
         if field.name not in used and getattr(config, field.name) != field.default:
             flag = "a run" if field.name == "run" else f"--{field.name.replace('_', '-')}"
@@ -332,15 +339,13 @@ def load_composer(config: ComposeConfig, request: Request) -> Composer:
 
 def compose(config: ComposeConfig) -> None:
     """Compose, write the files, and print where they are and how much compute it took."""
-    from agents.composing import Bars, Theme
     from agents.composing.melody_files import suffixes, write_melodies
 
     if config.accompany:
         return accompany(config)
     request = read_request(config)
-    if isinstance(request.given, Bars | Theme):
-        for words in request.given.piece.notices:
-            commands.note(words)
+    for words in request.piece.notices if request.piece else ():
+        commands.note(words)
     composer = load_composer(config, request)
     commands.tell_changes(composer.notes)
     commands.check_new_directory(config.out)  # before the search, which takes a while

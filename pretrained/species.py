@@ -31,7 +31,7 @@ TIED = 0.92  # over the bar line, in the fourth species
 
 
 @dataclass(frozen=True)
-class Lines:
+class Heard:
     """What the prior has read: of each voice, arrays (B, V).
 
     Attributes:
@@ -48,7 +48,7 @@ class Lines:
     onset: npt.NDArray[np.int64]
     top: npt.NDArray[np.int64]
 
-    def read(self, score: Score) -> Lines:
+    def read(self, score: Score) -> Heard:
         """Return what is known once all that is written has been read."""
         voices, codec = score.task.voices, score.task.codec
         pitch, move, onset, top = (
@@ -63,7 +63,7 @@ class Lines:
             pitch[:, voice] = np.where(begins, new, pitch[:, voice])
             onset[:, voice] = np.where(begins, time, onset[:, voice])
             top[:, voice] = np.maximum(top[:, voice], pitch[:, voice])
-        return Lines(score.n_written, pitch, move, onset, top)
+        return Heard(score.n_written, pitch, move, onset, top)
 
 
 class SpeciesPrior:
@@ -91,19 +91,19 @@ class SpeciesPrior:
                 "number of cells in a beat"
             )
 
-    def start(self, task: Task, batch: int) -> Lines:
+    def start(self, task: Task, batch: int) -> Heard:
         """Return the state before the first cell."""
         self.require(task)
         none = np.full((batch, task.voices), -1)
-        return Lines(0, none, np.zeros_like(none), none, none)
+        return Heard(0, none, np.zeros_like(none), none, none)
 
-    def take(self, state: Lines, rows: Tensor) -> Lines:
+    def take(self, state: Heard, rows: Tensor) -> Heard:
         """Return the state of some pieces (N,)."""
         chosen = rows.numpy()
         names = ("pitch", "move", "onset", "top")
         return replace(state, **{name: getattr(state, name)[chosen] for name in names})
 
-    def step(self, state: Lines, score: Score) -> tuple[Tensor, Lines]:
+    def step(self, state: Heard, score: Score) -> tuple[Tensor, Heard]:
         """Return logits (B, vocab) of the next cell of a score, and the state that has read it."""
         if score.n_written < state.cell or score.finished:
             raise ValueError("expected an unfinished score with all cells that were read")
@@ -135,7 +135,7 @@ class SpeciesPrior:
         return nats
 
 
-def _arrays(state: Lines) -> tuple[npt.NDArray[np.int64], ...]:
+def _arrays(state: Heard) -> tuple[npt.NDArray[np.int64], ...]:
     return state.pitch, state.move, state.onset, state.top
 
 

@@ -12,11 +12,10 @@ import numpy as np
 
 from agents.composing.asked import asked_demands, given_as_it_returns, in_words
 from agents.composing.decoding import METHODS, Search, method_of
-from agents.composing.locked_bars import Bars
 from agents.composing.masks import read_demands
 from agents.composing.melody import Melody, melodies_of
 from agents.composing.request import Request, require_kind
-from agents.composing.theme import Theme, name_of
+from agents.composing.theme import name_of
 from agents.runs.directory import Run
 from agents.runs.run_lock import CONFIG
 from agents.settings.config import TrainConfig
@@ -167,12 +166,7 @@ class Composer:
         )
 
     def compose(
-        self,
-        request: Request | None = None,
-        *,
-        tempo: float | None = None,
-        title: str = "",
-        **keywords: Any,
+        self, request: Request | None = None, *, tempo: float | None = None, **keywords: Any
     ) -> list[Melody]:
         """Return the melodies of a request, as many as it asks for; best first where ranked.
 
@@ -191,8 +185,8 @@ class Composer:
         request = request or Request(**keywords)
         hint = 'a Request, or its keywords, as compose(key="D minor", bars=8)'
         require_kind("request", request, Request, hint)
-        piece = request.given.piece if isinstance(request.given, Bars | Theme) else None
-        own_tempo, title = (piece.tempo, title or piece.title) if piece else (None, title)
+        piece = request.piece
+        title, own_tempo = (piece.title, piece.tempo) if piece else ("", None)
         tempo = (own_tempo or TEMPO) if tempo is None else tempo
         require_tempo(tempo)  # before the search, which takes a while
         method, task, objective = method_of(request), request.task_on(self.task), self.objective

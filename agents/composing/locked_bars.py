@@ -77,8 +77,8 @@ class Bars:
         locked[piece.cells :] = False  # bars that the file does not have
         if locked.all():
             raise ValueError(f"{name}: every bar stays, nothing is left to write")
-        lines = enumerate(self.piece.score.tokens[0])
-        given = tuple(tuple(_given(line, piece, task, voice, locked)) for voice, line in lines)
+        rows = enumerate(self.piece.score.tokens[0])
+        given = tuple(tuple(_given(line, piece, task, voice, locked)) for voice, line in rows)
         if not any(UNWRITTEN in page for page in given):
             raise ValueError(
                 f"{name}: the notes that are held into the bars that stay leave nothing to write"

@@ -15,6 +15,7 @@ from agents.composing.theme import Theme
 from envs.errors import did_you_mean, quoted
 from envs.music.chords import chord_bars
 from envs.music.phrases import phrase_bars, usual_bars
+from envs.music.piece import Piece
 from envs.music.pitch import parse_range, parse_ranges
 from envs.music.score import Score
 from envs.music.task import Task
@@ -56,6 +57,9 @@ class Request:
         mask: rules to keep (masked), see `agents.composing.masks.read_masks`.
         changes: fields of Task, such as key="D minor"; range="D4-G5" stands for low and high.
 
+    Attributes:
+        piece: from which the melodies have title and tempo: that of the bars or theme; or None.
+
     Raises:
         ValueError: a value out of its range, or two arguments that contradict each other.
         TypeError: an unknown keyword, or a value of a wrong type.
@@ -89,6 +93,7 @@ class Request:
             Score | Bars | Theme | list | tuple | np.ndarray | None,
             "a score or rows",
         )
+        self.piece: Piece | None = given.piece if isinstance(given, Bars | Theme) else None
         self.primer = require_kind("primer", primer, str, "notes in a line")
         self.method = require_kind("method", method, str, "a name")
         self.must, self.mask = _rules("must", must), _rules("mask", mask)
@@ -111,7 +116,7 @@ class Request:
 
     def __repr__(self) -> str:
         usual, own = vars(Request()), {**vars(self), **self.changes}
-        del own["changes"]
+        del own["changes"], own["piece"]
         asked = [f"{k}={v!r}" for k, v in own.items() if repr(v) != repr(usual.get(k))]
         return f"Request({', '.join(asked)})"
 

@@ -34,7 +34,7 @@ WIDTH = 7.0  # semitones from the middle of the range at which a note is rarer b
 
 @dataclass(frozen=True)
 class Place:
-    """What the bass may do at a cell.
+    """The chord of a cell and the notes that the bass may begin there.
 
     Attributes:
         chord: that sounds there.
@@ -217,7 +217,7 @@ def _chances(task: Task, time: int, before: Array) -> Array:
     table = np.full(256, FAR)
     table[list(MOVES)] = list(MOVES.values())
     move = np.abs(pitches - before[:, None])
-    chance = np.where(before[:, None] >= 0, table[move], 1.0) * _worth(task, time, pitches)
+    chance = np.where(before[:, None] >= 0, table[move], 1.0) * _worth(task, time, place, pitches)
     low, high = task.spans[-1]
     chance = chance * np.exp(-(((pitches - (low + high) / 2) / WIDTH) ** 2) / 2)
     total = chance.sum(axis=1, keepdims=True)
@@ -230,11 +230,9 @@ def _last_change(task: Task) -> int:
     return max(time for time, place in enumerate(places(task)) if place and place.begins)
 
 
-def _worth(task: Task, time: int, pitches: Array) -> Array:
+def _worth(task: Task, time: int, place: Place, pitches: Array) -> Array:
     """Return the chance of each pitch by what it is in its chord, and in the way to the next."""
     rows = places(task)
-    place = rows[time]
-    assert place is not None
     tones = np.isin(pitches % 12, list(place.tones))
     worth = np.where(tones, np.where(pitches % 12 == place.chord.root, ROOT, OTHER_TONE), 0.0)
     onward = time + task.beat_cells

@@ -14,15 +14,15 @@ RHYTHMS = {"bar": 0, "half": 1, "beat": 2}  # highest metrical level at which a 
 def places_of_bar(task: Task, weakest: int) -> tuple[int, ...]:
     """Return the cells of a bar at which a chord may begin.
 
-    They share the bar evenly, as the chords of a task do; where metrical places do not, as in 7/8,
-    there is the bar line alone.
+    They are beats, and share the bar evenly, as the chords of a task do; where beats do not, as in
+    7/8, there is the bar line alone.
 
     Args:
         task: whose metre it is.
         weakest: highest metrical level of a place.
     """
-    levels = task.meter.levels(task.grid)[:-1]
-    places = tuple(cell for cell, level in enumerate(levels) if level <= weakest)
+    levels = task.meter.levels(task.grid)
+    places = tuple(c for c in task.meter.group_starts(task.grid) if levels[c] <= weakest)
     even = tuple(range(0, task.bar_cells, task.bar_cells // len(places)))
     return places if places == even else (0,)
 
@@ -50,7 +50,7 @@ class ChordLine:
 
     @property
     def numerals(self) -> str:
-        """The same line in roman numerals."""
+        """The line of the chords' roman numerals."""
         return self._line({chord: chord.numeral for chord in self.chords})
 
     def _line(self, names: Mapping[Harmony, str]) -> str:

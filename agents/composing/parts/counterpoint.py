@@ -11,14 +11,14 @@ import numpy as np
 
 from agents.composing.composer import Composer
 from agents.composing.request import Request
-from envs.music.codec import HOLD, UNWRITTEN
+from envs.music.codec import UNWRITTEN
 from envs.music.key import Key
 from envs.music.meter import Meter
 from envs.music.pitch import parse_range
 from envs.music.score import Score
 from envs.music.tape import Array
 from envs.music.task import Task
-from envs.music.voices.cantus import FEWEST, HIGHEST, LOWEST, MOST, Cantus
+from envs.music.voices.cantus import FEWEST, HIGHEST, LOWEST, MOST, Cantus, cantus_row
 from envs.music.voices.species import require_species
 from envs.notation.reading.readers import read_piece
 from rewards.build import build, make_term
@@ -156,9 +156,7 @@ class Counterpoint:
             voices=2,
             ranges=" ".join(spans if self.above else reversed(spans)),
         )
-        held = [HOLD] * (task.bar_cells - 1)
-        row = [token for p in self.cantus.pitches for token in (task.codec.token(p), *held)]
-        rows = [[UNWRITTEN] * task.cells, row]
+        rows = [[UNWRITTEN] * task.cells, cantus_row(self.cantus.pitches, task)]
         return replace(task, given=tuple(map(tuple, rows if self.above else reversed(rows))))
 
     def request(self, **keywords: Any) -> Request:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from agents.composing.composer import Composer
+from agents.composing.parts.plain import PlainChoir
 from agents.composing.request import ASKED, Request
 from envs.errors import did_you_mean, quoted
 from envs.music.codec import UNWRITTEN, Note
@@ -251,9 +252,18 @@ class Harmonisation:
         must = (*self.must, *keywords.pop("must", ()))
         if self.task.chords and "chords" not in wish:
             must = (*must, CHORDS)
-        return Request(task=self.task, must=must, wish=ASKED, method="prior", **keywords)
+        request = Request(task=self.task, must=must, wish=ASKED, method="prior", **keywords)
+        request.piece = self.piece
+        return request
 
 
-def choir(prior: Any) -> Composer:
-    """Return a composer that draws from a prior, and ranks by the rules of four-part writing."""
+def choir(prior: Any = "") -> Composer:
+    """Return a composer of a style, that ranks by the rules of four-part writing.
+
+    Args:
+        prior: from which voices are drawn: "chorale" for Bach's chorales, as they were learned on
+            this machine, the path of a checkpoint, or a prior; `PlainChoir` if empty.
+    """
+    if not prior:
+        return Composer(PlainChoir(), {"satb_common_practice": 1.0})
     return Composer(prior, RANKS)

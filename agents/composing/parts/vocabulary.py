@@ -25,8 +25,8 @@ PISTON = {
 }
 # The major triad a whole tone below the tonic, in minor and the modes: Aldwell and Schachter,
 # Harmony and Voice Leading (it leads to III); in modal tunes it goes to and from the tonic.
-SUBTONIC, BEFORE_SUBTONIC = ("I III", "IV VI V", "II"), 1
-NEVER = 3  # grade of a progression that is not in the table
+SUBTONIC = ("I III", "IV VI V", "II")
+SOMETIMES, NEVER = 1, 3  # grades of the table's second column, and of what is not in it
 Tones = tuple[int, ...]
 TRIADS: dict[Tones, str] = {(4, 7): "", (3, 7): "m", (3, 6): "dim", (4, 8): "aug"}  # above the root
 SEVENTHS: dict[Tones, str] = {
@@ -37,6 +37,7 @@ SEVENTHS: dict[Tones, str] = {
     (3, 6, 9): "dim7",
 }
 WITH_SEVENTH = {1: ("m7", "m7b5"), 4: ("7",)}  # degrees, from 0, and kinds of their sevenths
+RAISES_NOTHING = "natural minor"  # the mode that has no chord outside its scale
 APPLIED = (4, 1, 5, 3, 6, 2)  # degrees that may have a dominant of their own
 
 
@@ -124,6 +125,8 @@ def harmonies_of(key: Key) -> tuple[Harmony, ...]:
     def add(degree: int, above_tonic: Tones, aim: str = "") -> None:
         tones = tuple((tonic + tone) % 12 for tone in above_tonic)
         numeral = f"V{'7' * (len(tones) == 4)}/{aim}" if aim else _numeral(degree, tones)
+        if key.mode == RAISES_NOTHING and not key.pitch_classes.issuperset(tones):
+            return
         chord = Harmony(numeral, degree, tones, _symbol(tones, key), bool(aim))
         found.setdefault(frozenset(tones), chord)
 
@@ -155,7 +158,8 @@ def grades(key: Key) -> Array:
     """Return (chords, chords) how usual it is that a chord follows another one, 0 to NEVER.
 
     An applied dominant leads to its aim; it follows other chords as its aim does, a grade less
-    usual. A triad and its seventh chord follow each other, the seventh behind the triad.
+    usual. A triad and its seventh chord follow each other, the seventh behind the triad; two chords
+    of one degree do sometimes.
     """
     chords = harmonies_of(key)
     return freeze(np.array([[_grade(one, two, key) for two in chords] for one in chords]))
@@ -168,8 +172,10 @@ def _grade(one: Harmony, two: Harmony, key: Key) -> int:
     if one.applied:
         return 0 if one.degree == two.degree and not two.applied else NEVER
     if _subtonic(two, key):
-        return BEFORE_SUBTONIC
+        return SOMETIMES
     names = [NUMERALS[DEGREES.index(chord.degree)] for chord in (one, two)]
+    if names[0] == names[1]:
+        return SOMETIMES
     table = SUBTONIC if _subtonic(one, key) else PISTON[names[0]]
     follows = [names[1].lower() in words.lower().split() for words in table]
     return min(NEVER, (follows.index(True) if any(follows) else NEVER) + two.applied)

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from envs.errors import did_you_mean, quoted
+from envs.music.codec import HOLD
 from envs.music.key import Key
 from envs.music.piece import Piece
 from envs.music.pitch import parse_pitch
+from envs.music.task import Task
 
 # Fux, Gradus ad Parnassum (1725): the notes by the final of the mode, a whole note each.
 FUX = {
@@ -20,6 +22,49 @@ FUX = {
     "A": "A3 C4 B3 D4 C4 E4 F4 E4 D4 C4 B3 A3",
     "C": "C4 E4 F4 G4 E4 A4 G4 E4 F4 E4 D4 C4",
 }
+# Lines that keep the rules of a cantus firmus in each mode: steps of its scale above the final.
+LINES = """
+0 1 -1 6 5 4 3 2 0 1 0
+0 -2 -1 -3 -2 -1 -3 0 -1 1 0
+0 2 3 5 6 7 5 4 3 1 0
+0 -1 -2 -3 4 3 5 4 3 1 0
+0 2 3 5 3 4 0 1 2 1 0
+0 2 3 5 6 4 5 3 2 1 0
+0 1 0 2 3 4 5 3 2 1 0
+0 -2 5 4 7 6 5 4 3 1 0
+0 2 3 5 6 7 6 4 3 1 0
+0 -1 0 -2 -3 -1 -2 0 -1 1 0
+0 -2 0 1 2 4 5 3 2 1 0
+0 -2 5 4 5 6 5 4 0 1 0
+0 -3 -2 -1 -3 -2 0 1 2 1 0
+0 -1 1 2 3 4 5 3 2 1 0
+0 -1 1 2 7 6 4 3 2 1 0
+0 -2 0 1 2 3 1 2 0 1 0
+0 1 3 4 3 5 0 1 2 1 0
+0 -1 0 1 2 4 3 2 0 1 0
+0 1 3 4 6 7 5 4 3 1 0
+0 -3 -2 -3 0 -1 -2 0 -1 1 0
+0 -1 0 1 -1 1 2 4 2 1 0
+0 -1 -3 4 3 5 4 3 2 1 0
+0 2 3 4 2 3 1 2 0 1 0
+0 -2 5 4 7 6 5 4 2 1 0
+0 -2 -1 4 3 2 1 0 2 1 0
+0 -1 -3 4 3 2 1 0 -1 1 0
+0 -1 1 2 3 5 6 4 3 1 0
+0 -1 0 2 4 5 6 7 0 1 0
+0 -1 1 2 3 5 4 3 2 1 0
+0 2 4 5 6 7 5 4 3 1 0
+0 2 4 5 4 2 1 -1 0 1 0
+0 2 1 0 2 3 4 2 0 1 0
+0 -1 -3 -2 -1 -2 -3 0 -1 1 0
+0 -2 -1 -3 -2 -1 0 1 2 1 0
+0 -1 -2 -1 1 2 3 1 2 1 0
+0 -2 -1 0 2 3 2 4 2 1 0
+0 2 4 5 7 4 5 4 3 1 0
+0 1 0 1 2 4 3 2 0 1 0
+0 -3 -2 0 1 3 2 1 2 1 0
+0 -3 -2 -1 0 1 3 4 2 1 0
+"""
 # Modes by the semitones of their final above the tonic of the major key with their signature.
 MODES = {
     **{0: "major", 2: "dorian", 4: "phrygian", 5: "lydian", 7: "mixolydian"},
@@ -161,3 +206,35 @@ def mode_of(pitches: Sequence[int], signature: Key) -> Key:
             f"in the signature of {signature}; expected D dorian and so on (key=, --key)"
         )
     return Key(name, MODES[above])
+
+
+def drawn_firmi(key: Key, low: int, high: int) -> list[tuple[int, ...]]:
+    """Return the pitches of LINES in a mode, each in an octave of a range, 11 notes each.
+
+    Raises:
+        ValueError: a scale that has no seven degrees, or a range in which no line lies.
+    """
+    if len(key.steps) != 7:
+        raise ValueError(f"key={key}: expected a mode of seven degrees, such as D dorian")
+    found = []
+    for line in LINES.split("\n")[1:-1]:
+        degrees = [int(word) for word in line.split()]
+        heights = [12 * (degree // 7) + key.steps[degree % 7] for degree in degrees]
+        finals = range(key.pitch_class, 128, 12)
+        fits = [f for f in finals if low <= f + min(heights) and f + max(heights) <= high]
+        if fits:
+            twice = low + high - min(heights) - max(heights)  # of the final in the middle
+            _, final = min((abs(2 * final - twice), final) for final in fits)
+            found.append(tuple(final + height for height in heights))
+    if not found:
+        raise ValueError(
+            f"no cantus firmus in {key} lies in {key.pitch_name(low)} to {key.pitch_name(high)}; "
+            "expected a range of an octave or more for its voice (ranges)"
+        )
+    return found
+
+
+def cantus_row(pitches: Sequence[int], task: Task) -> list[int]:
+    """Return the tokens (cells,) of a cantus firmus, a note in each bar of a task."""
+    held = [HOLD] * (task.bar_cells - 1)
+    return [token for pitch in pitches for token in (task.codec.token(pitch), *held)]
