@@ -36,11 +36,10 @@ KEPT = (
 )
 KEPT_BY_LINE = ("modal_notes", "leap_size", "dissonant_leap", "augmented_second", "tessitura")
 # What the packs leave open and a teacher does not.
-LINE: dict[str, Any] = {
-    **{"chromatic_step": 2.0, "unique_climax": 2.0, "leap_recovery": {"weight": 2.0, "min_leap": 7}}
-}
+LINE: dict[str, Any] = {"chromatic_step": 2.0, "unique_climax": {"weight": 2.0, "last": False}}
 # What a teacher likes beside the pack, by which solutions are ranked.
 TASTE: dict[str, Any] = {
+    "leap_recovery": {"weight": 1.0, "min_leap": 7},
     "two_leaps": 1.0,
     "step_leap_balance": {"weight": 3.0, "least": 0.55, "most": 0.9, "fewest": 6},
     "late_climax": {"weight": 1.0, "earliest": 0.25},
