@@ -168,7 +168,8 @@ def search_exhaustively(
     """Return the `n` best of n * candidates pieces that keep all demands, as `exhaust` finds them.
 
     Raises:
-        ValueError: fewer pieces than `n`; says which bar and which demands are in the way, and whether it is proved that there are no others.
+        ValueError: fewer pieces than `n`; says which bar and which demands are in the way, and
+            whether it is proved that there are no others.
     """
     found = exhaust(network, page, demands, n * candidates, seed, temperature)
     if found.pieces is None or found.pieces.batch < n:
