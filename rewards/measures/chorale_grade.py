@@ -64,10 +64,11 @@ def _parallels(score: Score) -> Counts:
 
 def _harmony(score: Score) -> Counts:
     """Count the kinds of the chords, one for each time at which a note or a silence begins."""
-    changes = (score.onset | score.rest).any(axis=1)[0]
+    changes = np.any(score.onset | score.rest, axis=1)[0]
     chord = sonority(score)
-    kinds, sounds = chord.kind[0, -1][changes], chord.classes[0, -1][changes] > 0
-    return Counter(kinds[sounds].tolist())
+    kind, classes = np.asarray(chord.kind[0, -1]), np.asarray(chord.classes[0, -1])
+
+    return Counter(kind[changes & (classes > 0)].tolist())
 
 
 def _intervals(score: Score, voice: int) -> Counts:

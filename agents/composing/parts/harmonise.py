@@ -256,14 +256,24 @@ class Harmonisation:
         request.piece = self.piece
         return request
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Remarks on how the file was read."""
+        return tuple(self.piece.notices)
 
-def choir(prior: Any = "") -> Composer:
-    """Return a composer of a style, that ranks by the rules of four-part writing.
+    def composer(self, prior: Any = "", reward: Any = None) -> Composer:
+        """Return the composer, see `choir`."""
+        return choir(prior, reward)
+
+
+def choir(prior: Any = "", reward: Any = None) -> Composer:
+    """Return a composer of a style.
 
     Args:
         prior: from which voices are drawn: "chorale" for Bach's chorales, as they were learned on
             this machine, the path of a checkpoint, or a prior; `PlainChoir` if empty.
+        reward: by which harmonisations are ranked; the rules of four-part writing if None.
     """
     if not prior:
-        return Composer(PlainChoir(), {"satb_common_practice": 1.0})
-    return Composer(prior, RANKS)
+        return Composer(PlainChoir(), reward or {"satb_common_practice": 1.0})
+    return Composer(prior, reward or RANKS)

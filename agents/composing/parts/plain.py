@@ -30,7 +30,7 @@ NAME = "plain"
 # of time; and of a note that is held on into a beat.
 NEAR, NEAR_BASS, ROOT, THIRD, FIFTH = -0.5, -0.12, 2.0, 0.5, -2.5
 LACKS_THIRD, LACKS, FOREIGN, UNTIMELY, HELD_ON = 3.0, 1.0, -12.0, -12.0, -1.5
-MIDDLE = -0.06  # for each semitone from the middle of the voice's range
+MIDDLE, FIRST = -0.1, -0.4  # for each semitone from the middle of the range; of a first note
 
 
 class PlainChoir:
@@ -143,13 +143,14 @@ class _Plan:
         pitch = codec.low + np.arange(vocab - FIRST_PITCH)
         bass = voice == score.task.voices - 1
         low, high = score.task.spans[voice]
-        worth = MIDDLE * np.abs(pitch - (low + high) / 2)
+        before = self._before(score, voice)
+        from_middle = np.abs(pitch - (low + high) / 2)
+        worth = np.where(before[:, None] < 0, FIRST, MIDDLE) * from_middle
         worth = worth + np.where(self.tones[time, pitch % 12], 0, FOREIGN)
         if bass and self.roots[time] >= 0:
             root, third = pitch % 12 == self.roots[time], pitch % 12 == self.thirds[time]
             closes = self.task.phrase_ends[time : time + self.task.bar_cells].any()
             worth = worth + np.where(root, ROOT * (1 + closes), np.where(third, THIRD, FIFTH))
-        before = self._before(score, voice)
         size = np.abs(pitch - before[:, None])
         worth = worth + np.where(before[:, None] >= 0, (NEAR_BASS if bass else NEAR) * size, 0)
         found[:, FIRST_PITCH:] = worth + self._lacking(score, time, voice, pitch)
@@ -184,5 +185,6 @@ class _Plan:
         third = self.thirds[time]
         if third >= 0:
             worth[:, third] = np.where(sung[:, third], -LACKS, LACKS_THIRD)
-        found: Array = worth[:, pitch % 12]
+        behind = page[voice + 1 : -1, time] == UNWRITTEN  # upper voices that can still sing it
+        found: Array = worth[:, pitch % 12] / (1 + np.count_nonzero(behind))
         return found

@@ -9,10 +9,10 @@ from envs.music.key import C_MAJOR
 from envs.music.pitch import parse_pitch
 from envs.music.score import Score
 from envs.music.task import Task
-from envs.music.voices.pairs import pairs
+from envs.music.voices.pairs import Pair, pairs
 from envs.notation.text_line import score_from_text
 from rewards.build import build
-from rewards.masks import permits
+from rewards.masks import forbids, permits
 from rewards.rule import REGISTRY
 from tests.doc_scripts import calibrate
 from tests.rewards.rules import slow_species, slow_voices
@@ -237,3 +237,28 @@ def test_the_choir_of_a_cadence_keeps_its_pack():
         "parallel_fifths",
         "parallel_octaves",
     }
+
+
+def test_a_pair_with_a_given_voice_below_free_ones_is_judged_at_once():
+    """A token is refused exactly where its pair with the given bass breaks a rule.
+
+    Not for rules of the whole chord, which cannot be known before all of it is written.
+    """
+    base = Task(bars=1, meter="2/4", voices=3, grid=1, low="C3", high="C5")
+    codec, bass = base.codec, ("C3", "D3")
+    given = np.full((3, 2), -1)
+    given[2] = [codec.token(parse_pitch(name)) for name in bass]
+    task = replace(base, given=tuple(map(tuple, given.tolist())))
+    for first in ("G4", "C4", "E4"):
+        page = Score.page(task, 1)
+        for token in (codec.token(parse_pitch(first)), codec.token(parse_pitch("E4")), given[2, 0]):
+            page = page.write([token])
+        for name in ("parallel_fifths", "parallel_octaves", "voice_crossing", "hidden_fifths"):
+            rule = REGISTRY[name]
+            refused = forbids(rule, page)[0]
+            for token in np.flatnonzero(page.allowed()[0]).tolist():
+                whole = page.write([token]).write([codec.token(parse_pitch("E4"))])
+                whole = whole.write([int(given[2, 1])])
+                broken = np.asarray(rule.against(Pair(whole, 0)))[0, 2, 1] > 0
+                assert refused[token] == broken, (first, name, token)
+    assert not REGISTRY["unresolved_leading_note"].alone
