@@ -30,9 +30,18 @@ ROOM = 12  # semitones that the free voice may have beyond the cantus firmus
 # Rules of a pack that every solution keeps. Those of one line are kept by the free voice; what is
 # given may be as it is.
 KEPT = (
-    *("species_rhythm", "dissonance", "parallel_fifths", "parallel_octaves", "perfect_approach"),
-    *("downbeat_parallels", "unison", "voice_crossing", "voice_spacing", "opening_interval"),
-    *("closing_interval", "clausula"),
+    "species_rhythm",
+    "dissonance",
+    "parallel_fifths",
+    "parallel_octaves",
+    "perfect_approach",
+    "downbeat_parallels",
+    "unison",
+    "voice_crossing",
+    "voice_spacing",
+    "opening_interval",
+    "closing_interval",
+    "clausula",
 )
 KEPT_BY_LINE = ("modal_notes", "leap_size", "dissonant_leap", "augmented_second", "tessitura")
 # What the packs leave open and a teacher does not.
@@ -49,8 +58,16 @@ TASTE: dict[str, Any] = {
 CANTUS_FIRMUS = "cantus_firmus"  # the pack
 # Rules of it that every cantus firmus keeps.
 KEPT_BY_CANTUS = (
-    *("in_key", "opening_tonic", "final_tonic", "step_down_close", "unique_climax"),
-    *("repeated_notes", "leap_size", "dissonant_leap", "leap_recovery", "tessitura"),
+    "in_key",
+    "opening_tonic",
+    "final_tonic",
+    "step_down_close",
+    "unique_climax",
+    "repeated_notes",
+    "leap_size",
+    "dissonant_leap",
+    "leap_recovery",
+    "tessitura",
 )
 BARS = 11  # of a cantus firmus, if nothing is said
 BELOW, ABOVE = 5, 12  # semitones of its range from the final
