@@ -10,10 +10,8 @@ import time
 import numpy as np
 
 from agents.composing.parts.counterpoint import (
+    CantusFirmus,
     Counterpoint,
-    cantus_composer,
-    cantus_request,
-    counterpoint_composer,
     demands_of,
     pack,
 )
@@ -25,12 +23,13 @@ FINALS = dict(zip(MODES, "CDEFGA", strict=True))
 
 def cantus_firmi(n, seed):
     """Random cantus firmi of 8 to 12 notes in all modes, which keep the rules of their own."""
-    rng, composer, found = np.random.default_rng(seed), cantus_composer(), []
+    rng, found = np.random.default_rng(seed), []
     while len(found) < n:
         place = int(rng.choice(list(MODES)))
         key = f"{FINALS[place]} {MODES[place]}"
-        asked = {"bars": int(rng.integers(8, 13)), "seed": int(rng.integers(2**31))}
-        (line,) = composer.compose(cantus_request(key, candidates=1, **asked))
+        asked = CantusFirmus(key=key, bars=int(rng.integers(8, 13)))
+        request = asked.request(candidates=1, seed=int(rng.integers(2**31)))
+        (line,) = asked.composer().compose(request)
         score = line.score
         found.append(Cantus(tuple(int(p) for p in score.pitch[score.onset]), score.task.key))
     return found
@@ -53,18 +52,18 @@ def main():
     firmi = cantus_firmi(asked.n, asked.seed)
     print(f"{len(firmi)} cantus firmi, {len({c.pitches for c in firmi})} different", flush=True)
     for species in asked.species:
-        composer, kept, seconds, refused = counterpoint_composer(species), 0, [], []
+        kept, seconds, refused = 0, [], []
         for number, cantus in enumerate(firmi):
             wanted = Counterpoint(cantus, species, above=number % 2 == 0)
             began = time.process_time()
             try:
-                (melody,) = composer.compose(wanted.request(seed=number))
+                (melody,) = wanted.composer().compose(wanted.request(seed=number))
                 kept += int(keeps(melody.score, species)[0])
             except ValueError as error:
                 refused.append(f"{number}: {error}")
             seconds.append(time.process_time() - began)
         fux = Counterpoint(Cantus.fux("D"), species)
-        many = composer.compose(fux.request(n=100, candidates=1, seed=1))
+        many = fux.composer().compose(fux.request(n=100, candidates=1, seed=1))
         lines = {str(melody) for melody in many}
         print(
             f"species {species} ({pack(species)}): kept {kept} of {len(firmi)}; CPU seconds mean "

@@ -10,10 +10,8 @@ from agents import compose
 from agents.compose import ComposeConfig
 from agents.composing.parts import exhaustive
 from agents.composing.parts.counterpoint import (
+    CantusFirmus,
     Counterpoint,
-    cantus_composer,
-    cantus_request,
-    counterpoint_composer,
     demands_of,
 )
 from agents.composing.parts.exhaustive import exhaust
@@ -91,7 +89,7 @@ def test_a_note_that_breaks_a_rule_is_seen(bar, note, rule):
 def test_what_is_given_may_break_the_rules_of_a_line():
     """Fux's cantus firmus in E leaps an octave, where the free voice may not."""
     wanted = Counterpoint(Cantus.fux("E"))
-    score = counterpoint_composer(1).compose(wanted.request(seed=1))[0].score
+    score = wanted.composer().compose(wanted.request(seed=1))[0].score
     assert (REGISTRY["leap_size"](score, largest=8)[0, 1] > 0).any()
     assert broken(score, 1) == set()
 
@@ -100,7 +98,7 @@ def test_what_is_given_may_break_the_rules_of_a_line():
 @pytest.mark.parametrize("above", [True, False])
 def test_solutions_keep_the_rules_as_slow_twins_read_them(species, above):
     wanted = Counterpoint(Cantus.fux("D"), species, above)
-    melodies = counterpoint_composer(species).compose(wanted.request(n=6, candidates=1, seed=4))
+    melodies = wanted.composer().compose(wanted.request(n=6, candidates=1, seed=4))
     assert len({str(melody) for melody in melodies}) == 6
     for melody in melodies:
         task, tokens = melody.score.task, melody.score.tokens[0]
@@ -154,7 +152,7 @@ def test_where_nothing_exists_the_refusal_says_so_and_names_bar_and_rule():
     request, task = wanted.request(), wanted.task
     request.task = replace(task, ranges="D4-E4 D4-A4", low=task.codec.low, high=task.codec.high)
     with pytest.raises(ValueError, match=r"proved.* bar \d+.*"):
-        counterpoint_composer(1).compose(request)
+        wanted.composer().compose(request)
 
 
 ABC = "X:1\nT:Mine\nM:4/4\nL:1/1\nK:C\n{}|]\n"
@@ -210,7 +208,8 @@ def test_flags_that_contradict_each_other_are_refused(flags, tmp_path):
 
 @pytest.mark.parametrize("key", ["D dorian", "E phrygian", "C major"])
 def test_cantus_firmi_are_composed(key):
-    melodies = cantus_composer().compose(cantus_request(key, bars=9, n=3, seed=2))
+    asked = CantusFirmus(key=key, bars=9)
+    melodies = asked.composer().compose(asked.request(n=3, seed=2))
     for melody in melodies:
         pitches = melody.score.pitch[melody.score.onset].tolist()
         steps = np.diff(pitches)
