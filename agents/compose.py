@@ -35,11 +35,8 @@ if TYPE_CHECKING:
     from agents.composing import Composer, Request
     from agents.composing.parts.accompany import Accompaniment
     from agents.composing.parts.counterpoint import StrictStyle
-    from agents.composing.parts.harmonise import Harmonisation
 
 
-# What may be asked of a harmonisation, beside what it has of its own.
-REQUESTED = ("must", "wish", "n", "seed", "temperature", "candidates")
 WRITTEN = ("n", "out", "seed", "temperature", "tempo", "pictures", "sound", "soundfont")
 ACCOMPANIED = (
     "accompany",
@@ -274,8 +271,10 @@ def read_request(config: ComposeConfig) -> Request:
     del flags["task"]  # of the composer; what is asked for in words goes before it
     asked = {name: value for name, value in flags.items() if value not in ("", None)}
     if config.harmonise:
-        words = {name: value for name, value in asked.items() if name in REQUESTED}
-        return read_harmonisation(config).request(**words)
+        from agents.composing.parts.harmonise import read_flags
+
+        asked.pop("voices", None)  # letters
+        return read_flags(config.harmonise, config.choir, config.known, asked)
     if config.strict:
         return config.strict.request(config.known, asked)
     if config.restyle:
@@ -284,26 +283,6 @@ def read_request(config: ComposeConfig) -> Request:
     file = config.lock or config.rewrite
     given = Bars.read(file, bool(config.rewrite), **config.known) if file else None
     return Request(given=given, **asked)
-
-
-def read_harmonisation(config: ComposeConfig) -> Harmonisation:
-    """Return the voices of a file that the flags give to a choir.
-
-    Raises:
-        ValueError: as `Harmonisation`, or a flag that would change what the file has.
-    """
-    from agents.composing.parts.harmonise import CHANGES, Harmonisation
-    from agents.composing.request import ARGUMENTS
-
-    usual = ComposeConfig()
-    for name in ARGUMENTS:
-        asked = vars(config).get(name, None) != vars(usual).get(name, None)
-        if asked and name not in (*CHANGES, *REQUESTED):
-            raise ValueError(f"--{name}: that of the file is kept by --harmonise; leave it out")
-    changes = {name: getattr(config, name) for name in CHANGES if getattr(config, name)}
-    known = {**config.known, "given": config.given_voice, "voices": config.voices}
-    asked_for = {name: value for name, value in known.items() if value}
-    return Harmonisation.read(config.harmonise, allow=config.allow, changes=changes, **asked_for)
 
 
 def load_composer(config: ComposeConfig, request: Request) -> Composer:
