@@ -6,6 +6,8 @@ python -m agents.explain tune.mid --key "G major" --reward in_key leap_recovery=
 
 python -m agents.explain book.abc#7:1-16
 
+python -m agents.explain chorale.mxl --pack satb_common_practice --out explained
+
 python -m agents.explain runs/rltuner-v0-ppo-1
 """
 
@@ -34,12 +36,15 @@ class ExplainConfig(ReadingFlags):
         piece: a MIDI, MusicXML, ABC or kern file, FILE#7 for its seventh tune, FILE:1-32 for bars
             of it, or a run directory, whose samples are explained.
         reward: rules to ask as name=weight, as python -m agents.train takes them; if empty those
-            of the run that have words for what is wrong, or all such rules, with weight 1.
+            of the run that have words for what is wrong, for three voices and more those of
+            satb_common_practice, else all such rules, with weight 1.
+        pack: name of a pack of rules to ask, such as satb_common_practice or fux_species_1.
         chords: harmony for rules that ask for it: 'i VII i v', a bar each. Chord symbols in a file
             are not read.
         phrases: form for rules that ask for it: AABA, 4+4 or 'A4 A4 B8'.
         tempo: beats per minute of what is written; the file's, or 80, if 0.
-        prior: name or path of a checkpoint, melody or the run's if empty; none for none. With
+        prior: name or path of a checkpoint, none for none. If empty the run's, or chorale for four
+            voices if it has been trained here, else melody, which hears each voice alone. With
             +memory behind it, as in folk+memory, it also expects what the piece has done so far.
         soundfont: an .sf2 file, for sound by FluidSynth; a small synthesiser if empty.
         out: folder to write to, new or empty: a page to look at and listen to, the marked score,
@@ -50,6 +55,7 @@ class ExplainConfig(ReadingFlags):
 
     piece: tyro.conf.Positional[Path]
     reward: tuple[str, ...] = ()
+    pack: str = ""
     chords: str = ""
     phrases: str = ""
     tempo: float = 0.0
@@ -80,8 +86,9 @@ def explanations(config: ExplainConfig) -> list[Explanation]:
     from rewards.build import build
 
     plan = {"chords": config.chords, "phrases": config.phrases}
-    reward = build(TrainConfig(reward=config.reward).terms) if config.reward else None
-    lenient, prior = reward is None, config.prior or "melody"
+    named = (*[config.pack] * bool(config.pack), *config.reward)
+    reward = build(TrainConfig(reward=named).terms) if named else None
+    lenient, prior = reward is None, config.prior
     if config.piece.is_dir():
         run, trust = Run(config.piece), config.trust
         besides = ("mask", "reward")

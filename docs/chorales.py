@@ -20,15 +20,14 @@ from typing import Any, NamedTuple
 import calibrate
 import numpy as np
 
-from envs.music.piece import Piece, roomy_range
+from envs.music.key import Key
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.music.voices.pairs import pairs
-from envs.notation.reading.readers import from_music21
+from pretrained.corpora.chorales import Chorale, load_chorales
 from rewards.build import build
 from rewards.rule import REGISTRY, Rule
 
-PARTS = ("Soprano", "Alto", "Tenor", "Bass")
 PACK = "satb_common_practice"
 MODULES = ("rewards.rules.voices", "rewards.rules.part_writing")  # no exercises of the species
 
@@ -41,36 +40,29 @@ class Count(NamedTuple):
 
 
 def chorales(every: int = 1) -> list[Score]:
-    """Bach's chorales for soprano, alto, tenor and bass in music21's corpus, as many as are read.
+    """Bach's chorales in music21's corpus, those of `load_chorales`; none without that corpus.
 
-    Chorales with instruments or more voices, and those that change the metre, are left out. The key
-    is that of `calibrate.key_of_final`.
+    The key is that of `calibrate.key_of_final`.
 
     Args:
         every: use every n-th chorale.
     """
     pages: dict[Task, list[Any]] = defaultdict(list)
-    for chorale in calibrate._chorales(every):
-        names = tuple(str(part.partName or "") for part in chorale.parts)
-        if names != PARTS:
-            continue
-        try:
-            piece = from_music21(chorale)
-        except ValueError:
-            continue
-        if piece.voices == len(PARTS):
-            score = as_choir(piece)
-            pages[score.task].append(score.tokens)
-    return [Score(np.concatenate(rows), task) for task, rows in pages.items()]
+    try:
+        pieces = load_chorales().pieces[::every]
+    except FileNotFoundError:
+        return []
+    for piece in pieces:
+        task = replace(piece.task, key=key_of(piece), phrases="")
+        pages[task].append(piece.tokens)
+    return [Score(np.stack(rows), task) for task, rows in pages.items()]
 
 
-def as_choir(piece: Piece) -> Score:
-    """Return a piece in the key of its last bass note, and in a range that many pieces share."""
-    last = int(piece.score.pitch[0, -1, -1])
-    key = calibrate.key_of_final(piece.key, piece.key.spell(last)[0])
-    low, high = roomy_range([piece.task.low, piece.task.high])
-    task = replace(piece.task, key=key, low=low, high=high, given=())
-    return piece.score_for(task)
+def key_of(chorale: Chorale) -> Key:
+    """Return the key of a chorale's signature whose tonic is the last note of the bass."""
+    task = chorale.task
+    final = task.codec.decode(chorale.tokens[-1])[-1].pitch
+    return calibrate.key_of_final(task.key, task.key.spell(final)[0])
 
 
 def moving_pairs(score: Score) -> int:
@@ -117,10 +109,10 @@ def table(pieces: Sequence[Score]) -> str:
 INTRODUCTION = """# The rules across voices, and how often Bach breaks them
 
 Made by `python docs/chorales.py docs/voices.md` from the chorales for four voices in the corpus \
-of the music21 that is installed, which do not ship. Left out are chorales with instruments, and \
-those that change the metre. Rates are per 1,000 pairs of voices *that move*: a pair counts once \
-at each moment in which both of its voices go to another pitch. A rule of two voices counts each \
-pair that breaks it; other rules count a cell once.
+of the music21 that is installed, which do not ship. Left out are chorales without fermatas, those \
+that change the metre, and the instruments that some have. Rates are per 1,000 pairs of voices \
+*that move*: a pair counts once at each moment in which both of its voices go to another pitch. A \
+rule of two voices counts each pair that breaks it; other rules count a cell once.
 
 Rules stand as the pack `satb_common_practice` sets them, and as they are where it leaves them \
 out. Those of the species are not asked: a chorale is no exercise. Key and tonic are those of the \

@@ -47,11 +47,16 @@ def place(score: Score, cell: int, numbers: Sequence[int] = ()) -> str:
         cell: time index.
         numbers: of the bars, the pickup's included; counted from 1, the pickup 0, if empty.
     """
+    bar, beat = bar_and_beat(score, cell, numbers)
+    return f"bar {bar}, beat {round(beat, 2):g}"
+
+
+def bar_and_beat(score: Score, cell: int, numbers: Sequence[int] = ()) -> tuple[int, float]:
+    """Return number of the bar and beat, from 1, of a time index, as `place` says them."""
     task = score.task
     index = bisect_right(task.bar_lines, cell) - 1
     bar = numbers[index] if numbers else index + (task.pickup == 0)
-    beat = 1 + task.place_in_bar(cell) / task.beat_cells
-    return f"bar {bar}, beat {round(beat, 2):g}"
+    return bar, 1 + task.place_in_bar(cell) / task.beat_cells
 
 
 def _last_run(pitches: Sequence[int]) -> tuple[int, int]:

@@ -9,21 +9,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agents.explaining.explanation import Explanation, Message, Nats, RuleLine
+from agents.explaining.gathering import costs_of, doublings
 from envs.contract import RewardSpec
 from envs.errors import RewardError, quoted
 from envs.music.piece import Piece, roomy_range, score_of
 from envs.music.score import Score
+from envs.music.voices.pairs import voice_name
 from envs.notation.reading.readers import read_piece
 from rewards.build import build, read_pack
-from rewards.remarks import Remark, place, remarks
+from rewards.remarks import Remark, bar_and_beat, place
 from rewards.rule import REGISTRY
 from rewards.sum import RewardSum
 from rewards.term import Term
 
 if TYPE_CHECKING:
+    from envs.music.task import Task
     from pretrained.prior import Scorer
 
 CHOIR = "satb_common_practice"  # the pack of several voices
+FEWEST_OF_CHOIR, FOUR = 3, 4  # voices
+MELODY = "melody"  # the prior of one line
 NEVER = 1e6  # nats: priors give more to what they can never write
 
 
@@ -43,10 +48,18 @@ def speaking_rules() -> RewardSum:
     return build(dict.fromkeys(names, 1.0))
 
 
+def rules_for(voices: int) -> RewardSum:
+    """Return the rules that are asked about pieces of so many voices where none are named.
+
+    Those of CHOIR from three voices on, else every rule that can speak.
+    """
+    return build(CHOIR) if voices >= FEWEST_OF_CHOIR else speaking_rules()
+
+
 def explain(
     music: Piece | Score | str | Path,
     reward: RewardSpec | RewardSum | None = None,
-    prior: Scorer | str | Path | None = "melody",
+    prior: Scorer | str | Path | None = "",
     name: str = "",
     *,
     row: int = 0,
@@ -56,10 +69,10 @@ def explain(
 
     Args:
         music: a piece or what has one, such as a melody; a score; or a MIDI, MusicXML or ABC file.
-        reward: its terms are asked; those that cannot speak are only added up. All rules of the
-            registry that can speak if None.
-        prior: asked where it can read the piece; a checkpoint's name or path is loaded once. None
-            to ask no prior.
+        reward: its terms are asked; those that cannot speak are only added up. Those of `rules_for`
+            if None.
+        prior: asked where it can read the piece; a checkpoint's name or path is loaded once. If ""
+            "chorale" for four voices where it has been trained, else "melody". None to ask none.
         name: of the piece; that of its file if empty.
         row: number of the piece in a score.
         lenient: leave a term that fails out, with a notice; None to do so without a reward.
@@ -72,16 +85,42 @@ def explain(
     piece = _piece_of(music, row)
     score, notices = piece.score, list(piece.notices)
     lenient = reward is None if lenient is None else lenient
-    costs: list[tuple[Remark, Term]] = []
+    asked = rules_for(score.task.voices) if reward is None else build(reward)
+    costs, paid, judged, told = _asked(asked, piece, lenient)
+    notices += told
+    if reward is None and score.task.voices >= FEWEST_OF_CHOIR:
+        notices.append(f"the rules of {CHOIR} are asked; name others with reward= or --reward")
+    surprise, judge, more = _surprise(prior, score)
+    costs.sort(key=lambda cost: (cost[0].cell, cost[0].voice))
+    messages = tuple(
+        _message(number, *each, piece, surprise) for number, each in enumerate(costs, 1)
+    )
+    lines = [_line(term, messages) for term in judged]
+    table = tuple(sorted(lines, key=lambda line: (-line.cost, -line.times)))
+    name = name or Path(piece.source).name
+    return Explanation(name, piece, messages, table, paid, surprise, judge, (*notices, *more))
+
+
+def _asked(
+    asked: RewardSum, piece: Piece, lenient: bool
+) -> tuple[list[tuple[Remark, float, Term]], dict[str, float], list[str], list[str]]:
+    """Return what terms say and what it costs, sums of the others, names of the first, notices."""
+    score, doubled = piece.score, doublings(piece.score)
+    costs: list[tuple[Remark, float, Term]] = []
     paid: dict[str, float] = {}
     judged: list[str] = []
     idle: list[str] = []  # terms that have nothing to judge here
-    for term in (speaking_rules() if reward is None else build(reward)).terms.values():
+    notices = list(doubled.values())
+    for term in asked.terms.values():
         try:
             if not term.rule.judges(score.task):
                 idle += [term.name] if term.rule.needs != "voices" else []
             elif speaks(term) and term.raw(score).ndim == 3:
-                costs += [(remark, term) for remark in _remarks(term, score)]
+                costs += [
+                    (remark, cost, term)
+                    for remark, cost in costs_of(term, piece)
+                    if (remark.other, remark.voice) not in doubled
+                ]
                 judged.append(term.name)
             else:
                 paid[term.name] = float(term.whole(score).sum())
@@ -91,16 +130,7 @@ def explain(
             notices.append(f"rule {term.name} is left out: {error}")
     if idle:
         notices.append(f"not asked, as no chords or phrases are given: {', '.join(idle)}")
-    surprise, more = _surprise(prior, score)
-    costs.sort(key=lambda cost: (cost[0].cell, cost[0].voice))
-    messages = tuple(
-        _message(number, remark, term, piece, surprise)
-        for number, (remark, term) in enumerate(costs, 1)
-    )
-    lines = [_line(term, messages) for term in judged]
-    table = tuple(sorted(lines, key=lambda line: (-line.cost, -line.times)))
-    name = name or Path(piece.source).name
-    return Explanation(name, piece, messages, table, paid, surprise, (*notices, *more))
+    return costs, paid, judged, notices
 
 
 def _piece_of(music: Any, row: int) -> Piece:
@@ -116,22 +146,46 @@ def _piece_of(music: Any, row: int) -> Piece:
     return Piece.of(music, row)
 
 
-def _surprise(prior: Scorer | str | Path | None, score: Score) -> tuple[Nats | None, list[str]]:
-    """Return the surprise of a prior, and notices on what it cannot read."""
+def _surprise(
+    prior: Scorer | str | Path | None, score: Score
+) -> tuple[Nats | None, str, list[str]]:
+    """Return the surprise of a prior, its name, and notices on what it cannot read."""
     if prior is None:
-        return None, []
+        return None, "", []
+    from pretrained.prior import hears_one_line
+
+    if prior == "":
+        prior = prior_for(score.task)
+    judge = ""
     if isinstance(prior, (str, Path)):
         from pretrained.checkpoint import load_once
 
+        judge = Path(prior).stem
         prior = load_once(prior)
     if not hasattr(prior, "log_prob"):
         raise TypeError(f"prior={quoted(prior)}: expected a prior, or a checkpoint's name or path")
+    if score.task.voices > 1 and hears_one_line(prior):
+        judge = f"{judge} (each voice alone)".strip()
     try:
         surprise = surprises(prior, score)
     except ValueError as error:
-        return None, [f"no surprise of the prior: {error}"]
+        return None, judge, [f"no surprise of the prior: {error}"]
     unknown = int(np.isnan(surprise).sum())
-    return surprise, [f"{unknown} cells hold what the prior cannot write"] if unknown else []
+    notices = [f"{unknown} cells hold what the prior cannot write"] if unknown else []
+    return surprise, judge, notices
+
+
+def prior_for(task: Task) -> str:
+    """Return the name of the prior that suits pieces of a task best, of those that are here."""
+    from pretrained.checkpoint import CHORALE, locate
+
+    try:
+        if task.voices == FOUR:
+            locate(CHORALE)
+            return CHORALE
+    except FileNotFoundError:
+        pass
+    return MELODY
 
 
 def surprises(prior: Scorer, score: Score) -> Nats:
@@ -160,37 +214,36 @@ def surprises(prior: Scorer, score: Score) -> Nats:
     return np.where(nats < NEVER, nats, np.float32(np.nan)).astype(np.float32)
 
 
-def _remarks(term: Term, score: Score) -> list[Remark]:
-    try:
-        return remarks(term.rule, score, term.name, sign=term.factor)
-    except (KeyError, IndexError, ValueError) as error:  # of the words, as the values were checked
-        raise RewardError(
-            f"reward term {term.name!r} has words that cannot be filled in: {error!r}"
-        ) from error
-
-
 def _message(
-    number: int, remark: Remark, term: Term, piece: Piece, surprise: Nats | None
+    number: int, remark: Remark, cost: float, term: Term, piece: Piece, surprise: Nats | None
 ) -> Message:
-    score, voice, cell = piece.score, remark.voice, remark.cell
+    score, voice, cell, other = piece.score, remark.voice, remark.cell, remark.other
     start = note_start(score, voice, cell)
     last = cell == score.task.cells - 1 and cell != start
     where = "at the end" if last else place(score, cell, piece.numbers)
-    if score.task.voices > 1:
-        where += f", voice {voice + 1}"
+    numbers = [other, voice] if other >= 0 else [voice]
+    count = score.task.voices
+    who = tuple(voice_name(count, each) for each in numbers) if count > 1 else ()
+    unnamed = [name for name in who if name not in remark.text]
+    bar, beat = bar_and_beat(score, cell, piece.numbers)
     nats = None if surprise is None else float(surprise[voice, start])
     return Message(
         number=number,
         term=term.name,
         weight=term.weight,
         value=remark.value,
-        cost=abs(term.factor * remark.value),
+        cost=cost,
         voice=voice,
         cell=cell,
         start=start,
-        where=where,
+        where=", ".join([where, *[" and ".join(unnamed)] * bool(unnamed)]),
         text=remark.text,
         surprise=None if nats is None or np.isnan(nats) else nats,
+        bar=bar,
+        beat=beat,
+        who=who,
+        other=other,
+        other_start=note_start(score, other, cell) if other >= 0 else -1,
     )
 
 

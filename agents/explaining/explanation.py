@@ -29,6 +29,10 @@ class Message:
         where: the place in words.
         text: what the rule says.
         surprise: of the prior at that note, in nats; None without a prior.
+        bar, beat: the place in numbers, the bar as the file counts it.
+        who: names of the voices that it is about, the upper one first; none in a melody.
+        other: the other voice that it is about, -1 if there is none.
+        other_start: cell at which the note of the other voice begins, -1 if there is none.
     """
 
     number: int
@@ -42,6 +46,17 @@ class Message:
     where: str
     text: str
     surprise: float | None = None
+    bar: int = 0
+    beat: float = 1.0
+    who: tuple[str, ...] = ()
+    other: int = -1
+    other_start: int = -1
+
+    @property
+    def notes(self) -> tuple[tuple[int, int], ...]:
+        """Voice and first cell of each note that it is about."""
+        other = ((self.other, self.other_start),) * (self.other >= 0)
+        return (*other, (self.voice, self.start))
 
     def __str__(self) -> str:
         much = "" if np.isclose(self.cost, abs(self.weight)) else f", costs {self.cost:.3g}"
@@ -71,6 +86,7 @@ class Explanation:
         table: a line for each rule, the costliest first.
         paid: sums of the terms that name no places.
         surprise: nats (voices, cells); None without a prior.
+        judge: name of that prior, which says if it hears each voice alone.
         notices: what a reader should know.
     """
 
@@ -80,6 +96,7 @@ class Explanation:
     table: tuple[RuleLine, ...]
     paid: dict[str, float] = field(default_factory=dict)
     surprise: Nats | None = None
+    judge: str = ""
     notices: tuple[str, ...] = ()
 
     @property
@@ -91,6 +108,17 @@ class Explanation:
     def title(self) -> str:
         """The piece's title, or the file's name."""
         return self.piece.title or self.name
+
+    @property
+    def groups(self) -> list[tuple[str, list[Message]]]:
+        """The messages by the voices that they are about, such as 'soprano and bass'.
+
+        First the pairs, from the upper voices to the lower ones, then each voice alone.
+        """
+        groups: dict[tuple[int, ...], list[Message]] = {}
+        for message in self.messages:
+            groups.setdefault((message.other < 0, message.other, message.voice), []).append(message)
+        return [(" and ".join(groups[key][0].who), groups[key]) for key in sorted(groups)]
 
     @property
     def cost(self) -> float:
@@ -132,9 +160,11 @@ def as_text(explanation: Explanation) -> str:
     """Return the explanation in lines: facts of the piece, the messages, and a table."""
     lines = [f"{explanation.title}: {explanation.facts}"]
     lines += [f"({notice})" for notice in explanation.notices]
-    lines += ["", *map(str, explanation.messages)]
+    for who, messages in explanation.groups:
+        lines += ["", *[f"{who}: {len(messages)}"] * bool(who), *map(str, messages)]
     if not explanation.messages:
         count = len(explanation.table)
+        lines.append("")
         lines.append(f"no rule is broken; {count} {'was' if count == 1 else 'were'} asked")
     lines.append("")
     if explanation.totals:
@@ -147,7 +177,8 @@ def as_text(explanation: Explanation) -> str:
     lines += [f"{name} paid {value:.4g}" for name, value in explanation.paid.items()]
     mean = explanation.mean_surprise
     if mean is not None:
-        lines.append(f"surprise of the prior: {mean:.2f} nats a cell on average")
+        name = f" {explanation.judge}" if explanation.judge else ""
+        lines.append(f"surprise of the prior{name}: {mean:.2f} nats a cell on average")
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -175,9 +206,14 @@ def as_dict(explanation: Explanation) -> dict[str, Any]:
                 "weight": message.weight,
                 "value": round(message.value, 6),
                 "cost": round(message.cost, 6),
+                "bar": message.bar,
+                "beat": round(message.beat, 4),
+                "voices": list(message.who),
                 "voice": message.voice + 1,
                 "cell": message.cell,
                 "note_cell": message.start,
+                "other_voice": message.other + 1 if message.other >= 0 else None,
+                "other_note_cell": message.other_start if message.other >= 0 else None,
                 "surprise": None if message.surprise is None else round(message.surprise, 4),
             }
             for message in explanation.messages

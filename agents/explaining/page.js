@@ -1,8 +1,9 @@
 const all = selector => [...document.querySelectorAll(selector)];
 const sound = document.querySelector('audio'), head = document.getElementById('head');
 const scroll = document.querySelector('.scroll'), second = Number(scroll.dataset.second);
-function light(note, on) {
-  for (const each of all('[data-note="' + note + '"]')) each.classList.toggle('lit', on);
+function light(element, on) {
+  for (const note of [element.dataset.note, element.dataset.other])
+    for (const each of all('[data-note="' + note + '"]')) each.classList.toggle('lit', on);
 }
 function show(element) {
   const note = element.dataset.note;
@@ -18,10 +19,10 @@ function show(element) {
   sound.play().catch(() => {});
 }
 for (const element of all('[data-note]')) {
-  element.addEventListener('mouseenter', () => light(element.dataset.note, true));
-  element.addEventListener('mouseleave', () => light(element.dataset.note, false));
-  element.addEventListener('focus', () => light(element.dataset.note, true));
-  element.addEventListener('blur', () => light(element.dataset.note, false));
+  element.addEventListener('mouseenter', () => light(element, true));
+  element.addEventListener('mouseleave', () => light(element, false));
+  element.addEventListener('focus', () => light(element, true));
+  element.addEventListener('blur', () => light(element, false));
   element.addEventListener('click', () => show(element));
   element.addEventListener('keydown', event => {
     if (event.key === 'Enter' || event.key === ' ') { event.preventDefault(); show(element); }

@@ -1,7 +1,8 @@
 """The explanation of a piece as a single HTML page without other files.
 
 It has the engraved score, a piano roll, a strip for each broken rule, the messages, and the sound.
-Pointing at a message highlights its note, a click plays it. A content policy in the page's head
+Messages stand by the voices that they are about. Pointing at one highlights its note, or those of
+both voices, and a click plays it. A content policy in the page's head
 lets it load nothing and run only its own script, and all text that comes from a file is escaped.
 """
 
@@ -11,7 +12,7 @@ import base64
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import chain, groupby
 from pathlib import Path
@@ -58,7 +59,7 @@ def html_page(found: Explanation, tempo: float = 80.0, soundfont: str = "") -> s
         names="".join(drawing.names for drawing in drawings),
         drawings="".join(drawing.time for drawing in drawings),
         heading=_heading(found),
-        items="".join(map(_item, found.messages)),
+        items="".join(_list(*group) for group in found.groups),
         table=_table(found),
         script=SCRIPT,
     )
@@ -72,10 +73,11 @@ def _heading(found: Explanation) -> str:
 
 
 def by_note(found: Explanation) -> dict[tuple[int, int], list[Message]]:
-    """Return the messages at each note (voice, start)."""
+    """Return the messages at each note (voice, start), those of two voices at both."""
     at = defaultdict(list)
     for message in found.messages:
-        at[message.voice, message.start].append(message)
+        for note in message.notes:
+            at[note].append(message)
     return at
 
 
@@ -93,8 +95,8 @@ def _runs(messages: Iterable[Message]) -> Iterable[str]:
 def marked_score(
     found: Explanation, words: dict[tuple[int, int], str], tempo: float, title: str = ""
 ) -> str:
-    """Return the score as MusicXML, its notes (voice, start) marked with words and a colour."""
-    marks = Marks(words, dict.fromkeys(words, MARKED), found.piece.numbers)
+    """Return the score as MusicXML, words at some notes (voice, start), a colour at all marked."""
+    marks = Marks(words, dict.fromkeys(by_note(found), MARKED), found.piece.numbers)
     return musicxml(found.score, 0, title, tempo, marks=marks)
 
 
@@ -117,7 +119,8 @@ def picture(found: Explanation, tempo: float, title: str = "") -> str:
 def _along_time(found: Explanation) -> list[Drawing]:
     """Return the piano roll, and strips of what the rules cost and of the prior's surprise."""
     score = found.score
-    drawings = [piano_roll(score, 0, by_note(found), found.piece.numbers, MARKED)]
+    together = [(message.cell, message.notes) for message in found.messages]
+    drawings = [piano_roll(score, 0, by_note(found), found.piece.numbers, MARKED, together)]
     costs = {line.term: np.zeros(score.task.cells) for line in found.totals[:-1]}
     for message in found.messages:
         costs[message.term][message.cell] += message.cost
@@ -129,11 +132,20 @@ def _along_time(found: Explanation) -> list[Drawing]:
     return drawings
 
 
+def _list(who: str, messages: Sequence[Message]) -> str:
+    """Return the messages about some voices under their names."""
+    heading = f"<h3>{escape(who)}</h3>" if who else ""
+    return f"{heading}<ol>{''.join(map(_item, messages))}</ol>"
+
+
 def _item(message: Message) -> str:
     surprise = "" if message.surprise is None else f", surprise {message.surprise:.1f} nats"
+    pair = message.other, message.other_start
+    other = f' data-other="{note_id(*pair)}"' if message.other >= 0 else ""
     detail = f"{message.term}, weight {message.weight:g}, costs {message.cost:.3g}{surprise}"
     return (
-        f'<li data-note="{note_id(message.voice, message.start)}" tabindex="0" role="button">'
+        f'<li data-note="{note_id(message.voice, message.start)}"{other} '
+        'tabindex="0" role="button">'
         f"<b>{message.number}</b><span>{escape(message.where)}: {escape(message.text)}"
         f"<small>{escape(detail)}</small></span></li>"
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.explaining.explainer import speaking_rules, speaks
+from agents.explaining.explainer import rules_for, speaks
 from envs.music.piece import Piece
 from envs.notation.reading.readers import read_piece
 from rewards.build import build
@@ -66,7 +66,7 @@ def samples_of(
 def rules_of(run: Run, settings: TrainConfig, without: Sequence[str] = ()) -> RewardSum:
     """Return the terms of a run's reward that can speak, with the values they have learned.
 
-    All rules of the registry that can speak if none of them can.
+    Those of `rules_for` if none of them can.
 
     Args:
         run: the run directory.
@@ -76,9 +76,9 @@ def rules_of(run: Run, settings: TrainConfig, without: Sequence[str] = ()) -> Re
     """
     spec = {name: value for name, value in settings.reward_spec.items() if name not in without}
     if not spec:
-        return speaking_rules()
+        return rules_for(settings.task.voices)
     reward = build(spec)
     if not without:
         run.restore_reward(reward)
     terms = [term for term in reward.terms.values() if speaks(term)]
-    return RewardSum(terms) if terms else speaking_rules()
+    return RewardSum(terms) if terms else rules_for(settings.task.voices)

@@ -48,7 +48,7 @@ def _follow_extremes(state: tuple[Array, ...], here: Score) -> Any:
     """Scan the compass up to each cell, in semitones, and its highest note.
 
     The other outputs are True where a note widens the compass, the number of times that the
-    highest note was struck, and the time index of its first stroke.
+    highest note was struck, the time index of its first stroke, and that note.
     """
     low, high, strokes, at = state
     onset, pitch = here.onset, here.pitch
@@ -56,7 +56,7 @@ def _follow_extremes(state: tuple[Array, ...], here: Score) -> Any:
     strokes = np.where(rises, np.int16(1), strokes + (onset & (pitch == high)).astype(np.int16))
     at = np.where(rises, here.cell.astype(np.int16), at)
     low, high = np.where(falls, pitch, low), np.where(rises, pitch, high)
-    return (low, high, strokes, at), (high - low, rises | falls, strokes, at)
+    return (low, high, strokes, at), (high - low, rises | falls, strokes, at, high)
 
 
 def _extremes(score: Score) -> tuple[Array, ...]:
@@ -79,7 +79,7 @@ def tessitura(score: Score, *, widest: int = 16) -> Array:
     >>> explain(tessitura, "C4 G4 F5 C5")
     bar 1, beat 3: F5 widens the line, C4 to F5, beyond 16 semitones
     """
-    compass, widens, _, _ = _extremes(score)
+    compass, widens, *_ = _extremes(score)
     return (widens & (compass > widest)).astype(np.float32)
 
 
@@ -88,15 +88,20 @@ def tessitura(score: Score, *, widest: int = 16) -> Array:
     says="the highest note, {highest}, sounds more than once",
     verdict=True,
 )
-def unique_climax(score: Score) -> Array:
+def unique_climax(score: Score, *, last: bool = True) -> Array:
     """The highest note sounds only once in the line; the violation is at the last cell.
+
+    last: count the last note of the line too. Counterpoints of Fux come to their final as to a
+        climax, and have had it before.
 
     >>> from rewards.remarks import explain
     >>> explain(unique_climax, "C4 E4 G4 E4")
     >>> explain(unique_climax, "C4 G4 E4 G4")
     bar 1, beat 4.75: the highest note, G4, sounds more than once
     """
-    return (at_end(score) & (_extremes(score)[2] > 1)).astype(np.float32)
+    _, _, strokes, _, high = _extremes(score)
+    others = strokes if last else strokes - (score.pitch == high)
+    return (at_end(score) & (others > 1)).astype(np.float32)
 
 
 @rule(
@@ -120,7 +125,7 @@ def late_climax(score: Score, *, earliest: float = 0.4) -> Array:
     """
     if not 0 <= earliest <= 1:
         raise ValueError(f"earliest={earliest}: expected a share of the piece, 0..1")
-    compass, _, strokes, at = _extremes(score)
+    compass, _, strokes, at, _ = _extremes(score)
     several = (compass > 0) | (strokes > 1)
     last = np.where(score.onset, score.cell, score.previous_onset)
     early = np.clip((earliest - at / score.task.cells) / (earliest or 1.0), 0, 1)

@@ -140,20 +140,17 @@ class Accompaniment:
         Raises:
             ValueError: a tempo that cannot be listened to.
         """
+        tempo = (self.piece.tempo or TEMPO) if tempo is None else tempo
+        require_tempo(tempo)
         scores = [self.sheet]
         if self.line:
             scores = [self._with_chords(line.symbols) for line in self.lines(n, seed)]
         found = []
         for number, score in enumerate(scores, 1):
             result = SearchResult(score, np.zeros(1), Compute())
-            (melody,) = melodies_of(result, build({"chord_tones": 1.0}), self._tempo(tempo))
+            (melody,) = melodies_of(result, build({"chord_tones": 1.0}), tempo)
             found.append(replace(melody, number=number, title=self.piece.title))
         return found
-
-    def _tempo(self, tempo: float | None) -> float:
-        tempo = (self.piece.tempo or TEMPO) if tempo is None else tempo
-        require_tempo(tempo)
-        return tempo
 
     # -- bass --------------------------------------------------------------------------------------
 
@@ -191,11 +188,14 @@ class Accompaniment:
         top, high = self.task.spans[0][1], self.task.spans[1][1]
         spacing = f"voice_spacing,lowest={max(SPACING, top - high + OCTAVE)}"
         must = (BASS_TONES, *KEPT, spacing, *keywords.pop("must", ()))
-        return Request(self.task, **{"method": "prior", "wish": ASKED, **keywords, "must": must})
+        usual = {"method": "prior", "wish": ASKED}
+        request = Request(self.task, **{**usual, **keywords, "must": must})
+        request.piece = self.piece
+        return request
 
-    def composer(self) -> Composer:
-        """Return the composer of the bass; it learned from no music."""
-        return Composer(BassPrior(self.task), REWARD, task=self.task)
+    def composer(self, prior: Any = "", reward: Any = None) -> Composer:
+        """Return the composer of the bass; without another prior it learned from no music."""
+        return Composer(prior or BassPrior(self.task), reward or REWARD, task=self.task)
 
     def compose(
         self, n: int = 1, seed: int = 1, tempo: float | None = None, **keywords: Any
@@ -209,6 +209,4 @@ class Accompaniment:
         Raises:
             ValueError: no bass keeps what is demanded; says which rule stands in the way.
         """
-        tempo = self._tempo(tempo)
-        found = self.composer().compose(self.request(n=n, seed=seed, **keywords), tempo=tempo)
-        return [replace(melody, title=self.piece.title) for melody in found]
+        return self.composer().compose(self.request(n=n, seed=seed, **keywords), tempo=tempo)

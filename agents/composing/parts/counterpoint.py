@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,11 +36,10 @@ KEPT = (
 )
 KEPT_BY_LINE = ("modal_notes", "leap_size", "dissonant_leap", "augmented_second", "tessitura")
 # What the packs leave open and a teacher does not.
-LINE: dict[str, Any] = {
-    **{"chromatic_step": 2.0, "unique_climax": 2.0, "leap_recovery": {"weight": 2.0, "min_leap": 7}}
-}
+LINE: dict[str, Any] = {"chromatic_step": 2.0, "unique_climax": {"weight": 2.0, "last": False}}
 # What a teacher likes beside the pack, by which solutions are ranked.
 TASTE: dict[str, Any] = {
+    "leap_recovery": {"weight": 1.0, "min_leap": 7},
     "two_leaps": 1.0,
     "step_leap_balance": {"weight": 3.0, "least": 0.55, "most": 0.9, "fewest": 6},
     "late_climax": {"weight": 1.0, "earliest": 0.25},
@@ -97,6 +95,7 @@ class Counterpoint:
         cantus: given, a whole note in each bar.
         species: 1 to 5, of the free voice.
         above: True if the free voice is the higher one.
+        notices: remarks on how the cantus firmus was read.
 
     Raises:
         ValueError: another species, or a cantus firmus that does not come to its final by step.
@@ -105,6 +104,7 @@ class Counterpoint:
     cantus: Cantus
     species: int = 1
     above: bool = True
+    notices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         require_species(self.species)
@@ -134,9 +134,10 @@ class Counterpoint:
         """
         cantus = Cantus.named(source)
         if cantus is None:
-            mode = Key.parse(key) if key else None
-            cantus = Cantus.of(read_piece(source, **known), mode)
-        elif key:
+            piece = read_piece(source, **known)
+            cantus = Cantus.of(piece, Key.parse(key) if key else None)
+            return Counterpoint(cantus, species, above, piece.notices)
+        if key:
             cantus = replace(cantus, key=Key.parse(key))
         return Counterpoint(cantus, species, above)
 
@@ -169,114 +170,63 @@ class Counterpoint:
         wish = (*keywords.pop("wish", ()), "key")  # its cadence may raise a degree
         return Request(self.task, **{**USUAL, **keywords, "must": must, "wish": wish})
 
+    def composer(self, prior: Any = "", reward: Any = None) -> Composer:
+        """Return the composer of the species.
 
-def reward_of(species: int) -> Mapping[str, Any]:
-    """Return the reward by which solutions are ranked."""
-    return {pack(species): 1.0, **TASTE}
-
-
-def counterpoint_composer(species: int, prior: Any = None, reward: Any = None) -> Composer:
-    """Return the composer of a species; without another prior it learned from no music.
-
-    Args:
-        species: 1 to 5.
-        prior, reward: as `Composer` takes them.
-    """
-    return Composer(prior or f"species-{species}", reward or reward_of(species))
+        Args:
+            prior: as `Composer` takes it; one that learned from no music if empty.
+            reward: by which solutions are ranked; the pack of the species and TASTE if None.
+        """
+        own = {pack(self.species): 1.0, **TASTE}
+        return Composer(prior or f"species-{self.species}", reward or own)
 
 
 # -- cantus firmi ----------------------------------------------------------------------------------
 
 
-def cantus_request(key: str | Key = "D dorian", bars: int = BARS, **keywords: Any) -> Request:
-    """Return the request for cantus firmi: whole notes that keep what Fux's have in common.
+@dataclass(frozen=True)
+class CantusFirmus:
+    """A cantus firmus that is asked for: whole notes that keep what Fux's have in common.
 
-    Args:
-        key: the mode.
+    Attributes:
+        key: the mode; text is parsed.
         bars: number of notes.
-        keywords: those of `Request`, such as n, seed and must; range="D3-D4" stands for low and
-            high, which are a fourth below the final and an octave above it else.
 
     Raises:
         ValueError: too few or too many notes.
     """
-    if not FEWEST <= bars <= MOST:
-        raise ValueError(f"bars={bars}: a cantus firmus has {FEWEST} to {MOST} notes, a bar each")
-    key, terms = Key.parse(key), build(CANTUS_FIRMUS).terms
-    final = min(range(key.pitch_class, 128, 12), key=lambda pitch: abs(pitch - CENTRE))
-    low, high = final - BELOW, final + ABOVE
-    if "range" in keywords:
-        low, high = parse_range(keywords.pop("range"))
-    must = (*(terms[name].rule for name in KEPT_BY_CANTUS), *keywords.pop("must", ()))
-    task = Task(key=key, meter=METER, bars=bars, low=low, high=high, grid=1)
-    return Request(task, **{**USUAL, **keywords, "must": must})
 
-
-def cantus_composer(prior: Any = None, reward: Any = None) -> Composer:
-    """Return the composer of cantus firmi; see `counterpoint_composer`."""
-    return Composer(prior or "species-1", reward or CANTUS_FIRMUS)
-
-
-# -- flags -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class StrictStyle:
-    """What the flags of `python -m agents.compose` ask for: counterpoint, or a cantus firmus.
-
-    Attributes:
-        counterpoint: source of a cantus firmus, see `Counterpoint.read`; empty for none.
-        cantus_firmus: True if cantus firmi are asked for.
-        species, above, below: of the free voice.
-
-    Raises:
-        ValueError: flags that contradict each other.
-    """
-
-    counterpoint: str = ""
-    cantus_firmus: bool = False
-    species: int | None = None
-    above: bool = False
-    below: bool = False
+    key: Key | str = "D dorian"
+    bars: int = BARS
 
     def __post_init__(self) -> None:
-        if self.counterpoint and self.cantus_firmus:
-            raise ValueError("--counterpoint needs a cantus firmus and --cantus-firmus writes one")
-        if self.above and self.below:
-            raise ValueError("--above and --below: expected one of them")
-        for name in ("species", "above", "below"):
-            if getattr(self, name) and not self.counterpoint:
-                raise ValueError(f"--{name} says how a cantus firmus is set; add --counterpoint")
+        if not FEWEST <= self.bars <= MOST:
+            raise ValueError(
+                f"bars={self.bars}: a cantus firmus has {FEWEST} to {MOST} notes, a bar each"
+            )
+        object.__setattr__(self, "key", Key.parse(self.key))
 
-    def __bool__(self) -> bool:
-        return bool(self.counterpoint) or self.cantus_firmus
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """No remarks, as nothing is read."""
+        return ()
 
-    def request(self, known: Mapping[str, Any], asked: dict[str, Any]) -> Request:
-        """Return the request.
+    def request(self, **keywords: Any) -> Request:
+        """Return the request to a composer.
 
         Args:
-            known: as `read_piece`.
-            asked: keywords of `Request`; of the page's those that may be said.
-
-        Raises:
-            ValueError: a keyword that the cantus firmus or the species says already.
+            keywords: those of `Request`, such as n, seed and must; range="D3-D4" stands for low and
+                high, which are a fourth below the final and an octave above it else.
         """
-        key = asked.pop("key", "")
-        if asked.get("method") == "sample":  # the flag's own
-            del asked["method"]
-        pages = {"meter", "grid", "pickup", "chords", "phrases", "primer"}
-        pages |= {"bars", "range"} if self.counterpoint else set()
-        for name in sorted(pages & asked.keys()):
-            raise ValueError(f"--{name}: the cantus firmus and its species say it; leave it out")
-        if self.counterpoint:
-            above, species = not self.below, self.species or 1
-            return Counterpoint.read(self.counterpoint, species, above, key, **known).request(
-                **asked
-            )
-        return cantus_request(key or "D dorian", asked.pop("bars", BARS), **asked)
+        key, terms = Key.parse(self.key), build(CANTUS_FIRMUS).terms
+        final = min(range(key.pitch_class, 128, 12), key=lambda pitch: abs(pitch - CENTRE))
+        low, high = final - BELOW, final + ABOVE
+        if "range" in keywords:
+            low, high = parse_range(keywords.pop("range"))
+        must = (*(terms[name].rule for name in KEPT_BY_CANTUS), *keywords.pop("must", ()))
+        task = Task(key=key, meter=METER, bars=self.bars, low=low, high=high, grid=1)
+        return Request(task, **{**USUAL, **keywords, "must": must})
 
-    def composer(self, prior: str = "", reward: Any = None) -> Composer:
-        """Return the composer of the request."""
-        if self.counterpoint:
-            return counterpoint_composer(self.species or 1, prior, reward)
-        return cantus_composer(prior, reward)
+    def composer(self, prior: Any = "", reward: Any = None) -> Composer:
+        """Return the composer, see `Counterpoint.composer`."""
+        return Composer(prior or "species-1", reward or CANTUS_FIRMUS)

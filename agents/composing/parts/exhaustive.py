@@ -125,7 +125,8 @@ class _Search:
         free = offered(score, self.demands)[0]
         free &= (free.sum(axis=1, keepdims=True) == 1) | (logits.numpy() > ILLEGAL / 2)
         stopped: Counter[str] = Counter()
-        for rows, tokens, broken in judged(score, free.copy(), self.demands):
+        tried = judged(score, free.copy(), self.demands) if self.demands else ()
+        for rows, tokens, broken in tried:
             self.meter.cells += len(rows)
             bad = broken.any(axis=0)
             free[rows[bad], tokens[bad]] = False
@@ -167,11 +168,9 @@ def search_exhaustively(
     """Return the `n` best of n * candidates pieces that keep all demands, as `exhaust` finds them.
 
     Raises:
-        ValueError: no demands, or fewer pieces than `n`; says which bar and which demands are in
-            the way, and whether it is proved that there are no others.
+        ValueError: fewer pieces than `n`; says which bar and which demands are in the way, and
+            whether it is proved that there are no others.
     """
-    if not demands:
-        raise ValueError("method exhaustive searches for what keeps demands: name some (must)")
     found = exhaust(network, page, demands, n * candidates, seed, temperature)
     if found.pieces is None or found.pieces.batch < n:
         raise ValueError(_refusal(found, page, n))

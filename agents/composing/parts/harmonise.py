@@ -45,8 +45,6 @@ HARD = (
 RANKS = {"satb_common_practice": 1.0, "prior": 0.05}  # the reward that chooses among candidates
 CHANGES = ("key", "chords", "phrases")  # fields of the task that may be said of a given voice
 
-REQUESTED = ("must", "wish", "n", "seed", "temperature", "candidates")  # of a request, besides
-
 
 def _free_chord_tones(score: Score, *, strong: int = 1) -> Array:
     """Return the violation of `chord_tones` in the cells that are not given."""
@@ -258,39 +256,24 @@ class Harmonisation:
         request.piece = self.piece
         return request
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Remarks on how the file was read."""
+        return tuple(self.piece.notices)
 
-def choir(prior: Any = "") -> Composer:
-    """Return a composer of a style, that ranks by the rules of four-part writing.
+    def composer(self, prior: Any = "", reward: Any = None) -> Composer:
+        """Return the composer, see `choir`."""
+        return choir(prior, reward)
+
+
+def choir(prior: Any = "", reward: Any = None) -> Composer:
+    """Return a composer of a style.
 
     Args:
         prior: from which voices are drawn: "chorale" for Bach's chorales, as they were learned on
             this machine, the path of a checkpoint, or a prior; `PlainChoir` if empty.
+        reward: by which harmonisations are ranked; the rules of four-part writing if None.
     """
     if not prior:
-        return Composer(PlainChoir(), {"satb_common_practice": 1.0})
-    return Composer(prior, RANKS)
-
-
-def read_flags(
-    file: str, flags: Mapping[str, Any], known: Mapping[str, Any], asked: Mapping[str, Any]
-) -> Request:
-    """Return the request of the flags of `python -m agents.compose --harmonise`.
-
-    Args:
-        file: with the given voices.
-        flags: voices, given_voice and allow, where they are set.
-        known: as `read_piece` takes it.
-        asked: keywords of a request.
-
-    Raises:
-        ValueError: as `Harmonisation`, or a keyword that would change what the file has.
-    """
-    usual = vars(Request())
-    for name, value in asked.items():
-        if name not in (*CHANGES, *REQUESTED) and value not in (usual.get(name), ()):
-            raise ValueError(f"--{name}: that of the file is kept by --harmonise; leave it out")
-    names = {"voices": "voices", "given_voice": "given", "allow": "allow"}
-    chosen = {names[name]: value for name, value in flags.items() if name in names}
-    changes = {name: asked[name] for name in CHANGES if name in asked}
-    source = Harmonisation.read(file, changes=changes, **chosen, **known)
-    return source.request(**{name: asked[name] for name in REQUESTED if name in asked})
+        return Composer(PlainChoir(), reward or {"satb_common_practice": 1.0})
+    return Composer(prior, reward or RANKS)

@@ -128,13 +128,16 @@ class Pair:
         return equally
 
     def forms(self, size: int) -> Array:
-        """Return True where both sound an interval of `size` semitones, octaves apart or not."""
-        now: Array = self.moves.both & (self.moves.interval % OCTAVE == size)
+        """Return True where both sound an interval of `size` semitones, octaves apart or not.
+
+        It is counted up from the lower note, which may be that of the other voice.
+        """
+        now: Array = self.moves.both & (np.abs(self.moves.interval) % OCTAVE == size)
         return now
 
     def formed(self, size: int) -> Array:
         """Return True where the two sound that interval in the cell before."""
-        then: Array = self.moves.both_before & (self.moves.interval_before % OCTAVE == size)
+        then: Array = self.moves.both_before & (np.abs(self.moves.interval_before) % OCTAVE == size)
         return then
 
 

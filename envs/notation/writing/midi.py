@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from envs.music.key import written_key
 from envs.music.meter import beat_quarters
 from envs.music.piece import notes_of
+from envs.music.voices.pairs import voice_name
 
 if TYPE_CHECKING:
     from envs.music.score import Score
@@ -53,9 +54,7 @@ def midi_bytes(score: Score, row: int = 0, tempo: float = 80.0, title: str = "")
     file.key_signatures.append(symusic.KeySignature(0, shown.fifths, int(minor)))
     for words in _markers(task):
         file.markers.append(symusic.TextMeta(0, words))
-    names = (
-        [f"Voice {voice + 1}" for voice in range(task.voices)] if task.voices > 1 else ["Melody"]
-    )
+    names = [voice_name(task.voices, voice).capitalize() for voice in range(task.voices)]
     tracks: list[Any] = [symusic.Track(name=name) for name in names]
     file.markers.append(symusic.TextMeta(task.cells * cell, "End"))
     for note in notes_of(score, row):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -11,12 +11,13 @@ from envs.music.chords import SYMBOL, chord_symbol
 from envs.music.key import spelled, written_key
 from envs.music.meter import beat_quarters
 from envs.music.piece import spans_of
+from envs.music.voices.pairs import voice_name
+from envs.notation.writing.staves import Staff, join_parts, staves_of
 from envs.notation.writing.symbols import (
     BARS_PER_LINE,
     Symbol,
     bars_of,
     chord_changes,
-    low_voice,
     with_signs,
 )
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from envs.music.key import Key
     from envs.music.score import Score
+    from envs.music.task import Task
 
 _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 Partwise//EN" \
@@ -55,8 +57,9 @@ def musicxml(
     remarks: Mapping[tuple[int, int], str] | None = None,
     marks: Marks | None = None,
 ) -> str:
-    """Return one piece as a MusicXML document, a part for each voice.
+    """Return one piece as a MusicXML document.
 
+    Three or four voices are a part of two staves, as `staves_of` says, others a part each.
     A coloured note has the id `symbol_id` gives, in the document and in its picture.
 
     Args:
@@ -75,13 +78,16 @@ def musicxml(
     marks = marks or Marks(words=remarks or {})
     document = stream.Score()
     document.metadata = metadata.Metadata(title=title)
-    for voice in range(score.task.voices):
-        document.insert(0, _part(score, row, voice, tempo, marks))
+    staves = staves_of(score, row)
+    for staff in staves:
+        for part in _parts(score, row, staff, tempo, marks):
+            document.insert(0, part)
     if score.task.voices > 1:
         document.insert(0, layout.StaffGroup(list(document.parts), symbol="bracket"))
     root = ScoreExporter(document, makeNotation=False).parse()
     _tidy(root, title)
     _count_in_cells(root, score.task.grid)
+    join_parts(root, staves)
     for beats in root.iter("beats"):  # which were given music21 without groups
         beats.text = str(score.task.meter).split("/")[0]
     ET.indent(root)
@@ -93,7 +99,24 @@ def symbol_id(voice: int, cell: int) -> str:
     return f"mark-{voice}-{cell}"
 
 
-def _part(score: Score, row: int, voice: int, tempo: float, marks: Marks) -> Any:
+def _parts(score: Score, row: int, staff: Staff, tempo: float, marks: Marks) -> Iterator[Any]:
+    """Yield a part for each voice of a staff; the signs of one hold for the other."""
+    shown = written_key(score.task.key)
+    signed = with_signs([bars_of(score, row, voice) for voice in staff.voices], shown)
+    for voice, bars in zip(staff.voices, zip(*signed, strict=True), strict=True):
+        yield _part(score, row, voice, bars, staff.low, tempo, marks)
+
+
+def _part(
+    score: Score,
+    row: int,
+    voice: int,
+    bars: Sequence[Sequence[tuple[Symbol, bool]]],
+    low: bool,
+    tempo: float,
+    marks: Marks,
+) -> Any:
+    """Return a voice as a part, its bars of symbols and whether each has a sign."""
     from music21 import bar, stream
     from music21.stream.enums import ShowNumber
 
@@ -103,11 +126,10 @@ def _part(score: Score, row: int, voice: int, tempo: float, marks: Marks) -> Any
     colours = _colours(score, row, voice, marks)
     numbers = marks.numbers or range(int(task.pickup == 0), task.bars + 2)
     part: Any = stream.Part()
-    part.partName = f"Voice {voice + 1}" if task.voices > 1 else "Melody"
-    bars = with_signs(bars_of(score, row, voice), shown)
+    part.partName = voice_name(task.voices, voice).capitalize()
     for index, (first, symbols) in enumerate(zip(task.bar_lines, bars, strict=True)):
         measure = stream.Measure(number=numbers[index])
-        _open(measure, index, score, row, voice, tempo)
+        _open(measure, index, task, low, tempo if voice == 0 else None)
         for symbol, signed in symbols:
             offset = _quarters(symbol.start - first, task.grid)
             element = _element(symbol, signed, shown, task.bar_cells)
@@ -137,19 +159,18 @@ def _part(score: Score, row: int, voice: int, tempo: float, marks: Marks) -> Any
     return part
 
 
-def _open(measure: Any, index: int, score: Score, row: int, voice: int, tempo: float) -> None:
+def _open(measure: Any, index: int, task: Task, low: bool, tempo: float | None) -> None:
     """Put clef, key, metre and tempo into the first bar, and begin a new line every few bars."""
     from music21 import clef, duration, key, layout
     from music21.meter import TimeSignature
     from music21.tempo import MetronomeMark
 
-    task = score.task
     if index == 0:
-        low, shown = low_voice(score, row, voice), written_key(task.key)
+        shown = written_key(task.key)
         measure.insert(0, clef.BassClef() if low else clef.TrebleClef())
         measure.insert(0, key.Key(shown.tonic.replace("b", "-"), shown.written_mode))
         measure.insert(0, TimeSignature(task.meter.signature))
-        if voice == 0:
+        if tempo is not None:
             beat = duration.Duration(beat_quarters(task.meter))
             mark: Any = MetronomeMark(number=round(tempo, 2), referent=beat)
             mark.placement = "above"

@@ -55,6 +55,7 @@ def piano_roll(
     marked: Iterable[tuple[int, int]] = (),
     numbers: Sequence[int] = (),
     colour: str = "#c2185b",
+    together: Iterable[tuple[int, Sequence[tuple[int, int]]]] = (),
 ) -> Drawing:
     """Draw pitch upwards and time to the right; each note has its `note_id` as data-note.
 
@@ -64,6 +65,7 @@ def piano_roll(
         marked: voice and first cell of the notes to draw in `colour`.
         numbers: of the bars, the pickup's included; counted from 1, the pickup 0, if empty.
         colour: of marked notes.
+        together: a cell and the notes (voice, first cell) that a line joins there.
     """
     task, notes, marked = score.task, notes_of(score, row), set(marked)
     pitches = [note.pitch for note in notes] or [task.low, task.high]
@@ -73,6 +75,12 @@ def piano_roll(
     for note in notes:
         fill = colour if (note.voice, note.start) in marked else VOICES[note.voice % len(VOICES)]
         inside.append(_bar(task, note, TOP + (high - note.pitch) * PITCH, fill))
+    places = {(n.voice, n.start): TOP + (high - n.pitch + 0.5) * PITCH for n in notes}
+    for cell, joined in together:
+        ends_at = [places[note] for note in joined if note in places]
+        if len(ends_at) > 1:
+            x = x_of(task, cell) + 1
+            inside.append(_line(x, min(ends_at), x, max(ends_at), colour))
     ends = min(pitches), max(pitches)
     tonics = [p for p in range(low, high + 1) if p % 12 == task.key.pitch_class]
     named = {*ends, *(p for p in tonics if all(abs(p - end) > 1 for end in ends))}

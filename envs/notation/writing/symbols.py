@@ -58,13 +58,6 @@ class Symbol:
         return self.tuplet or self.beat
 
 
-def low_voice(score: Score, row: int, voice: int) -> bool:
-    """True if a voice is low enough for the bass clef."""
-    pitches = [pitch for _, _, pitch in spans_of(score, row, voice) if pitch is not None]
-    middle = sum(pitches) / len(pitches) if pitches else (score.task.low + score.task.high) / 2
-    return middle < 57
-
-
 def bars_of(score: Score, row: int, voice: int) -> list[list[Symbol]]:
     """Return each bar of a voice as symbols that fill it, ties and tuplets marked."""
     task = score.task
@@ -89,33 +82,46 @@ def bars_of(score: Score, row: int, voice: int) -> list[list[Symbol]]:
     ]
 
 
-def with_signs(bars: Sequence[Sequence[Symbol]], key: Key) -> Iterator[list[tuple[Symbol, bool]]]:
-    """Yield the symbols of each bar, each with True if it carries an accidental.
+def with_signs(
+    voices: Sequence[Sequence[Sequence[Symbol]]], key: Key
+) -> Iterator[list[list[tuple[Symbol, bool]]]]:
+    """Yield each bar of a staff: the symbols of each voice, with True if it carries an accidental.
 
-    A sign holds for its line or space to the end of the bar, and over a tie. A courtesy sign stands
-    where the letter last had another one, in the bar before or in another octave.
+    A sign holds for its line or space to the end of the bar, in all voices of the staff, and over a
+    tie. A courtesy sign stands where the letter last had another one, in the bar before or in
+    another octave.
+
+    Args:
+        voices: the bars of each voice on the staff.
+        key: the one that is written.
     """
     plain = signature(key)
     before: dict[tuple[str, int], int] = {}  # of the bar before, and held from it by a tie
-    for bar in bars:
+    for bars in zip(*voices, strict=True):
         signs: dict[tuple[str, int], int] = {}
         held: dict[tuple[str, int], int] = {}
-        signed: list[tuple[Symbol, bool]] = []
-        for symbol in bar:
-            shown = False
-            if symbol.pitch is not None:
-                letter, sign, octave = spelled(key, symbol.pitch)
-                place = letter, octave
-                if symbol.continues:
-                    held[place] = before[place] = sign
-                else:
-                    others = {each for (name, _), each in signs.items() if name == letter}
-                    last = {before.get(place, sign), plain[letter], *others}
-                    shown = sign != signs[place] if place in signs else last != {sign}
-                    signs[place] = sign
-            signed.append((symbol, shown))
+        signed: set[tuple[int, int]] = set()
+        for start, voice, symbol in in_time(bars):
+            if symbol.pitch is None:
+                continue
+            letter, sign, octave = spelled(key, symbol.pitch)
+            place = letter, octave
+            if symbol.continues:
+                held[place] = before[place] = sign
+                continue
+            others = {each for (name, _), each in signs.items() if name == letter}
+            last = {before.get(place, sign), plain[letter], *others}
+            if sign != signs[place] if place in signs else last != {sign}:
+                signed.add((voice, start))
+            signs[place] = sign
+        yield [[(each, (v, each.start) in signed) for each in bar] for v, bar in enumerate(bars)]
         before = held | signs
-        yield signed
+
+
+def in_time(bars: Sequence[Sequence[Symbol]]) -> list[tuple[int, int, Symbol]]:
+    """Return start, voice and symbol of all symbols of a bar, in order of time."""
+    found = [(each.start, voice, each) for voice, bar in enumerate(bars) for each in bar]
+    return sorted(found, key=lambda each: each[:2])
 
 
 def chord_changes(task: Task, bar: int) -> list[tuple[int, str]]:

@@ -65,7 +65,7 @@ def test_places_know_upbeats_voices_and_the_numbers_of_the_file():
 
     both = Piece.of(score_from_text("C4 ; F#3"))
     (message,) = explain(both, build({sharp: 1.0}), None).messages
-    assert message.where == "bar 1, beat 1, voice 2"
+    assert message.where == "bar 1, beat 1, lower voice"
 
 
 def test_a_clean_piece_says_so(tmp_path):

@@ -7,7 +7,6 @@ import re
 import wave
 import xml.etree.ElementTree as ET
 from html import unescape
-from html.parser import HTMLParser
 
 import pytest
 
@@ -18,27 +17,8 @@ from envs.notation.reading.readers import read_piece
 from envs.notation.text_line import score_from_text
 from envs.notation.writing.abc import abc
 from rewards.build import build
+from tests.agents.explaining.reading import Page
 from tests.agents.explaining.rules import LINE, RULES
-
-
-class Page(HTMLParser):
-    """Tags with their attributes, and the text between them."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.words = [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    handle_startendtag = handle_starttag
-
-    def handle_data(self, data):
-        self.words.append(data)
-
-    def of(self, name):
-        return [attributes for tag, attributes in self.tags if tag == name]
 
 
 def test_the_page_stands_alone(piece, tiny_prior):

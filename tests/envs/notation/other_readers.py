@@ -7,6 +7,7 @@ import io
 import shutil
 import subprocess
 import tempfile
+import xml.etree.ElementTree as ET
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from envs.music.piece import Piece
 
 Heard = list[list[tuple[Fraction, Fraction, int]]]  # of each part: start, end and pitch of notes
 ABC2MIDI = shutil.which("abc2midi")
+XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
 ROUNDED = Fraction(1, 3)  # of a cell: abc2midi rounds to its ticks and starts a tick late
 
 
@@ -88,19 +90,65 @@ def meta_of(data: bytes) -> list[tuple[Fraction, str, tuple]]:
     return found
 
 
-def by_music21(document: str, grid: int) -> Heard:
-    """The notes of each part of a MusicXML document, and a check that its bars are full."""
-    from music21 import converter, note
+def by_music21(document: str, grid: int, form: str = "musicxml") -> Heard:
+    """The notes of each voice of a document, in the order of its parts, staves and voices."""
+    from music21 import converter
 
-    parts = converter.parseData(document, format="musicxml").parts
+    parts = converter.parseData(document, format=form).parts
+    return [voice for part in parts for voice in _voices_of(part, grid)]
+
+
+def _voices_of(part, grid: int) -> Heard:
+    """The notes of each voice of a part or staff, ties joined by what music21 says of them."""
+    from music21 import note, stream
+
+    voices: dict[str, list] = {}
+    for bar in part.getElementsByClass(stream.Measure):
+        for voice in bar.voices or [bar]:
+            found = voices.setdefault(str(voice.id) if bar.voices else "", [])
+            for each in voice.getElementsByClass(note.Note):
+                start = Fraction(bar.offset) + Fraction(each.offset)
+                end = start + Fraction(each.quarterLength)
+                if each.tie is not None and each.tie.type in ("continue", "stop"):
+                    assert _cells(found[-1][1], grid) == _cells(start, grid)
+                    found[-1] = (found[-1][0], end, each.pitch.midi)
+                else:
+                    found.append((start, end, each.pitch.midi))
     return [
-        [
-            (*(_cells(time, grid) for time in (each.offset, each.offset + each.quarterLength)),
-             each.pitch.midi)
-            for each in part.stripTies(matchByPitch=False).flatten().getElementsByClass(note.Note)
-        ]
-        for part in parts
-    ]  # fmt: skip
+        [(_cells(start, grid), _cells(end, grid), pitch) for start, end, pitch in voices[label]]
+        for label in sorted(voices)
+    ]
+
+
+def by_verovio(document: str, grid: int) -> Heard:
+    """The notes of each layer of each staff of a MusicXML document, as verovio times them."""
+    import verovio
+
+    verovio.enableLog(verovio.LOG_OFF)
+    toolkit = verovio.toolkit()
+    assert toolkit.loadData(document)
+    times: dict[str, list[Fraction]] = {}
+    for moment in toolkit.renderToTimemap({}):
+        for name in (*moment.get("off", ()), *moment.get("on", ())):
+            times.setdefault(name, []).append(_cells(moment["qstamp"], grid))
+    root = ET.fromstring(toolkit.getMEI())
+    here = "{http://www.music-encoding.org/ns/mei}"
+    ties = {tie.get("endid", "")[1:] for tie in root.iter(f"{here}tie")}
+    voices: dict[tuple[int, int], list[str]] = {}
+    for staff in root.iter(f"{here}staff"):
+        for layer in staff.iter(f"{here}layer"):
+            found = voices.setdefault((int(staff.get("n")), int(layer.get("n"))), [])
+            found += [note.get(XML_ID) for note in layer.iter(f"{here}note")]
+    parts: Heard = []
+    for _, names in sorted(voices.items()):
+        parts.append([])
+        for name in names:
+            start, end = times[name][0], times[name][-1]
+            if name in ties:
+                assert parts[-1][-1][1] == start
+                start = parts[-1].pop()[0]
+            parts[-1].append((start, end, toolkit.getMIDIValuesForElement(name)["pitch"]))
+    return parts
 
 
 def _cells(quarters: float | Fraction, grid: int) -> Fraction:

@@ -19,6 +19,8 @@ VOICES = {
         ("G4 r A4 ; C4 r D4", {}, {}, []),
         ("G4 A4 ; E4 F4 ; C4 D4", {}, {}, [(2, 4)]),
         ("G4:6 A4:10 ; C4:4 D4:12", {}, {}, []),  # one after the other
+        ("G4 A4 ; D5 E5", {}, {}, [(1, 4)]),  # crossed
+        ("G4 A4 ; C5 D5", {}, {}, []),  # fourths of voices that cross
     ],
     "parallel_octaves": [
         ("C5 D5 ; C4 D4", {}, {}, [(1, 4)]),

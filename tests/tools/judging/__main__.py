@@ -6,10 +6,11 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from tests.tools.judging import judge_abc, judge_midi, judge_musicxml
+from tests.tools.judging import judge_abc, judge_chorales, judge_midi, judge_musicxml
 
 JUDGES = {
     "abc": judge_abc.judge,
+    "chorales": judge_chorales.judge,
     "midi": judge_midi.judge,
     "musicxml": judge_musicxml.judge,
     "kern": partial(judge_musicxml.judge, kind="kern"),

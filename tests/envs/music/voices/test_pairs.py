@@ -75,11 +75,11 @@ def test_motion_as_textbooks_name_it(line, kind):
     assert not any(fact[0, 0].any() for fact in names.values())  # nothing before the first voice
 
 
-def test_intervals_are_counted_down_from_the_other_voice():
+def test_intervals_of_crossed_voices_are_negative_and_counted_from_the_lower_note():
     pair = Pair(score_from_text("E5 C4 r C4 ; C4 E4 C4 r"), 0)
     assert pair.moves.interval[0, 1, ::4].tolist() == [16, -4, 0, 0]
-    assert pair.forms(4)[0, 1, ::4].tolist() == [True, False, False, False]
-    assert pair.formed(4)[0, 1, ::4].tolist() == [False, True, False, False]
+    assert pair.forms(4)[0, 1, ::4].tolist() == [True, True, False, False]
+    assert pair.formed(4)[0, 1, ::4].tolist() == [False, True, True, False]
 
 
 def test_a_piece_of_one_voice_has_no_pairs():

@@ -25,6 +25,13 @@ from tests.envs.notation.random_pieces import random_piece
 from tests.envs.notation.sheet import read_sheet
 
 TEMPO = 80
+NAMES = {
+    1: ["Melody"],
+    2: ["Upper voice", "Lower voice"],
+    3: ["Upper voice", "Middle voice", "Lower voice"],
+    4: ["Soprano", "Alto", "Tenor", "Bass"],
+    5: ["Voice 1", "Voice 2", "Voice 3", "Voice 4", "Voice 5"],
+}
 
 
 def random_pieces(seed: int, count: int) -> list[Piece]:
@@ -44,10 +51,7 @@ def test_mido_reads_the_notes_and_what_the_file_says():
         assert alike(by_mido(data, piece.grid), written_notes(piece))
         meta = meta_of(data)
         names = [told[0] for _, kind, told in meta if kind == "track_name"]
-        voices = (
-            ["Melody"] if piece.voices == 1 else [f"Voice {n + 1}" for n in range(piece.voices)]
-        )
-        assert names == [piece.title] * bool(piece.title) + voices
+        assert names == [piece.title] * bool(piece.title) + NAMES[piece.voices]
         ((_, _, (tempo,)),) = [each for each in meta if each[1] == "set_tempo"]
         beat = float(beat_quarters(piece.meter))
         assert 60e6 / tempo / beat == pytest.approx(piece.tempo or TEMPO, abs=0.01)

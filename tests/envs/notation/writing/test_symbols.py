@@ -55,8 +55,10 @@ def lengths(line: str, meter: str = "4/4", grid: int = 4) -> list[list[str]]:
 def signs(line: str, key: str = "C major") -> str:
     """A letter for each symbol: x with a sign, . without."""
     score = score_from_text(line, key)
-    bars = with_signs(bars_of(score, 0, 0), score.task.key)
-    return " ".join("".join(".x"[signed] for _, signed in bar) for bar in bars)
+    voices = [bars_of(score, 0, voice) for voice in range(score.task.voices)]
+    lines = zip(*with_signs(voices, score.task.key), strict=True)
+    told = (" ".join("".join(".x"[signed] for _, signed in bar) for bar in bars) for bars in lines)
+    return " ; ".join(told)
 
 
 def test_signs_hold_to_the_end_of_the_bar_and_warn_where_another_was():
@@ -66,6 +68,14 @@ def test_signs_hold_to_the_end_of_the_bar_and_warn_where_another_was():
     assert signs("F#4:20 F#4:12") == "x .x"  # behind a tie the signature is back
     assert signs("F#4:8 F5:4 F5:4") == "xx."  # in another octave
     assert signs("F4:8 F#4:8 r:16 F#4:16", "G major") == "xx . ."
+
+
+def test_a_sign_holds_for_the_other_voice_of_its_staff():
+    assert signs("F#4:4 A4:12 ; r:4 F4:4 F4:8") == "x. ; .x."
+    assert signs("F#4:4 A4:12 ; r:4 F#4:4 F#4:8") == "x. ; ..."
+    assert signs("F#4:16 A4:16 ; C4:16 F4:16") == "x . ; . x"  # the bar before had another
+    assert signs("F#4:8 F4:8 ; F#4:16") == "xx ; ."  # a unison has one sign
+    assert signs("A4:16 F4:16 ; F#4:20 E4:4 F4:8") == ". x ; x ..."  # beside a tied F sharp
 
 
 def test_symbols_show_the_beats():
