@@ -61,7 +61,7 @@ def refused(fn: RewardFunction, score: Score, sign: float = -1.0) -> Array:
     return broken | beyond_hope(fn, score) if sign < 0 else broken
 
 
-class Ahead(NamedTuple):
+class Foreseen(NamedTuple):
     """Pieces with a given cell of the frame that is written ahead of those still to be chosen.
 
     Attributes:
@@ -75,14 +75,14 @@ class Ahead(NamedTuple):
     whole: bool = True
 
 
-def through_frame(score: Score) -> Iterator[Ahead]:
+def through_frame(score: Score) -> Iterator[Foreseen]:
     """Yield a score, and it again with each given cell that comes later in its frame.
 
     What two voices do is charged to the later one, and where that is given, it can be avoided only
     in the earlier one. Cells that are still to be chosen have a hold in their place.
     """
     rows, whole = np.arange(score.batch), True
-    yield Ahead(rows, score)
+    yield Foreseen(rows, score)
     while not score.finished and score.n_written % score.task.voices:
         given = score.next_given
         known = given != UNWRITTEN
@@ -94,10 +94,10 @@ def through_frame(score: Score) -> Iterator[Ahead]:
             return
         score = score.write(np.where(known, given, HOLD))
         if known.all():
-            yield Ahead(rows, score, whole)
+            yield Foreseen(rows, score, whole)
 
 
-def refused_next(fn: RewardFunction, frame: Sequence[Ahead], sign: float = -1.0) -> Array:
+def refused_next(fn: RewardFunction, frame: Sequence[Foreseen], sign: float = -1.0) -> Array:
     """Return True (B,) where a term refuses the last written cell, or what is given after it.
 
     Given cells of the frame count for rules that judge several voices; behind one that is still to

@@ -91,7 +91,7 @@ class PlainChoir:
 
 
 class _Plan:
-    """What a choir sings to a task: chords, and the cells at which notes begin.
+    """The chords that a choir sings to a task, and the cells at which its notes begin.
 
     Attributes:
         task: the page.

@@ -12,7 +12,7 @@ from envs.music.piece import notes_of
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation import read_piece
-from rewards.rule import rule
+from rewards.functions import cellwise
 from rewards.rules.harmony import chord_tones
 from rewards.rules.rhythm import levels_at
 from tests.rewards.rules import slow_voices
@@ -147,11 +147,11 @@ def test_what_stands_in_the_way_is_said(tune, lines, asked, words):
         Harmonisation.read(tune(*lines), **asked)
 
 
-@rule(source="a test", says="no note in bar 2", needs="voices")
+@cellwise
 def silent_second_bar(score):
-    """No free voice sings in the second bar."""
+    """Where a free voice is written in the second bar."""
     free = score.task.free[score.voice, score.cell]
-    return (free & (score.bar == 1)).astype(np.float32)
+    return (free & score.written & (score.bar == 1)).astype(np.float32)
 
 
 def test_a_voice_that_cannot_be_served_is_told_with_rule_and_bar(tune):
