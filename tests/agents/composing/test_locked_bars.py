@@ -173,13 +173,14 @@ TWO = "C5 D5 E5 F5 G5:16 C5:16 ; C3:8 G3:8 G3:4 F3:24 r:4"
 
 def test_bars_of_all_voices_stay(tmp_path):
     """A held note is kept from its beginning in its own voice alone."""
-    path = tmp_path / "two.mid"
-    score = score_from_text(TWO, key="C major")
+    path = tmp_path / "three.mid"
+    score = score_from_text(f"{TWO} ; C3:16 F2:16 C2:16", key="C major")
     write_midi(score, 0, path)
     task = Bars.read(f"{path}:3").task_with({"key": "C major"})
     page = task.page
-    expected = np.full((2, 48), -1)
-    expected[0, 32:], expected[1, 20:] = score.tokens[0, 0, 32:], score.tokens[0, 1, 20:]
+    expected = np.full((3, 48), -1)
+    for voice, first in enumerate((32, 20, 32)):
+        expected[voice, first:] = score.tokens[0, voice, first:]
     up = score.task.codec.low - task.codec.low
     assert page.tolist() == np.where(expected > 1, expected + up, expected).tolist()
     other = Bars.read(f"{path}:1-2", rewrite=True).task_with({"key": "C major"})
