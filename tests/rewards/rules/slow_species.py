@@ -19,7 +19,7 @@ def perfect_approach(voices, task):
     return {
         (u, v, cell)
         for u, v, cell, (a, b), (c, d) in together(voices)
-        if (c - d) % 12 in PERFECT and (c > a) == (d > b)
+        if abs(c - d) % 12 in PERFECT and (c > a) == (d > b)
     }
 
 
@@ -30,7 +30,7 @@ def downbeat_parallels(voices, task, saved=5):
             notes = [[at(voices[w], t) for w in (u, v)] for t in (first, second - 1, second)]
             if None in notes[0] + notes[2]:
                 continue
-            sizes = [(a.pitch - b.pitch) % 12 for a, b in (notes[0], notes[2])]
+            sizes = [abs(a.pitch - b.pitch) % 12 for a, b in (notes[0], notes[2])]
             stays = any(a.pitch == b.pitch for a, b in zip(notes[0], notes[2], strict=False))
             leaps = [
                 abs((b.pitch if b else -1) - a.pitch)
@@ -48,7 +48,7 @@ def invertible_fifth(voices, task):
         if not old or not low:
             continue
         leaps = max(abs(above.pitch - old.pitch), abs(below.pitch - low.pitch)) > 2
-        if leaps and 7 in ((above.pitch - below.pitch) % 12, (old.pitch - low.pitch) % 12):
+        if leaps and 7 in (abs(above.pitch - below.pitch) % 12, abs(old.pitch - low.pitch) % 12):
             marked.add((u, v, t))
     return marked
 

@@ -44,7 +44,7 @@ def together(voices):
 
 def consecutive(voices, size, contrary):
     for u, v, cell, (a, b), (c, d) in together(voices):
-        if (a - b) % 12 == size == (c - d) % 12 and (contrary or (c > a) == (d > b)):
+        if abs(a - b) % 12 == size == abs(c - d) % 12 and (contrary or (c > a) == (d > b)):
             yield u, v, cell
 
 
@@ -58,9 +58,9 @@ def parallel_octaves(voices, task, contrary=True):
 
 def hidden(voices, size, outer, step):
     for u, v, cell, (a, b), (c, d) in together(voices):
-        if (a - b) % 12 != size == (c - d) % 12 and (c > a) == (d > b):
+        if abs(a - b) % 12 != size == abs(c - d) % 12 and (c > a) == (d > b):
             judged = not outer or (u, v) == (0, len(voices) - 1)
-            if judged and not (step and abs(c - a) <= 2):
+            if judged and not (step and abs(c - a if c >= d else d - b) <= 2):
                 yield u, v, cell
 
 
