@@ -113,8 +113,9 @@ def describe(
     names = {"voice": voice_name(task.voices, voice), "other_voice": "another voice"}
     if other >= 0:
         names["other_voice"] = voice_name(task.voices, other)
-        for line, words in ((voice, ("note", "previous")), (other, ("other", "other_previous"))):
-            chosen |= dict(zip(words, _sounding(score, piece, line, cell), strict=True))
+        of_both = {voice: ("note", "previous"), other: ("other", "other_previous")}
+        for line, pair in of_both.items():
+            chosen |= dict(zip(pair, _sounding(score, piece, line, cell), strict=True))
     values = {name: task.key.pitch_name(pitch) for name, pitch in chosen.items() if pitch >= 0}
     moves = [b - a for a, b in pairwise([*pitches[:1] * 3, *pitches][-3:])] or [0, 0]
     leap, interval = (interval_name(move) for move in moves)
