@@ -12,11 +12,17 @@ python -m agents.compose --key "F# dorian" --meter 6/8 --bars 8 --range D4-G5 \
 python -m agents.compose --phrases "A4 A'4" --chords "C F G C" --key C --wish chords
 
 python -m agents.compose --restyle theme.abc --prior folk --keep rhythm --edit 0.3
+
+python -m agents.compose --harmonise soprano.musicxml --voices SATB --style chorale
+
+python -m agents.compose --counterpoint theme.abc --species 3 --above
+
+python -m agents.compose --accompany melody.abc --chords auto
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +33,26 @@ from agents.settings.reading_flags import PartFlags
 
 if TYPE_CHECKING:
     from agents.composing import Composer, Request
+    from agents.composing.parts.accompany import Accompaniment
+    from agents.composing.parts.counterpoint import StrictStyle
+    from agents.composing.parts.harmonise import Harmonisation
+
+
+# What may be asked of a harmonisation, beside what it has of its own.
+REQUESTED = ("must", "wish", "n", "seed", "temperature", "candidates")
+WRITTEN = ("n", "out", "seed", "temperature", "tempo", "pictures", "sound", "soundfont")
+ACCOMPANIED = (
+    "accompany",
+    "key",
+    "chords",
+    "phrases",
+    "bass",
+    "chord_rhythm",
+    "must",
+    "candidates",
+)
+# Flags that name a file.
+FILES = ("lock", "rewrite", "restyle", "harmonise", "counterpoint", "accompany")
 
 
 @dataclass(frozen=True)
@@ -77,6 +103,26 @@ class ComposeConfig(PartFlags):
             silences that begin or end elsewhere; 0.3 if nothing is said.
         base: name or path of the prior whose style the theme leaves, for the report; melody if
             empty.
+        harmonise: a file with one voice or several, to which the other voices of a choir are
+            written; key, phrases and chords may be said, and all else is the file's.
+        voices: of the choir, letters of SATB in that order; SATB if empty.
+        given_voice: the voices that the file has: soprano, alto, tenor, bass; soprano if empty. Of
+            a file with all voices those that stay.
+        style: chorale for that of Bach's chorales, which are learned from the installed music21
+            first; if empty a plain one that ships.
+        allow: rules that a harmonisation would keep and may break.
+        counterpoint: a cantus firmus, a note in each bar, that gets a second voice by the rules of
+            a species: a file, or Fux's fux-D, fux-E, fux-F, fux-G, fux-A or fux-C.
+        species: 1 to 5; 1 if nothing is said.
+        above: the second voice is the higher one, as it is if nothing is said.
+        below: it is the lower one.
+        cantus_firmus: write cantus firmi, in --key and of --bars notes, D dorian and 11 if nothing
+            is said.
+        accompany: a melody, theme.abc or book.abc#7:1-8, that gets a bass and chord symbols: those
+            of --chords, or found where that is auto or empty; --phrases says where it closes.
+        bass: write a bass; with --no-bass there are chord symbols alone, found in -n ways.
+        chord_rhythm: where a chord may begin: bar, half (half bars, and beats of a triple bar) or
+            beat; half if empty.
         must: rules that every melody keeps, by name as in --mask; if they cannot be kept nothing
             is written.
         wish: what of key, chords and phrases is weighed only, where it would be kept in every
@@ -119,6 +165,19 @@ class ComposeConfig(PartFlags):
     keep: tuple[str, ...] = ()
     edit: float | None = None
     base: str = ""
+    harmonise: str = ""
+    voices: str = ""
+    given_voice: tuple[str, ...] = ()
+    style: str = ""
+    allow: tuple[str, ...] = ()
+    counterpoint: str = ""
+    species: int | None = None
+    above: bool = False
+    below: bool = False
+    cantus_firmus: bool = False
+    accompany: str = ""
+    bass: bool = True
+    chord_rhythm: str = ""
     must: tuple[str, ...] = ()
     wish: tuple[str, ...] = ()
     candidates: int = 8
@@ -129,7 +188,7 @@ class ComposeConfig(PartFlags):
     trust: bool = False
 
     def __post_init__(self) -> None:
-        files = [f"--{name}" for name in ("lock", "rewrite", "restyle") if getattr(self, name)]
+        files = [f"--{name}" for name in FILES if getattr(self, name)]
         if self.task and files:
             raise ValueError(f"{files[0]} takes the task from the file; leave --task out")
         if len(files) > 1:
@@ -137,20 +196,69 @@ class ComposeConfig(PartFlags):
         super().__post_init__()
         for name in self.known if not files else ():
             raise ValueError(
-                f"--{name} says what is read of a file; add --lock, --rewrite or --restyle"
+                f"--{name} says what is read of a file; add --lock, --rewrite, --restyle, "
+                "--harmonise, --counterpoint or --accompany"
             )
+        for name in self.choir if not self.harmonise else ():
+            flag = name.replace("_", "-")
+            raise ValueError(f"--{flag} says how a file is harmonised; add --harmonise FILE")
         for name in self.budget if not self.restyle else ():
             raise ValueError(f"--{name} says how a theme is restyled; add --restyle FILE")
+        if self.accompany:
+            require_unused(self)
+        elif self.chord_rhythm or not self.bass:
+            name = "chord-rhythm" if self.chord_rhythm else "no-bass"
+            raise ValueError(f"--{name} says how a melody is accompanied; add --accompany FILE")
         if self.restyle and self.method not in ("sample", "prior"):
             raise ValueError(
                 f"--method {self.method}: --restyle draws from the prior; leave --method out"
             )
+
+        _ = self.strict  # refuses flags that contradict each other
+
+    @property
+    def strict(self) -> StrictStyle:
+        """What is asked for in strict style."""
+        from agents.composing.parts.counterpoint import StrictStyle
+
+        return StrictStyle(
+            self.counterpoint, self.cantus_firmus, self.species, self.above, self.below
+        )
+
+    @property
+    def choir(self) -> dict[str, Any]:
+        """The flags of a harmonisation that are set."""
+        names = ("voices", "given_voice", "style", "allow")
+        return {name: getattr(self, name) for name in names if getattr(self, name)}
 
     @property
     def budget(self) -> dict[str, Any]:
         """The flags of a theme that are set, as keywords of `Theme`."""
         flags = {"keep": self.keep, "edit": self.edit, "base": self.base}
         return {name: value for name, value in flags.items() if value not in ((), None, "")}
+
+
+def require_unused(config: ComposeConfig) -> None:
+    """Raise ValueError if a flag is set that has no effect on an accompaniment."""
+    used = {*WRITTEN, *ACCOMPANIED, *vars(PartFlags())}
+    for field in fields(config):
+        if field.name not in used and getattr(config, field.name) != field.default:
+            flag = "a run" if field.name == "run" else f"--{field.name.replace('_', '-')}"
+            raise ValueError(f"{flag} has no effect on --accompany; leave it out")
+
+
+def read_accompaniment(config: ComposeConfig) -> Accompaniment:
+    """Return the melody that is to be accompanied, as the flags say.
+
+    Raises:
+        ValueError: as `Accompaniment.read`.
+    """
+    from agents.composing.parts.accompany import Accompaniment
+
+    key = {"key": config.key} if config.key else {}
+    words = {"chords": config.chords, "rhythm": config.chord_rhythm, "phrases": config.phrases}
+    words = {name: word for name, word in words.items() if word}
+    return Accompaniment.read(config.accompany, **words, **config.known, **key)
 
 
 def read_request(config: ComposeConfig) -> Request:
@@ -165,12 +273,37 @@ def read_request(config: ComposeConfig) -> Request:
     flags = {name: value for name, value in vars(config).items() if name in ARGUMENTS}
     del flags["task"]  # of the composer; what is asked for in words goes before it
     asked = {name: value for name, value in flags.items() if value not in ("", None)}
+    if config.harmonise:
+        words = {name: value for name, value in asked.items() if name in REQUESTED}
+        return read_harmonisation(config).request(**words)
+    if config.strict:
+        return config.strict.request(config.known, asked)
     if config.restyle:
         asked["method"] = "prior"
         return Request(given=Theme.read(config.restyle, **config.budget, **config.known), **asked)
     file = config.lock or config.rewrite
     given = Bars.read(file, bool(config.rewrite), **config.known) if file else None
     return Request(given=given, **asked)
+
+
+def read_harmonisation(config: ComposeConfig) -> Harmonisation:
+    """Return the voices of a file that the flags give to a choir.
+
+    Raises:
+        ValueError: as `Harmonisation`, or a flag that would change what the file has.
+    """
+    from agents.composing.parts.harmonise import CHANGES, Harmonisation
+    from agents.composing.request import ARGUMENTS
+
+    usual = ComposeConfig()
+    for name in ARGUMENTS:
+        asked = vars(config).get(name, None) != vars(usual).get(name, None)
+        if asked and name not in (*CHANGES, *REQUESTED):
+            raise ValueError(f"--{name}: that of the file is kept by --harmonise; leave it out")
+    changes = {name: getattr(config, name) for name in CHANGES if getattr(config, name)}
+    known = {**config.known, "given": config.given_voice, "voices": config.voices}
+    asked_for = {name: value for name, value in known.items() if value}
+    return Harmonisation.read(config.harmonise, allow=config.allow, changes=changes, **asked_for)
 
 
 def load_composer(config: ComposeConfig, request: Request) -> Composer:
@@ -184,11 +317,19 @@ def load_composer(config: ComposeConfig, request: Request) -> Composer:
     from agents.settings.config import TrainConfig
     from agents.settings.tasks import arguments_of
 
+    if config.harmonise:
+        from agents.composing.parts.harmonise import choir
+
+        return choir(config.prior or config.style)
     in_words = bool(request.changes) or request.given is not None
     env = config.env or (MELODY if in_words else "")
     task = {**arguments_of(config.task), **request.changes} if config.task else {}
     flags = {"env": env, "task": task, "reward": config.reward, "prior": config.prior}
     changes: dict[str, Any] = {name: value for name, value in flags.items() if value}
+    if config.strict and not (config.run or config.env):
+        return config.strict.composer(
+            config.prior, config.reward and TrainConfig(reward=config.reward).terms
+        )
     if config.run:
         return Composer.load(Run(config.run), trust=config.trust, **changes)
     if in_words or env == MELODY:
@@ -198,13 +339,13 @@ def load_composer(config: ComposeConfig, request: Request) -> Composer:
 
 def compose(config: ComposeConfig) -> None:
     """Compose, write the files, and print where they are and how much compute it took."""
-    from agents.composing import Bars, Theme
     from agents.composing.melody_files import suffixes, write_melodies
 
+    if config.accompany:
+        return accompany(config)
     request = read_request(config)
-    if isinstance(request.given, Bars | Theme):
-        for words in request.given.piece.notices:
-            commands.note(words)
+    for words in request.piece.notices if request.piece else ():
+        commands.note(words)
     composer = load_composer(config, request)
     commands.tell_changes(composer.notes)
     commands.check_new_directory(config.out)  # before the search, which takes a while
@@ -229,6 +370,29 @@ def compose(config: ComposeConfig) -> None:
     for melody in melodies:
         if melody.report.movement:
             print(f"melody {melody.number}: {melody.report.movement}")
+
+
+def accompany(config: ComposeConfig) -> None:
+    """Write chords for a melody and basses under it, and print the key and the chords."""
+    from agents.composing.melody_files import suffixes, write_melodies
+
+    asked = read_accompaniment(config)
+    for words in asked.notices:
+        commands.note(words)
+    commands.check_new_directory(config.out)
+    names = ("n", "seed", *(("temperature", "must", "candidates") if config.bass else ()))
+    chosen: dict[str, Any] = {name: getattr(config, name) for name in names}
+    write = asked.compose if config.bass else asked.lead_sheets
+    melodies = write(tempo=config.tempo or None, **chosen)
+    formats = suffixes(config.pictures, config.sound)
+    folder = commands.new_directory(config.out)
+    write_melodies(melodies, folder, formats, config.soundfont, likeness=False)
+    print(f"key: {asked.piece.facts}")
+    for melody in melodies[:1] if config.bass else melodies:
+        print(f"chords: {melody.score.task.chords}")
+    if melodies[0].report.kept:
+        print(f"kept in each bass: {', '.join(melodies[0].report.kept)}")
+    print(f"wrote {len(melodies)} of {asked.source} to {config.out}: {' '.join(formats)}")
 
 
 def main() -> None:

@@ -73,6 +73,7 @@ def evaluate(config: EvaluateConfig) -> None:
     from agents.training.monitor import find_judge
     from envs.durable_files import write_atomic
     from pretrained.checkpoint import load, locate
+    from rewards.adaptive.fresh import beside
     from rewards.build import build
 
     torch.set_num_threads(config.threads)
@@ -88,6 +89,11 @@ def evaluate(config: EvaluateConfig) -> None:
         require_fixed(reward, settings.mask)
     how: dict[str, Any] = {"temperature": config.temperature, "mask": mask}
     how["apart"] = config.told_apart or "adversary" in reward.terms
+    for each in tasks if config.told_apart else ():
+        try:
+            beside(each)
+        except ValueError as error:
+            commands.note(f"nothing is told apart: {error}")
     how["judge"] = find_judge(tasks[0], commands.note) if settings.judge else None
     report = task_report.report_on(agent, prior, tasks, config.n, config.seed, reward, **how)
     print(task_report.as_text(report))

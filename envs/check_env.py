@@ -161,6 +161,9 @@ def _play(env: _Batched, seed: int, wild: float) -> tuple[Array, Array]:
     task, rng = env.task, np.random.default_rng(seed)
     observation = env.reset(seed=seed)
     page = Score.page(task, env.batch)
+    if getattr(env.base, "draws_given", False):  # other tokens in the given cells
+        given = np.where(task.free, UNWRITTEN, observation["tokens"])
+        page = Score(given, task, written=0)
     _shows(env, observation, page, "after reset()")
     rewards, names = [], None
     for step in range(task.steps):

@@ -120,6 +120,10 @@ class CompositionVectorEnv(VectorEnv[Observation, Array, Array]):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.score = Score.page(self.task, num_envs)
 
+    def _page(self) -> Score:
+        """Return the pages of new pieces."""
+        return Score.page(self.task, self.num_envs)
+
     def reset(
         self,
         *,
@@ -142,7 +146,7 @@ class CompositionVectorEnv(VectorEnv[Observation, Array, Array]):
         unknown = set(options or {}) - {"primer"}
         if unknown:
             raise ValueError(f"unknown reset option {sorted(unknown)[0]!r}; expected 'primer'")
-        score = Score.page(self.task, self.num_envs)
+        score = self._page()
         primer = (options or {}).get("primer")
         self.score = score if primer is None else primed(score, primer)
         return self._observe(), {}
@@ -270,6 +274,7 @@ class CompositionEnv(gymnasium.Env[Observation, Any]):
     """
 
     metadata = {"render_modes": list(RENDER_MODES), "render_fps": 4}  # noqa: RUF012 (Gymnasium's)
+    vector = CompositionVectorEnv
 
     def __init__(
         self,
@@ -278,7 +283,7 @@ class CompositionEnv(gymnasium.Env[Observation, Any]):
         render_mode: str | None = None,
         **task: Any,
     ) -> None:
-        self._batch = CompositionVectorEnv(
+        self._batch = self.vector(
             1, reward=reward, render_mode=render_mode, autoreset_mode="Disabled", **task
         )
         self.render_mode = render_mode

@@ -2,19 +2,24 @@
 
 from gymnasium.envs.registration import register, registry
 
-ENVIRONMENTS: dict[str, dict[str, object]] = {
-    "composition/RLTuner-v0": {"reward": "rl_tuner"},
-    "composition/Melody-v0": {"reward": "common_practice", "bars": 4},
+COMPOSITION, COUNTERPOINT = "envs.composition:Composition", "envs.counterpoint:Counterpoint"
+ENVIRONMENTS: dict[str, tuple[str, dict[str, object]]] = {
+    "composition/RLTuner-v0": (COMPOSITION, {"reward": "rl_tuner"}),
+    "composition/Melody-v0": (COMPOSITION, {"reward": "common_practice", "bars": 4}),
+    "composition/Counterpoint-v0": (
+        COUNTERPOINT,
+        {"key": "D dorian", "bars": 11, "grid": 2, "voices": 2, "ranges": "C4-A5 G3-E5"},
+    ),
 }
 
 
 def register_environments() -> None:
     """Register the environments with Gymnasium, unless they are."""
-    for name, arguments in ENVIRONMENTS.items():
+    for name, (module, arguments) in ENVIRONMENTS.items():
         if name not in registry:
             register(
                 id=name,
-                entry_point="envs.composition:CompositionEnv",
-                vector_entry_point="envs.composition:CompositionVectorEnv",
+                entry_point=f"{module}Env",
+                vector_entry_point=f"{module}VectorEnv",
                 kwargs=arguments,
             )

@@ -24,14 +24,16 @@ from torch.overrides import TorchFunctionMode
 from envs.durable_files import user_cache, write_atomic
 from envs.errors import quoted
 from envs.music.codec import Codec
+from envs.music.voices.species import SPECIES
 from pretrained.memory import WithMemory
 from pretrained.networks.architectures import ARCHITECTURES, architecture
 from pretrained.networks.recurrent import RecurrentNet, RecurrentPrior
 from pretrained.networks.sighted import SightError
+from pretrained.species import SpeciesPrior
 
 if TYPE_CHECKING:
     from envs.music.task import Task
-    from pretrained.prior import Prior, Trainable
+from pretrained.prior import Prior, Trainable
 
 HEADER = "composition-gym"  # one entry: the order of several is not kept, and bytes would differ
 MAX_BYTES = 512 * 2**20
@@ -125,6 +127,13 @@ def remembers(name_or_path: str | os.PathLike[str]) -> bool:
     return os.fspath(name_or_path).endswith(MEMORY) and not Path(name_or_path).exists()
 
 
+def species_of(name_or_path: str | os.PathLike[str]) -> int:
+    """Return the species of 'species-1' to 'species-5', priors that no file holds; 0 for others."""
+    word, _, number = os.fspath(name_or_path).partition("-")
+    known = word == "species" and number in map(str, SPECIES)
+    return int(number) if known and not Path(name_or_path).exists() else 0
+
+
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Return header and tensors of a checkpoint.
 
@@ -192,6 +201,11 @@ def load(name_or_path: str | os.PathLike[str] = "folk", task: Task | None = None
             f"{os.fspath(name_or_path).removesuffix(MEMORY)!r}. In Python: "
             "pretrained.memory.WithMemory(pretrained.load(name))"
         )
+    if species_of(name_or_path):
+        raise ValueError(
+            f"{os.fspath(name_or_path)!r} composes and scores, but has no network to train or to "
+            "start from; expected the name of a checkpoint"
+        )
     path = locate(name_or_path)
     header, tensors = read(path)
     try:
@@ -233,6 +247,9 @@ def load_once(name_or_path: str | os.PathLike[str]) -> Prior:
     Raises:
         FileNotFoundError, ValueError: see `load`.
     """
+    species = species_of(name_or_path)
+    if species:
+        return SpeciesPrior(species)
     path = locate(name_or_path)
     facts = path.stat()
     prior = _loaded(path.absolute(), facts.st_mtime_ns, facts.st_size)

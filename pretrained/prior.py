@@ -36,6 +36,7 @@ class Scorer(Protocol):
     Attributes:
         codec: the range and the grid of its own tokens; it may read tasks of other ranges too.
         one_line: optional, False where it is left out, see `hears_one_line`.
+        any_grid: optional, False where it is left out, see `reads_any_grid`.
     """
 
     codec: Codec
@@ -226,6 +227,11 @@ class Trainable(Prior, Protocol):
 def hears_one_line(prior: Scorer) -> bool:
     """True if a prior says, by `one_line`, that no voice hears another."""
     return bool(getattr(prior, "one_line", False))
+
+
+def reads_any_grid(prior: Scorer) -> bool:
+    """True if a prior says, by `any_grid`, that it reads tasks of every grid as they are."""
+    return bool(getattr(prior, "any_grid", False))
 
 
 def hears_ahead(prior: Scorer) -> bool:

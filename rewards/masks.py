@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from envs.contract import RewardFunction
-from envs.music.codec import UNWRITTEN
+from envs.music.codec import HOLD, UNWRITTEN
 from envs.music.score import Score
 from envs.music.tape import Array
+from envs.music.voices.pairs import Pair
 from rewards.rule import as_rule
 
 MARK = (
@@ -59,42 +61,61 @@ def refused(fn: RewardFunction, score: Score, sign: float = -1.0) -> Array:
     return broken | beyond_hope(fn, score) if sign < 0 else broken
 
 
-def through_frame(score: Score) -> Iterator[tuple[Array, Score]]:
-    """Yield a score, and it again with each given cell that comes next in its frame.
+class Ahead(NamedTuple):
+    """Pieces with a given cell of the frame that is written ahead of those still to be chosen.
+
+    Attributes:
+        rows: numbers (N,) of the pieces.
+        score: of these N, seen at the given cell or at the newest.
+        whole: True if nothing before it in the frame is still to be chosen.
+    """
+
+    rows: Array
+    score: Score
+    whole: bool = True
+
+
+def through_frame(score: Score) -> Iterator[Ahead]:
+    """Yield a score, and it again with each given cell that comes later in its frame.
 
     What two voices do is charged to the later one, and where that is given, it can be avoided only
-    in the earlier one.
-
-    Yields:
-        numbers (N,) of the pieces, and the score of these N.
+    in the earlier one. Cells that are still to be chosen have a hold in their place.
     """
-    rows = np.arange(score.batch)
-    yield rows, score
+    rows, whole = np.arange(score.batch), True
+    yield Ahead(rows, score)
     while not score.finished and score.n_written % score.task.voices:
-        known = np.flatnonzero(score.next_given != UNWRITTEN)
-        if not len(known):
+        given = score.next_given
+        known = given != UNWRITTEN
+        if whole and known.any() and not known.all():  # as in pieces of several pages
+            rows, score = rows[known], score.take(np.flatnonzero(known))
+            given, known = given[known], known[known]
+        whole = whole and bool(known.all())
+        if not whole and not score.has_given_ahead and not known.any():
             return
-        if len(known) < score.batch:
-            rows, score = rows[known], score.take(known)
-        score = score.write(score.next_given)
-        yield rows, score
+        score = score.write(np.where(known, given, HOLD))
+        if known.all():
+            yield Ahead(rows, score, whole)
 
 
-def refused_next(
-    fn: RewardFunction, frame: Sequence[tuple[Array, Score]], sign: float = -1.0
-) -> Array:
+def refused_next(fn: RewardFunction, frame: Sequence[Ahead], sign: float = -1.0) -> Array:
     """Return True (B,) where a term refuses the last written cell, or what is given after it.
 
-    Given cells of the frame count for rules that judge several voices.
+    Given cells of the frame count for rules that judge several voices; behind one that is still to
+    be chosen, for those that look at two voices alone.
 
     Args:
         fn, sign: as for `refused`.
         frame: of `through_frame`.
     """
-    judged = frame if as_rule(fn).needs == "voices" and sign < 0 else frame[:1]
-    broken = np.zeros(frame[0][1].batch, bool)
-    for rows, score in judged:
-        broken[rows] |= refused(fn, score.newest, sign)[:, 0, 0]
+    rule, newest = as_rule(fn), frame[0].score
+    judged = frame if rule.needs == "voices" and sign < 0 else frame[:1]
+    broken = np.zeros(newest.batch, bool)
+    for rows, score, whole in judged:
+        if whole:
+            broken[rows] |= refused(fn, score.newest, sign)[:, 0, 0]
+        elif rule.alone and rule.against is not None:
+            voice = (newest.n_written - 1) % newest.task.voices
+            broken[rows] |= rule.against(Pair(score.newest, voice))[:, 0, 0] > 0
     return broken
 
 

@@ -54,6 +54,7 @@ class Rule:
             parameters, and returns that token of the next cell (B,), -1 where it leaves several.
         against: for a rule between two voices: takes a Pair of them, and the rule's parameters, and
             gives the violation of that pair alone.
+        alone: that Pair's two voices are all that it looks at, not the chord they belong to.
         needs: 'chords' or 'phrases' if it has nothing to judge in a task without; 'voices' if it
             judges several.
         twin: name of the registered term that judges the same.
@@ -72,6 +73,7 @@ class Rule:
     lost: Callable[..., Any] | None = None
     forced: Callable[..., Any] | None = None
     against: Callable[..., Any] | None = None
+    alone: bool = False
     needs: str = ""
     twin: str = ""
     defaults: Mapping[str, Any] = field(default_factory=dict)
@@ -264,7 +266,7 @@ def rule(
 
 
 def pair_rule(
-    *bare: Any, source: str = "", says: str = "", verdict: bool = False
+    *bare: Any, source: str = "", says: str = "", verdict: bool = False, alone: bool = False
 ) -> Callable[[Callable[..., Any]], Rule]:
     """Register a rule between two voices, a function of an `envs.music.voices.pairs.Pair`.
 
@@ -273,6 +275,7 @@ def pair_rule(
 
     Args:
         bare, source, says, verdict: as `rule` takes them.
+        alone: see `Rule`; such a rule is judged ahead with a voice that is given.
 
     Raises:
         TypeError, ValueError: as `term`.
@@ -287,6 +290,6 @@ def pair_rule(
             return value
 
         facts = {"says": says, "verdict": verdict, "violation": True, "needs": "voices"}
-        return _registering(bare, source, {**facts, "against": fn})(worst)
+        return _registering(bare, source, {**facts, "against": fn, "alone": alone})(worst)
 
     return decorate

@@ -88,11 +88,12 @@ def _require_possible(names: Collection[str], task: Task) -> None:
     """
     key, chords = "key" in names, "chords" in names
     name, admitted = task.key.pitch_name, task.key.admitted
-    if key and not any(pitch % 12 in admitted for pitch in range(task.low, task.high + 1)):
-        raise ValueError(
-            f"--key: no note of {task.key} lies in the range {name(task.low)} to "
-            f"{name(task.high)}; ask for a wider range, or {give_up('--key')}"
-        )
+    for low, high in task.spans if key else ():
+        if not any(pitch % 12 in admitted for pitch in range(low, high + 1)):
+            raise ValueError(
+                f"--key: no note of {task.key} lies in the range {name(low)} to {name(high)}; ask "
+                f"for a wider range, or {give_up('--key')}"
+            )
     for bar, row in enumerate(task.harmony if key and chords else ()):
         for chord in row:
             if not chord.pitch_classes & admitted:

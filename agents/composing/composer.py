@@ -12,11 +12,10 @@ import numpy as np
 
 from agents.composing.asked import asked_demands, given_as_it_returns, in_words
 from agents.composing.decoding import METHODS, Search, method_of
-from agents.composing.locked_bars import Bars
 from agents.composing.masks import read_demands
 from agents.composing.melody import Melody, melodies_of
 from agents.composing.request import Request, require_kind
-from agents.composing.theme import Theme, name_of
+from agents.composing.theme import name_of
 from agents.runs.directory import Run
 from agents.runs.run_lock import CONFIG
 from agents.settings.config import TrainConfig
@@ -32,7 +31,7 @@ from envs.notation.writing.writers import TEMPO
 from envs.primer import primed
 from pretrained.checkpoint import SHIPPED, load_once, locate
 from pretrained.networks.regrid import on_grid
-from pretrained.prior import hears_ahead
+from pretrained.prior import hears_ahead, hears_one_line
 from rewards.build import build
 from rewards.objective import PRIOR as PRIOR_TERM
 from rewards.objective import Objective
@@ -140,7 +139,8 @@ class Composer:
         """Return the composer of a checkpoint, with the style and range of the shipped agent."""
         task = changes.get("task", ())
         if not isinstance(task, Task):
-            task = RANGE | dict(task if isinstance(task, Mapping) else arguments_of(task))
+            task = dict(task if isinstance(task, Mapping) else arguments_of(task))
+            task = task if task.get("ranges") else RANGE | task
         settings = TrainConfig(**{"env": MELODY, "prior": PRIOR, **changes, "task": task})
         reward = _reward(settings.terms if "reward" in changes else STYLE, settings.prior)
         return cls(
@@ -185,7 +185,7 @@ class Composer:
         request = request or Request(**keywords)
         hint = 'a Request, or its keywords, as compose(key="D minor", bars=8)'
         require_kind("request", request, Request, hint)
-        piece = request.given.piece if isinstance(request.given, Bars | Theme) else None
+        piece = request.piece
         title, own_tempo = (piece.title, piece.tempo) if piece else ("", None)
         tempo = (own_tempo or TEMPO) if tempo is None else tempo
         require_tempo(tempo)  # before the search, which takes a while
@@ -217,6 +217,8 @@ class Composer:
         if task.given and search.network is not None:
             hears = "hears" if hears_ahead(search.network) else "does not hear"
             source += f", which {hears} what is given ahead"
+        if task.voices > 1 and search.network is not None and hears_one_line(search.network):
+            source += "; it writes each voice by itself, and none hears another"
         found, kept = method.fill(search), in_words(demands, task)
         return melodies_of(found, objective.reward, tempo, title, source, kept)
 
@@ -242,7 +244,7 @@ def _name(network: Network) -> str:
     """Return what a network is called: its checkpoint, its run, or its type."""
     if isinstance(network, str | os.PathLike):
         return Path(network).stem
-    return str(network.path if isinstance(network, Run) else type(network))
+    return str(network.path) if isinstance(network, Run) else type(network).__name__
 
 
 def _loaded(network: Network, task: Task) -> Prior:

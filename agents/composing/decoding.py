@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from agents.composing.masks import Demands, read_masks
+from agents.composing.parts.exhaustive import search_exhaustively
 from agents.composing.ranking import best_kept
 from agents.composing.request import Request
 from agents.composing.restyling import beginnings, restyle
@@ -116,6 +117,13 @@ def _beam_behind_each(search: Search) -> SearchResult:
     return best_known(page, search.reward, request.width, request.n, search.demands)
 
 
+def _exhaust(search: Search) -> SearchResult:
+    request, page = search.request, search.page.take([0])
+    search.require_bounded("candidates", request.n * request.candidates)
+    numbers = request.n, request.candidates, request.seed, request.temperature
+    return search_exhaustively(search.network, page, search.demands, search.reward, *numbers)
+
+
 METHODS = {
     "sample": DecodingMethod(_draw, "policy"),
     "prior": DecodingMethod(_draw),
@@ -124,6 +132,7 @@ METHODS = {
     "beam": DecodingMethod(_beam, ""),
     "guided-beam": DecodingMethod(_beam, "policy"),
     "best-known": DecodingMethod(_beam_behind_each, ""),
+    "exhaustive": DecodingMethod(_exhaust),
 }
 
 

@@ -32,8 +32,8 @@ from rewards.objective import find_prior
 from rewards.sum import RewardSum
 
 FEWEST = 32  # least number of pieces begun in a round
-ENOUGH = 1000  # stop after so many pieces that were all abandoned at given cells
-HOPELESS = 5000  # stop after so many pieces, none of which meets the demands
+ENOUGH = 1000  # stop after so many voices of pieces that were all abandoned at given cells
+HOPELESS = 5000  # stop after so many voices of pieces, none of which meets the demands
 MOST_CELLS = 2**18  # of pieces begun together: bounds memory
 SPARE = 2  # pieces that meet all demands for each one wanted
 FEW = 0.25  # resample if the effective number is a smaller share of the pieces begun
@@ -51,6 +51,8 @@ class Kept:
         begun: number of pieces begun.
         at_given: number of pieces abandoned at a given cell.
         broken: number of pieces that each demand stopped, by its name.
+        bars: number of pieces that each demand stopped in each bar, by its name and the bar's
+            number; a pickup is bar 0.
         compute: compute used.
     """
 
@@ -58,6 +60,7 @@ class Kept:
     begun: int = 0
     at_given: int = 0
     broken: Counter[str] = field(default_factory=Counter)
+    bars: Counter[tuple[str, int]] = field(default_factory=Counter)
     compute: Compute = field(default_factory=Compute)
 
     @property
@@ -66,10 +69,17 @@ class Kept:
         return 0 if self.pieces is None else self.pieces.batch
 
     def __str__(self) -> str:
-        stopped = ", ".join(f"{name} {count:,}" for name, count in self.broken.most_common())
+        stopped = ", ".join(
+            f"{name} {count:,}{self._where(name)}" for name, count in self.broken.most_common()
+        )
         return f"{self.count} of {self.begun:,} pieces kept all demands" + (
             f"; stopped by {stopped}" if stopped else ""
         )
+
+    def _where(self, name: str) -> str:
+        """Return the bar in which a demand stopped most pieces, in words."""
+        bars = Counter({bar: count for (each, bar), count in self.bars.items() if each == name})
+        return f" (most in bar {bars.most_common(1)[0][0]})" if bars else ""
 
 
 def keep(
@@ -119,7 +129,8 @@ def keep(
         tokens, weight = draw.finish()
         found.begun += size
         kept, weights = np.concatenate([kept, tokens]), np.concatenate([weights, weight])
-        if not len(kept) and (found.at_given > ENOUGH or found.begun >= HOPELESS):
+        voices = page.task.voices
+        if not len(kept) and (found.at_given * voices > ENOUGH or found.begun * voices >= HOPELESS):
             break  # the given cells break a demand, or nothing meets the demands
     if len(kept):
         found.pieces = Score(kept[_heaviest(weights, n, rng)], page.task)
@@ -214,7 +225,9 @@ class _Draw:
         if lost.any():
             names = list(self.demands)
             most = blame[lost].argmax(axis=1).tolist()  # the demand that forbade most
+            bar = (at - task.pickup) // task.bar_cells + 1
             self.found.broken.update(names[number] for number in most)
+            self.found.bars.update((names[number], bar) for number in most)
             self.found.at_given += int((lost & (self.score.next_given != UNWRITTEN)).sum())
         goes_on, self.forced = forced & self.forced, forced
         share = np.where(goes_on & ~lost, 1.0, share)

@@ -11,7 +11,7 @@ from envs.music.score import Score
 from envs.music.tape import Array
 from envs.music.task import Task
 from rewards.build import find, make_term
-from rewards.masks import children, refused_next, require_cellwise, through_frame
+from rewards.masks import Ahead, children, refused_next, require_cellwise, through_frame
 from rewards.rule import as_rule
 from rewards.spec import parse_term
 from rewards.sum import RewardSum
@@ -132,12 +132,12 @@ def judged(score: Score, tokens: Array, demands: Demands) -> Iterator[tuple[Arra
         demand that is broken or lost.
     """
     if score.n_written:
-        refusals([(np.arange(score.batch), score)], demands)  # once here, not by every child
+        refusals([Ahead(np.arange(score.batch), score)], demands)  # once here, not by every child
     for rows, written, child in children(score, tokens):
         yield rows, written, refusals(list(through_frame(child)), demands)
 
 
-def refusals(frame: Sequence[tuple[Array, Score]], demands: Demands) -> Array:
+def refusals(frame: Sequence[Ahead], demands: Demands) -> Array:
     """Return True (demands, B) for each demand that is broken, or lost, see `refused_next`."""
     terms = demands.values()
     return np.array([refused_next(term.rule, frame, term.factor) for term in terms])

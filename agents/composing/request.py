@@ -15,14 +15,15 @@ from agents.composing.theme import Theme
 from envs.errors import did_you_mean, quoted
 from envs.music.chords import chord_bars
 from envs.music.phrases import phrase_bars, usual_bars
-from envs.music.pitch import parse_range
+from envs.music.piece import Piece
+from envs.music.pitch import parse_range, parse_ranges
 from envs.music.score import Score
 from envs.music.task import Task
 from rewards.spec import parse_term
 
 MOST = 10_000  # melodies
 ASKED = ("key", "chords", "phrases")  # that every melody keeps, unless it is a wish
-LINES = {"range": "D4-G5", "chords": "i VII i v", "phrases": "AABA"}  # what is asked for in a line
+LINES = {"range": "D4-G5", "ranges": "SATB", "chords": "i VII i v", "phrases": "AABA"}
 Rules = Sequence[str | Callable[..., Any]]
 Given = Score | Bars | Theme | Sequence[Sequence[int]]
 
@@ -55,6 +56,9 @@ class Request:
         width: beginnings that are kept (beam, guided-beam, best-known).
         mask: rules to keep (masked), see `agents.composing.masks.read_masks`.
         changes: fields of Task, such as key="D minor"; range="D4-G5" stands for low and high.
+
+    Attributes:
+        piece: from which the melodies have title and tempo: that of the bars or theme; or None.
 
     Raises:
         ValueError: a value out of its range, or two arguments that contradict each other.
@@ -89,6 +93,7 @@ class Request:
             Score | Bars | Theme | list | tuple | np.ndarray | None,
             "a score or rows",
         )
+        self.piece: Piece | None = given.piece if isinstance(given, Bars | Theme) else None
         self.primer = require_kind("primer", primer, str, "notes in a line")
         self.method = require_kind("method", method, str, "a name")
         self.must, self.mask = _rules("must", must), _rules("mask", mask)
@@ -111,7 +116,7 @@ class Request:
 
     def __repr__(self) -> str:
         usual, own = vars(Request()), {**vars(self), **self.changes}
-        del own["changes"]
+        del own["changes"], own["piece"]
         asked = [f"{k}={v!r}" for k, v in own.items() if repr(v) != repr(usual.get(k))]
         return f"Request({', '.join(asked)})"
 
@@ -139,7 +144,8 @@ class Request:
         """
         if isinstance(self.given, Bars | Theme):
             return self.given.task_with(self.changes)
-        task, changes = self.task or base, dict(self.changes)
+        task = self.task or base
+        changes = _with_ranges(dict(self.changes), task)
         if isinstance(self.given, Score):
             if self.given.batch != 1:
                 raise ValueError(f"given: {self.given.batch} pieces, expected one: score[0:1]")
@@ -159,6 +165,16 @@ class Request:
         if self.given is not None and not task.free.any():
             raise ValueError("given: every cell stays, nothing is left to write")
         return task
+
+
+def _with_ranges(changes: dict[str, Any], task: Task) -> dict[str, Any]:
+    """Return changes of a task by which a range and ranges of voices do not contradict."""
+    if changes.get("ranges"):
+        whole = {"low": Task.low, "high": Task.high, "voices": len(parse_ranges(changes["ranges"]))}
+        return whole | changes
+    if task.ranges and {"low", "high", "voices"} & set(changes):
+        return {"ranges": ""} | changes
+    return changes
 
 
 TASK_FIELDS = (*(field.name for field in fields(Task) if field.name != "given"), "range")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agents.composing.locked_bars import require_line, task_of_page
+from agents.composing.locked_bars import task_of_page
 from envs.errors import did_you_mean, quoted
 from envs.music.piece import Piece
 from envs.music.score import Score
@@ -60,7 +60,12 @@ class Theme:
     source: str = "the theme"
 
     def __post_init__(self) -> None:
-        require_line(self.piece, self.source)
+        if self.piece.voices > 1:
+            raise ValueError(
+                f"{self.source} has {self.piece.voices} voices, and the edits of a theme are "
+                "counted along one line; choose a voice (part=, voice=; --part, --voice), or have "
+                "bars of all voices written anew (--rewrite)"
+            )
         if isinstance(self.keep, str) or not isinstance(self.keep, Sequence):
             raise TypeError(f"keep={quoted(self.keep)}: expected a list, such as ['rhythm']")
         for name in self.keep:
@@ -117,12 +122,11 @@ class Theme:
                 range, or chords that are to be kept and not there.
         """
         task, own = task_of_page(self.piece, changes, self.source), self.piece.task
-        for name in ("bars", "voices"):
-            if getattr(task, name) != getattr(own, name):
-                raise ValueError(
-                    f"{name}={getattr(task, name)}: {self.source} has {getattr(own, name)}, and "
-                    f"is rewritten as a whole; leave {name} out"
-                )
+        if task.bars != own.bars:
+            raise ValueError(
+                f"bars={task.bars}: {self.source} has {own.bars}, and is rewritten as a whole; "
+                "leave bars out"
+            )
         pitches = [note.pitch for note in self.piece.notes]
         low, high = min(pitches), max(pitches)
         if low < task.low or high > task.high:

@@ -43,7 +43,7 @@ from envs.music.task import Task
 from pretrained.checkpoint import load, locate
 from pretrained.device import whole_float32
 from pretrained.networks.architectures import SightedPrior
-from pretrained.prior import Trainable
+from pretrained.prior import Trainable, hears_one_line
 from rewards.build import build
 from rewards.sight import RuleSight
 from rewards.sum import RewardSum
@@ -85,6 +85,11 @@ def prepare(config: TrainConfig, listener: Listener) -> Job:
         prior.require(each)
         start.require(each)
         reward.prepare(each)
+    if max(each.voices for each in (task, *tasks)) > 1 and hears_one_line(start):
+        listener.noted(
+            "note: the policy writes each voice by itself, and none hears another, as the network "
+            "it starts from does; python -m pretrained.train --corpus chorales makes one that hears"
+        )
     model = algorithms.make(config, env, start, reward)
     if told := algorithms.small_batch(config, max(each.steps for each in tasks)):
         listener.noted(f"note: {told}")

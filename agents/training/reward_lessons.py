@@ -10,7 +10,7 @@ import numpy as np
 from envs.errors import RewardError
 from envs.music.score import Score
 from envs.music.task import Task
-from pretrained.corpora.pieces import real_melodies
+from pretrained.corpora.pieces import real_melodies, unlike_tunes
 from rewards.learned import learners
 from rewards.sum import RewardSum
 
@@ -94,11 +94,12 @@ def _melodies(name: str, task: Task) -> Score:
     Raises:
         ValueError: there are none.
     """
-    found = real_melodies(task, MOST)
+    found, why = real_melodies(task, MOST), unlike_tunes(task)
     if found is None:
         raise ValueError(
             f"reward term {name!r} learns from real melodies and the corpus has none in "
-            f"{task.meter} with this grid, pickup, range and number of voices; expected another "
-            "task, or a reward that does not learn"
+            f"{task.meter} with this grid, pickup, range and number of voices"
+            + f"{why and f': {why}'}; expected another task, a reward that does not learn, or one "
+            "with a method real_pieces(task) that returns a Score of such pieces"
         )
     return found

@@ -29,12 +29,15 @@ class Chord:
         root: pitch class.
         pitch_classes: of all its notes.
         symbol: the chord symbol of a lead sheet, 'Bb7' for both; the name if there is none.
+        bass: pitch class of the lowest note of an inversion, as in 'C/E' or 'I6'; -1 if the root is
+            the lowest, or any may be.
     """
 
     name: str
     root: int
     pitch_classes: frozenset[int]
     symbol: str = ""
+    bass: int = -1
 
 
 def parse_chords(text: str, key: Key, bars: int) -> tuple[tuple[Chord, ...], ...]:
@@ -106,7 +109,8 @@ def parse_chord(word: str, key: Key) -> Chord:
             figure = _flats(harmony.chordSymbolFigureFromChord(parsed), "-", "b")
             figure = figure.replace("o", "dim")  # music21's sign of diminished chords
             symbol = figure if SYMBOL.fullmatch(figure) else word
-        return Chord(word, parsed.root().pitchClass, pitches, symbol)
+        root, bass = parsed.root().pitchClass, parsed.bass().pitchClass
+        return Chord(word, root, pitches, symbol, -1 if bass == root else bass)
     except Exception:  # music21 raises errors of many types
         raise ValueError(
             f"chord {quoted(word)}: expected a roman numeral such as 'V7' or a symbol "

@@ -39,11 +39,11 @@ def require_tempo(tempo: float) -> None:
         )
 
 
-def roomy_range(pitches: Sequence[int]) -> tuple[int, int]:
-    """Return lowest and highest MIDI pitch of a task for notes, at least ROOM semitones apart."""
+def roomy_range(pitches: Sequence[int], room: int = ROOM) -> tuple[int, int]:
+    """Return lowest and highest MIDI pitch of a task for notes, at least `room` semitones apart."""
     low, high = min(pitches), max(pitches)
-    low = max(0, low - max(0, ROOM - high + low) // 2)
-    return low, min(127, max(high, low + ROOM))
+    low = max(0, low - max(0, room - high + low) // 2)
+    return low, min(127, max(high, low + room))
 
 
 def notes_of(score: Score, row: int = 0) -> list[Note]:

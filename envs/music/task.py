@@ -109,7 +109,8 @@ class Task:
             put(self, "given", tuple(tuple(row) for row in page.tolist()))
             if page.shape != (self.voices, self.cells):
                 raise ValueError(
-                    f"given cells have shape {page.shape}, expected {(self.voices, self.cells)}"
+                    f"given cells have shape {page.shape}, expected {(self.voices, self.cells)}: "
+                    "a row of tokens for each voice, -1 where a cell is free"
                 )
             for voice, row in enumerate(page):
                 self.check_tokens(row, "given cells", voice)

@@ -38,6 +38,15 @@ def scores(tunes: Iterable[GridTune]) -> list[Score]:
     return [Score(np.stack(rows)[:, None], task) for task, rows in pages.items()]
 
 
+def unlike_tunes(task: Task) -> str:
+    """Return why no tune of the corpus can be a piece of a task; '' if one can."""
+    if task.grid != GRID:
+        return f"the tunes have {GRID} cells per quarter note and the task {task.grid}"
+    if task.voices > 1:
+        return f"the tunes have one voice and the task {task.voices}"
+    return "the task has given cells" if task.given else ""
+
+
 def real_melodies(task: Task, most: int = 200) -> Score | None:
     """Return tunes of the corpus as pieces of a task, transposed to its key and cut to its length.
 
@@ -48,7 +57,7 @@ def real_melodies(task: Task, most: int = 200) -> Score | None:
         None if no tune fits: the task has another grid than the corpus, several voices, given
         cells, or a rare metre.
     """
-    if task.grid != GRID or task.voices > 1 or task.given:
+    if unlike_tunes(task):
         return None
     tunes = [tune for tune in load_corpus().tunes if _counts_as(tune, task)]
     modal = [tune for tune in tunes if WHITE_KEYS[tune.tonic].mode == task.key.written_mode]

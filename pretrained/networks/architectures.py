@@ -150,8 +150,8 @@ class SightedPrior(NetworkPrior):
 
     @property
     def one_line(self) -> bool:
-        """True if the inner prior hears one line at a time."""
-        return hears_one_line(self.inner)
+        """False: what rules see of a token may lie in another voice."""
+        return False
 
     @property
     def hears_ahead(self) -> bool:

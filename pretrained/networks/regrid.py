@@ -24,7 +24,7 @@ from envs.music.codec import HOLD, REST, UNWRITTEN, Codec
 from envs.music.score import Score
 from envs.music.task import Task
 from pretrained.networks.network_prior import Reading
-from pretrained.prior import ILLEGAL, Prior, Scorer, hears_ahead
+from pretrained.prior import ILLEGAL, Prior, Scorer, hears_ahead, reads_any_grid
 
 TRIPLETS = 12  # cells to the quarter
 # Of the quarters in the corpora's tunes that have an onset at 1/4 or 1/3, those that have it at
@@ -48,7 +48,7 @@ def on_grid(prior: Model, task: Task) -> Model | OnGrid:
     Raises:
         ValueError: a grid that it cannot be asked about.
     """
-    if not isinstance(prior, Prior) or task.grid == prior.codec.grid:
+    if not isinstance(prior, Prior) or task.grid == prior.codec.grid or reads_any_grid(prior):
         return prior
     return OnGrid(prior, task.grid)
 

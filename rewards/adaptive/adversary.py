@@ -41,7 +41,8 @@ class Adversary:
         norm: 'spectral', or 'gradient' for a gradient penalty instead.
         rate: learning rate.
         limit: the largest logit that is paid, approached as by tanh.
-        data: folder or file of real tunes; '' for the training part of the corpus that ships.
+        data: folder or file of real tunes; '' for the training part of the corpus that ships; for
+            two to four voices 'chorales', Bach's in the installed music21.
         seed: of first weights and minibatches.
 
     Raises:

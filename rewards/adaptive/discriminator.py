@@ -56,14 +56,18 @@ class Discriminator(nn.Module):
         self.eval()
 
     def forward(self, score: Score) -> Tensor:
-        """Return logits (B,) of pieces of one voice."""
+        """Return logits (B,) of pieces.
+
+        Voices are heard together: what begins and sounds in a cell counts, and not who sings it.
+        """
         return self.judged(self.heard(score), score.task)
 
     def heard(self, score: Score) -> Tensor:
         """Return the embedded cells (B, width, T)."""
         level, place, _ = _described(score.task)
         begun, sounding = map(torch.from_numpy, kinds_of(score))
-        cells = self.begun(begun) + self.sounding(sounding) + self.level(level) + self.place(place)
+        notes = (self.begun(begun) + self.sounding(sounding)).sum(dim=1)
+        cells: Tensor = notes + self.level(level) + self.place(place)
         return cells.transpose(1, 2)
 
     def judged(self, cells: Tensor, task: Task) -> Tensor:
@@ -77,7 +81,7 @@ class Discriminator(nn.Module):
 
 
 def kinds_of(score: Score) -> tuple[Array, Array]:
-    """Return what begins in each cell, and what sounds there, (B, T) each, relative to the tonic.
+    """Return what begins in each cell, and what sounds there, (B, V, T), relative to the tonic.
 
     RESTS, HOLDS, and from PITCHES on the semitones from REACH below the tonic in the middle of the
     range to REACH above it.
@@ -85,18 +89,18 @@ def kinds_of(score: Score) -> tuple[Array, Array]:
     task = score.task
     tonics = range(task.key.pitch_class, 128, 12)
     tonic = min(tonics, key=lambda pitch: abs(2 * pitch - task.low - task.high))
-    pitch, started = score.pitch[:, 0].astype(np.int64), score.pitch[:, 0] >= 0
+    pitch, started = score.pitch.astype(np.int64), score.pitch >= 0
     relative = np.clip(pitch - tonic, -REACH, REACH) + REACH + PITCHES
-    begun = np.where(score.onset[:, 0], relative, np.where(score.hold[:, 0], HOLDS, RESTS))
-    silent = _silent(score.onset[:, 0], score.rest[:, 0]) | ~started
+    begun = np.where(score.onset, relative, np.where(score.hold, HOLDS, RESTS))
+    silent = _silent(score.onset, score.rest) | ~started
     return begun, np.where(silent, RESTS, relative)
 
 
 def _silent(onset: Array, rest: Array) -> Array:
-    """Return True (B, T) in the cells after a rest and before the next onset."""
-    event = np.where(onset | rest, np.arange(onset.shape[1]), 0)
-    last = np.maximum.accumulate(event, axis=1)
-    return np.asarray(np.take_along_axis(rest, last, axis=1))
+    """Return True (B, V, T) in the cells after a rest and before the next onset."""
+    event = np.where(onset | rest, np.arange(onset.shape[-1]), 0)
+    last = np.maximum.accumulate(event, axis=-1)
+    return np.asarray(np.take_along_axis(rest, last, axis=-1))
 
 
 @lru_cache(maxsize=64)

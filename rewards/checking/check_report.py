@@ -30,6 +30,7 @@ TASKS = (
     Task(Key("A", "minor"), Meter(6, 8), bars=2, low=55, high=79, pickup=3),
 )
 TWO_VOICES = Task(bars=1, voices=2)
+OF_VOICES = (TWO_VOICES, Task(Key("G", "minor"), Meter(3, 4), bars=1, low=40, high=79, voices=4))
 PANEL_TASK = Task(bars=8)
 # Pieces that a search finds the reward to pay most for, each with the name of what found it:
 # `agents.training.exploit.exploits` is one.
@@ -90,8 +91,8 @@ def check_reward(
 
     Args:
         reward: a function, a name, 'file.py:function', or a mapping of names to weights.
-        task: what pieces are tried on; if None two short tasks of one voice, and eight bars of
-            4/4 for the panel.
+        task: what pieces are tried on; if None two short tasks of one voice, or of two and four
+            for a rule between voices, and eight bars of 4/4 for the panel.
         strict: whether a bad verdict of the panel raises too. It warns otherwise; a rule alone,
             which only takes off, does neither.
         exploit: searches for pieces that are paid most, such as `agents.training.exploit.exploits`,
@@ -127,14 +128,16 @@ def examine(
     total = build(reward)
     terms = list(total.terms.values())
     report = CheckReport(" + ".join(term.name for term in terms))
-    tasks = TASKS if task is None else (task,)
+    of_voices = any(term.rule.needs == "voices" for term in terms)
     for term in terms:  # what is broken on one task is not told again of the next
+        tasks = (task,) if task else OF_VOICES if term.rule.needs == "voices" else TASKS
         report.broken += next(filter(None, (broken_promises(term, each) for each in tasks)), [])
     if report.broken:
         return report
     if len(terms) == 1:
-        report.notes += [said for said in _notes(terms[0], tasks[0], task is None) if said]
-    large = task or PANEL_TASK
+        melodies = task is None and not of_voices
+        report.notes += [said for said in _notes(terms[0], tasks[0], melodies) if said]
+    large = task or replace(PANEL_TASK, voices=1 + of_voices)
     parts = {term.name: term.rule for term in terms}
     timed = measure(total, large, parts) if cost or panel or exploit else None
     report.cost = timed if cost else None

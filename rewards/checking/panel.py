@@ -102,7 +102,8 @@ class Panel:
             above = "" if np.isnan(row.above) else f"{row.above:.0%}"
             lines.append(f"{row.paid:>10.4g}  {above:>5}  {row.name}")
         if not count:
-            lines.append("The corpus has no melodies of this kind to compare them with.")
+            kind = "pieces of several voices" if task.voices > 1 else "melodies of this kind"
+            lines.append(f"The corpus has no {kind} to compare them with.")
         return "\n".join(lines)
 
 
@@ -137,7 +138,10 @@ def rank(pay: Callable[[Score], Array], task: Task, most: int = MOST) -> Panel:
     if len(real):
         paid |= {COPY: float(each[0]), f"{REAL}, the median": float(np.median(real))}
     if np.ptp([*paid.values(), *real]) < 1e-9:
-        verdicts.append("every piece of the panel is paid the same: this reward tells none apart")
+        verdicts.append(
+            "every piece of the panel is paid the same: this reward tells none apart"
+            + ("; if it is one of several voices, ask for them (--voices)" * (task.voices == 1))
+        )
     rows = [Row(name, value, share_below(real, value)) for name, value in paid.items()]
     rows.sort(key=lambda row: -row.paid)
     return Panel(task, tuple(rows), real, tuple(verdicts))

@@ -48,8 +48,8 @@ INTERVALS = {
 def rl_tuner_statistics(score: Score) -> Counts:
     """Return the reference's statistics of each finished piece, arrays (B,) by name.
 
-    Counts are sums over voices and cells; `autocorrelation1` to `3` are those of the first voice,
-    NaN for constant tokens.
+    Counts are sums over voices and cells; `autocorrelation1` to `3` are means over the voices
+    whose tokens are not constant, NaN if all are.
     """
 
     def count(cells: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -71,8 +71,18 @@ def rl_tuner_statistics(score: Score) -> Counts:
     }
     counts |= {name: count(code == value) for name, value in INTERVALS.items()}
     for lag, coefficient in enumerate(rl_tuner.autocorrelation(score), 1):
-        counts[f"autocorrelation{lag}"] = coefficient[:, 0, -1]
+        counts[f"autocorrelation{lag}"] = _mean_known(coefficient[:, :, -1])
     return counts
+
+
+def _mean_known(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the means (B,) of the numbers in the rows of values (B, V); NaN where there are none.
+
+    The mean of one number is the number itself.
+    """
+    known = ~np.isnan(values)
+    sums, counts = np.where(known, values, 0).sum(axis=1), known.sum(axis=1)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.float32(np.nan))
 
 
 def collect(score: Score, chunk: int = 4096) -> Counts:

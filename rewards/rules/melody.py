@@ -201,11 +201,11 @@ def tritone_outline(score: Score) -> Array:
 
 
 @functools.cache
-def _augmented_seconds(key: Key) -> Array:
-    """True (12,) for the pitch classes whose note three semitones above has the next letter."""
-    letters = sorted(LETTERS)
-    spelled = [letters.index(key.spell(pitch)[0][0]) for pitch in range(60, 75)]
-    return np.array([(spelled[i + 3] - spelled[i]) % 7 == 1 for i in range(12)])
+def _moves_of(key: Key, semitones: int, letters: int) -> Array:
+    """True (12,) for the pitch classes whose note so many semitones above is so many letters on."""
+    names = sorted(LETTERS)
+    spelled = [names.index(key.spell(pitch)[0][0]) for pitch in range(60, 72 + semitones)]
+    return np.array([(spelled[i + semitones] - spelled[i]) % 7 == letters for i in range(12)])
 
 
 @rule(
@@ -224,7 +224,7 @@ def augmented_second(score: Score) -> Array:
     bar 1, beat 3: F4-G#4 is an augmented second
     """
     lower = np.minimum(score.pitch, score.previous_pitch) % 12
-    augmented = _augmented_seconds(score.task.key)[lower]
+    augmented = _moves_of(score.task.key, 3, letters=1)[lower]
     return ((np.abs(score.interval) == 3) & augmented).astype(np.float32)
 
 
@@ -247,6 +247,58 @@ def leading_note(score: Score) -> Array:
     leading = (before - np.int16(score.task.key.pitch_class)) % 12 == LEADING
     descends = (_runs(score)[0] == before + 1) & ((move == -1) | (move == -2))
     return (leading & (move != 0) & (move != 1) & ~descends).astype(np.float32)
+
+
+@rule(
+    source="Jeppesen, Counterpoint (1931): no chromatic steps in the style",
+    says="{previous}-{note} is a chromatic step",
+)
+def chromatic_step(score: Score) -> Array:
+    """No move is a chromatic semitone, which is from a degree to the same one raised, or back.
+
+    The key spells its two notes with one letter, see `Key.spell`.
+
+    >>> from rewards.remarks import explain
+    >>> explain(chromatic_step, "A4 B4 C#5 D5", key="D dorian")
+    >>> explain(chromatic_step, "B4 C5 C#5 D5", key="D dorian")
+    bar 1, beat 3: C5-C#5 is a chromatic step
+    """
+    lower = np.minimum(score.pitch, score.previous_pitch) % 12
+    same = _moves_of(score.task.key, 1, letters=0)[lower]
+    return ((np.abs(score.interval) == 1) & same).astype(np.float32)
+
+
+@rule(
+    source=f"{FUX}: the cantus firmi begin on the final of their mode",
+    says="the line begins on {note}, not on the tonic of {key}",
+)
+def opening_tonic(score: Score) -> Array:
+    """The first note is the tonic, in any octave.
+
+    >>> from rewards.remarks import explain
+    >>> explain(opening_tonic, "C4 E4 D4 C4")
+    >>> explain(opening_tonic, "E4 D4 B3 C4")
+    bar 1, beat 1: the line begins on E4, not on the tonic of C major
+    """
+    first = score.onset & (score.previous_onset < 0)
+    return (first & (score.degree > 0)).astype(np.float32)
+
+
+@rule(
+    source=f"{FUX}: the cantus firmi fall to the final by step; Jeppesen, Counterpoint (1931)",
+    says="the line comes to its last note, {note}, other than by a step down",
+    verdict=True,
+)
+def step_down_close(score: Score) -> Array:
+    """The last note comes by a step down; the violation is at the last cell.
+
+    >>> from rewards.remarks import explain
+    >>> explain(step_down_close, "C4 E4 D4 C4")
+    >>> explain(step_down_close, "C4 E4 G4 C4")
+    bar 1, beat 4.75: the line comes to its last note, C4, other than by a step down
+    """
+    move = np.where(score.onset, score.interval, score.prev("interval"))
+    return (score.is_last & ~((move < 0) & (move >= -2))).astype(np.float32)
 
 
 @rule(

@@ -45,6 +45,7 @@ def _holds(classes: Array, pitch_class: Array | int) -> Array:
 @pair_rule(
     source=f"{ALDWELL}: never double the leading note; {KOSTKA}",
     says=f"{NOW} double the leading note",
+    alone=True,
 )
 def doubled_leading_note(pair: Pair) -> Array:
     """Two voices do not sound the leading note, a semitone below the tonic, together.
@@ -162,6 +163,7 @@ def _same_letter(key: Key) -> Array:
 @pair_rule(
     source=f"{ALDWELL}: cross-relation; Piston, Harmony (1941): false relation",
     says=f"cross relation between {BOTH}",
+    alone=True,
 )
 def cross_relation(pair: Pair) -> Array:
     """A note is not followed, or met, by its chromatic variant in another voice.

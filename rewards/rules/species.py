@@ -13,6 +13,7 @@ import numpy as np
 from envs.music.score import Score
 from envs.music.tape import Array
 from envs.music.voices.pairs import OCTAVE, Pair, pairs
+from envs.music.voices.species import due, require_species
 from rewards.rule import pair_rule, rule
 from rewards.rules.melody import FUX, LEADING
 from rewards.rules.rhythm import beyond, nothing
@@ -263,28 +264,17 @@ def perfect_share(pair: Pair, *, most: float = 0.5) -> Array:
 # -- rhythm and mode -------------------------------------------------------------------------------
 
 
-def _is_due(here: Score, species: int) -> tuple[bool, bool]:
-    """Return whether a note must begin at a view's cell in a species, and whether it may."""
-    level, place = int(here.level.item()), int(here.cell_in_bar.item())
-    if int(here.bar.item()) >= here.task.bars - 1 or species == 1:
-        return place == 0, place == 0
-    if species == 4:
-        return level == 1, level <= 1
-    if species == 5:
-        return False, place % max(here.task.beat_cells // 2, 1) == 0
-    return level < species, level < species
-
-
 def _follow_species(state: tuple[Array, ...], here: Score, species: int) -> Any:
     """Scan where a voice leaves the rhythm of its species, and where it may be a cantus firmus."""
     (plain,) = state
-    must, may = _is_due(here, species)
-    due, _ = _is_due(here, 1)
+    cell = int(here.cell.item())
+    must, may = due(here.task, cell, species)
+    due_of_cantus, _ = due(here.task, cell, 1)
     late = (here.bar <= 0) & np.bool_(species > 1)
     silent = (here.previous_onset < 0) & ~here.onset & late
     stops = here.rest & (here.sounded >= 0)
     wrong = (here.onset & ~np.bool_(may)) | (~here.onset & np.bool_(must) & ~silent) | stops
-    plain = plain & (here.onset == np.bool_(due)) & ~stops
+    plain = plain & (here.onset == np.bool_(due_of_cantus)) & ~stops
     return (plain,), (wrong, plain)
 
 
@@ -308,8 +298,7 @@ def species_rhythm(score: Score, *, species: int = 1) -> Array:
     >>> explain(species_rhythm, "G4:8 E4:8 C5:16 ; C4:16 C4:16")
     bar 1, beat 3: the upper voice leaves the rhythm of the species at E4
     """
-    if species not in (1, 2, 3, 4, 5):
-        raise ValueError(f"species={species}: expected 1 to 5")
+    require_species(species)
     if score.task.voices < 2:
         return nothing(score)
     wrong, plain = score.scan(_follow_species, (np.True_,), species=species)

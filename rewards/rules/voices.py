@@ -40,7 +40,7 @@ def _consecutive(pair: Pair, size: int, contrary: bool) -> Array:
     return together & pair.forms(size) & pair.formed(size)
 
 
-@pair_rule(source=f"{FUX_1}; {ALDWELL}", says=f"parallel fifths between {BOTH}")
+@pair_rule(source=f"{FUX_1}; {ALDWELL}", says=f"parallel fifths between {BOTH}", alone=True)
 def parallel_fifths(pair: Pair, *, contrary: bool = True) -> Array:
     """Two voices do not move from a perfect fifth to another.
 
@@ -56,7 +56,9 @@ def parallel_fifths(pair: Pair, *, contrary: bool = True) -> Array:
     return violation(_consecutive(pair, FIFTH, contrary))
 
 
-@pair_rule(source=f"{FUX_1}; {ALDWELL}", says=f"parallel octaves or unisons between {BOTH}")
+@pair_rule(
+    source=f"{FUX_1}; {ALDWELL}", says=f"parallel octaves or unisons between {BOTH}", alone=True
+)
 def parallel_octaves(pair: Pair, *, contrary: bool = True) -> Array:
     """Two voices do not move from an octave or unison to another.
 
@@ -82,7 +84,7 @@ def _hidden(pair: Pair, size: int, outer: bool, step: bool) -> Array:
     return reached
 
 
-@pair_rule(source=f"{ALDWELL}; {KOSTKA}", says=f"hidden fifths between {BOTH}")
+@pair_rule(source=f"{ALDWELL}; {KOSTKA}", says=f"hidden fifths between {BOTH}", alone=True)
 def hidden_fifths(pair: Pair, *, outer: bool = True, step: bool = True) -> Array:
     """Two voices do not reach a fifth by moving in one direction.
 
@@ -100,7 +102,7 @@ def hidden_fifths(pair: Pair, *, outer: bool = True, step: bool = True) -> Array
     return violation(_hidden(pair, FIFTH, outer, step))
 
 
-@pair_rule(source=f"{ALDWELL}; {KOSTKA}", says=f"hidden octaves between {BOTH}")
+@pair_rule(source=f"{ALDWELL}; {KOSTKA}", says=f"hidden octaves between {BOTH}", alone=True)
 def hidden_octaves(pair: Pair, *, outer: bool = True, step: bool = True) -> Array:
     """Two voices do not reach an octave or unison by moving in one direction.
 
@@ -123,6 +125,7 @@ def hidden_octaves(pair: Pair, *, outer: bool = True, step: bool = True) -> Arra
 @pair_rule(
     source=f"{FUX_1}: the unison belongs to the beginning and the end",
     says="{other_voice} and {voice} sound {note} in unison",
+    alone=True,
 )
 def unison(pair: Pair, *, weakest: int = EVERY_LEVEL) -> Array:
     """Two voices do not sound one pitch, but in the first and the last note of either.
@@ -149,7 +152,7 @@ def _is_first_note(score: Score) -> Array:
     return score.onset & (score.previous_onset < 0)
 
 
-@pair_rule(source=f"{ALDWELL}; {KOSTKA}", says=f"voices cross: {NOW}")
+@pair_rule(source=f"{ALDWELL}; {KOSTKA}", says=f"voices cross: {NOW}", alone=True)
 def voice_crossing(pair: Pair) -> Array:
     """No voice sounds below a later one; the violation is where a note makes or keeps it so.
 

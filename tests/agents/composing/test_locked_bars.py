@@ -5,10 +5,10 @@ import pytest
 
 from agents import compose
 from agents.compose import ComposeConfig
+from agents.composing.composer import Composer
 from agents.composing.locked_bars import Bars
-from envs.music.piece import Piece
-from envs.music.score import Score
-from envs.music.task import Task
+from agents.composing.theme import Theme
+from envs.music.piece import Piece, notes_of
 from envs.notation.reading.readers import read_piece
 from envs.notation.text_line import score_from_text
 from envs.notation.writing.abc import abc
@@ -129,8 +129,7 @@ def test_bars_of_a_piece_that_no_file_numbers_are_counted(theme):
 def test_a_part_is_chosen(tmp_path, theme):
     path = tmp_path / "two.mid"
     write_midi(score_from_text(f"{TUNE} ; G3:16 B3:16 D4:16 G3:16", key="G major"), 0, path)
-    with pytest.raises(ValueError, match="--part"):
-        Bars.read(f"{path}:1")
+    assert Bars.read(f"{path}:1").piece.voices == 2
     notes = [note.pitch for note in Bars.read(f"{path}:1", part=2).piece.notes]
     assert notes == [55, 59, 62, 55]
     assert Bars.read(f"{path}#1:1,3", part=1).numbers == {1, 3}
@@ -160,12 +159,67 @@ def test_what_cannot_be_locked(theme, bars, wish, message):
         Bars.read(f"{theme}:{bars}").task_with(wish)
 
 
-def test_a_piece_of_several_voices_is_no_melody(tmp_path):
-    task = Task(voices=2, bars=1, meter="2/4")
-    score = Score(np.array([[[14, 1, 1, 1, 16, 1, 1, 1], [26, 1, 1, 1, 28, 1, 1, 1]]]), task)
+def begun(score):
+    """(T, V): the pitch that begins in a cell, -1 for none, -2 for a rest."""
+    return np.where(score.onset, score.pitch, np.where(score.rest, -2, -1))[0].T
+
+
+def lines_of(score):
+    return [[n.pitch for n in notes_of(score) if n.voice == v] for v in range(score.task.voices)]
+
+
+TWO = "C5 D5 E5 F5 G5:16 C5:16 ; C3:8 G3:8 G3:4 F3:24 r:4"
+
+
+def test_bars_of_all_voices_stay(tmp_path):
+    """A held note is kept from its beginning in its own voice alone."""
     path = tmp_path / "two.mid"
+    score = score_from_text(TWO, key="C major")
     write_midi(score, 0, path)
-    with pytest.raises(ValueError, match="has 2 voices; expected a melody of one"):
-        Bars.read(f"{path}:1").task_with({})
-    with pytest.raises(ValueError, match="there is no such file"):
+    task = Bars.read(f"{path}:3").task_with({"key": "C major"})
+    page = task.page
+    expected = np.full((2, 48), -1)
+    expected[0, 32:], expected[1, 20:] = score.tokens[0, 0, 32:], score.tokens[0, 1, 20:]
+    up = score.task.codec.low - task.codec.low
+    assert page.tolist() == np.where(expected > 1, expected + up, expected).tolist()
+    other = Bars.read(f"{path}:1-2", rewrite=True).task_with({"key": "C major"})
+    assert (other.page == page).all()
+
+
+@pytest.mark.parametrize("voices", [2, 4])
+def test_kept_bars_of_several_voices_are_in_each_piece(voices, tiny_prior):
+    line = [
+        "C5 D5 E5 F5 G5:16 C5:16",
+        "E4:16 D4:16 E4:16",
+        "G3:16 B3:16 G3:16",
+        "C3:16 G3:16 C3:16",
+    ]
+    score = score_from_text(" ; ".join(line[:voices]), key="C major")
+    bars = Bars(Piece.of(score), {2}, rewrite=True)
+    composer = Composer(tiny_prior, {"in_key": 1.0})
+    melodies = composer.compose(given=bars, method="prior", n=3, candidates=2)
+    anew = np.repeat([False, True, False], 16)
+    for melody in melodies:
+        differs = begun(melody.score) != begun(score)
+        assert not differs[~anew].any()
+        assert differs[anew].any(axis=0).all()
+    for (low, high), line in zip(melodies[0].score.task.spans, lines_of(score), strict=True):
+        assert low <= min(line) <= max(line) <= high
+        assert high - low == 16 or (low, high) == (min(line), max(line))
+
+
+def test_what_cannot_be_done_with_several_voices(tmp_path):
+    path = tmp_path / "two.mid"
+    write_midi(score_from_text(TWO, key="C major"), 0, path)
+    with pytest.raises(ValueError, match="2 voices, not 3"):
+        Bars.read(f"{path}:1").task_with({"voices": 3})
+    with pytest.raises(ValueError, match="--voice"):
+        Theme.read(str(path))
+    with pytest.raises(ValueError, match="no such file"):
         Bars.read("nothing.mid:1").task_with({})
+
+
+def test_a_note_that_is_held_through_all_leaves_nothing_to_write():
+    held = Piece.of(score_from_text("C4:32", key="C major"))
+    with pytest.raises(ValueError, match="nothing to write"):
+        Bars(held, {2}).task_with({})

@@ -38,9 +38,17 @@ def test_it_is_shown_key_metre_and_plan(other):
 def test_silence_and_what_sounds_on():
     begun, sounding = discriminator.kinds_of(score_from_text("C4:2 r:2 D4:28"))
     rest, hold = discriminator.RESTS, discriminator.HOLDS
-    assert begun[0, 1:4].tolist() == [hold, rest, hold]
-    assert sounding[0, 2:4].tolist() == [rest, rest]
-    assert sounding[0, 1] == sounding[0, 0] == begun[0, 0] == sounding[0, 4] - 2
+    assert begun[0, 0, 1:4].tolist() == [hold, rest, hold]
+    assert sounding[0, 0, 2:4].tolist() == [rest, rest]
+    assert sounding[0, 0, 1] == sounding[0, 0, 0] == begun[0, 0, 0] == sounding[0, 0, 4] - 2
+
+
+def test_voices_are_heard_together_whoever_sings():
+    two = Task(voices=2)
+    both = logits("C5:16 D5:16 ; E4:16 F4:16", two)
+    assert both == pytest.approx(logits("E4:16 F4:16 ; C5:16 D5:16", two), abs=1e-6)
+    for other in ("C5:16 D5:16 ; E4:16 G4:16", "C5:16 D5:16 ; F4:16 E4:16"):
+        assert both != pytest.approx(logits(other, two), abs=1e-5)
 
 
 def test_its_weights_have_spectral_norm_one():

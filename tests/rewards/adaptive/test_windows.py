@@ -7,9 +7,11 @@ import pytest
 
 from envs.music.task import Task
 from envs.notation.text_line import score_from_text, text
+from pretrained.corpora.chorales import Chorale, Chorales
 from pretrained.corpora.folk import FOLK2, load_corpus
 from pretrained.corpora.tunes import GridTune
-from rewards.adaptive.windows import parts, real_parts
+from rewards.adaptive import windows
+from rewards.adaptive.windows import chorale_parts, parts, real_parts
 
 BAR = 16
 SHORT, LONG = Task(), Task(bars=8, low="C4", high="A5")
@@ -74,6 +76,44 @@ def test_only_the_training_part_is_learned_from():
     training, held_out = real_parts(SHORT), real_parts(SHORT, splits=("valid", "test"))
     assert training.batch == parts(known.select("train"), SHORT).batch > 1000
     assert held_out.batch > 100
+
+
+def chorale(text, **fields):
+    score = score_from_text(text, **fields)
+    return Chorale(score.tokens[0], score.task, "a chorale")
+
+
+LINES = ("C5 D5 E5 F5 G5:16 E5:16", "G4:8 A4:24 G4:16", "E4:16 D4:16 C4:16", "C3:20 B2:12 C3:16")
+
+
+def test_parts_of_chorales_begin_in_any_bar_in_key_and_ranges():
+    bach = chorale(" ; ".join(LINES))
+    task = Task(bars=2, voices=2, key="D major", ranges="D4-A5 E2-D3")
+    found = chorale_parts([bach, bach], task)
+    assert [text(piece) for piece in found.chunks(1)] == [
+        "D5 E5 F#5 G5 A5:16 ; D3:20 C#3:12",
+        "A5:16 F#5:16 ; r C#3:12 D3:16",
+    ]
+    assert chorale_parts([bach], Task(bars=2, voices=2, key="D", ranges="D4-A5 D3-D4")) is None
+    for other in ({"key": "D minor"}, {"meter": "3/4"}, {"grid": 8}):
+        assert chorale_parts([bach], replace(task, **other)) is None
+    assert chorale_parts([bach], Task(bars=1, voices=5)) is None
+    assert (
+        chorale_parts([bach], Task(bars=1, voices=3, low=36)).batch == 2
+    )  # alto: no note in bar 2
+
+
+def test_several_voices_are_referred_to_chorales(monkeypatch):
+    with pytest.raises(ValueError, match="number of voices.*chorales"):
+        real_parts(Task(voices=2))
+    several = [chorale(" ; ".join(LINES), key=key) for key in ("C major", "A major")]
+    known = Chorales(tuple(replace(each, split="valid") for each in several), {})
+    monkeypatch.setattr(windows, "load_chorales", lambda: known)
+    monkeypatch.setattr(windows, "FEWEST", 4)
+    task = Task(bars=1, voices=4, low=36, high=81)
+    assert real_parts(task, "chorales", ("valid",)).batch == 4
+    with pytest.raises(ValueError, match="none"):
+        real_parts(task, "chorales", ("train",))
 
 
 def test_a_metre_that_the_corpus_lacks_is_refused():

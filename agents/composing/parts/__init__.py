@@ -1,0 +1,1 @@
+"""Composing of several voices: counterpoint, harmony, chords and a bass for a melody."""
