@@ -98,7 +98,8 @@ def describe(
     turns back; {interval}: from the note before; {leap}: between the two before; {key}. Numbers
     of the line so far are {steps} among {moves}, {pitches} that are different, and {climax}, the
     share of the piece before its first highest note. {voice} is the name of the voice;
-    {other_voice}, {other} and {other_previous} are name and notes of another one.
+    {other_voice}, {other} and {other_previous} are name and notes of another one; beside it the
+    notes of both are what sounds in the cell, and what sounded just before.
 
     Args:
         score, piece, voice, cell: where.
@@ -117,9 +118,10 @@ def describe(
     names = {"voice": voice_name(task.voices, voice), "other_voice": "another voice"}
     if other >= 0:
         names["other_voice"] = voice_name(task.voices, other)
-        heard = [note.pitch for note in _notes_until(score, piece, other, cell)]
-        chosen |= dict(zip(("other", "other_previous"), reversed(heard), strict=False))
-    values = {name: task.key.pitch_name(pitch) for name, pitch in chosen.items()}
+        of_both = {voice: ("note", "previous"), other: ("other", "other_previous")}
+        for line, pair in of_both.items():
+            chosen |= dict(zip(pair, _sounding(score, piece, line, cell), strict=True))
+    values = {name: task.key.pitch_name(pitch) for name, pitch in chosen.items() if pitch >= 0}
     moves = [b - a for a, b in pairwise([*pitches[:1] * 3, *pitches][-3:])] or [0, 0]
     leap, interval = (interval_name(move) for move in moves)
     silent = dict.fromkeys((*NOTE_NAMES, *PAIR_NAMES), "silence")
@@ -132,6 +134,12 @@ def _notes_until(score: Score, piece: int, voice: int, cell: int) -> list[Note]:
     """Return the notes of a voice that begin up to a cell."""
     notes = score.task.codec.decode(score.tokens[piece, voice])
     return [note for note in notes if note.start <= cell]
+
+
+def _sounding(score: Score, piece: int, voice: int, cell: int) -> tuple[int, int]:
+    """Return the pitches that sound in a cell and in the cell before, -1 for silence."""
+    sounding = score.sounding[piece, voice]
+    return int(sounding[cell]), int(sounding[cell - 1]) if cell else -1
 
 
 def remarks(fn: RewardFunction, score: Score, name: str = "", sign: float = -1.0) -> list[Remark]:

@@ -37,6 +37,7 @@ PANEL_TASK = Task(bars=8)
 Searcher = Callable[[RewardSum, Task, float], list[tuple[str, Score]]]
 FOURTH = 5  # semitones by which pieces are moved
 PANEL_SECONDS = 5.0  # about how long a slow reward may take over real melodies
+FEW = 30  # real melodies that are tried however slow it is: of fewer, shares are chance
 
 
 class RewardWarning(UserWarning):
@@ -141,7 +142,7 @@ def examine(
     timed = measure(total, large, parts) if cost or panel or exploit else None
     report.cost = timed if cost else None
     if timed and (panel or exploit):
-        most = int(np.clip(PANEL_SECONDS / max(timed.batched, 1e-9), 10, MOST))
+        most = int(np.clip(PANEL_SECONDS / max(timed.batched, 1e-9), FEW, MOST))
         report.panel = rank(lambda score: _paid(total, score), large, most)
         if len(terms) == 1 and terms[0].rule.violation:
             report.notes.append(

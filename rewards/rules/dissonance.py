@@ -19,8 +19,9 @@ from rewards.rules.voices import BOTH, STEP, violation
 ABOVE_BASS = np.isin(np.arange(OCTAVE), (1, 2, 5, 6, 10, 11))
 AMONG_UPPER = np.isin(np.arange(OCTAVE), (1, 2, 10, 11))
 THIRDS = (-3, -4)  # semitones of the fall in a cambiata
-# What a voice owes for its dissonance: to go on by step, to fall by step, to rise by step.
-NOTHING, GOES_ON, FALLS, RISES = (np.int8(debt) for debt in range(4))
+# What a voice owes for its dissonance: to go on by step, to fall by step, to rise by step, or to
+# come from the note that decorates a suspension to the step below it.
+NOTHING, GOES_ON, FALLS, RISES, COMES_BACK = (np.int8(debt) for debt in range(5))
 
 
 def rough(pair: Pair, interval: Array) -> Array:
@@ -33,8 +34,13 @@ def _is_step(move: Array) -> Array:
     return (move != 0) & (np.abs(move) <= STEP)
 
 
-def _settle(state: tuple[Array, ...], pair: Pair, allowed: dict[str, bool]) -> tuple[Array, Array]:
-    """Return what is still owed after a cell, and True where a debt was not paid."""
+def _settle(
+    state: tuple[Array, ...], pair: Pair, smooth: Array, allowed: dict[str, bool]
+) -> tuple[Array, Array, Array]:
+    """Return what is owed after a cell, the interval it came by, and True where it was not paid.
+
+    smooth: True where a suspension may be decorated: on a weak place, with a consonance.
+    """
     owed, of_other, entry = state
     here, there = pair.score, pair.there
     acts = np.where(of_other, there.onset, here.onset)
@@ -46,10 +52,15 @@ def _settle(state: tuple[Array, ...], pair: Pair, allowed: dict[str, bool]) -> t
     paid = (owed == GOES_ON) & (onward | back | drops)
     paid |= (owed == FALLS) & _is_step(move) & (move < 0)
     paid |= (owed == RISES) & _is_step(move) & (move > 0)
+    whole = entry + move
+    paid |= (owed == COMES_BACK) & _is_step(whole) & (whole < 0)
+    skips = (owed == FALLS) & acts & ~ends & (np.abs(move) > STEP) & smooth
+    paid |= skips
     due = (owed != NOTHING) & (acts | ends)
     broken = due & (ends | ~paid)
     left = np.where(due, NOTHING, owed)
-    return np.where(due & paid & drops & (owed == GOES_ON), RISES, left), broken
+    left = np.where(due & paid & drops & (owed == GOES_ON), RISES, left)
+    return np.where(skips, COMES_BACK, left), np.where(skips, move, entry), broken
 
 
 def _follow_dissonance(
@@ -64,15 +75,15 @@ def _follow_dissonance(
         return state, (np.zeros(state[0].shape, bool),)
     pair = Pair(here, other)
     moves, there = pair.moves, pair.there
-    owed, broken = _settle(state, pair, allowed)
     clash = moves.both & moves.begins & rough(pair, moves.interval)
-    broken = broken | (clash & (owed == RISES))
+    weak = here.level > strong
+    owed, entry, broken = _settle(state, pair, weak & moves.both & ~clash, allowed)
+    broken = broken | (clash & ((owed == RISES) | (owed == COMES_BACK)))
     fresh = clash & (owed == NOTHING)
     mine, its = here.onset & ~there.onset, there.onset & ~here.onset
     interval = np.where(mine, here.interval, there.interval)
     by_step = _is_step(interval) & (mine | its) & (moves.before >= 0) & (moves.other_before >= 0)
     prepared = (mine | its) & moves.both_before & ~rough(pair, moves.interval_before)
-    weak = here.level > strong
     moving = allowed["passing"] or allowed["neighbour"] or allowed["cambiata"]
     passes = fresh & weak & by_step & moving
     hangs = fresh & ~weak & prepared & allowed["suspension"]
@@ -80,7 +91,7 @@ def _follow_dissonance(
     owed = np.where(passes, GOES_ON, np.where(hangs, FALLS, owed))
     # A moving note owes itself; a suspension is owed by the voice that is held.
     of_other = np.where(passes, its, np.where(hangs, mine, state[1]))
-    entry = np.where(fresh, interval, state[2])
+    entry = np.where(fresh, interval, entry)
     return (owed, of_other, entry), (broken | (here.is_last & (owed != NOTHING)),)
 
 
@@ -102,8 +113,8 @@ def dissonance(
     On a weak place one voice may come to it by step while the other one is held, and goes on by
     step in its direction (passing), back to its note (neighbour), or, having come down, falls by a
     third and rises by a step (cambiata). On a strong place one voice may be held from a consonance
-    and falls by step (suspension). All other dissonances are violations, where they begin or where
-    they are left otherwise.
+    and falls by step (suspension), at once or after a skip to one consonance on a weak place. All
+    other dissonances are violations, where they begin or where they are left otherwise.
 
     passing, neighbour, suspension, cambiata: allow it.
     strong: highest metrical level of a strong place: 0 for bar lines only.

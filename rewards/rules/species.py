@@ -65,10 +65,7 @@ def downbeat_parallels(pair: Pair, *, saved: int = FOURTH_LEAP) -> Array:
     judged = moves.both & (score.cell_in_bar == 0) & (score.bar >= 1)
     then = score.earlier(np.maximum(score.cell - bar, 0)).sounding
     other_then = score.beside(pair.other, bar).sounding
-    size, size_then = (
-        np.abs(moves.interval) % OCTAVE,
-        np.abs(other_then - then) % OCTAVE,
-    )
+    size, size_then = (np.abs(moves.interval) % OCTAVE, np.abs(other_then - then) % OCTAVE)
     same = judged & (then >= 0) & (other_then >= 0) & PERFECT[size] & (size == size_then)
     moved = (then != moves.pitch) & (other_then != moves.other_pitch)
     leap = np.maximum(np.abs(moves.before - then), np.abs(moves.other_before - other_then))

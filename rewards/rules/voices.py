@@ -78,7 +78,9 @@ def _hidden(pair: Pair, size: int, outer: bool, step: bool) -> Array:
     if outer:
         reached = reached & pair.outer
     if step:
-        reached = reached & (np.abs(pair.moves.other_move) > STEP)
+        crossed = pair.moves.interval < 0
+        upper = np.where(crossed, pair.moves.move, pair.moves.other_move)
+        reached = reached & (np.abs(upper) > STEP)
     return reached
 
 
@@ -89,7 +91,7 @@ def hidden_fifths(pair: Pair, *, outer: bool = True, step: bool = True) -> Array
     Parallel fifths are no hidden ones.
 
     outer: judge the first and the last voice only.
-    step: allow it if the upper voice moves by step.
+    step: allow it if the voice that is above then moves by step.
 
     >>> from rewards.remarks import explain
     >>> explain(hidden_fifths, "E5 G5 ; C4 C4")
@@ -107,7 +109,7 @@ def hidden_octaves(pair: Pair, *, outer: bool = True, step: bool = True) -> Arra
     Parallel octaves are no hidden ones.
 
     outer: judge the first and the last voice only.
-    step: allow it if the upper voice moves by step.
+    step: allow it if the voice that is above then moves by step.
 
     >>> from rewards.remarks import explain
     >>> explain(hidden_octaves, "B4 C5 ; G3 C4")

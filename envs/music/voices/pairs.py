@@ -128,16 +128,17 @@ class Pair:
         return equally
 
     def forms(self, size: int) -> Array:
-        """Return True where both sound an interval of `size` semitones, octaves apart or not.
+        """Return True where both sound an interval of `size` semitones, or octaves wider.
 
-        It is counted up from the lower note, which may be that of the other voice.
+        It is counted from the lower pitch, in whatever voice that is.
         """
         now: Array = self.moves.both & (np.abs(self.moves.interval) % OCTAVE == size)
         return now
 
     def formed(self, size: int) -> Array:
         """Return True where the two sound that interval in the cell before."""
-        then: Array = self.moves.both_before & (np.abs(self.moves.interval_before) % OCTAVE == size)
+        size_then = np.abs(self.moves.interval_before) % OCTAVE
+        then: Array = self.moves.both_before & (size_then == size)
         return then
 
 

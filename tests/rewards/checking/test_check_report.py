@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -132,6 +133,13 @@ def test_every_pack_passes_and_those_of_folk_styles_pay_real_melodies_most(name)
     assert report.broken == []
     if name in ("common_practice", "folk_dance", "pentatonic", "rl_tuner"):
         assert report.verdicts == []
+
+
+def test_a_slow_machine_does_not_turn_the_verdict(monkeypatch):
+    slow = measure(build("rl_tuner"), Task(bars=1), {"it": build("rl_tuner")})
+    slow = replace(slow, batched=1.0)
+    monkeypatch.setattr("rewards.checking.check_report.measure", lambda *args: slow)
+    assert examine("rl_tuner", cost=False).verdicts == []
 
 
 def test_a_function_made_inside_another_cannot_be_sent_to_a_worker():

@@ -167,6 +167,14 @@ def dissonance(
                 note = at(voices[held], t)
                 then, free = follows(voices[held], note)
                 risen = free + 1
+                skip = then and abs(then.pitch - note.pitch) > 2 and not clashes(u, v, then.start)
+                if (
+                    skip
+                    and at(voices[mover], then.start)
+                    and levels[(then.start - task.pickup) % task.bar_cells] > strong
+                ):
+                    risen = free
+                    then, free = follows(voices[held], then)
                 if not then or then.pitch - note.pitch not in (-1, -2):
                     marked.add((u, v, free))
             else:

@@ -60,7 +60,7 @@ def hidden(voices, size, outer, step):
     for u, v, cell, (a, b), (c, d) in together(voices):
         if abs(a - b) % 12 != size == abs(c - d) % 12 and (c > a) == (d > b):
             judged = not outer or (u, v) == (0, len(voices) - 1)
-            if judged and not (step and abs(c - a) <= 2):
+            if judged and not (step and abs(c - a if c >= d else d - b) <= 2):
                 yield u, v, cell
 
 

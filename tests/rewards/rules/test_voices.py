@@ -13,6 +13,7 @@ from envs.music.voices.pairs import Pair, pairs
 from envs.notation.text_line import score_from_text
 from rewards.build import build
 from rewards.masks import forbids, permits
+from rewards.remarks import remarks
 from rewards.rule import REGISTRY
 from tests.doc_scripts import calibrate
 from tests.rewards.rules import slow_species, slow_voices
@@ -187,6 +188,27 @@ def test_masks_keep_the_first_species_above_and_below_a_given_voice(place):
         assert not rule(score).any(), rule.name
     assert sum(int(rule(score).sum()) for rule, _ in rules) <= 2
     assert score.onset.sum() == 2 * 3 * 11
+
+
+# -- messages --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "said"),
+    [
+        (
+            "dissonance",
+            "r:8 C5:16 r:8 ; A3:16 D4:16",
+            "upper voice C5-silence and lower voice D4-D4",
+        ),
+        ("cross_relation", "F#5:16 ; A4 F4:12", "upper voice F#5-F#5 and lower voice A4-F4"),
+        ("closing_interval", "C5:8 r:8 ; C4:16", "upper voice silence and lower voice C4 do not"),
+        ("parallel_fifths", "G4 A4 ; C4 D4", "upper voice G4-A4 and lower voice C4-D4"),
+    ],
+)
+def test_messages_of_two_voices_name_what_sounds_there_and_just_before(name, line, said):
+    (remark,) = remarks(REGISTRY[name], score_from_text(line))
+    assert said in str(remark)
 
 
 # -- packs -----------------------------------------------------------------------------------------
