@@ -23,9 +23,9 @@ import numpy as np
 from envs.music.key import Key
 from envs.music.score import Score
 from envs.music.task import Task
-from envs.music.voices.pairs import pairs
 from pretrained.corpora.chorales import Chorale, load_chorales
 from rewards.build import build
+from rewards.measures.voice_leading import violations
 from rewards.rule import REGISTRY, Rule
 
 PACK = "satb_common_practice"
@@ -65,18 +65,6 @@ def key_of(chorale: Chorale) -> Key:
     return calibrate.key_of_final(task.key, task.key.spell(final)[0])
 
 
-def moving_pairs(score: Score) -> int:
-    """Number of pairs of voices that go to another pitch together, in all pieces and cells."""
-    return sum(int(((p.moves.move != 0) & (p.moves.other_move != 0)).sum()) for p in pairs(score))
-
-
-def violations(rule: Rule, score: Score) -> Any:
-    """Return the number (B,) of violations, of every pair of voices that a rule of pairs judges."""
-    if rule.against is None:
-        return (np.asarray(rule(score)) > 0).sum(axis=(1, 2))
-    return sum((np.asarray(rule.against(p)) > 0).sum(axis=(1, 2)) for p in pairs(score))
-
-
 def counts(pieces: Sequence[Score], fns: Mapping[str, Rule]) -> dict[str, Count]:
     """How often each rule is broken in finished pieces."""
     found = {}
@@ -88,7 +76,9 @@ def counts(pieces: Sequence[Score], fns: Mapping[str, Rule]) -> dict[str, Count]
 
 def voice_rules() -> dict[str, Rule]:
     """Return the rules of MODULES across voices, as the pack sets those that it has."""
-    asked = {name: rule for name, rule in REGISTRY.items() if rule.needs == "voices"}
+    asked = {
+        name: rule for name, rule in REGISTRY.items() if rule.needs == "voices" and rule.violation
+    }
     named = {name: rule for name, rule in asked.items() if rule.__module__ in MODULES}
     return named | {name: term.rule for name, term in build(PACK).terms.items() if name in named}
 
@@ -96,7 +86,7 @@ def voice_rules() -> dict[str, Rule]:
 def table(pieces: Sequence[Score]) -> str:
     """Markdown: of each rule across voices its violations in the chorales, and their rate."""
     total = sum(score.batch for score in pieces)
-    moving = sum(moving_pairs(score) for score in pieces)
+    moving = sum(int(REGISTRY["moving_pairs"](score).sum()) for score in pieces)
     lines = [["rule", "violations", "per 1,000 moving pairs", f"of {total:,} chorales"]]
     for name, count in counts(pieces, voice_rules()).items():
         rate = f"{1000 * count.broken / moving:.2f}"
@@ -105,6 +95,8 @@ def table(pieces: Sequence[Score]) -> str:
     heading = f"{total:,} chorales, {moving:,} pairs of voices that move.\n\n"
     return heading + calibrate._markdown(lines)
 
+
+BEHIND = "\n## "  # what stands on the page from its first heading on is kept
 
 INTRODUCTION = """# The rules across voices, and how often Bach breaks them
 
@@ -128,7 +120,9 @@ def main() -> None:
         sys.exit("music21 is installed without its corpus; expected its chorales")
     told = INTRODUCTION + table(pieces)
     if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text(told)
+        page = Path(sys.argv[1])
+        _, heading, rest = page.read_text().partition(BEHIND) if page.exists() else ("", "", "")
+        page.write_text(told + heading + rest)
     else:
         print(told)
 

@@ -283,7 +283,7 @@ def _begins_with_a_primer(env: _Batched) -> None:
     task = env.task
     if task.given or task.cells < 3:
         return
-    primer = np.tile([task.codec.token(task.low), HOLD], (task.voices, 1))
+    primer = np.array([[task.codec.token(low), HOLD] for low, _ in task.spans])
     page = primed(Score.page(task, env.batch), primer)
     _shows(env, env.reset(seed=0, options={"primer": primer}), page, "after reset() with a primer")
 

@@ -6,6 +6,10 @@ COMPOSITION, COUNTERPOINT = "envs.composition:Composition", "envs.counterpoint:C
 ENVIRONMENTS: dict[str, tuple[str, dict[str, object]]] = {
     "composition/RLTuner-v0": (COMPOSITION, {"reward": "rl_tuner"}),
     "composition/Melody-v0": (COMPOSITION, {"reward": "common_practice", "bars": 4}),
+    "composition/Chorale-v0": (
+        COMPOSITION,
+        {"reward": "satb_common_practice", "bars": 4, "voices": 4, "ranges": "SATB"},
+    ),
     "composition/Counterpoint-v0": (
         COUNTERPOINT,
         {"key": "D dorian", "bars": 11, "grid": 2, "voices": 2, "ranges": "C4-A5 G3-E5"},

@@ -25,10 +25,13 @@ from envs.music.task import MAX_VOICES
 from pretrained.networks.ahead import FURTHEST, next_marked
 from pretrained.networks.inputs import PLACE_SIZES
 
+OCTAVE = 12  # semitones
 WIDEST = 36  # semitones between voices; wider intervals count as this wide
 LEAP = 12  # semitones within a voice; larger leaps count as this large
 LONGEST = 32  # cells; notes and rests that are older count as this old
 APART = 3  # voices further apart count as this far
+SIDES = 2 * APART  # above, furthest first, and below
+BESIDE = SIDES * OCTAVE  # intervals to a voice on each side, octaves apart or not
 SHIFT = 6  # semitones by which a network's key is above the task's; more counts as this many
 # Motions: an interval from -LEAP to LEAP, and what is none.
 FIRST, STILL, SILENT, UNKNOWN = range(2 * LEAP + 1, 2 * LEAP + 5)
@@ -120,6 +123,49 @@ class Coming(NamedTuple):
         return cls(*(part.view(tokens.shape).transpose(1, 2) for part in (pitch, distance)))
 
 
+class Beside(NamedTuple):
+    """The other voices of cells of n voices of frames.
+
+    Attributes:
+        other: (n, V - 1) their numbers.
+        side: (n, V - 1) of SIDES: how far above or below the cell's voice they stand.
+        heard: (..., n, V - 1) bool, written in the frame, or given.
+        pitch: (..., n, V - 1) token of the newest onset, of the frame before unless heard; or 0.
+    """
+
+    other: Tensor
+    side: Tensor
+    heard: Tensor
+    pitch: Tensor
+
+    @classmethod
+    def of(cls, voices: Tensor, before: Sung, now: Sung, known: Tensor) -> Beside:
+        """Return those of the cells of voices (n,) of frames, see `CellTables`."""
+        count = before.pitch.shape[-1]
+        every = torch.arange(count, device=voices.device)
+        other = every.expand(len(voices), -1)[every != voices[:, None]].view(len(voices), count - 1)
+        apart = (other - voices[:, None]).clamp(-APART, APART)
+        side = torch.where(apart < 0, apart + APART, apart + APART - 1)
+        heard = known[..., other] | (apart < 0)
+        pitch = torch.where(heard, now.pitch[..., other], before.pitch[..., other])
+        return cls(other, side, heard, pitch)
+
+    def by_class(self, by_interval: Tensor) -> Tensor:
+        """Return the sums over the voices (..., n, 12), by pitch class, of what is by interval.
+
+        Args:
+            by_interval: (..., n, BESIDE) of each interval up from a voice on each side, octaves
+                apart or not.
+        """
+        cells = torch.arange(len(self.side), device=self.side.device)[:, None]
+        classes = torch.arange(OCTAVE, device=self.side.device)
+        turned = (classes - self.pitch[..., None]) % OCTAVE
+        of_each = by_interval.unflatten(-1, (SIDES, OCTAVE))[..., cells, self.side, :]
+        sounding = (self.pitch > 0)[..., None]
+        sums: Tensor = (of_each.gather(-1, turned) * sounding).sum(dim=-2)
+        return sums
+
+
 class Tables(nn.Module):
     """Tables of embeddings of one width, one under the other.
 
@@ -205,24 +251,21 @@ class CellTables(Tables):
         sizes |= {"age": MAX_VOICES * AGES, "leap": MOTIONS}
         by_voice = {"interval": 2 * INTERVALS, "class": 2 * CLASSES, "pair": CLASSES * MOTIONS}
         by_voice |= {"coming": INTERVALS, "distance": FURTHEST + 1}
-        sizes |= {name: 2 * APART * size for name, size in by_voice.items()}
+        sizes |= {name: SIDES * size for name, size in by_voice.items()}
         super().__init__(sizes, width, 0.1)
 
     def forward(
-        self, voices: Tensor, before: Sung, now: Sung, known: Tensor, coming: Coming | None
+        self, voices: Tensor, before: Sung, now: Sung, beside: Beside, coming: Coming | None
     ) -> Tensor:
         """Return sums (..., n, width) of the cells of n voices of frames.
 
         Args:
             voices: (n,) their numbers.
             before, now: (..., V) what sounds before the frames and in them.
-            known: (..., V) bool, the cells of the frames that are given; those of earlier voices
-                are known in any case.
+            beside: the other voices of the cells.
             coming: (..., V) what is given behind the frames, None for nothing.
         """
-        count = before.pitch.shape[-1]
-        every = torch.arange(count, device=voices.device)
-        other = every.expand(len(voices), -1)[every != voices[:, None]].view(len(voices), count - 1)
+        count, other, side = before.pitch.shape[-1], beside.other, beside.side
         mine, bottom = before.pitch[..., voices], count - 1 - voices
         rows = {
             "top": (voices * self.vocab + mine)[..., None],
@@ -231,13 +274,9 @@ class CellTables(Tables):
             "leap": before.leap[..., voices, None],
         }
         if count > 1:
-            apart = (other - voices[:, None]).clamp(-APART, APART)
-            side = torch.where(apart < 0, apart + APART, apart + APART - 1)
-            mine, heard = mine[..., None], known[..., other] | (apart < 0)
-            were = before.pitch[..., other]
-            are = torch.where(heard, now.pitch[..., other], were)
-            motion = torch.where(heard, now.motion[..., other], UNKNOWN)
-            twofold = 2 * side + heard
+            mine, were, are = mine[..., None], before.pitch[..., other], beside.pitch
+            motion = torch.where(beside.heard, now.motion[..., other], UNKNOWN)
+            twofold = 2 * side + beside.heard
             unknown = (were == 0) | (mine == 0)
             had = ((were - mine) % 12).masked_fill(unknown, CLASSES - 1)
             pitch_class = (are % 12).masked_fill(are == 0, CLASSES - 1)

@@ -2,8 +2,9 @@
 
 An LSTM takes one step for each frame and reads all voices as the frame before left them; a block of
 attention looks back over frames. In writing order the cells of the frame are then read from its
-features and from the voices already written, see `networks.frames`. The logits are a sum of three:
-of the pitch, of the interval from the voice's last pitch, and of the pitch class in the key.
+features and from the voices already written, see `networks.frames`. The logits are a sum of four:
+of the pitch, of the interval from the voice's last pitch, of the pitch class in the key, and of the
+intervals to the other voices, octaves apart or not.
 
 Cells that are given ahead are heard too: those of later voices in the frame as if written, the next
 onsets of other voices, and of the cell's own voice all that `networks.ahead` tells.
@@ -22,7 +23,7 @@ from torch.nn import functional
 from envs.music.codec import FIRST_PITCH, UNWRITTEN, Codec
 from pretrained.networks.ahead import Ahead, Heard
 from pretrained.networks.attention import Attended, Blocks, BlockShape
-from pretrained.networks.frames import CellTables, Coming, FrameTables, Sung
+from pretrained.networks.frames import BESIDE, Beside, CellTables, Coming, FrameTables, Sung
 from pretrained.networks.lens import Lens, shifts
 from pretrained.networks.network_prior import Network, NetworkPrior
 from pretrained.networks.recurrent import stepped
@@ -107,10 +108,10 @@ class VoicesNet(Network):
         self.enter = nn.Linear(shape.hidden, shape.units)
         self.middle = nn.Linear(shape.units, shape.units)
         self.ahead = Ahead(shape.vocab, shape.units, shape.ahead)
-        self.moved = nn.Linear(shape.units, 2 * REACH + 1 + 12)
+        self.moved = nn.Linear(shape.units, 2 * REACH + 1 + 12 + BESIDE)
         self.head = nn.Linear(shape.units + shape.vocab, shape.vocab)
         with torch.no_grad():
-            self.head.weight[:, shape.units :] = torch.eye(shape.vocab)
+            self.head.weight[:, shape.units :].zero_().diagonal().fill_(1)
         self.dropout = nn.Dropout(dropout)
 
     def forward(
@@ -142,8 +143,9 @@ class VoicesNet(Network):
                 known, coming = given.transpose(1, 2), Coming.along(tokens, given)
                 heard = self._heard(tokens, given, place)
             every = torch.arange(tokens.shape[1], device=tokens.device)
-            cells = self.cell(every, before, now, known, coming)
-            logits, features = self._read(x, cells, before.pitch, heard)
+            beside = Beside.of(every, before, now, known)
+            cells = self.cell(every, before, now, beside, coming)
+            logits, features = self._read(x, cells, before.pitch, beside, heard)
         return logits.float(), features.float()
 
     def _heard(self, tokens: Tensor, given: Tensor, place: Tensor) -> Heard:
@@ -154,7 +156,7 @@ class VoicesNet(Network):
         return Heard(*(part.unflatten(0, (pieces, voices)).transpose(1, 2) for part in heard))
 
     def _read(
-        self, frame: Tensor, cells: Tensor, last: Tensor, heard: Heard | None
+        self, frame: Tensor, cells: Tensor, last: Tensor, beside: Beside, heard: Heard | None
     ) -> tuple[Tensor, Tensor]:
         """Return logits and features (..., n, ...) of n cells of each frame.
 
@@ -162,6 +164,7 @@ class VoicesNet(Network):
             frame: (..., hidden) features of frames.
             cells: (..., n, units) what is told of their cells.
             last: (..., n) the last pitch of their voices.
+            beside: (..., n) the other voices.
             heard: (..., n) what is given ahead of them.
         """
         x = functional.gelu(self.enter(self.dropout(frame))[..., None, :] + cells)
@@ -169,10 +172,11 @@ class VoicesNet(Network):
         if heard is not None:
             x = x + self.ahead(x, heard)
         token = torch.arange(self.shape.vocab, device=x.device)
-        moved, by_class = self.moved(x).split([2 * REACH + 1, 12], dim=-1)
+        moved, by_class, by_interval = self.moved(x).split([2 * REACH + 1, 12, BESIDE], dim=-1)
         step = token - last[..., None]
         near = (step.abs() <= REACH) & (last[..., None] > 0)
         by_step = moved.gather(-1, step.clamp(-REACH, REACH) + REACH) * near
+        by_class = by_class + beside.by_class(by_interval)
         relative = (by_step + by_class[..., token % 12]) * (token >= FIRST_PITCH)
         features = torch.cat([x, relative.to(x.dtype)], dim=-1)
         return self.head(features), features
@@ -210,8 +214,10 @@ class VoicesNet(Network):
         """
         at = torch.tensor([voice], device=frame.device)
         coming, own = (None, None) if heard is None else heard
-        cells = self.cell(at, before, before.after(frame), frame != UNWRITTEN, coming)
-        logits, features = self._read(memory.features, cells, before.pitch[:, at], own)
+        now = before.after(frame)
+        beside = Beside.of(at, before, now, frame != UNWRITTEN)
+        cells = self.cell(at, before, now, beside, coming)
+        logits, features = self._read(memory.features, cells, before.pitch[:, at], beside, own)
         return logits[:, 0], features[:, 0]
 
     def listen(self, page: Tensor, place: Tensor, voice: int, time: int) -> HeardAhead:
@@ -270,7 +276,7 @@ class VoicesPrior(NetworkPrior):
     recipe: ClassVar[Mapping[str, Any]] = {
         **{"hidden": 256, "layers": 1, "embed": 128, "blocks": 1, "heads": 4, "head_size": 32},
         **{"feed": 256, "window": 320, "units": 192, "ahead": 64},
-        **{"plan": True, "epochs": 16, "dropout": 0.3, "token_dropout": 0.05},
+        **{"plan": True, "epochs": 24, "dropout": 0.4, "token_dropout": 0.05},
         **{"batch_tokens": 3072, "optimizer": "adamw", "learning_rate": 4e-3},
         **{"weight_decay": 0.1, "average": 0.99},
     }

@@ -218,3 +218,29 @@ def six_four(score: Score, *, strong: int = 2) -> Array:
     kept = before.root == now.root
     last = np.full(leaps.shape, score.task.voices > 2) & (score.voice == score.task.voices - 1)
     return violation(leaps & last & (left | met) & ~kept)
+
+
+# -- chords ----------------------------------------------------------------------------------------
+
+
+@rule(
+    source="Bach's chorales: nine beats in ten sound a triad or a seventh chord",
+    says="what sounds with {note} is no chord",
+    needs="voices",
+)
+def chordal_beat(score: Score) -> Array:
+    """Voices sound a triad or a seventh chord on each beat, in any inversion.
+
+    The fifth may be missing where there is a third. Silence is free. The violation is of the last
+    voice, at the beat.
+
+    >>> from rewards.remarks import explain
+    >>> explain(chordal_beat, "E5 D5 ; G4 G4 ; C4 B3")
+    >>> explain(chordal_beat, "E5 D5 ; G4 G4 ; C4 C4")
+    bar 1, beat 2: what sounds with C4 is no chord
+    """
+    chord, beats = sonority(score), score.cell_in_bar % score.task.beat_cells == 0
+    last = np.full(score.tokens.shape, score.task.voices > 2) & (
+        score.voice == score.task.voices - 1
+    )
+    return violation(last & beats & (chord.classes > 0) & (chord.kind < 0))

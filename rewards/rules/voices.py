@@ -13,8 +13,8 @@ import numpy as np
 from envs.music.pitch import CHOIR, parse_pitch
 from envs.music.score import Score
 from envs.music.tape import Array
-from envs.music.voices.pairs import Pair
-from rewards.rule import pair_rule, rule
+from envs.music.voices.pairs import Pair, pairs
+from rewards.rule import pair_rule, rule, term
 
 FIFTH, UNISON, TWELFTH, OCTAVE = 7, 0, 19, 12  # semitones; unisons are octaves modulo an octave
 STEP = 2  # semitones of the largest step
@@ -117,6 +117,29 @@ def hidden_octaves(pair: Pair, *, outer: bool = True, step: bool = True) -> Arra
     bar 1, beat 2: hidden octaves between upper voice G4-C5 and lower voice A3-C4
     """
     return violation(_hidden(pair, UNISON, outer, step))
+
+
+@term(
+    source="docs/voices.md: rules are broken where voices move, and a rate has the pairs that move "
+    "as its divisor",
+    needs="voices",
+)
+def moving_pairs(score: Score) -> Array:
+    """Pay for voices that move: 1 for each pair that goes to another pitch together.
+
+    Rules across voices are broken where voices move, so whoever is paid by them alone writes long
+    notes and rests. The pair is paid to the voice that is written last.
+
+    >>> from rewards.remarks import paid
+    >>> paid(moving_pairs, "E5 D5 D5 ; G4 F4 E4 ; C4 B3 C4")
+    bar 1, beat 2: F4 +1
+    bar 1, beat 2: B3 +2
+    bar 1, beat 3: C4 +1
+    """
+    count = np.zeros(score.tokens.shape, np.float32)
+    for pair in pairs(score):
+        count += (pair.moves.move != 0) & (pair.moves.other_move != 0)
+    return count
 
 
 # -- place -----------------------------------------------------------------------------------------

@@ -25,7 +25,9 @@ def test_vector_environments_pass(task, mode):
     check_composition_env(CompositionVectorEnv(5, autoreset_mode=mode, **RULES, **task))
 
 
-@pytest.mark.parametrize("name", ["composition/RLTuner-v0", "composition/Melody-v0"])
+@pytest.mark.parametrize(
+    "name", ["composition/RLTuner-v0", "composition/Melody-v0", "composition/Chorale-v0"]
+)
 def test_registered_environments_pass_in_their_wrappers(name):
     check_composition_env(gymnasium.make(name))
 

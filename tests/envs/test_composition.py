@@ -13,7 +13,7 @@ from envs.composition import CompositionEnv, CompositionVectorEnv
 from rewards.build import build, read_pack
 from tests.helpers import random_pieces, step_through
 
-IDS = ["composition/RLTuner-v0", "composition/Melody-v0"]
+IDS = ["composition/RLTuner-v0", "composition/Melody-v0", "composition/Chorale-v0"]
 RULES = {"reward": "rl_tuner"}  # no network to load
 
 
@@ -28,7 +28,8 @@ def test_both_checkers_pass(name, mode):
 
 @pytest.mark.parametrize("name", IDS)
 def test_specs_are_json_and_made_again(name):
-    env = gymnasium.make(name, meter="3/4", bars=2, low="C4", high="G5", **RULES)
+    own = {} if "Chorale" in name else {"low": "C4", "high": "G5"}
+    env = gymnasium.make(name, meter="3/4", bars=2, **own, **RULES)
     spec = EnvSpec.from_json(env.spec.to_json())
     assert json.loads(env.spec.to_json())["kwargs"]["meter"] == "3/4"
     assert gymnasium.make(spec).unwrapped.task == env.unwrapped.task

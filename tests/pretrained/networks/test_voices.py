@@ -11,7 +11,17 @@ from envs.music.score import Score
 from envs.music.task import Task
 from pretrained import checkpoint
 from pretrained.conformance import check_prior
-from pretrained.networks.frames import FIRST, LEAP, SILENT, STILL, Coming, Sung
+from pretrained.networks.frames import (
+    APART,
+    BESIDE,
+    FIRST,
+    LEAP,
+    SILENT,
+    STILL,
+    Beside,
+    Coming,
+    Sung,
+)
 from pretrained.networks.lens import context_of
 from pretrained.networks.voices import VoicesShape
 from pretrained.prior import hears_one_line, sample
@@ -229,3 +239,21 @@ def test_what_comes_is_the_next_onset_that_is_given():
     coming = Coming.along(tokens, given)
     assert coming.pitch[0].t().tolist() == [[12, 12, 0, 0, 0, 0], [0] * 6]
     assert coming.distance[0, :2, 0].tolist() == [2, 1]
+
+
+def test_what_is_of_an_interval_to_another_voice_is_added_at_its_pitch_class():
+    """The bass has sung and is not heard yet; the soprano is heard; the alto is silent."""
+    pitch = torch.tensor([[30, 0, 9]])
+    before = Sung.nothing(1, 3, pitch.device)._replace(pitch=pitch)
+    now = before.after(torch.tensor([[35, UNWRITTEN, UNWRITTEN]]))
+    beside = Beside.of(torch.tensor([1, 2]), before, now, torch.zeros(1, 3, dtype=torch.bool))
+    by_interval = torch.rand(1, 2, BESIDE)
+    slow = torch.zeros(1, 2, 12)
+    for cell, others in enumerate(({0: 35, 2: 9}, {0: 35})):
+        for other, sung in others.items():
+            apart = other - (cell + 1)
+            side = apart + APART if apart < 0 else apart + APART - 1
+            for interval in range(12):
+                at = (sung + interval) % 12
+                slow[0, cell, at] += by_interval[0, cell, side * 12 + interval]
+    assert torch.allclose(beside.by_class(by_interval), slow)

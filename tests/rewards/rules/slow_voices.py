@@ -247,3 +247,20 @@ def six_four(voices, task, strong=2):
         if judged and (is_six_four(old) or (weak and is_six_four(new))):
             marked.add((len(voices) - 1, t))
     return marked
+
+
+def chordal_beat(voices, task):
+    beats = [
+        t for t in range(task.cells) if (t - task.pickup) % task.bar_cells % task.beat_cells == 0
+    ]
+    heard = {t: sounding(voices, t) for t in beats if len(voices) > 2}
+    return {(len(voices) - 1, t) for t, new in heard.items() if new and root_of(new)[0] is None}
+
+
+def moving_pairs(voices, task):
+    moved = set()
+    for t in range(1, task.cells):
+        notes = [(at(notes, t - 1), at(notes, t)) for notes in voices]
+        moving = [v for v, (old, new) in enumerate(notes) if old and new and old.pitch != new.pitch]
+        moved |= {(v, t) for v in moving[1:]}
+    return moved

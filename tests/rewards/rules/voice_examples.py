@@ -159,6 +159,23 @@ VOICES = {
         ("G4 A4 ; E4 F4 ; G3 G2", {}, {}, []),
         ("E4 F4 ; G3 D3", {}, {}, []),  # two voices are no chord
     ],
+    "chordal_beat": [
+        ("E5 D5 ; G4 G4 ; C4 B3", {}, {}, []),
+        ("E5 D5 ; G4 G4 ; C4 C4", {}, {}, [(2, 4)]),
+        ("E5:6 D5:2 E5:8 ; G4:16 ; C4:16", {}, {}, []),  # between the beats
+        ("E5 F5 ; C5 D5 ; C4 B3", {}, {}, []),  # no fifth, and a diminished triad
+        ("C5 r ; G4 r ; C4 r", {}, {}, [(2, 0)]),  # no third
+        ("D5 C5 ; C4 C4", {}, {}, []),  # two voices are no chord
+        ("G4 F4 ; E4 E4 ; B3 B3 ; E3 E3", {}, {}, [(3, 4)]),
+    ],
+    "moving_pairs": [
+        ("E5 D5 ; G4 F4", {}, {}, [(1, 4)]),
+        ("E5 D5 ; G4 G4", {}, {}, []),  # struck again
+        ("E5 D5 ; G4:8", {}, {}, []),
+        ("E5 r D5 ; G4 r F4", {}, {}, []),  # after a rest
+        ("E5 D5 ; G4 F4 ; C4 B3", {}, {}, [(1, 4), (2, 4)]),
+        ("E5:6 D5:10 ; G4:4 F4:12", {}, {}, []),  # one after the other
+    ],
     "dissonance": [
         ("E5:8 D5:8 C5:16 ; C4:16 C4:16", {}, {}, []),
         ("E5:8 D5:8 G5:16 ; C4:16 C4:16", {}, {}, [(1, 16)]),
