@@ -172,7 +172,8 @@ def _with_ranges(changes: dict[str, Any], task: Task) -> dict[str, Any]:
     if changes.get("ranges"):
         whole = {"low": Task.low, "high": Task.high, "voices": len(parse_ranges(changes["ranges"]))}
         return whole | changes
-    if task.ranges and {"low", "high", "voices"} & set(changes):
+    others = changes.get("voices", task.voices) != task.voices
+    if task.ranges and (others or {"low", "high"} & set(changes)):
         return {"ranges": ""} | changes
     return changes
 

@@ -169,7 +169,7 @@ def search_exhaustively(
 
     Raises:
         ValueError: fewer pieces than `n`; says which bar and which demands are in the way, and
-            whether it is proved that there are no others.
+            whether it is proved that the prior permits no others.
     """
     found = exhaust(network, page, demands, n * candidates, seed, temperature)
     if found.pieces is None or found.pieces.batch < n:
@@ -182,7 +182,11 @@ def search_exhaustively(
 
 def _refusal(found: Exhausted, page: Score, n: int) -> str:
     """Return why fewer than `n` pieces were found."""
-    proof = "this is proved: all ways were tried" if found.all else "the search was not exhausted"
+    proof = (
+        "this is proved: all ways that the prior permits were tried"
+        if found.all
+        else "the search was not exhausted"
+    )
     if found.pieces is not None:
         return f"{found.pieces.batch} pieces keep the demands, expected {n}; {proof}. Ask for fewer"
     task = page.task
