@@ -56,8 +56,8 @@ class ComposeConfig(VoicesFlags):
         sound: write a WAV file of each melody.
         soundfont: an .sf2 file, for sound by FluidSynth; a small synthesiser if empty.
         method: sample, which is used if nothing is said, draws from the run's policy; prior from
-            the prior it began with; best-of-n keeps the best of several draws from the prior; masked draws from the prior what
-            breaks no rule; beam searches for what the reward pays best; best-known does so
+            the prior it began with; best-of-n keeps the best of several draws from the prior; masked
+            draws from the prior what breaks no rule; beam searches for what the reward pays best; best-known does so
             behind every first note and keeps the best of these pieces; guided-beam lets the
             policy help to choose what is searched; exhaustive tries all ways that the prior
             permits, and is used for a counterpoint or a cantus firmus if nothing is said.
