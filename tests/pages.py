@@ -51,6 +51,8 @@ NOT_RUN = {
     "pip install": "asks the network; .ci/run installs all of it",
     "pytest": "is what is running",
     "python -m agents.benchmark": "minutes at least; tests/agents/test_benchmark.py runs it small",
+    "python -m agents.compose --harmonise examples/hymn.abc --part 1 --style chorale": "asks for "
+    "the prior of chorales; tests/agents/composing/test_harmonise.py has a small one",
 }
 
 
