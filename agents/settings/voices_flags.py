@@ -9,19 +9,17 @@ from agents.settings.reading_flags import PartFlags
 WRITTEN = ("n", "out", "seed", "temperature", "tempo", "pictures", "sound", "soundfont", "must")
 READ = ("part", "voice", "top", "quantize")
 SEARCHED = ("candidates", "prior", "reward", "run", "env", "method", "best_of", "width", "mask")
+CHOIR = ("voices", "given_voice", "style", "allow")
 # Flags that ask for several voices, and those that say how; WRITTEN go with each.
 SEVERAL = {
-    "harmonise": (
-        *(*READ, "voices", "given_voice", "style", "allow", "key", "chords", "phrases"),
-        *("wish", "candidates", "prior"),
-    ),
+    "harmonise": (*READ, *CHOIR, "key", "chords", "phrases", "wish", "candidates", "prior"),
     "counterpoint": (*READ, *SEARCHED, "species", "above", "below", "key", "trust"),
     "cantus_firmus": (*SEARCHED, "key", "bars", "range", "trust"),
     "accompany": (*READ, "bass", "chord_rhythm", "key", "chords", "phrases", "candidates"),
 }
 # Flags that belong to one of them alone.
 OWNERS = {
-    **dict.fromkeys(("voices", "given_voice", "style", "allow"), "harmonise"),
+    **dict.fromkeys(CHOIR, "harmonise"),
     **dict.fromkeys(("species", "above", "below"), "counterpoint"),
     **dict.fromkeys(("bass", "chord_rhythm"), "accompany"),
 }

@@ -14,7 +14,7 @@ from agents.settings.voices_flags import VoicesFlags
 
 
 class Commission(Protocol):
-    """What is given of a piece of several voices, and who composes the rest."""
+    """The given part of a piece of several voices, and who composes the rest."""
 
     @property
     def notices(self) -> Sequence[str]:
