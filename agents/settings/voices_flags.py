@@ -36,8 +36,8 @@ class VoicesFlags(PartFlags):
         voices: of the choir, letters of SATB in that order; SATB if empty.
         given_voice: the voices that the file has: soprano, alto, tenor, bass; soprano if empty. Of
             a file with all voices those that stay.
-        style: chorale for that of Bach's chorales, which are learned from the installed music21
-            first; if empty a plain one that ships.
+        style: chorale for that of Bach's chorales, which are learned from the installed music21 at
+            first use, in about four minutes; if empty a plain one that ships.
         allow: rules that a harmonisation would keep and may break.
         counterpoint: a cantus firmus, a note in each bar, that gets a second voice by the rules of
             a species: a file, or Fux's fux-D, fux-E, fux-F, fux-G, fux-A or fux-C.
