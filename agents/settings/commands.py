@@ -69,23 +69,22 @@ def learn_chorales(prior: object) -> None:
     Raises:
         OSError: it could not be made; the reason stands above.
     """
-    from pretrained.checkpoint import CHORALE, locate
+    from pretrained.checkpoint import CHORALE, CHORALE_COMMAND, locate
 
     if prior != CHORALE:
         return
     try:
         locate(CHORALE)
     except FileNotFoundError:
-        words = ["-m", "pretrained.train", "--corpus", "chorales"]
         note(
             f"the prior {CHORALE!r} is made now, once, in about four minutes; it learns Bach's "
             "chorales from the installed music21, whose encodings are not for commercial use"
         )
+        words = CHORALE_COMMAND.split()[1:]
         done = subprocess.run([sys.executable, *words], stdout=STDERR, check=False)
         if done.returncode:
             raise OSError(
-                f"the prior {CHORALE!r} was not made, see above; mend that, then: "
-                f"python {' '.join(words)}"
+                f"the prior {CHORALE!r} was not made, see above; mend that, then: {CHORALE_COMMAND}"
             ) from None
 
 
