@@ -56,11 +56,12 @@ class ComposeConfig(VoicesFlags):
         sound: write a WAV file of each melody.
         soundfont: an .sf2 file, for sound by FluidSynth; a small synthesiser if empty.
         method: sample, which is used if nothing is said, draws from the run's policy; prior from
-            the prior it began with; best-of-n keeps the best of several draws from the prior; masked
-            draws from the prior what breaks no rule; beam searches for what the reward pays best; best-known does so
-            behind every first note and keeps the best of these pieces; guided-beam lets the
-            policy help to choose what is searched; exhaustive tries all ways that the prior
-            permits, and is used for a counterpoint or a cantus firmus if nothing is said.
+            the prior it began with; best-of-n keeps the best of several draws from the prior;
+            masked draws from the prior what breaks no rule; beam searches for what the reward pays
+            best; best-known does so behind every first note and keeps the best of these pieces;
+            guided-beam lets the policy help to choose what is searched; exhaustive tries all ways
+            that the prior permits, and is used for a counterpoint or a cantus firmus if nothing is
+            said.
         best_of: draws from the prior for each melody (best-of-n).
         width: beginnings that are kept (beam, guided-beam, best-known).
         mask: rules to keep (masked), by name as in --reward; of the reward's terms those among
@@ -240,7 +241,9 @@ def several_voices(config: ComposeConfig) -> list[Melody]:
         commands.tell_changes(composer.notes)
     else:
         reward = TrainConfig(reward=config.reward).terms if config.reward else None
-        composer = asked.composer(config.prior or config.style, reward)
+        prior = config.prior or config.style
+        commands.learn_chorales(prior)
+        composer = asked.composer(prior, reward)
     return composer.compose(request, tempo=config.tempo or None)
 
 
