@@ -9,13 +9,14 @@ from agents.settings.reading_flags import PartFlags
 WRITTEN = ("n", "out", "seed", "temperature", "tempo", "pictures", "sound", "soundfont", "must")
 READ = ("part", "voice", "top", "quantize")
 SEARCHED = ("candidates", "prior", "reward", "run", "env", "method", "best_of", "width", "mask")
+TOLD = ("key", "chords", "phrases")
 CHOIR = ("voices", "given_voice", "style", "allow")
 # Flags that ask for several voices, and those that say how; WRITTEN go with each.
 SEVERAL = {
-    "harmonise": (*READ, *CHOIR, "key", "chords", "phrases", "wish", "candidates", "prior"),
+    "harmonise": (*READ, *CHOIR, *TOLD, "wish", "candidates", "prior"),
     "counterpoint": (*READ, *SEARCHED, "species", "above", "below", "key", "trust"),
     "cantus_firmus": (*SEARCHED, "key", "bars", "range", "trust"),
-    "accompany": (*READ, "bass", "chord_rhythm", "key", "chords", "phrases", "candidates"),
+    "accompany": (*READ, *TOLD, "bass", "chord_rhythm", "candidates"),
 }
 # Flags that belong to one of them alone.
 OWNERS = {
