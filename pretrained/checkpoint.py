@@ -40,6 +40,7 @@ MAX_BYTES = 512 * 2**20
 MAX_HEADER = 2**20  # bytes
 SHIPPED = Path(__file__).parent / "checkpoints"
 CHORALE = "chorale"  # name of the prior that is trained on the user's machine, in the cache folder
+CHORALE_COMMAND = "python -m pretrained.train --corpus chorales"  # makes it
 MEMORY = "+memory"  # behind a checkpoint's name: its prior with a memory of the piece
 _NET = "net."
 
@@ -113,7 +114,7 @@ def locate(name_or_path: str | os.PathLike[str]) -> Path:
     if str(name_or_path) == CHORALE:
         raise FileNotFoundError(
             f"the prior {CHORALE!r} learns Bach's chorales here, once, in a few minutes: "
-            "python -m pretrained.train --corpus chorales"
+            f"{CHORALE_COMMAND}"
         )
     names = ", ".join(ships) or "none"
     raise FileNotFoundError(

@@ -42,6 +42,12 @@ RESUMED = "-n 4096 --no-progress"  # of what was trained so briefly
 
 # How a command begins that no test runs here, and why.
 NOT_RUN = {
+    "python -m pretrained.train --corpus chorales": "minutes; tests/pretrained/test_train.py runs "
+    "it on a few of its own",
+    "python -m agents.train --preset chorale": "asks for the prior of chorales; "
+    "tests/agents/training/test_chorale_preset.py has a small one",
+    "python docs/chorale_samples.py": "asks for both; tests/agents/evaluating/test_chorales.py "
+    "writes on such pages",
     "pip install": "asks the network; .ci/run installs all of it",
     "pytest": "is what is running",
     "python -m agents.benchmark": "minutes at least; tests/agents/test_benchmark.py runs it small",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from agents.settings.reading_flags import PartFlags
+from envs.errors import quoted
 
 WRITTEN = ("n", "out", "seed", "temperature", "tempo", "pictures", "sound", "soundfont", "must")
 READ = ("part", "voice", "top", "quantize")
@@ -18,6 +19,7 @@ SEVERAL = {
     "cantus_firmus": (*SEARCHED, "key", "bars", "range", "trust"),
     "accompany": (*READ, *TOLD, "bass", "chord_rhythm", "candidates"),
 }
+STYLES = ("plain", "chorale")  # of harmonisations
 # Flags that belong to one of them alone.
 OWNERS = {
     **dict.fromkeys(CHOIR, "harmonise"),
@@ -36,8 +38,8 @@ class VoicesFlags(PartFlags):
         voices: of the choir, letters of SATB in that order; SATB if empty.
         given_voice: the voices that the file has: soprano, alto, tenor, bass; soprano if empty. Of
             a file with all voices those that stay.
-        style: chorale for that of Bach's chorales, which are learned from the installed music21
-            first; if empty a plain one that ships.
+        style: chorale for that of Bach's chorales, which are learned from the installed music21 at
+            first use, in about four minutes; plain, or nothing, for one that ships.
         allow: rules that a harmonisation would keep and may break.
         counterpoint: a cantus firmus, a note in each bar, that gets a second voice by the rules of
             a species: a file, or Fux's fux-D, fux-E, fux-F, fux-G, fux-A or fux-C.
@@ -76,6 +78,11 @@ class VoicesFlags(PartFlags):
                 raise ValueError(f"{flag(name)} has no effect without {flag(owner)}; add it")
             if asked and name not in (asked, *WRITTEN, *SEVERAL[asked]):
                 raise ValueError(f"{flag(name)} has no effect on {flag(asked)}; leave it out")
+        if self.style and self.style not in STYLES:
+            raise ValueError(
+                f"--style {quoted(self.style)}: expected one of {', '.join(STYLES)}; a prior of "
+                "your own is named by --prior"
+            )
         if self.above and self.below:
             raise ValueError("--above and --below: expected one of them")
 

@@ -1,8 +1,9 @@
 """Harmonisation: the voices of a choir around those that are given.
 
 The given voices stay as they are. What is written keeps the rules of HARD, the range of each voice,
-and, where chords are given, has a note of the chord wherever one begins on a strong place; other
-rules of four-part writing rank what is found.
+and, where chords are given, has a note of the chord wherever one begins on a strong place; without
+chords it begins and ends on the tonic if it can. Other rules of four-part writing rank what is
+found.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from agents.composing.composer import Composer
-from agents.composing.parts.plain import PlainChoir
+from agents.composing.parts import tonic_ends
+from agents.composing.parts.plain import NAME, PlainChoir
 from agents.composing.request import ASKED, Request
 from envs.errors import did_you_mean, quoted
 from envs.music.codec import UNWRITTEN, Note
@@ -42,6 +44,7 @@ HARD = (
     "unresolved_leading_note",
     "unresolved_seventh",
 )
+KEPT = (*HARD, tonic_ends.NAME)  # those and the chords at the ends, see `tonic_ends`
 RANKS = {"satb_common_practice": 1.0, "prior": 0.05}  # the reward that chooses among candidates
 CHANGES = ("key", "chords", "phrases")  # fields of the task that may be said of a given voice
 
@@ -73,7 +76,7 @@ class Harmonisation:
         given: their names, of VOICES, from the highest; as many as the piece has voices, or some of
             its voices if it has as many as the choir.
         voices: first letters of the choir's voices, from the highest: SATB, SAB, SB.
-        allow: rules of HARD that may be broken; they are weighed only.
+        allow: rules of KEPT that may be broken; those of HARD are weighed only.
         changes: key, chords and phrases of the task, in place of the piece's own.
         source: name of the piece in messages.
 
@@ -97,10 +100,10 @@ class Harmonisation:
                 "order, such as SATB or SAB"
             )
         for name in self.allow:
-            if name not in HARD:
+            if name not in KEPT:
                 raise ValueError(
-                    f"allow={quoted(name)}.{did_you_mean(name, HARD)} Expected some of "
-                    f"{', '.join(HARD)}"
+                    f"allow={quoted(name)}.{did_you_mean(name, KEPT)} Expected some of "
+                    f"{', '.join(KEPT)}"
                 )
         for name in self.changes or {}:
             if name not in CHANGES:
@@ -188,9 +191,15 @@ class Harmonisation:
                     f"{', '.join(names)}"
                 )
         if sorted(set(self.given), key=names.index) != list(self.given):
-            raise ValueError("given voices: name each once, from the highest to the lowest")
+            raise ValueError(
+                f"given voices {', '.join(self.given)}: name each once, from the highest to the "
+                "lowest (given=, --given-voice)"
+            )
         if len(self.given) >= len(names):
-            raise ValueError("every voice is given, nothing is left to write; give fewer")
+            raise ValueError(
+                f"every voice of {self.voices} is given, nothing is left to write; give fewer "
+                "(given=, --given-voice), or ask for more (voices=, --voices)"
+            )
         if count not in (len(self.given), len(names)):
             raise ValueError(
                 f"{self.source} has {count} voices, and {len(self.given)} are given "
@@ -246,12 +255,15 @@ class Harmonisation:
     def request(self, **keywords: Any) -> Request:
         """Return the request for it, with further keywords of `Request`, such as n or seed.
 
-        Chords are kept unless `wish` has them.
+        Chords are kept unless `wish` has them; without chords the ends are on the tonic.
         """
         wish = keywords.pop("wish", ())
         must = (*self.must, *keywords.pop("must", ()))
-        if self.task.chords and "chords" not in wish:
-            must = (*must, CHORDS)
+        ends = None if tonic_ends.NAME in self.allow else tonic_ends.tonic_ends(self.task)
+        if self.task.chords:
+            must = must if "chords" in wish else (*must, CHORDS)
+        elif ends is not None:
+            must = (*must, ends)
         request = Request(task=self.task, must=must, wish=ASKED, method="prior", **keywords)
         request.piece = self.piece
         return request
@@ -271,9 +283,9 @@ def choir(prior: Any = "", reward: Any = None) -> Composer:
 
     Args:
         prior: from which voices are drawn: "chorale" for Bach's chorales, as they were learned on
-            this machine, the path of a checkpoint, or a prior; `PlainChoir` if empty.
+            this machine, the path of a checkpoint, or a prior; `PlainChoir` if "plain" or empty.
         reward: by which harmonisations are ranked; the rules of four-part writing if None.
     """
-    if not prior:
+    if not prior or prior == NAME:
         return Composer(PlainChoir(), reward or {"satb_common_practice": 1.0})
     return Composer(prior, reward or RANKS)

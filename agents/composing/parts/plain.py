@@ -3,8 +3,9 @@
 The voices move with the beats, or where a given voice does on a beat, and hold their notes in
 between. On each beat they sing the chord there: that of the task, or the one that
 `parts.harmoniser` finds for the given voice. Notes near the last one are likelier, the bass prefers
-the root, and of the upper voices one takes what the chord still lacks. Probabilities are round
-numbers, nothing is learned; the rules of part-writing choose among what it draws.
+steps to roots and thirds, at closes roots, and of the upper voices one takes what the chord still
+lacks. Probabilities are round numbers, nothing is learned; the rules of part-writing choose among
+what it draws.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from pretrained.prior import ILLEGAL
 from rewards.rules.rhythm import levels_at
 
 NAME = "plain"
-# Logits: of each semitone from the last note, upper voices and bass; of tones of the bass; of a
-# third, and of another tone, that the chord lacks; of a note that is foreign to it; of what is out
-# of time; and of a note that is held on into a beat.
-NEAR, NEAR_BASS, ROOT, THIRD, FIFTH = -0.5, -0.12, 2.0, 0.5, -2.5
+# Logits: of each semitone from the last note, upper voices and bass; of tones of the bass, and of a
+# step to root or third; of a third, and of another tone, that the chord lacks; of a note that is
+# foreign to it; of what is out of time; and of a note that is held on into a beat.
+NEAR, NEAR_BASS, ROOT, THIRD, FIFTH, STEP = -0.5, -0.25, 1.5, 1.0, -2.5, 1.5
 LACKS_THIRD, LACKS, FOREIGN, UNTIMELY, HELD_ON = 3.0, 1.0, -12.0, -12.0, -1.5
 MIDDLE, FIRST = -0.1, -0.4  # for each semitone from the middle of the range; of a first note
 
@@ -147,11 +148,12 @@ class _Plan:
         from_middle = np.abs(pitch - (low + high) / 2)
         worth = np.where(before[:, None] < 0, FIRST, MIDDLE) * from_middle
         worth = worth + np.where(self.tones[time, pitch % 12], 0, FOREIGN)
+        size = np.abs(pitch - before[:, None])
         if bass and self.roots[time] >= 0:
             root, third = pitch % 12 == self.roots[time], pitch % 12 == self.thirds[time]
             closes = self.task.phrase_ends[time : time + self.task.bar_cells].any()
-            worth = worth + np.where(root, ROOT * (1 + closes), np.where(third, THIRD, FIFTH))
-        size = np.abs(pitch - before[:, None])
+            worth = worth + np.where(root, ROOT * (1 + 2 * closes), np.where(third, THIRD, FIFTH))
+            worth = worth + np.where((root | third) & (size > 0) & (size < 3), STEP, 0)
         worth = worth + np.where(before[:, None] >= 0, (NEAR_BASS if bass else NEAR) * size, 0)
         found[:, FIRST_PITCH:] = worth + self._lacking(score, time, voice, pitch)
         stays = np.clip(before - codec.low, 0, len(pitch) - 1) + FIRST_PITCH

@@ -4,14 +4,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from agents.compose import ComposeConfig, compose
+from agents.composing.composer import Composer
 from agents.composing.parts.harmonise import HARD, Harmonisation, choir
-from envs.music.codec import FIRST_PITCH, UNWRITTEN
+from agents.composing.parts.tonic_ends import tonic_ends
+from envs.music.codec import FIRST_PITCH, HOLD, UNWRITTEN
 from envs.music.piece import notes_of
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation import read_piece
+from pretrained.prior import ILLEGAL
 from rewards.functions import cellwise
 from rewards.rules.harmony import chord_tones
 from rewards.rules.rhythm import levels_at
@@ -39,6 +43,27 @@ def harmonised(file, n=1, **keywords):
     source = Harmonisation.read(file, **keywords)
     melodies = choir().compose(source.request(n=n, **{"candidates": 2, **asked}))
     return source, melodies
+
+
+class AnyNotes:
+    """A prior to which all tokens are equally likely but for holds, which are likelier."""
+
+    path, hears_ahead = "any", True
+
+    def require(self, task):
+        pass
+
+    def start(self, task, batch):
+        return None
+
+    def step(self, state, score):
+        logits = np.zeros((score.batch, score.task.codec.vocab), np.float32)
+        logits[:, HOLD] = 5
+        logits[~score.grammar()] = ILLEGAL
+        return torch.from_numpy(logits), state
+
+    def take(self, state, rows):
+        return state
 
 
 def pitches(score, voice):
@@ -82,6 +107,29 @@ def test_the_plain_choir_ends_on_the_tonic_and_sings_chords(tune):
     score = melody.score
     assert score.sounding[0, 3, -1] % 12 == 7
     assert {pitch % 12 for pitch in score.sounding[0, :, -1]} <= {7, 11, 2}
+
+
+@pytest.mark.parametrize(("key", "tonic", "thirds"), [("G", 7, {11}), ("Em", 4, {7, 8})])
+def test_the_ends_are_the_tonic_in_root_position(tune, key, tonic, thirds):
+    file = tune("G A B G|c B A2|B c d B|A F G2|" if key == "G" else "E F G A|B A G F|E2 D2|^D2 E2|")
+    source = Harmonisation.read(file, changes={"key": key})
+    composer = Composer(AnyNotes(), {"voice_spacing": 1.0})  # the rule alone leads it
+    for melody in composer.compose(source.request(n=4, candidates=1)):
+        sounding = melody.score.sounding[0]
+        onset = max(note.start for note in source.piece.notes)
+        assert {pitch % 12 for pitch in sounding[:, 0]} <= {tonic, (tonic + 7) % 12, min(thirds)}
+        assert sounding[3, 0] % 12 == tonic
+        assert set(sounding[3, onset:] % 12) == {tonic}
+        assert {pitch % 12 for pitch in sounding[:, -1]} <= {tonic, (tonic + 7) % 12, *thirds}
+        assert "tonic_ends" in melody.report.kept
+
+
+def test_ends_are_free_where_the_melody_allows_no_tonic_or_it_is_lifted(tune):
+    off = Harmonisation.read(tune("A A B G|c B A2|B c d B|A F A2|"))
+    assert tonic_ends(off.task) is None
+    lifted = Harmonisation.read(tune(TUNE), allow=["tonic_ends"])
+    assert all(isinstance(name, str) for name in lifted.request().must)
+    assert tonic_ends(lifted.task) is not None
 
 
 def test_notes_on_strong_places_belong_to_the_chords_but_for_what_is_given(tune):
@@ -139,6 +187,7 @@ def test_the_same_seed_gives_the_same_voices(tune):
         ((TUNE,), {"voices": "BAS"}, "SATB"),
         ((TUNE,), {"voices": "S"}, "two or more"),
         ((TUNE,), {"allow": ["voice_spacing"]}, "allow"),
+        ((TUNE,), {"given": list(RANGES)}, "every voice"),
         ((TUNE,), {"changes": {"bars": 3}}, "bars"),
     ],
 )
@@ -178,6 +227,7 @@ def test_the_command_writes_four_voices_and_says_who_wrote_them(tune, tmp_path, 
         ({"method": "beam"}, "--method"),
         ({"range": "C4-A5"}, "--range"),
         ({"lock": "a.abc:1"}, "--lock"),
+        ({"style": "bach"}, "--style"),
     ],
 )
 def test_flags_that_contradict_a_file_are_refused(tune, tmp_path, asked, words):
