@@ -239,7 +239,9 @@ def several_voices(config: ComposeConfig) -> list[Melody]:
         commands.tell_changes(composer.notes)
     else:
         reward = TrainConfig(reward=config.reward).terms if config.reward else None
-        composer = asked.composer(config.prior or config.style, reward)
+        prior = config.prior or config.style
+        commands.learn_chorales(prior)
+        composer = asked.composer(prior, reward)
     return composer.compose(request, tempo=config.tempo or None)
 
 

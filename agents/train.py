@@ -37,6 +37,7 @@ def summary(run: Run, config: TrainConfig) -> str:
 
 def show(config: TrainConfig, resume: Path | None = None) -> int:
     """Train and print what comes of it. Returns 0, or 130 or 143 if a signal stopped it."""
+    commands.learn_chorales(config.prior)
     with Terminal() as terminal, suppress(Stopped):
         from agents.training.job import train
 

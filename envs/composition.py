@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 import gymnasium
@@ -72,7 +72,7 @@ def make_task(arguments: Mapping[str, Any], base: Task | None = None) -> Task:
                 f"unknown environment argument {name!r}.{did_you_mean(name, every)} "
                 f"Known: {', '.join(every)}"
             )
-    return Task(**arguments) if base is None else replace(base, **arguments)
+    return Task(**arguments) if base is None else base.changed(**arguments)
 
 
 class CompositionVectorEnv(VectorEnv[Observation, Array, Array]):

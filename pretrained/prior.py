@@ -196,6 +196,9 @@ class Trainable(Prior, Protocol):
 
         Returns:
             logits (B, vocab) and features (B, n_features) of the cell after them, and the state.
+
+        Raises:
+            IndexError: there is no cell after them, as they reach the end of the pieces.
         """
 
     @abstractmethod

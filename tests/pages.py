@@ -14,6 +14,7 @@ from unittest import mock
 
 from agents.settings import from_preset
 from agents.settings.presets import DEFAULT
+from agents.settings.voices_flags import SEVERAL
 
 ROOT = Path(__file__).parent.parent
 FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -41,9 +42,17 @@ RESUMED = "-n 4096 --no-progress"  # of what was trained so briefly
 
 # How a command begins that no test runs here, and why.
 NOT_RUN = {
+    "python -m pretrained.train --corpus chorales": "minutes; tests/pretrained/test_train.py runs "
+    "it on a few of its own",
+    "python -m agents.train --preset chorale": "asks for the prior of chorales; "
+    "tests/agents/training/test_chorale_preset.py has a small one",
+    "python docs/chorale_samples.py": "asks for both; tests/agents/evaluating/test_chorales.py "
+    "writes on such pages",
     "pip install": "asks the network; .ci/run installs all of it",
     "pytest": "is what is running",
     "python -m agents.benchmark": "minutes at least; tests/agents/test_benchmark.py runs it small",
+    "python -m agents.compose --harmonise examples/hymn.abc --part 1 --style chorale": "asks for "
+    "the prior of chorales; tests/agents/composing/test_harmonise.py has a small one",
 }
 
 
@@ -81,6 +90,8 @@ def shortened(module: str, words: list[str]) -> list[str]:
     if "--resume" in words:
         return words + shlex.split(RESUMED)
     short = SHORT.get(module, "")
+    if any(f"--{name.replace('_', '-')}" in words for name in SEVERAL):
+        short = "-n 2"
     if module == "agents.train":
         start = words[words.index("--preset") + 1] if "--preset" in words else DEFAULT
         algo = "ppo" if "--config" in words else from_preset(start).algo

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from inspect import signature
 from typing import Any
 
@@ -16,7 +16,7 @@ from envs.errors import did_you_mean, quoted
 from envs.music.chords import chord_bars
 from envs.music.phrases import phrase_bars, usual_bars
 from envs.music.piece import Piece
-from envs.music.pitch import parse_range, parse_ranges
+from envs.music.pitch import parse_range
 from envs.music.score import Score
 from envs.music.task import Task
 from rewards.spec import parse_term
@@ -144,8 +144,7 @@ class Request:
         """
         if isinstance(self.given, Bars | Theme):
             return self.given.task_with(self.changes)
-        task = self.task or base
-        changes = _with_ranges(dict(self.changes), task)
+        task, changes = self.task or base, dict(self.changes)
         if isinstance(self.given, Score):
             if self.given.batch != 1:
                 raise ValueError(f"given: {self.given.batch} pieces, expected one: score[0:1]")
@@ -161,20 +160,10 @@ class Request:
             bars = usual_bars(plan)
         if bars and self.given is None:
             changes.setdefault("bars", bars)
-        task = replace(task, **changes)
+        task = task.changed(**changes)
         if self.given is not None and not task.free.any():
             raise ValueError("given: every cell stays, nothing is left to write")
         return task
-
-
-def _with_ranges(changes: dict[str, Any], task: Task) -> dict[str, Any]:
-    """Return changes of a task by which a range and ranges of voices do not contradict."""
-    if changes.get("ranges"):
-        whole = {"low": Task.low, "high": Task.high, "voices": len(parse_ranges(changes["ranges"]))}
-        return whole | changes
-    if task.ranges and {"low", "high", "voices"} & set(changes):
-        return {"ranges": ""} | changes
-    return changes
 
 
 TASK_FIELDS = (*(field.name for field in fields(Task) if field.name != "given"), "range")

@@ -167,6 +167,8 @@ def _joined(
     if "--task" in given:
         named = arguments_of(read["task"])
         words = arguments_of(as_flags(base)["task"]) | named
+        for name in {"low", "high"} - named.keys() if "ranges" in named else ():
+            words.pop(name, None)
         found["task"] = tuple(map(as_text, words, words.values()))
         if "--vary" not in given:
             found["vary"] = tuple(v for v in base.vary if v.partition("=")[0] not in named)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from inspect import signature
@@ -16,8 +17,9 @@ from agents.settings.spellings import read_words
 from envs.errors import RewardError
 
 T = TypeVar("T")
-# What a person can cause and mend; anything else is a fault of ours and shows its traceback.
+STDERR = 2  # number of its file
 LONGEST = 1000  # characters of an error; it may quote what was given
+# What a person can cause and mend; anything else is a fault of ours and shows its traceback.
 EXPECTED = (ValueError, TypeError, OSError, RewardError, gymnasium.error.Error)
 
 
@@ -57,6 +59,34 @@ def tell_changes(changed: Sequence[str]) -> None:
     """Note what a run did not begin with, where that does no more than change figures."""
     for name in changed:
         note(f"{name} is not what the run began with")
+
+
+def learn_chorales(prior: object) -> None:
+    """Have the prior "chorale" made if it is asked for and not there: once, in minutes.
+
+    It shows its progress on stderr and is kept in the cache folder.
+
+    Raises:
+        OSError: it could not be made; the reason stands above.
+    """
+    from pretrained.checkpoint import CHORALE, locate
+
+    if prior != CHORALE:
+        return
+    try:
+        locate(CHORALE)
+    except FileNotFoundError:
+        words = ["-m", "pretrained.train", "--corpus", "chorales"]
+        note(
+            f"the prior {CHORALE!r} is made now, once, in about four minutes; it learns Bach's "
+            "chorales from the installed music21, whose encodings are not for commercial use"
+        )
+        done = subprocess.run([sys.executable, *words], stdout=STDERR, check=False)
+        if done.returncode:
+            raise OSError(
+                f"the prior {CHORALE!r} was not made, see above; mend that, then: "
+                f"python {' '.join(words)}"
+            ) from None
 
 
 def plain(words: str) -> str:

@@ -10,20 +10,19 @@ from envs.errors import quoted
 WRITTEN = ("n", "out", "seed", "temperature", "tempo", "pictures", "sound", "soundfont", "must")
 READ = ("part", "voice", "top", "quantize")
 SEARCHED = ("candidates", "prior", "reward", "run", "env", "method", "best_of", "width", "mask")
+TOLD = ("key", "chords", "phrases")
+CHOIR = ("voices", "given_voice", "style", "allow")
 # Flags that ask for several voices, and those that say how; WRITTEN go with each.
 SEVERAL = {
-    "harmonise": (
-        *(*READ, "voices", "given_voice", "style", "allow", "key", "chords", "phrases"),
-        *("wish", "candidates", "prior"),
-    ),
+    "harmonise": (*READ, *CHOIR, *TOLD, "wish", "candidates", "prior"),
     "counterpoint": (*READ, *SEARCHED, "species", "above", "below", "key", "trust"),
     "cantus_firmus": (*SEARCHED, "key", "bars", "range", "trust"),
-    "accompany": (*READ, "bass", "chord_rhythm", "key", "chords", "phrases", "candidates"),
+    "accompany": (*READ, *TOLD, "bass", "chord_rhythm", "candidates"),
 }
 STYLES = ("plain", "chorale")  # of harmonisations
 # Flags that belong to one of them alone.
 OWNERS = {
-    **dict.fromkeys(("voices", "given_voice", "style", "allow"), "harmonise"),
+    **dict.fromkeys(CHOIR, "harmonise"),
     **dict.fromkeys(("species", "above", "below"), "counterpoint"),
     **dict.fromkeys(("bass", "chord_rhythm"), "accompany"),
 }
@@ -39,8 +38,8 @@ class VoicesFlags(PartFlags):
         voices: of the choir, letters of SATB in that order; SATB if empty.
         given_voice: the voices that the file has: soprano, alto, tenor, bass; soprano if empty. Of
             a file with all voices those that stay.
-        style: chorale for that of Bach's chorales, which are learned from the installed music21
-            first; plain, or nothing, for one that ships.
+        style: chorale for that of Bach's chorales, which are learned from the installed music21 at
+            first use, in about four minutes; plain, or nothing, for one that ships.
         allow: rules that a harmonisation would keep and may break.
         counterpoint: a cantus firmus, a note in each bar, that gets a second voice by the rules of
             a species: a file, or Fux's fux-D, fux-E, fux-F, fux-G, fux-A or fux-C.

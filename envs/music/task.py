@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -141,6 +141,22 @@ class Task:
             )
         for name, value in zip(("ranges", "low", "high"), (" ".join(words), *whole), strict=True):
             object.__setattr__(self, name, value)
+
+    def changed(self, **fields: Any) -> Task:
+        """Return this task with some fields replaced.
+
+        A range for each voice takes the place of one for all, and the other way round; it says the
+        number of voices.
+
+        Raises:
+            ValueError, TypeError: as the class.
+        """
+        if fields.get("ranges"):
+            voices = len(parse_ranges(str(fields["ranges"]).strip()))
+            fields = {"low": Task.low, "high": Task.high, "voices": voices} | fields
+        elif self.ranges and {"low", "high", "voices"} & fields.keys():
+            fields = {"ranges": ""} | fields
+        return replace(self, **fields)
 
     @cached_property
     def spans(self) -> tuple[tuple[int, int], ...]:

@@ -230,9 +230,10 @@ class VoicesNet(Network):
         """
         line = page[:, voice]
         own = self.ahead.listen(line, line != UNWRITTEN, place)
-        coming = Coming.along(page, page != UNWRITTEN)
+        ahead = page[..., time:]
+        coming = Coming.along(ahead, ahead != UNWRITTEN)
         return HeardAhead(
-            Coming(*(part[:, time] for part in coming)),
+            Coming(*(part[:, 0] for part in coming)),
             Heard(*(part[:, time, None] for part in own)),
         )
 

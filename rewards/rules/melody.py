@@ -292,13 +292,20 @@ def opening_tonic(score: Score) -> Array:
 def step_down_close(score: Score) -> Array:
     """The last note comes by a step down; the violation is at the last cell.
 
+    Lines of fewer than two notes are not judged.
+
     >>> from rewards.remarks import explain
     >>> explain(step_down_close, "C4 E4 D4 C4")
     >>> explain(step_down_close, "C4 E4 G4 C4")
     bar 1, beat 4.75: the line comes to its last note, C4, other than by a step down
     """
-    move = np.where(score.onset, score.interval, score.prev("interval"))
-    return (score.is_last & ~((move < 0) & (move >= -2))).astype(np.float32)
+    last, before = (
+        np.where(score.onset, getattr(score, name), score.prev(name))
+        for name in ("pitch", "previous_pitch")
+    )
+    falls = (last < before) & (last >= before - 2)
+    judged = score.is_last & (score.degree >= 0) & (before >= 0)
+    return (judged & ~falls).astype(np.float32)
 
 
 @rule(

@@ -14,7 +14,7 @@ from agents.settings.voices_flags import VoicesFlags
 
 
 class Commission(Protocol):
-    """What is given of a piece of several voices, and who composes the rest."""
+    """A piece of several voices that is asked for, and the composer of what is not given."""
 
     @property
     def notices(self) -> Sequence[str]:

@@ -110,3 +110,14 @@ def test_a_given_note_is_of_its_voice_s_range():
 def test_impossible_ranges(arguments, message):
     with pytest.raises(ValueError, match=message):
         Task(**arguments)
+
+
+def test_a_range_for_each_voice_takes_the_place_of_one_for_all():
+    choir = Task(low="C4", high="A5").changed(ranges="SATB")
+    assert (choir.voices, choir.low, choir.high) == (4, 40, 81)
+    duet = choir.changed(voices=2)
+    assert (duet.ranges, duet.low, duet.high) == ("", 40, 81)
+    assert choir.changed(bars=3).ranges == choir.ranges
+    assert choir.changed(low="C3", high="C5").spans == ((48, 72),) * 4
+    with pytest.raises(ValueError, match="contradict"):
+        Task().changed(ranges="SB", low="C4")

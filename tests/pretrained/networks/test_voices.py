@@ -26,7 +26,7 @@ from pretrained.networks.lens import context_of
 from pretrained.networks.voices import VoicesShape
 from pretrained.prior import hears_one_line, sample
 from tests.helpers import random_pieces
-from tests.pretrained.networks.hearing import partly_given
+from tests.pretrained.networks.hearing import KINDS, hearing, partly_given
 from tests.pretrained.networks.singing import singing
 
 CHORALE = Task(bars=1, meter="3/4", key="G minor", voices=4, low=40, high=79, pickup=2)
@@ -110,6 +110,21 @@ def test_logits_and_features_are_equal_in_both_ways(prior, task, given):
         for full, once, lone in zip(whole, stepped, at, strict=False):
             assert torch.allclose(full[:, cell], once, atol=1e-4)
             assert torch.allclose(full[:, cell], lone, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "voices"])
+@pytest.mark.parametrize("given", [False, True])
+def test_nothing_is_said_of_a_cell_behind_the_last(kind, given):
+    """The last cell is answered, one further is not, and the state in hand is as it was."""
+    prior = singing() if kind == "voices" else hearing(kind)
+    pieces = torch.from_numpy(random_pieces(SHORT, 2, 5).tokens.astype(np.int64))
+    line, page = pieces.transpose(1, 2).flatten(1), {"page": pieces} if given else {}
+    state = prior.begin(context_of(SHORT, 2), SHORT.voices, SHORT.cells)
+    first = prior.advance(state, line[:, :-1], **page)
+    for done, rest in ((state, line), (first[2], line[:, -1:])):
+        with pytest.raises(IndexError, match="out of bounds"):
+            prior.advance(done, rest, **page)
+    assert torch.equal(prior.advance(state, line[:, :-1], **page)[0], first[0])
 
 
 def test_pieces_of_one_batch_may_differ_in_key_and_plan(prior):

@@ -103,6 +103,42 @@ TABLE = {
         (TWINKLE, [END]),
         (WHOLE_TWINKLE, []),
     ],
+    "opening_tonic": [
+        (SCALE, []),
+        (ODE_TO_JOY, [0]),
+        ("r C5 G4 E4", []),  # the first note, after a rest
+        ("r G4 C5 E5", [1]),  # a fourth below it
+        ("D4 F4 E4 D4", "D dorian", []),  # Fux's first mode
+        ("D4 F4 E4 D4", [0]),
+        (GREENSLEEVES, "A minor", []),
+        (FATE, "C minor", [0]),
+    ],
+    "step_down_close": [
+        ("C4 E4 D4 C4", []),
+        ("C4 D4 B3 C4", [END]),  # up
+        ("C4 E4 G4 C4", [END]),
+        ("E4 D4 C4 C4", [END]),  # it is struck again
+        ("D4 C4 r r", []),
+        ("G4 A4 F4 E4", "E phrygian", []),  # a semitone
+        ("C5 C4 r r", [END]),
+        ("C4 r r r", []),  # nothing before it
+        (WHOLE_TWINKLE, []),
+        (GREENSLEEVES, "A minor", [END]),
+    ],
+    "chromatic_step": [
+        ("A4 B4 C#5 D5", "D dorian", []),
+        ("B4 C5 C#5 D5", "D dorian", [2]),
+        ("D5 C#5 C5 B4", "D dorian", [2]),
+        ("A4 Bb4 B4 C5", "F major", [2]),
+        ("E4 F4 B4 C5", []),  # the semitones of the scale
+        ("F4 F#4 G4 A4", [1]),
+        ("F4 G4 F#4 G4", []),
+        ("F4 r F#4 G4", [2]),  # a rest is looked through
+        ("F4 F#5 G5 F5", []),  # an octave on, no step
+        ("G4 Ab4 G4 B4", "C minor", []),  # two letters
+        ("G4 F#4 G4 r", "C minor", [1, 2]),  # which names it G flat
+        ("A4 G#4 G4 F#4", "A minor", [2]),  # its seventh degree, raised and not
+    ],
     "tessitura": [
         ("C4 E5 C5 C4", []),
         ("C4 F5 E5 C4", [1]),

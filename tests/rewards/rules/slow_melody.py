@@ -95,6 +95,11 @@ def slow_augmented_second(p, key, **_):
     return {i: 1 for i in range(1, len(p)) if interval_between(key, p[i - 1], p[i]).name == "A2"}
 
 
+def slow_chromatic_step(p, key, **_):
+    moves = ((i, interval_between(key, *pair)) for i, pair in enumerate(pairwise(p), 1))
+    return {i: 1 for i, move in moves if move.generic.undirected == 1 and move.semitones}
+
+
 def slow_dissonant_leap(p, **_):
     sizes = [interval.Interval(abs(b - a)) for a, b in pairwise(p)]
     bad = ("A4", "d5", "m7", "M7")
@@ -137,6 +142,9 @@ SLOW = {
     "two_leaps": slow_two_leaps,
     "tritone_outline": slow_tritone_outline,
     "augmented_second": slow_augmented_second,
+    "chromatic_step": slow_chromatic_step,
+    "opening_tonic": lambda p, key, **_: {0: 1} if p and p[0] % 12 != key.pitch_class else {},
+    "step_down_close": lambda p, **_: at_end(len(p) > 1 and p[-2] - p[-1] not in (1, 2)),
     "repeated_notes": slow_repeated_notes,
     "leading_note": slow_leading_note,
     "final_tonic": lambda p, key, **_: at_end(bool(p) and p[-1] % 12 != key.pitch_class),

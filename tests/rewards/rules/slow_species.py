@@ -1,5 +1,6 @@
 """Rules of the species of counterpoint told note by note; see `slow_voices`."""
 
+import functools
 from itertools import combinations, pairwise
 
 from tests.rewards.rules.slow_voices import (
@@ -118,20 +119,25 @@ def perfect_share(voices, task, most=0.5):
     return marked
 
 
+def clash(voices, u, v, t):
+    """True if two voices sound a dissonance in a cell."""
+    above, below = at(voices[u], t), at(voices[v], t)
+    rough = {1, 2, 10, 11} | ({5, 6} if v == len(voices) - 1 else set())
+    return above and below and abs(above.pitch - below.pitch) % 12 in rough
+
+
+def following(task, notes, note):
+    """The next note, if it comes at once, and where that is, or the last cell."""
+    end = note.start + note.duration
+    return starting(notes, end), min(end, task.cells - 1)
+
+
 def dissonance(
     voices, task, passing=True, neighbour=True, suspension=True, cambiata=True, strong=0
 ):
     marked, levels, last = set(), task.meter.levels(task.grid), len(voices) - 1
-
-    def clashes(u, v, t):
-        above, below = at(voices[u], t), at(voices[v], t)
-        rough = {1, 2, 10, 11} | ({5, 6} if v == last else set())
-        return above and below and abs(above.pitch - below.pitch) % 12 in rough
-
-    def follows(notes, note):
-        """The next note, if it comes at once, and where that is, or the last cell."""
-        end = note.start + note.duration
-        return starting(notes, end), min(end, task.cells - 1)
+    clashes = functools.partial(clash, voices)
+    follows = functools.partial(following, task)
 
     for u, v in combinations(range(last + 1), 2):
         free, risen = 0, 0  # until when a voice is bound by the last dissonance

@@ -53,7 +53,9 @@ REPERTOIRE = {
         + "E4:6 D4:2 D4:8",
         {"key": "D major", "bars": 16, "phrases": "A4 A4 B4 A4"},
         {
+            "opening_tonic": {0: 1},  # it begins on the third
             "leap_recovery": {188: 1, 196: 1},  # down to A, up to F sharp
+            "step_down_close": {255: 1},  # the D is struck again
             "unique_climax": {255: 1},
             "late_climax": {255: 1 - 12 / 256 / 0.4},
             "contour_arch": {255: 1},
@@ -94,6 +96,7 @@ REPERTOIRE = {
         {"bars": 8, "phrases": "A1 A1 B1 B1 C1 C1 D1 D1", "chords": "I"},
         {
             "leap_recovery": {82: 1, 104: 1, 112: 1, 120: 1},
+            "step_down_close": {127: 1},  # up a fourth, from G
             "unique_climax": {127: 1},
             "cadence": dict.fromkeys((15, 31, 79, 95), 0.5),  # on the fourth beat
             "early_close": {31: 1},
@@ -106,6 +109,8 @@ REPERTOIRE = {
         {"meter": "3/4", "bars": 4, "pickup": 4},
         {
             "in_key": {36: 1},
+            "opening_tonic": {0: 1},
+            "step_down_close": {47: 1},  # up, from F sharp
             "leap_recovery": {24: 1},  # the sixth down is recovered, the fourth up is not
             "final_tonic": {47: 1},
             "contour_arch": {47: 0.1},  # its middle lies 0.9 semitones above its ends
@@ -120,6 +125,9 @@ REPERTOIRE = {
         {"key": "A minor", "meter": "3/8", "bars": 8, "pickup": 2},
         {
             "in_key": dict.fromkeys((1, 3, 25, 27), 1),  # D sharp; G sharp is the raised seventh
+            "opening_tonic": {0: 1},
+            # D sharp, which the names of the key's fifths call E flat
+            "chromatic_step": dict.fromkeys((1, 2, 3, 4, 25, 26, 27, 28), 1),
             "leap_recovery": dict.fromkeys((6, 12, 14, 18, 24, 30, 36, 38, 42), 1),
             "leading_note": {19: 1},  # G sharp to B
             "unique_climax": {47: 1},
@@ -136,6 +144,7 @@ REPERTOIRE = {
         {
             "leading_note": {44: 1},
             "final_tonic": {47: 1},
+            "step_down_close": {47: 1},  # down a third
             "late_climax": {47: 1 - 11 / 48 / 0.4},
             "motif_return": {47: 1},
             "cadence": {47: 0.5},
@@ -195,6 +204,7 @@ def test_every_rule_marks_these_cells_and_no_others(name):
 def examples():
     """Rule -> whether each of its written examples is marked."""
     tables = TABLE | EXAMPLES | PLAN | VOICES
+    del tables["moving_pairs"]  # which pays, and judges nothing
     compared = tables.pop("phrases")
     found = {name: [bool(case[-1]) for case in table] for name, table in tables.items()}
     kinds = [kinds for _, kinds in EXAMPLES["motif_return"]]
