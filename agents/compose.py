@@ -269,7 +269,7 @@ def compose(config: ComposeConfig) -> None:
     melodies = several_voices(config) if config.several else one_voice(config)
     folder = commands.new_directory(config.out)
     formats = suffixes(config.pictures, config.sound)
-    write_melodies(melodies, folder, formats, config.soundfont, likeness=not config.accompany)
+    write_melodies(melodies, folder, formats, config.soundfont, likeness=not config.several)
     report(melodies, config)
 
 
