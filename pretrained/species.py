@@ -160,6 +160,8 @@ class _Page:
             found[:, HOLD], found[:, REST] = ~silent, silent
             return found
         found[:, FIRST_PITCH:] = self._moves(time, pitch, move, top)
+        if self.species == 5:
+            found[:, FIRST_PITCH:] *= self._eighths(time, onset, pitch)
         hold = np.zeros(len(pitch)) if must else self._held(time, onset, move)
         first_bar = time < self.task.bar_cells and self.species > 1
         enters = LATE.get(self.species, 0.0) if time == 0 else RARE
@@ -196,6 +198,13 @@ class _Page:
             chance = np.where(self.final, chance, chance * RARE)
         return np.where(allowed, chance, 0.0)
 
+    def _eighths(self, time, onset, pitch):  # type: ignore[no-untyped-def]
+        """Return 1 where a pitch (B, pitches) may follow; from an eighth only a step."""
+        beat = self.task.beat_cells
+        short = (onset >= 0) & (time - onset == beat // 2)
+        far = np.abs(self.pitches - pitch[:, None])
+        return np.where(short[:, None] & ((far == 0) | (far > STEP)), RARE, 1.0)
+
     def _held(self, time, onset, move) -> Floats:  # type: ignore[no-untyped-def]
         """Return the chance (B,) that a note is held where another may begin."""
         if self.species != 5:
@@ -207,8 +216,8 @@ class _Page:
             pair = (age == beat // 2) & (place % (2 * beat) > beat) & (np.abs(move) <= STEP)
             return np.where(pair, 0.85, 1 - RARE)
         if level == 0:
-            return np.where(age == half, 0.75, np.where(age == beat, 0.03, RARE))
-        if level == 1:
-            return np.where(age == half, 0.3, np.where(age == beat, 0.15, RARE))
+            return np.where(age == half, 0.75, RARE)
+        if level == 1:  # none of two beats begins on a weak one, none is tied to a longer one
+            return np.where(age == half, 0.3, RARE)
         long = np.where(age == beat, 0.35, np.where(age > half, 0.6, 0.3))
         return np.where(age < beat, RARE, long)
