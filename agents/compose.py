@@ -55,11 +55,13 @@ class ComposeConfig(VoicesFlags):
         pictures: write score and piano roll of each melody as SVG.
         sound: write a WAV file of each melody.
         soundfont: an .sf2 file, for sound by FluidSynth; a small synthesiser if empty.
-        method: sample draws from the run's policy; prior from the prior it began with; best-of-n
-            keeps the best of several draws from the prior; masked draws from the prior what
-            breaks no rule; beam searches for what the reward pays best; best-known does so
-            behind every first note and keeps the best of these pieces; guided-beam lets the
-            policy help to choose what is searched.
+        method: sample, which is used if nothing is said, draws from the run's policy; prior from
+            the prior it began with; best-of-n keeps the best of several draws from the prior;
+            masked draws from the prior what breaks no rule; beam searches for what the reward pays
+            best; best-known does so behind every first note and keeps the best of these pieces;
+            guided-beam lets the policy help to choose what is searched; exhaustive tries all ways
+            that the prior permits, and is used for a counterpoint or a cantus firmus if nothing is
+            said.
         best_of: draws from the prior for each melody (best-of-n).
         width: beginnings that are kept (beam, guided-beam, best-known).
         mask: rules to keep (masked), by name as in --reward; of the reward's terms those among
@@ -110,7 +112,7 @@ class ComposeConfig(VoicesFlags):
     pictures: bool = True
     sound: bool = True
     soundfont: str = ""
-    method: str = "sample"
+    method: str = ""
     best_of: int = 64
     width: int = 1000
     mask: tuple[str, ...] = ()
@@ -149,7 +151,7 @@ class ComposeConfig(VoicesFlags):
             raise ValueError(f"{flag(name)} says what is read of a file; add one of {one_of}")
         for name in self.budget if not self.restyle else ():
             raise ValueError(f"--{name} says how a theme is restyled; add --restyle FILE")
-        if self.restyle and self.method not in ("sample", "prior"):
+        if self.restyle and self.method not in ("", "sample", "prior"):
             raise ValueError(
                 f"--method {self.method}: --restyle draws from the prior; leave --method out"
             )
@@ -267,7 +269,7 @@ def compose(config: ComposeConfig) -> None:
     melodies = several_voices(config) if config.several else one_voice(config)
     folder = commands.new_directory(config.out)
     formats = suffixes(config.pictures, config.sound)
-    write_melodies(melodies, folder, formats, config.soundfont, likeness=not config.accompany)
+    write_melodies(melodies, folder, formats, config.soundfont, likeness=not config.several)
     report(melodies, config)
 
 
@@ -285,14 +287,14 @@ def report(melodies: list[Melody], config: ComposeConfig) -> None:
         print(f"network: {first.network}")
     if first.kept:
         print(f"kept in each: {', '.join(first.kept)}")
-    if config.prior and config.method == "sample" and not any_file:
+    if config.prior and config.method in ("", "sample") and not any_file:
         print("--prior weighs here; to draw from it, add --method prior")
     kinds = ", ".join(suffix[1:] for suffix in suffixes(config.pictures, config.sound))
     print(f"wrote {len(melodies)} {many} to {config.out}: {kinds} of each")
     if config.bass:
         returns = [melody.report.searched for melody in melodies]
         mean = sum(returns) / len(returns)
-        print(f"{config.method}: {first.compute}; mean return {mean:.1f}, best {max(returns):.1f}")
+        print(f"{first.method}: {first.compute}; mean return {mean:.1f}, best {max(returns):.1f}")
     for melody in melodies:
         if melody.report.movement:
             print(f"melody {melody.number}: {melody.report.movement}")

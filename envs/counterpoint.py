@@ -26,7 +26,8 @@ class CounterpointVectorEnv(CompositionVectorEnv):
             piece; otherwise the page has 11 bars, and `task.given` is one of those drawn.
 
     Raises:
-        TypeError, ValueError: as `CompositionVectorEnv`, or a task in which no cantus firmus lies.
+        TypeError, ValueError: as `CompositionVectorEnv`, a pickup, a task in which no cantus firmus
+            lies, or a given one that is not in its voice.
     """
 
     draws_given = True  # given cells have other tokens in each piece than the task's
@@ -40,8 +41,17 @@ class CounterpointVectorEnv(CompositionVectorEnv):
         super().__init__(num_envs, **arguments)
         if self.task.voices != 2:
             raise ValueError(f"voices={self.task.voices}: counterpoint has two")
+        if self.task.pickup:
+            raise ValueError(
+                f"pickup={self.task.pickup}: a cantus firmus has a note in each bar; leave it out"
+            )
         self.voice = 1 if above else 0  # of the cantus firmus
         own, self.pages = self.task.given, np.zeros((0, 2, self.task.cells), np.int16)
+        if own and UNWRITTEN in own[self.voice]:
+            raise ValueError(
+                f"given: voice {self.voice + 1} is the cantus firmus with above={above}, and has "
+                "free cells; give all of it, or change above"
+            )
         firmi = drawn_firmi(self.task.key, *self.task.spans[self.voice])
         if len(firmi[0]) == self.task.bars:
             rows = np.full((len(firmi), 2, self.task.cells), UNWRITTEN, np.int16)

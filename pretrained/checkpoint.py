@@ -33,7 +33,7 @@ from pretrained.species import SpeciesPrior
 
 if TYPE_CHECKING:
     from envs.music.task import Task
-from pretrained.prior import Prior, Trainable
+    from pretrained.prior import Prior, Trainable
 
 HEADER = "composition-gym"  # one entry: the order of several is not kept, and bytes would differ
 MAX_BYTES = 512 * 2**20

@@ -28,6 +28,7 @@ RARE = 1e-4
 OCTAVE, FOURTH, STEP = 12, 5, 2  # semitones
 LATE = {2: 0.7, 3: 0.6, 4: 0.9, 5: 0.8}  # chance that a voice of a species enters after a rest
 TIED = 0.92  # over the bar line, in the fourth species
+WHOLE = 0.2  # in the last bar but one, in the second species
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ class _Page:
     def _held(self, time, onset, move) -> Floats:  # type: ignore[no-untyped-def]
         """Return the chance (B,) that a note is held where another may begin."""
         if self.species != 5:
-            return np.full(len(onset), TIED)
+            return np.full(len(onset), WHOLE if self.species == 2 else TIED)
         task, age = self.task, time - onset
         place, beat = task.place_in_bar(time), task.beat_cells
         level, half = task.meter.levels(task.grid)[place], self.half

@@ -220,7 +220,7 @@ class Composer:
         if task.voices > 1 and search.network is not None and hears_one_line(search.network):
             source += "; it writes each voice by itself, and none hears another"
         found, kept = method.fill(search), in_words(demands, task)
-        return melodies_of(found, objective.reward, tempo, title, source, kept)
+        return melodies_of(found, objective.reward, tempo, title, source, kept, request.method)
 
     def _network(self, method: str) -> Network:
         """Return the network that a method uses, before it is loaded."""

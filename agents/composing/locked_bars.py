@@ -120,7 +120,9 @@ def task_of_page(piece: Piece, changes: Mapping[str, Any], source: str) -> Task:
             f"{source} has {own.grid} cells per quarter note; its bars cannot be kept on a "
             f"grid of {changes['grid']}, so leave grid out"
         )
-    task = replace(own, **changes)
+    task = own.changed(**changes)
+    if task.voices != own.voices:
+        raise ValueError(f"{source} has {own.voices} voices; name a range for each of them")
     if (task.meter, task.pickup) != (own.meter, own.pickup):
         raise ValueError(
             f"{source} is in {own.meter} with a pickup of {own.pickup} cells; its bars "

@@ -36,6 +36,7 @@ class MelodyReport:
         kept: what was demanded and found kept on the finished melody: key, chords and phrases, with
             what was asked for, and names of other rules.
         movement: from its theme, and from one style to the other; None if there is no theme.
+        method: name of the method that found it; empty if none was asked for.
     """
 
     score: Score
@@ -45,6 +46,7 @@ class MelodyReport:
     network: str = ""
     kept: tuple[str, ...] = ()
     movement: Movement | None = None
+    method: str = ""
 
     @cached_property
     def paid(self) -> dict[str, float]:
@@ -170,12 +172,14 @@ def melodies_of(
     title: str = "",
     network: str = "",
     kept: tuple[str, ...] = (),
+    method: str = "",
 ) -> list[Melody]:
     """Return each piece of a search as a melody, with the payments of a reward."""
     melodies = []
     for row, searched in enumerate(result.returns.tolist()):
         piece, moved = result.score[row : row + 1], result.movements
         movement = moved[row] if moved else None
-        report = MelodyReport(piece, reward, searched, result.compute, network, kept, movement)
+        found = result.compute, network, kept, movement, method
+        report = MelodyReport(piece, reward, searched, *found)
         melodies.append(Melody(piece, report, row + 1, tempo, title))
     return melodies

@@ -26,6 +26,13 @@ OWNERS = {
     **dict.fromkeys(("species", "above", "below"), "counterpoint"),
     **dict.fromkeys(("bass", "chord_rhythm"), "accompany"),
 }
+# Methods that read a flag of SEARCHED; the others of these flags are read by each.
+METHODS_OF = {
+    "mask": ("masked",),
+    "best_of": ("best-of-n",),
+    "width": ("beam", "guided-beam", "best-known"),
+}
+OF_THE_BASS = ("must", "temperature", "candidates")  # nothing is drawn for chords alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +92,24 @@ class VoicesFlags(PartFlags):
             )
         if self.above and self.below:
             raise ValueError("--above and --below: expected one of them")
+        if asked:
+            self._require_effect()
+
+    def _require_effect(self) -> None:
+        """Raise ValueError if a flag that goes with another has no effect beside a third."""
+        method = getattr(self, "method", "")
+        for name in self.said:
+            methods = METHODS_OF.get(name, (method,))
+            if method not in methods:
+                raise ValueError(
+                    f"{flag(name)} has no effect without --method {methods[0]}; add it"
+                )
+            if name in OF_THE_BASS and not self.bass:
+                raise ValueError(
+                    f"{flag(name)} has no effect with --no-bass; leave one of them out"
+                )
+            if name == "style" and "prior" in self.said:
+                raise ValueError("--style and --prior both name what is drawn from; leave one out")
 
     @property
     def several(self) -> str:

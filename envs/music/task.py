@@ -154,7 +154,9 @@ class Task:
         if fields.get("ranges"):
             voices = len(parse_ranges(str(fields["ranges"]).strip()))
             fields = {"low": Task.low, "high": Task.high, "voices": voices} | fields
-        elif self.ranges and {"low", "high", "voices"} & fields.keys():
+        elif self.ranges and (
+            {"low", "high"} & fields.keys() or fields.get("voices", self.voices) != self.voices
+        ):
             fields = {"ranges": ""} | fields
         return replace(self, **fields)
 

@@ -36,8 +36,10 @@ def _is_step(move: Array) -> Array:
 
 def _settle(
     state: tuple[Array, ...], pair: Pair, smooth: Array, allowed: dict[str, bool]
-) -> tuple[Array, Array, Array]:
-    """Return what is owed after a cell, the interval it came by, and True where it was not paid.
+) -> tuple[Array, ...]:
+    """Return what is owed after a cell, the interval it came by, and where it was not paid.
+
+    The last array is True where a suspension is resolved.
 
     smooth: True where a suspension may be decorated: on a weak place, with a consonance.
     """
@@ -59,9 +61,10 @@ def _settle(
     due = (owed != NOTHING) & (acts | ends)
     hangs_on = (owed == GOES_ON) & ~due & (here.level < level)
     broken = (due & (ends | ~paid)) | hangs_on
+    resolves = due & ~broken & ~skips & ((owed == FALLS) | (owed == COMES_BACK))
     left = np.where(due | hangs_on, NOTHING, owed)
     left = np.where(due & paid & drops & (owed == GOES_ON), RISES, left)
-    return np.where(skips, COMES_BACK, left), np.where(skips, move, entry), broken
+    return np.where(skips, COMES_BACK, left), np.where(skips, move, entry), broken, resolves
 
 
 def _follow_dissonance(
@@ -78,9 +81,9 @@ def _follow_dissonance(
     moves, there = pair.moves, pair.there
     clash = moves.both & moves.begins & rough(pair, moves.interval)
     weak = here.level > strong
-    owed, entry, broken = _settle(state, pair, weak & moves.both & ~clash, allowed)
-    broken = broken | (clash & ((owed == RISES) | (owed == COMES_BACK)))
-    fresh = clash & (owed == NOTHING)
+    owed, entry, broken, resolves = _settle(state, pair, weak & moves.both & ~clash, allowed)
+    broken = broken | (clash & (resolves | (owed == RISES) | (owed == COMES_BACK)))
+    fresh = clash & (owed == NOTHING) & ~resolves
     mine, its = here.onset & ~there.onset, there.onset & ~here.onset
     interval = np.where(mine, here.interval, there.interval)
     by_step = _is_step(interval) & (mine | its) & (moves.before >= 0) & (moves.other_before >= 0)
@@ -113,10 +116,10 @@ def dissonance(
     """Each dissonance of two voices is a passing note, a neighbour, a suspension or a cambiata.
 
     On a weak place one voice may come to it by step while the other one is held, and goes on by
-    step in its direction (passing), back to its note (neighbour), or, having come down, falls
-    by a third and rises by a step (cambiata); it is not held into a stronger place. On a strong
-    place one voice may be held from a consonance and falls by step (suspension), at once or
-    after a skip to one consonance on a weak place. All other dissonances are violations, where
+    step in its direction (passing), back to its note (neighbour), or, having come down, falls by a
+    third and rises by a step (cambiata); it is not held into a stronger place. On a strong place
+    one voice may be held from a consonance and falls by step to a consonance (suspension), at once
+    or after a skip to one consonance on a weak place. All other dissonances are violations, where
     they begin or where they are left otherwise.
 
     passing, neighbour, suspension, cambiata: allow it.

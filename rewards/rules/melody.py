@@ -71,19 +71,21 @@ def leap_recovery(score: Score, *, min_leap: int = 5) -> Array:
     source=f"{KOSTKA_PAYNE}: none beyond the octave",
     says="the leap {previous}-{note} is larger than {largest} semitones",
 )
-def leap_size(score: Score, *, largest: int = OCTAVE) -> Array:
+def leap_size(score: Score, *, largest: int = OCTAVE, octave: bool = False) -> Array:
     """No leap is too large.
 
     The violation is 1/12 for each semitone beyond `largest`, at most 1.
 
     largest: semitones of the largest leap allowed.
+    octave: allow the octave too where `largest` is smaller.
 
     >>> from rewards.remarks import explain
     >>> explain(leap_size, "C4 C5 B4 C5")
     >>> explain(leap_size, "C4 E5 D5 C5")
     bar 1, beat 2: the leap C4-E5 is larger than 12 semitones
     """
-    beyond = np.clip(np.abs(score.interval) - largest, 0, OCTAVE)
+    size = np.abs(score.interval)
+    beyond = np.where(octave & (size == OCTAVE), 0, np.clip(size - largest, 0, OCTAVE))
     return (beyond / OCTAVE).astype(np.float32)
 
 

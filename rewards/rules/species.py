@@ -289,12 +289,13 @@ def _follow_species(state: tuple[Array, ...], here: Score, species: int) -> Any:
 def species_rhythm(score: Score, *, species: int = 1) -> Array:
     """One voice at most is a cantus firmus, a note in each bar; the others keep to their species.
 
-    1 has a note in each bar; 2 one at each half bar, or each beat of a triple bar; 3 one at each
-    beat of a bar of four; 4 one at each half bar, of which those on the bar line may be tied; 5
-    mixes them. There no note is held into a stronger place, so that none of two beats begins on a
-    weak one; but one from the middle of the bar may be tied over the bar line, to no longer one.
-    Halves of a beat come in pairs on a weak beat, and are reached and left by step. The last bar
-    has one note; in the first, voices of 2 to 5 may enter late.
+    1 has a note in each bar; 2 one at each half bar, or each beat of a triple bar, and in the last
+    bar but one a single note may do; 3 one at each beat of a bar of four; 4 one at each half bar,
+    of which those on the bar line may be tied; 5 mixes them, not all whole. There a note is held
+    into a stronger place, such as half a bar from a weak beat, only over the bar line from its
+    middle, and no longer than before it. Halves of a beat come in pairs on a weak beat, reached and
+    left by step; compound beats have thirds. The last bar has one note; in the first, voices of 2
+    to 5 may enter late.
 
     species: 1 to 5.
 
@@ -307,6 +308,8 @@ def species_rhythm(score: Score, *, species: int = 1) -> Array:
     if score.task.voices < 2:
         return nothing(score)
     wrong, plain = score.scan(_follow_species, (np.True_,), species=species)
+    if species == 5 and score.task.bars > 1:  # a second line of whole notes is not florid
+        wrong = wrong | (plain & score.is_last)
     alone = np.ones(score.tokens.shape, bool)
     for pair in pairs(score):
         also = pair.there.scan(_follow_species, (np.True_,), species=species)[1]

@@ -72,6 +72,8 @@ def test_a_key_that_is_not_named_is_said_to_be_a_guess(file, tmp_path, capsys):
         ({"wish": ("chords",)}, "--wish"),
         ({"lock": "a.abc:1"}, "--lock and --accompany"),
         ({"method": "beam"}, "--method"),
+        ({"bass": False, "must": ("final_tonic",)}, "--no-bass"),
+        ({"bass": False, "temperature": 0.5}, "--no-bass"),
     ],
 )
 def test_flags_without_effect_are_refused(file, tmp_path, more, word):

@@ -61,6 +61,12 @@ def test_a_cantus_firmus_of_ones_own_is_in_every_piece():
     assert (tokens == np.array(own)).all()
 
 
+def test_a_given_cantus_firmus_in_the_other_voice_is_refused():
+    own = vector(1).unwrapped.task.given
+    with pytest.raises(ValueError, match="above=False"):
+        vector(1, given=own, above=False, ranges="G3-E5 G3-E5")
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
@@ -68,6 +74,7 @@ def test_a_cantus_firmus_of_ones_own_is_in_every_piece():
         ({"bars": 9}, "given"),
         ({"ranges": "C4-D4 C4-D4"}, "ranges"),
         ({"key": "D blues"}, "degrees"),
+        ({"pickup": 2}, "pickup"),
     ],
 )
 def test_what_cannot_be_is_refused(arguments, word):

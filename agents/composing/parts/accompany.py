@@ -20,6 +20,7 @@ from agents.composing.search import SearchResult
 from envs.music.codec import FIRST_PITCH, REST, UNWRITTEN
 from envs.music.key import C_MAJOR
 from envs.music.piece import Piece, require_tempo
+from envs.music.pitch import CHOIR, parse_pitch
 from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.readers import read_piece
@@ -28,7 +29,8 @@ from rewards.build import build
 
 AUTO = "auto"
 OCTAVE = 12
-LOW, HIGH, MELODY = 40, 62, 69  # E2 to D4, under a melody around A4
+LOW, HIGH = map(parse_pitch, CHOIR["B"])
+MELODY = 69  # A4: around which the melody over it lies
 LOWEST = 21  # A0
 SPACING = 36  # semitones between melody and bass, more where a melody goes higher
 KEPT = ("parallel_fifths", "parallel_octaves", "voice_crossing", "doubled_leading_note")

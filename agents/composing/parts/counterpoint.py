@@ -12,7 +12,8 @@ from agents.composing.composer import Composer
 from agents.composing.request import Request
 from envs.music.codec import UNWRITTEN
 from envs.music.key import Key
-from envs.music.meter import Meter
+from envs.music.meter import Meter, beat_quarters
+from envs.music.piece import FASTEST, SLOWEST, Piece
 from envs.music.pitch import parse_range
 from envs.music.score import Score
 from envs.music.tape import Array
@@ -113,6 +114,7 @@ class Counterpoint:
         species: 1 to 5, of the free voice.
         above: True if the free voice is the higher one.
         notices: remarks on how the cantus firmus was read.
+        tempo: quarter notes per minute; as usual if None.
 
     Raises:
         ValueError: another species, or a cantus firmus that does not come to its final by step.
@@ -122,6 +124,7 @@ class Counterpoint:
     species: int = 1
     above: bool = True
     notices: tuple[str, ...] = ()
+    tempo: float | None = None
 
     def __post_init__(self) -> None:
         require_species(self.species)
@@ -147,13 +150,24 @@ class Counterpoint:
             known: as `read_piece`.
 
         Raises:
-            ValueError: as `Cantus`, `Cantus.of` and `read_piece`.
+            ValueError: as `Cantus`, `Cantus.of` and `read_piece`; or `known` of one of Fux's.
         """
         cantus = Cantus.named(source)
         if cantus is None:
             piece = read_piece(source, **known)
             cantus = Cantus.of(piece, Key.parse(key) if key else None)
-            return Counterpoint(cantus, species, above, piece.notices)
+            notices, own = piece.notices, piece.task.meter
+            if own != METER:
+                notices += (f"{source} is in {own}: each bar is a whole note of {METER} here",)
+            tempo = piece.tempo
+            if tempo is not None:
+                tempo = min(max(tempo * float(beat_quarters(own)), SLOWEST), FASTEST)
+            return Counterpoint(cantus, species, above, notices, tempo)
+        if known:
+            raise ValueError(
+                f"{', '.join(known)}: says what is read of a file, and {source} is one of Fux's; "
+                "leave it out"
+            )
         if key:
             cantus = replace(cantus, key=Key.parse(key))
         return Counterpoint(cantus, species, above)
@@ -185,7 +199,11 @@ class Counterpoint:
         """
         must = (*demands_of(self.species), *keywords.pop("must", ()))
         wish = (*keywords.pop("wish", ()), "key")  # its cadence may raise a degree
-        return Request(self.task, **{**USUAL, **keywords, "must": must, "wish": wish})
+        request = Request(self.task, **{**USUAL, **keywords, "must": must, "wish": wish})
+        line = replace(self.task, voices=1, ranges="", given=())
+        row = cantus_row(self.cantus.pitches, line)
+        request.piece = Piece(Score([[row]], line), self.cantus.title, tempo=self.tempo)
+        return request
 
     def composer(self, prior: Any = "", reward: Any = None) -> Composer:
         """Return the composer of the species.

@@ -19,6 +19,10 @@ from pretrained.prior import ILLEGAL, Prior
 from rewards.sum import RewardSum
 
 WIDTH = 64  # beginnings that go on together
+BUDGET = 1_000_000  # tokens that a search judges at most
+RESTARTS = (0.03, 0.06, 0.12, 1.0)  # of BUDGET, for a search of FEW pieces; the last has all of it
+FEW = 16  # pieces
+ANOTHER = 1_000_003  # between the seeds of two orders
 RARE = 1e-2  # ways on that are so much less likely than the likeliest wait until all else is tried
 
 
@@ -59,7 +63,7 @@ def exhaust(
     n: int,
     seed: int = 0,
     temperature: float = 1.0,
-    budget: int = 1_000_000,
+    budget: int = BUDGET,
 ) -> Exhausted:
     """Search depth-first for `n` pieces that keep all demands, in an order drawn from a network.
 
@@ -167,22 +171,36 @@ def search_exhaustively(
 ) -> SearchResult:
     """Return the `n` best of n * candidates pieces that keep all demands, as `exhaust` finds them.
 
+    A search that finds too few soon begins anew in another order, with more time: a wrong choice
+    early on may cost a depth-first search any time (Gomes, Selman and Kautz 1998).
+
     Raises:
         ValueError: fewer pieces than `n`; says which bar and which demands are in the way, and
-            whether it is proved that there are no others.
+            whether it is proved that the prior permits no others.
     """
-    found = exhaust(network, page, demands, n * candidates, seed, temperature)
+    wanted, spent = n * candidates, Compute()
+    for number, share in enumerate(RESTARTS):
+        budget = min(BUDGET, int(share * BUDGET) * (1 + wanted // FEW))
+        order = seed + number * ANOTHER
+        found = exhaust(network, page, demands, wanted, order, temperature, budget)
+        spent = spent + found.compute
+        if found.all or (found.pieces is not None and found.pieces.batch >= n):
+            break
     if found.pieces is None or found.pieces.batch < n:
         raise ValueError(_refusal(found, page, n))
     meter = ComputeMeter()
     returns = meter.returns(reward, found.pieces)
     best = rank(found.pieces, returns, n)
-    return SearchResult(found.pieces.take(best), returns[best], found.compute + meter.read())
+    return SearchResult(found.pieces.take(best), returns[best], spent + meter.read())
 
 
 def _refusal(found: Exhausted, page: Score, n: int) -> str:
     """Return why fewer than `n` pieces were found."""
-    proof = "this is proved: all ways were tried" if found.all else "the search was not exhausted"
+    proof = (
+        "this is proved: all ways that the prior permits were tried"
+        if found.all
+        else "the search was not exhausted"
+    )
     if found.pieces is not None:
         return f"{found.pieces.batch} pieces keep the demands, expected {n}; {proof}. Ask for fewer"
     task = page.task

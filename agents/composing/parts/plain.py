@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from agents.composing.parts.harmoniser import chords_for
+from envs.music.chords import Chord
 from envs.music.codec import FIRST_PITCH, HOLD, REST, UNWRITTEN, Codec
 from envs.music.score import Score
 from envs.music.tape import Array
@@ -104,10 +105,14 @@ class _Plan:
 
     def __init__(self, task: Task, begins: Array) -> None:
         self.task, self.begins = task, begins
-        self.tones = task.chord_tones
+        self.tones = task.chord_tones.copy()
         self.roots = np.full(task.cells, -1)
         for start, chord in task.chord_starts:
             self.roots[start:] = chord.root
+        if task.chord_starts and task.chord_starts[0][0]:
+            upbeat, chord = task.chord_starts[0][0], _upbeat_chord(task)
+            self.roots[:upbeat] = chord.root
+            self.tones[:upbeat] = [pc in chord.pitch_classes for pc in range(12)]
         rows = np.arange(task.cells)
         thirds = [(self.roots + size) % 12 for size in (4, 3)]
         has = [self.tones[rows, third] & (self.roots >= 0) for third in thirds]
@@ -190,3 +195,17 @@ class _Plan:
         behind = page[voice + 1 : -1, time] == UNWRITTEN  # upper voices that can still sing it
         found: Array = worth[:, pitch % 12] / (1 + np.count_nonzero(behind))
         return found
+
+
+def _upbeat_chord(task: Task) -> Chord:
+    """Return the chord of an upbeat, in which no chord is named: the tonic's or the first.
+
+    It is the first of them that has all notes that are given there, or else the first of the piece.
+    """
+    first = task.chord_starts[0][0]
+    chords = [chord for _, chord in task.chord_starts]
+    upbeat = task.page[:, :first]
+    given = {task.codec.pitch(int(token)) % 12 for token in upbeat[upbeat >= FIRST_PITCH]}
+    tonics = [chord for chord in chords if chord.root == task.key.pitch_class]
+    fit = (chord for chord in (*tonics, chords[0]) if given <= set(chord.pitch_classes))
+    return next(fit, chords[0])

@@ -22,12 +22,15 @@ def due(task: Task, cell: int, species: int) -> tuple[bool, bool]:
     """Return whether a note must begin at a time index in a species, and whether it may."""
     place = task.place_in_bar(cell)
     level = task.meter.levels(task.grid)[place]
-    if (cell - task.pickup) // task.bar_cells >= task.bars - 1 or species == 1:
+    bars_left = task.bars - 1 - (cell - task.pickup) // task.bar_cells
+    if bars_left <= 0 or species == 1:
         return place == 0, place == 0
+    if species == 2 and bars_left == 1:
+        return place == 0, level < species
     if species == 4:
         return level == 1, level <= 1
     if species == 5:
-        return False, place % max(task.beat_cells // 2, 1) == 0
+        return False, place % max(task.beat_cells // (3 if task.meter.compound else 2), 1) == 0
     return level < species, level < species
 
 
@@ -47,7 +50,8 @@ def leaves_florid(here: Score) -> Array:
     weak = levels[place - half] == levels[:bar:beat].max()
     came, comes = here.prev("interval"), here.interval
     steps, stepped = ((move != 0) & (np.abs(move) <= STEP) for move in (comes, came))
-    second = here.onset & (place % beat == half)
+    simple = not task.meter.compound
+    second = here.onset & (place % beat == half) & simple
     paired = known & (age == half) & weak & steps & stepped
-    leaps_off = here.onset & known & (age == half) & (origin % beat == half) & ~steps
+    leaps_off = here.onset & known & (age == half) & (origin % beat == half) & ~steps & simple
     return (held & (syncopes | long)) | (second & ~paired) | leaps_off

@@ -16,6 +16,7 @@ from agents.composing.parts.counterpoint import (
 )
 from agents.composing.parts.exhaustive import exhaust
 from envs.music.codec import FIRST_PITCH, HOLD
+from envs.music.key import Key
 from envs.music.piece import score_of
 from envs.music.score import Score
 from envs.music.voices.cantus import FUX, Cantus
@@ -87,8 +88,9 @@ def test_a_note_that_breaks_a_rule_is_seen(bar, note, rule):
 
 
 def test_what_is_given_may_break_the_rules_of_a_line():
-    """Fux's cantus firmus in E leaps an octave, where the free voice may not."""
-    wanted = Counterpoint(Cantus.fux("E"))
+    """This cantus firmus leaps a major sixth, where the free voice may not."""
+    cantus = Cantus((62, 65, 64, 62, 71, 69, 67, 65, 64, 62), Key("D", "dorian"))
+    wanted = Counterpoint(cantus)
     score = wanted.composer().compose(wanted.request(seed=1))[0].score
     assert (REGISTRY["leap_size"](score, largest=8)[0, 1] > 0).any()
     assert broken(score, 1) == set()
@@ -151,7 +153,7 @@ def test_where_nothing_exists_the_refusal_says_so_and_names_bar_and_rule():
     wanted = Counterpoint(Cantus.fux("D"))
     request, task = wanted.request(), wanted.task
     request.task = replace(task, ranges="D4-E4 D4-A4", low=task.codec.low, high=task.codec.high)
-    with pytest.raises(ValueError, match=r"proved.* bar \d+.*"):
+    with pytest.raises(ValueError, match=r"proved.*prior permits.* bar \d+.*"):
         wanted.composer().compose(request)
 
 
@@ -199,11 +201,35 @@ def test_the_command_writes_counterpoint_to_a_file(tmp_path, capsys):
         {"counterpoint": "fux-D", "cantus_firmus": True},
         {"counterpoint": "fux-D", "bars": 8},
         {"counterpoint": "fux-D", "species": 6},
+        {"counterpoint": "fux-D", "part": 2},
+        {"counterpoint": "fux-D", "mask": ("in_key",)},
+        {"counterpoint": "fux-D", "width": 5},
+        {"cantus_firmus": True, "best_of": 3, "method": "masked"},
     ],
 )
 def test_flags_that_contradict_each_other_are_refused(flags, tmp_path):
     with pytest.raises(ValueError, match=r"--|expected|Fux"):
         compose.compose(ComposeConfig(out=tmp_path / "out", **flags))
+
+
+def test_a_counterpoint_has_title_and_tempo_of_its_cantus_firmus(tmp_path):
+    file = tmp_path / "theme.abc"
+    file.write_text("X:1\nT:Mine\nM:2/2\nL:1/1\nQ:1/2=60\nK:C\nD|F|E|D|]\n")
+    wanted = Counterpoint.read(str(file))
+    (melody,) = wanted.composer().compose(wanted.request(n=1))
+    assert (melody.title, melody.tempo) == ("Mine", 120)
+    assert any("2/2" in notice for notice in wanted.notices)
+    wanted = Counterpoint.read("fux-D")
+    (melody,) = wanted.composer().compose(wanted.request(n=1))
+    assert "Fux" in melody.title
+    assert not wanted.notices
+
+
+@pytest.mark.parametrize("method", ["", "prior"])
+def test_the_method_that_is_named_is_used(method, tmp_path, capsys):
+    flags = {"sound": False, "pictures": False, "out": tmp_path / "out"}
+    compose.compose(ComposeConfig(counterpoint="fux-D", method=method, n=1, **flags))
+    assert f"{method or 'exhaustive'}: " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("key", ["D dorian", "E phrygian", "C major"])

@@ -258,3 +258,10 @@ def test_the_plain_choir_is_a_distribution_and_needs_a_voice():
     with pytest.raises(ValueError, match="given"):
         prior.require(replace(task, chords=""))
     assert UNWRITTEN not in task.page[task.page >= 0]
+
+
+def test_the_plain_style_sings_a_chord_in_an_upbeat():
+    hymn = Harmonisation.read("examples/hymn.abc", part=1)
+    (melody,) = choir().compose(hymn.request(n=1, candidates=1))
+    upbeat = melody.score.pitch[0, :, 0] % 12
+    assert set(upbeat.tolist()) <= {7, 11, 2}

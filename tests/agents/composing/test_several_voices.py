@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from agents.composing.composer import Composer
+from agents.composing.request import Request
 from envs.music.task import Task
 from tests.pretrained.networks.singing import singing
 
@@ -50,6 +51,12 @@ def test_ranges_take_the_place_of_the_range(composer):
     own = Composer(composer.prior, {"in_key": 1.0}, task=task)
     (again,) = own.compose(range="C4-C5", method="prior", **SMALL)
     assert again.score.task.spans == ((60, 72), (60, 72))
+
+
+def test_the_number_of_voices_that_a_task_has_leaves_its_ranges(composer):
+    task = Task(bars=1, meter="2/4", voices=2, ranges="C5-G5 C3-G3")
+    assert Request(voices=2).task_on(task).spans == task.spans
+    assert Request(voices=3).task_on(task).spans == ((48, 79),) * 3
 
 
 def test_the_agent_that_ships_takes_ranges_for_its_range():

@@ -190,6 +190,9 @@ def dissonance(
                     then, free = follows(voices[held], then)
                 if not then or then.pitch - note.pitch not in (-1, -2):
                     marked.add((u, v, free))
+                elif clashes(u, v, free):
+                    marked.add((u, v, free))
+                    free += 1
             else:
                 marked.add((u, v, t))
     return marked
@@ -203,7 +206,10 @@ def species_rhythm(voices, task, species=1):
         if kind == 1 or (cell - task.pickup) // task.bar_cells >= task.bars - 1:
             return place == 0, place == 0
         if kind == 5:
-            return False, place % (task.beat_cells // 2) == 0
+            eighths = 3 if task.meter.numerator in (6, 9, 12) else 2
+            return False, place % (task.beat_cells // eighths) == 0
+        if kind == 2 and (cell - task.pickup) // task.bar_cells == task.bars - 2:
+            return place == 0, levels[place] < 2
         return (levels[place] == 1, levels[place] < 2) if kind == 4 else (levels[place] < kind,) * 2
 
     def events(notes):
@@ -226,7 +232,7 @@ def species_rhythm(voices, task, species=1):
                     found.add(cell)  # a syncope
                 if cell - note.start == (bar if place == 0 else 2 * (bar - place)):
                     found.add(cell)  # tied to a longer one
-            if place % beat != half:
+            if task.meter.compound or place % beat != half:
                 continue
             old = notes[number - 1] if number else None
             older = notes[number - 2] if number > 1 else None
@@ -259,6 +265,8 @@ def species_rhythm(voices, task, species=1):
             is_cantus = cell < cantus[v] and not any(cell < cantus[u] for u in range(v))
             if wrong and not is_cantus:
                 marked.add((v, cell))
+        if species == 5 and task.bars > 1 and task.cells in cantus[:v] and cantus[v] == task.cells:
+            marked.add((v, task.cells - 1))
     return marked
 
 

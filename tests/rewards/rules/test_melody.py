@@ -116,6 +116,7 @@ def test_steps_alone_and_together_give_the_same(task):
     [
         ("leap_size", {}, "C4 C#5 C4 C6", {4: 1 / 12, 8: 1 / 12, 12: 1}),
         ("leap_size", {"largest": 7}, "C4 G4 C4 A4", {12: 2 / 12}),
+        ("leap_size", {"largest": 8, "octave": True}, "A3 A4 G4 Bb3", {12: 1 / 12}),
         ("two_leaps", {"min_leap": 5}, "C4 E4 G#4 A4", {}),
         ("repeated_notes", {"most": 1}, "C4 C4 D4 D4", {4: 1, 12: 1}),
         ("tessitura", {"widest": 7}, "C4 G4 Ab4 C4", {8: 1}),

@@ -5,6 +5,7 @@ the (voice, cell) that are marked.
 """
 
 DORIAN, PHRYGIAN, MIXOLYDIAN = {"key": "D dorian"}, {"key": "E phrygian"}, {"key": "G mixolydian"}
+SIX_EIGHT = {"meter": "6/8"}
 MINOR, IN_G = {"key": "A minor"}, {"key": "G major"}
 LIGATURE = "r:8 C5:16 B4:8 C5:16 ; A3:16 D4:16 C4:16"
 
@@ -185,6 +186,7 @@ VOICES = {
         (LIGATURE, {}, {"suspension": False}, [(1, 16)]),
         ("r:8 C5:16 D5:8 C5:16 ; A3:16 D4:16 C4:16", {}, {}, [(1, 24)]),
         ("E5:16 D5:16 ; C4:16 C4:16", {}, {}, [(1, 16)]),
+        ("r:8 C5:16 B4:8 A4:16 ; A3:16 F#4:16 A3:16", {}, {}, [(1, 24)]),  # into a fourth
         # suspensions that are decorated
         ("r:8 C5:12 F4 B4:8 C5:16 ; A3:16 D4:16 C4:16", {}, {}, []),
         ("r:8 C5:12 A4 B4:8 C5:16 ; A3:16 D4:16 C4:16", {}, {}, []),
@@ -295,7 +297,8 @@ VOICES = {
         ("G4:16 C5:16 ; C4:16 C4:16", {}, {}, []),
         ("G4:8 E4:8 C5:16 ; C4:16 C4:16", {}, {}, [(0, 8)]),
         ("r:8 G4:8 C5:16 ; C4:16 C4:16", {}, {"species": 2}, []),
-        ("G4:16 C5:16 ; C4:16 C4:16", {}, {"species": 2}, [(1, 8)]),
+        ("G4:16 E4:16 C5:16 ; C4:16 C4:16 C4:16", {}, {"species": 2}, [(1, 8)]),
+        ("G4:8 E4:8 B4:16 C5:16 ; C4:16 D4:16 C4:16", {}, {"species": 2}, []),
         ("E4 F4 G4:8 C5:16 ; C4:16 C4:16", {}, {"species": 2}, [(0, 4)]),
         ("E4 F4 G4 A4 C5:16 ; C4:16 C4:16", {}, {"species": 3}, []),
         (LIGATURE, {}, {"species": 4}, []),
@@ -312,6 +315,9 @@ VOICES = {
         ("E4:6 F4:2 G4:8 C5:16 ; C4:16 C4:16", {}, {"species": 5}, [(0, 6)]),
         ("E4 F4:2 A4:2 G4:8 C5:16 ; C4:16 C4:16", {}, {"species": 5}, [(0, 6)]),
         ("E4 F4:2 G4:2 C5:8 C5:16 ; C4:16 C4:16", {}, {"species": 5}, [(0, 8)]),
+        ("E4:2 F4:2 G4:2 A4:6 C5:12 ; C4:12 C4:12", SIX_EIGHT, {"species": 5}, []),
+        ("E4:3 F4:3 G4:6 C5:12 ; C4:12 C4:12", SIX_EIGHT, {"species": 5}, [(0, 3), (0, 4)]),
+        ("E4:16 B4:16 C5:16 ; C4:16 D4:16 C4:16", {}, {"species": 5}, [(1, 47)]),
     ],
     "modal_notes": [
         ("F4 E4 D4:8 C#4:16 D4:16 ; r:16", DORIAN, {}, []),
