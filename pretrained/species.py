@@ -28,6 +28,7 @@ RARE = 1e-4
 OCTAVE, FOURTH, STEP = 12, 5, 2  # semitones
 LATE = {2: 0.7, 3: 0.6, 4: 0.9, 5: 0.8}  # chance that a voice of a species enters after a rest
 TIED = 0.92  # over the bar line, in the fourth species
+PREPARED = 8.0  # times likelier is the tonic where the suspension of the close begins
 WHOLE = 0.2  # in the last bar but one, in the second species
 
 
@@ -195,9 +196,15 @@ class _Page:
         chance = np.where(pitch[:, None] < 0, 1.0, chance)
         bars_left = task.bars - 1 - (time - task.pickup) // task.bar_cells
         allowed = self.in_scale | (self.raised & (bars_left <= 1))
+        if bars_left == 2 and self._prepares(time):
+            chance = np.where(self.final, chance * PREPARED, chance)
         if bars_left == 0:
             chance = np.where(self.final, chance, chance * RARE)
         return np.where(allowed, chance, 0.0)
+
+    def _prepares(self, time: int) -> bool:
+        """Return True in the middle of a bar of the fifth species, where a suspension begins."""
+        return self.species == 5 and self.task.place_in_bar(time) == self.half
 
     def _eighths(self, time, onset, pitch):  # type: ignore[no-untyped-def]
         """Return 1 where a pitch (B, pitches) may follow; from an eighth only a step."""
@@ -216,8 +223,11 @@ class _Page:
         if place % beat:  # eighths come in pairs on weak beats, and move by step
             pair = (age == beat // 2) & (place % (2 * beat) > beat) & (np.abs(move) <= STEP)
             return np.where(pair, 0.85, 1 - RARE)
+        bars_left = task.bars - 1 - (time - task.pickup) // task.bar_cells
         if level == 0:
-            return np.where(age == half, 0.75, RARE)
+            return np.where(age == half, 0.97 if bars_left == 1 else 0.75, RARE)
+        if bars_left == 2 and self._prepares(time):
+            return np.where(age == half, 0.1, RARE)
         if level == 1:  # none of two beats begins on a weak one, none is tied to a longer one
             return np.where(age == half, 0.3, RARE)
         long = np.where(age == beat, 0.35, np.where(age > half, 0.6, 0.3))
