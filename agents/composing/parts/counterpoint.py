@@ -69,7 +69,7 @@ STRICT: dict[int, tuple[tuple[Rule, float], ...]] = {
     2: ((ROUGH_TRIAD, 2.0),),
     3: ((ROUGH_TRIAD, 2.0),),
     4: ((SYNCOPATION, 2.0),),
-    5: ((ROUGH_TRIAD, 2.0), (CADENCE_SUSPENSION, 6.0)),
+    5: ((ROUGH_TRIAD, 2.0),),
 }
 CANTUS_FIRMUS = "cantus_firmus"  # the pack
 # Rules of it that every cantus firmus keeps.
@@ -213,7 +213,7 @@ class Counterpoint:
             keywords: those of `Request`, such as n, seed and must; the page is set.
         """
         must = (*demands_of(self.species), *keywords.pop("must", ()))
-        if self.species == 4 and can_suspend(self.task):
+        if self.species in (4, 5) and can_suspend(self.task):
             must = (*must, CADENCE_SUSPENSION)
         wish = (*keywords.pop("wish", ()), "key")  # its cadence may raise a degree
         request = Request(self.task, **{**USUAL, **keywords, "must": must, "wish": wish})
