@@ -206,7 +206,7 @@ class _Page:
         """Return True in the middle of a bar of the fifth species, where a suspension begins."""
         return self.species == 5 and self.task.place_in_bar(time) == self.half
 
-    def _eighths(self, time, onset, pitch):  # type: ignore[no-untyped-def]
+    def _eighths(self, time: int, onset: Floats, pitch: Floats) -> Floats:
         """Return 1 where a pitch (B, pitches) may follow; from an eighth only a step."""
         beat = self.task.beat_cells
         short = (onset >= 0) & (time - onset == beat // 2)

@@ -54,4 +54,5 @@ def leaves_florid(here: Score) -> Array:
     second = here.onset & (place % beat == half) & simple
     paired = known & (age == half) & weak & steps & stepped
     leaps_off = here.onset & known & (age == half) & (origin % beat == half) & ~steps & simple
-    return (held & (syncopes | long)) | (second & ~paired) | leaps_off
+    found: Array = (held & (syncopes | long)) | (second & ~paired) | leaps_off
+    return found
