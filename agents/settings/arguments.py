@@ -21,7 +21,7 @@ from agents.settings.config import (
     from_preset,
     read_values,
 )
-from agents.settings.presets import DEFAULT
+from agents.settings.presets import ASKED, DEFAULT, OF_ENVIRONMENT, read_preset
 from agents.settings.spellings import read_words
 from agents.settings.tasks import arguments_of, default_task, unique
 from agents.settings.trust import require_trust
@@ -32,10 +32,10 @@ NOTE = (
     "  --preset NAME starts from settings that ship, --algo NAME from those of its name; "
     "--config FILE from a TOML file; --resume RUN goes on with a run. Code that such a file or "
     "run names is run only with --trust.\n\n"
-    "  Without these it is the preset eight_bars, which --reward and --task join: a term such as "
-    "my_rewards.py:smooth=0.3 or in_key=4 stands beside its rules and its prior, and what --task "
-    "names is no longer varied. A --reward that names prior or a pack, such as prior=1 "
-    "my_rewards.py:smooth=0.3, is the whole reward."
+    "  Without these it is the preset of an --env of several voices, or else eight_bars, which "
+    "--reward and --task join: a term such as my_rewards.py:smooth=0.3 or in_key=4 stands beside "
+    "its rules and its prior, and what --task names is no longer varied. A --reward that names "
+    "prior or a pack, such as prior=1 my_rewards.py:smooth=0.3, is the whole reward."
 )
 
 
@@ -56,9 +56,12 @@ def _starting_point(chosen: argparse.Namespace) -> tuple[TrainConfig, Path | Non
             values = {**values, "algo": chosen.algo}
         base = from_mapping(values, str(file), chosen.trust)
         return as_begun(base, file.parent), file, values
+    own = OF_ENVIRONMENT.get(chosen.env, "")
     if chosen.algo and not chosen.preset:
-        return from_mapping({"algo": chosen.algo}, f"preset {chosen.algo}"), None, ()
-    return from_preset(chosen.preset or DEFAULT), None, ()
+        asked = read_preset(own) if own else {}
+        values = {name: asked[name] for name in ASKED if name in asked} | {"algo": chosen.algo}
+        return from_mapping(values, f"preset {chosen.algo}"), None, ()
+    return from_preset(chosen.preset or own or DEFAULT), None, ()
 
 
 def _first_pass(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -196,7 +199,8 @@ def parse_arguments(
         base = replace(base, entropy=TrainConfig.entropy, entropy_end=TrainConfig.entropy_end)
     if "--entropy" in given:  # all along, unless an end is named too
         base = replace(base, entropy_end=TrainConfig.entropy_end)
-    joins = source is None and (chosen.preset or chosen.algo or DEFAULT) == DEFAULT
+    own = OF_ENVIRONMENT.get(chosen.env, "")
+    joins = source is None and (chosen.preset or chosen.algo or own or DEFAULT) == DEFAULT
     if chosen.env and chosen.env != base.env:
         base = replace(base, vary=(), task=default_task(base.env)) if joins else base
         base = base.changed(env=chosen.env)

@@ -11,6 +11,12 @@ from envs.errors import unknown
 
 PRESETS = Path(__file__).parents[1] / "presets"
 DEFAULT = "eight_bars"  # of python -m agents.train
+# Environments of several voices have a preset each, which has their reward and a prior for them.
+OF_ENVIRONMENT = {
+    "composition/Chorale-v0": "chorale",
+    "composition/Counterpoint-v0": "counterpoint",
+}
+ASKED = ("env", "task", "vary", "prior", "reward")  # what is learned, whatever the algorithm
 REFERENCE = "reference"  # has what others leave out; see the file
 OBJECTIVE = ("reward", "entropy", "entropy_end")  # the weights were found along the reward
 
