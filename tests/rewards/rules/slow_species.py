@@ -132,10 +132,21 @@ def following(task, notes, note):
     return starting(notes, end), min(end, task.cells - 1)
 
 
+def level(task, cell):
+    """The metrical level of a cell."""
+    return task.meter.levels(task.grid)[(cell - task.pickup) % task.bar_cells]
+
+
+def held_into_stronger(task, note):
+    """The first cell stronger than its beginning into which a note is held, or None."""
+    held = range(note.start + 1, note.start + note.duration)
+    return next((cell for cell in held if level(task, cell) < level(task, note.start)), None)
+
+
 def dissonance(
     voices, task, passing=True, neighbour=True, suspension=True, cambiata=True, strong=0
 ):
-    marked, levels, last = set(), task.meter.levels(task.grid), len(voices) - 1
+    marked, last = set(), len(voices) - 1
     clashes = functools.partial(clash, voices)
     follows = functools.partial(following, task)
 
@@ -156,14 +167,11 @@ def dissonance(
             (mover,) = movers
             note = starting(voices[mover], t)
             entry = note.pitch - before(voices[mover], note).pitch
-            weak = levels[(t - task.pickup) % task.bar_cells] > strong
+            weak = level(task, t) > strong
             if weak and 1 <= abs(entry) <= 2 and (passing or neighbour or cambiata):
-                places = [levels[(c - task.pickup) % task.bar_cells] for c in range(t, task.cells)]
-                held = places[1 : note.duration]
-                stronger = [i for i, place in enumerate(held, t + 1) if place < places[0]]
-                if stronger:
-                    free = risen = stronger[0]
-                    marked.add((u, v, free))
+                if over := held_into_stronger(task, note):
+                    free = risen = over
+                    marked.add((u, v, over))
                     continue
                 then, free = follows(voices[mover], note)
                 risen, move = free + 1, then.pitch - note.pitch if then else 0
@@ -181,11 +189,7 @@ def dissonance(
                 then, free = follows(voices[held], note)
                 risen = free + 1
                 skip = then and abs(then.pitch - note.pitch) > 2 and not clashes(u, v, then.start)
-                if (
-                    skip
-                    and at(voices[mover], then.start)
-                    and levels[(then.start - task.pickup) % task.bar_cells] > strong
-                ):
+                if skip and at(voices[mover], then.start) and level(task, then.start) > strong:
                     risen = free
                     then, free = follows(voices[held], then)
                 if not then or then.pitch - note.pitch not in (-1, -2):
