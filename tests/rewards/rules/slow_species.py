@@ -202,6 +202,37 @@ def dissonance(
     return marked
 
 
+def florid(notes, task):
+    """Cells at which a voice leaves the fifth species."""
+    levels = task.meter.levels(task.grid)
+    beat, bar, half = task.beat_cells, task.bar_cells, max(task.beat_cells // 2, 1)
+    found, weakest = set(), max(levels[0:bar:beat])
+    for number, note in enumerate(notes):
+        place = (note.start - task.pickup) % bar
+        for cell in range(note.start + 1, note.start + note.duration):
+            now = (cell - task.pickup) % bar
+            over_bar = now == 0 and levels[place] == 1
+            if levels[now] < levels[place] and not over_bar:
+                found.add(cell)  # a syncope
+            if cell - note.start == (bar if place == 0 else 2 * (bar - place)):
+                found.add(cell)  # tied to a longer one
+        if task.meter.compound or place % beat != half:
+            continue
+        old = notes[number - 1] if number else None
+        older = notes[number - 2] if number > 1 else None
+        after = notes[number + 1] if number + 1 < len(notes) else None
+        pair = old and older and note.start - old.start == half
+        steps = pair and all(
+            abs(a.pitch - b.pitch) in (1, 2) for a, b in ((older, old), (old, note))
+        )
+        if not (steps and levels[place - half] == weakest):
+            found.add(note.start)
+        leaves = after and after.start - note.start == half
+        if leaves and abs(after.pitch - note.pitch) not in (1, 2):
+            found.add(after.start)
+    return found
+
+
 def species_rhythm(voices, task, species=1):
     marked, levels = set(), task.meter.levels(task.grid)
 
@@ -223,35 +254,6 @@ def species_rhythm(voices, task, species=1):
             ends = at(notes, cell) is None and at(notes, cell - 1) is not None
             yield cell, starting(notes, cell) is not None, ends, quiet
 
-    def florid(notes):
-        """Cells at which a voice leaves the fifth species."""
-        beat, bar, half = task.beat_cells, task.bar_cells, max(task.beat_cells // 2, 1)
-        found, weakest = set(), max(levels[0:bar:beat])
-        for number, note in enumerate(notes):
-            place = (note.start - task.pickup) % bar
-            for cell in range(note.start + 1, note.start + note.duration):
-                now = (cell - task.pickup) % bar
-                over_bar = now == 0 and levels[place] == 1
-                if levels[now] < levels[place] and not over_bar:
-                    found.add(cell)  # a syncope
-                if cell - note.start == (bar if place == 0 else 2 * (bar - place)):
-                    found.add(cell)  # tied to a longer one
-            if task.meter.compound or place % beat != half:
-                continue
-            old = notes[number - 1] if number else None
-            older = notes[number - 2] if number > 1 else None
-            after = notes[number + 1] if number + 1 < len(notes) else None
-            pair = old and older and note.start - old.start == half
-            steps = pair and all(
-                abs(a.pitch - b.pitch) in (1, 2) for a, b in ((older, old), (old, note))
-            )
-            if not (steps and levels[place - half] == weakest):
-                found.add(note.start)
-            leaves = after and after.start - note.start == half
-            if leaves and abs(after.pitch - note.pitch) not in (1, 2):
-                found.add(after.start)
-        return found
-
     cantus = [task.cells] * len(voices)  # up to where each voice may be one
     for v, notes in enumerate(voices):
         for cell, begins, ends, _ in events(notes):
@@ -259,7 +261,7 @@ def species_rhythm(voices, task, species=1):
                 cantus[v] = cell
                 break
     for v, notes in enumerate(voices):
-        breaks = florid(notes) if species == 5 else ()
+        breaks = florid(notes, task) if species == 5 else ()
         for cell, begins, ends, quiet in events(notes):
             must, may = due(cell, species)
             late = species > 1 and quiet and (cell - task.pickup) // task.bar_cells <= 0
