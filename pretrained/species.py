@@ -28,6 +28,7 @@ RARE = 1e-4
 OCTAVE, FOURTH, STEP = 12, 5, 2  # semitones
 LATE = {2: 0.7, 3: 0.6, 4: 0.9, 5: 0.8}  # chance that a voice of a species enters after a rest
 TIED = 0.92  # over the bar line, in the fourth species
+PREPARED = 8.0  # times likelier is the tonic where the suspension of the close begins
 WHOLE = 0.2  # in the last bar but one, in the second species
 
 
@@ -161,6 +162,8 @@ class _Page:
             found[:, HOLD], found[:, REST] = ~silent, silent
             return found
         found[:, FIRST_PITCH:] = self._moves(time, pitch, move, top)
+        if self.species == 5:
+            found[:, FIRST_PITCH:] *= self._eighths(time, onset, pitch)
         hold = np.zeros(len(pitch)) if must else self._held(time, onset, move)
         first_bar = time < self.task.bar_cells and self.species > 1
         enters = LATE.get(self.species, 0.0) if time == 0 else RARE
@@ -193,9 +196,22 @@ class _Page:
         chance = np.where(pitch[:, None] < 0, 1.0, chance)
         bars_left = task.bars - 1 - (time - task.pickup) // task.bar_cells
         allowed = self.in_scale | (self.raised & (bars_left <= 1))
+        if bars_left == 2 and self._prepares(time):
+            chance = np.where(self.final, chance * PREPARED, chance)
         if bars_left == 0:
             chance = np.where(self.final, chance, chance * RARE)
         return np.where(allowed, chance, 0.0)
+
+    def _prepares(self, time: int) -> bool:
+        """Return True in the middle of a bar of the fifth species, where a suspension begins."""
+        return self.species == 5 and self.task.place_in_bar(time) == self.half
+
+    def _eighths(self, time: int, onset: Floats, pitch: Floats) -> Floats:
+        """Return 1 where a pitch (B, pitches) may follow; from an eighth only a step."""
+        beat = self.task.beat_cells
+        short = (onset >= 0) & (time - onset == beat // 2)
+        far = np.abs(self.pitches - pitch[:, None])
+        return np.where(short[:, None] & ((far == 0) | (far > STEP)), RARE, 1.0)
 
     def _held(self, time, onset, move) -> Floats:  # type: ignore[no-untyped-def]
         """Return the chance (B,) that a note is held where another may begin."""
@@ -207,9 +223,12 @@ class _Page:
         if place % beat:  # eighths come in pairs on weak beats, and move by step
             pair = (age == beat // 2) & (place % (2 * beat) > beat) & (np.abs(move) <= STEP)
             return np.where(pair, 0.85, 1 - RARE)
+        bars_left = task.bars - 1 - (time - task.pickup) // task.bar_cells
         if level == 0:
-            return np.where(age == half, 0.75, np.where(age == beat, 0.03, RARE))
-        if level == 1:
-            return np.where(age == half, 0.3, np.where(age == beat, 0.15, RARE))
+            return np.where(age == half, 0.97 if bars_left == 1 else 0.75, RARE)
+        if bars_left == 2 and self._prepares(time):
+            return np.where(age == half, 0.1, RARE)
+        if level == 1:  # none of two beats begins on a weak one, none is tied to a longer one
+            return np.where(age == half, 0.3, RARE)
         long = np.where(age == beat, 0.35, np.where(age > half, 0.6, 0.3))
         return np.where(age < beat, RARE, long)

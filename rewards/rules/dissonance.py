@@ -43,7 +43,7 @@ def _settle(
 
     smooth: True where a suspension may be decorated: on a weak place, with a consonance.
     """
-    owed, of_other, entry = state
+    owed, of_other, entry, level = state
     here, there = pair.score, pair.there
     acts = np.where(of_other, there.onset, here.onset)
     ends = np.where(of_other, there.rest, here.rest)
@@ -59,9 +59,10 @@ def _settle(
     skips = (owed == FALLS) & acts & ~ends & (np.abs(move) > STEP) & smooth
     paid |= skips
     due = (owed != NOTHING) & (acts | ends)
-    broken = due & (ends | ~paid)
+    hangs_on = (owed == GOES_ON) & ~due & (here.level < level)
+    broken = (due & (ends | ~paid)) | hangs_on
     resolves = due & ~broken & ~skips & ((owed == FALLS) | (owed == COMES_BACK))
-    left = np.where(due, NOTHING, owed)
+    left = np.where(due | hangs_on, NOTHING, owed)
     left = np.where(due & paid & drops & (owed == GOES_ON), RISES, left)
     return np.where(skips, COMES_BACK, left), np.where(skips, move, entry), broken, resolves
 
@@ -71,8 +72,8 @@ def _follow_dissonance(
 ) -> Any:
     """Scan where a voice breaks the treatment of dissonance with another one.
 
-    The state is what one of the two owes, True where the other one owes it, and the interval by
-    which a moving note came.
+    The state is what one of the two owes, True where the other one owes it, the interval by which
+    a moving note came, and the metrical level at which it did.
     """
     if int(here.voice.item()) <= other:
         return state, (np.zeros(state[0].shape, bool),)
@@ -95,7 +96,8 @@ def _follow_dissonance(
     # A moving note owes itself; a suspension is owed by the voice that is held.
     of_other = np.where(passes, its, np.where(hangs, mine, state[1]))
     entry = np.where(fresh, interval, entry)
-    return (owed, of_other, entry), (broken | (here.is_last & (owed != NOTHING)),)
+    level = np.where(passes, here.level, state[3])
+    return (owed, of_other, entry, level), (broken | (here.is_last & (owed != NOTHING)),)
 
 
 @pair_rule(
@@ -115,10 +117,10 @@ def dissonance(
 
     On a weak place one voice may come to it by step while the other one is held, and goes on by
     step in its direction (passing), back to its note (neighbour), or, having come down, falls by a
-    third and rises by a step (cambiata). On a strong place one voice may be held from a consonance
-    and falls by step to a consonance (suspension), at once or after a skip to one consonance on a
-    weak place. All other dissonances are violations, where they begin or where they are left
-    otherwise.
+    third and rises by a step (cambiata); it is not held into a stronger place. On a strong place
+    one voice may be held from a consonance and falls by step to a consonance (suspension), at once
+    or after a skip to one consonance on a weak place. All other dissonances are violations, where
+    they begin or where they are left otherwise.
 
     passing, neighbour, suspension, cambiata: allow it.
     strong: highest metrical level of a strong place: 0 for bar lines only.
@@ -129,7 +131,7 @@ def dissonance(
     >>> explain(dissonance, "E5:8 D5:8 G5:16 ; C4:16 C4:16")
     bar 2, beat 1: dissonance without its treatment: upper voice D5-G5 and lower voice C4-C4
     """
-    none = (NOTHING, np.False_, np.int16(0))
+    none = (NOTHING, np.False_, np.int16(0), np.int8(0))
     (broken,) = pair.score.scan(
         _follow_dissonance,
         none,

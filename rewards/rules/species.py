@@ -13,7 +13,7 @@ import numpy as np
 from envs.music.score import Score
 from envs.music.tape import Array
 from envs.music.voices.pairs import OCTAVE, Pair, pairs
-from envs.music.voices.species import due, require_species
+from envs.music.voices.species import due, leaves_florid, require_species
 from rewards.rule import pair_rule, rule
 from rewards.rules.melody import FUX, LEADING
 from rewards.rules.rhythm import beyond, nothing
@@ -274,12 +274,15 @@ def _follow_species(state: tuple[Array, ...], here: Score, species: int) -> Any:
     silent = (here.previous_onset < 0) & ~here.onset & late
     stops = here.rest & (here.sounded >= 0)
     wrong = (here.onset & ~np.bool_(may)) | (~here.onset & np.bool_(must) & ~silent) | stops
+    if species == 5:
+        wrong = wrong | leaves_florid(here)
     plain = plain & (here.onset == np.bool_(due_of_cantus)) & ~stops
     return (plain,), (wrong, plain)
 
 
 @rule(
-    source=f"{FUX}: note against note, two against one, four against one, syncopation, florid",
+    source=f"{FUX}: note against note, two against one, four against one, syncopation, florid; "
+    "Jeppesen, Counterpoint (1931), fifth species",
     says="the {voice} leaves the rhythm of the species at {note}",
     needs="voices",
 )
@@ -288,9 +291,11 @@ def species_rhythm(score: Score, *, species: int = 1) -> Array:
 
     1 has a note in each bar; 2 one at each half bar, or each beat of a triple bar, and in the last
     bar but one a single note may do; 3 one at each beat of a bar of four; 4 one at each half bar,
-    of which those on the bar line may be tied; 5 notes of half a beat, or a third of a compound
-    one, and more, which are not all whole. The last bar has one note; in the first, voices of 2 to
-    5 may enter late.
+    of which those on the bar line may be tied; 5 mixes them, not all whole. There a note is held
+    into a stronger place, such as half a bar from a weak beat, only over the bar line from its
+    middle, and no longer than before it. Halves of a beat come in pairs on a weak beat, reached and
+    left by step; compound beats have thirds. The last bar has one note; in the first, voices of 2
+    to 5 may enter late.
 
     species: 1 to 5.
 

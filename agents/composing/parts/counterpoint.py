@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from agents.composing.composer import Composer
+from agents.composing.parts.strict import (
+    CADENCE_SUSPENSION,
+    FALLING_SIXTH,
+    PERFECT_RUN,
+    ROUGH_TRIAD,
+    SYNCOPATION,
+    can_suspend,
+    of_free_voices,
+)
 from agents.composing.request import Request
 from envs.music.codec import UNWRITTEN
 from envs.music.key import Key
@@ -16,7 +22,6 @@ from envs.music.meter import Meter, beat_quarters
 from envs.music.piece import FASTEST, SLOWEST, Piece
 from envs.music.pitch import parse_range
 from envs.music.score import Score
-from envs.music.tape import Array
 from envs.music.task import Task
 from envs.music.voices.cantus import FEWEST, HIGHEST, LOWEST, MOST, Cantus, cantus_row
 from envs.music.voices.species import require_species
@@ -24,6 +29,8 @@ from envs.notation.reading.readers import read_piece
 from rewards.build import build, make_term
 from rewards.rule import Rule
 from rewards.rules.voices import STEP
+from rewards.sum import RewardSum
+from rewards.term import Term
 
 METER = Meter(4, 4)
 USUAL = {"method": "exhaustive"}  # of a request
@@ -55,6 +62,14 @@ TASTE: dict[str, Any] = {
     "late_climax": {"weight": 1.0, "earliest": 0.25},
     "pitch_variety": {"weight": 1.0, "least": 6},
     "aimless_turns": 0.5,
+}
+# And what Fux says of a species over a cantus firmus that is given, with weights.
+STRICT: dict[int, tuple[tuple[Rule, float], ...]] = {
+    1: ((PERFECT_RUN, 2.0),),
+    2: ((ROUGH_TRIAD, 2.0),),
+    3: ((ROUGH_TRIAD, 2.0),),
+    4: ((SYNCOPATION, 2.0),),
+    5: ((ROUGH_TRIAD, 2.0),),
 }
 CANTUS_FIRMUS = "cantus_firmus"  # the pack
 # Rules of it that every cantus firmus keeps.
@@ -90,19 +105,19 @@ def demands_of(species: int) -> tuple[Rule, ...]:
     lines.append(make_term("repeated_notes", {"weight": 1.0, **once}).rule)
     return (
         *(terms[name].rule for name in KEPT if name in terms),
-        *map(_of_free_voices, lines),
+        *map(of_free_voices, lines),
+        FALLING_SIXTH,
     )
 
 
-def _of_free_voices(rule: Rule) -> Rule:
-    """Return a rule of lines that judges what is free, and not what is given."""
-    return replace(rule, fn=functools.partial(_free, rule=rule), base=None)
-
-
-def _free(score: Score, *, rule: Rule) -> Array:
-    """Return the value of a rule in the cells that are not given, 0 in others."""
-    free = score.task.free[score.voice, score.cell]
-    return np.where(free, rule(score), np.float32(0))
+def ranking(species: int) -> RewardSum:
+    """Return the reward by which solutions of a species are ranked; lines are the free voice's."""
+    terms = dict(build({pack(species): 1.0, **TASTE}).terms)
+    for name, term in terms.items():
+        if term.rule.against is None and name not in KEPT:
+            terms[name] = replace(term, rule=of_free_voices(term.rule))
+    strict = [Term(rule.name, rule, weight) for rule, weight in STRICT[species]]
+    return RewardSum([*terms.values(), *strict])
 
 
 @dataclass(frozen=True)
@@ -198,6 +213,8 @@ class Counterpoint:
             keywords: those of `Request`, such as n, seed and must; the page is set.
         """
         must = (*demands_of(self.species), *keywords.pop("must", ()))
+        if self.species in (4, 5) and can_suspend(self.task):
+            must = (*must, CADENCE_SUSPENSION)
         wish = (*keywords.pop("wish", ()), "key")  # its cadence may raise a degree
         request = Request(self.task, **{**USUAL, **keywords, "must": must, "wish": wish})
         line = replace(self.task, voices=1, ranges="", given=())
@@ -212,8 +229,7 @@ class Counterpoint:
             prior: as `Composer` takes it; one that learned from no music if empty.
             reward: by which solutions are ranked; the pack of the species and TASTE if None.
         """
-        own = {pack(self.species): 1.0, **TASTE}
-        return Composer(prior or f"species-{self.species}", reward or own)
+        return Composer(prior or f"species-{self.species}", reward or ranking(self.species))
 
 
 # -- cantus firmi ----------------------------------------------------------------------------------

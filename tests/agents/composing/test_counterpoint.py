@@ -13,8 +13,17 @@ from agents.composing.parts.counterpoint import (
     CantusFirmus,
     Counterpoint,
     demands_of,
+    ranking,
 )
 from agents.composing.parts.exhaustive import exhaust
+from agents.composing.parts.strict import (
+    CADENCE_SUSPENSION,
+    FALLING_SIXTH,
+    PERFECT_RUN,
+    ROUGH_TRIAD,
+    SYNCOPATION,
+    can_suspend,
+)
 from envs.music.codec import FIRST_PITCH, HOLD
 from envs.music.key import Key
 from envs.music.piece import score_of
@@ -253,3 +262,92 @@ def test_the_cantus_firmi_of_fux_have_their_modes(final):
     cantus = Cantus.fux(final)
     assert cantus.key.tonic == final
     assert cantus.pitches[0] == cantus.pitches[-1]
+
+
+# -- strict rules ----------------------------------------------------------------------------------
+
+LIGATURES = SOLUTIONS["fourth above"][2].replace("A4:2 A4:2 D5", "A4:4 D5")
+
+
+def marked(rule, species, line, above=True):
+    """Bars and cells in them that a rule marks in the free voice; nothing else is marked."""
+    wanted = Counterpoint(Cantus.fux("D"), species, above)
+    value = rule(score_of_line(line, wanted))[0]
+    assert not value[1 if above else 0].any()
+    return [divmod(int(t), wanted.task.bar_cells) for t in np.flatnonzero(value[0 if above else 1])]
+
+
+def test_fux_s_ligatures_are_broken_where_he_breaks_them_and_close_with_a_suspension():
+    assert marked(CADENCE_SUSPENSION, 4, LIGATURES) == []
+    assert marked(SYNCOPATION, 4, LIGATURES) == [(4, 0)]  # A4 to B4
+    struck = LIGATURES.replace("E5:4 D5:4 C#5:2", "E5:4 D5:2 E5:2 C#5:2")
+    assert marked(CADENCE_SUSPENSION, 4, struck) == [(9, 0)]
+    assert marked(SYNCOPATION, 4, struck) == [(4, 0), (9, 0)]
+
+
+@pytest.mark.parametrize(
+    ("line", "bars"),
+    [
+        ("A4 D5 B4 A4 B4 C5 C5 B4 D5 C#5 D5", []),
+        ("A4 C5 B4 A4 B4 C5 C5 B4 D5 C#5 D5", [2, 3]),
+        ("D4 F4 E4 A4 B4 C5 C5 B4 D5 C#5 D5", [2, 3]),
+    ],
+)
+def test_three_perfect_consonances_in_a_row(line, bars):
+    whole = " ".join(f"{note}:4" for note in line.split())
+    assert [bar for bar, _ in marked(PERFECT_RUN, 1, whole)] == bars
+
+
+@pytest.mark.parametrize(
+    ("notes", "sixth", "triad"),
+    [
+        ("C5 E4", True, False),
+        ("E4 C5", False, False),
+        ("C5 Eb4", False, False),
+        ("A4 F4 C#4", False, True),
+        ("B4 D5 F5", False, True),
+        ("F4 B4 D5", False, True),
+        ("A4 F4 D4", False, False),
+        ("C5 E5 G5", False, False),
+        ("D5 A4 D5", False, False),
+    ],
+)
+def test_a_falling_minor_sixth_and_rough_triads(notes, sixth, triad):
+    line = " ".join(notes.split())
+    assert bool(marked(FALLING_SIXTH, 3, line)) == sixth
+    assert bool(marked(ROUGH_TRIAD, 3, line)) == triad
+
+
+@pytest.mark.parametrize(
+    ("pitches", "above", "expected"),
+    [
+        ((62, 65, 64, 62), True, True),
+        ((62, 65, 64, 62), False, True),
+        ((62, 69, 64, 62), True, False),  # a fourth, but a fifth below
+        ((62, 69, 64, 62), False, True),
+        ((62, 60, 64, 62), True, False),
+        ((62, 65, 60, 62), True, False),  # rises to its final
+    ],
+)
+def test_where_the_tonic_can_be_suspended(pitches, above, expected):
+    cantus = replace(Cantus.fux("D"), pitches=pitches)
+    assert can_suspend(Counterpoint(cantus, 4, above).task) == expected
+
+
+@pytest.mark.parametrize("species", [4, 5])
+@pytest.mark.parametrize("above", [True, False])
+def test_the_fourth_and_fifth_species_close_with_a_suspension(species, above):
+    wanted = Counterpoint(Cantus.fux("D"), species, above)
+    for melody in wanted.composer().compose(wanted.request(n=2, seed=3)):
+        assert not CADENCE_SUSPENSION(melody.score).any(), str(melody)
+
+
+def test_the_given_voice_is_neither_ranked_nor_remarked_on():
+    """Fux's cantus firmus in E has leaps and few pitches, as the rules of a line see it."""
+    for species in (1, 4):
+        wanted = Counterpoint(Cantus.fux("E"), species)
+        (melody,) = wanted.composer().compose(wanted.request(seed=1))
+        for name, term in ranking(species).terms.items():
+            if term.rule.against is None and name not in ("species_rhythm", "clausula"):
+                assert not term.rule(melody.score)[0, 1].any(), name
+    assert REGISTRY["leap_size"](melody.score, largest=8)[0, 1].any()

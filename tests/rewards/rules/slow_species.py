@@ -132,10 +132,21 @@ def following(task, notes, note):
     return starting(notes, end), min(end, task.cells - 1)
 
 
+def level(task, cell):
+    """The metrical level of a cell."""
+    return task.meter.levels(task.grid)[(cell - task.pickup) % task.bar_cells]
+
+
+def held_into_stronger(task, note):
+    """The first cell stronger than its beginning into which a note is held, or None."""
+    held = range(note.start + 1, note.start + note.duration)
+    return next((cell for cell in held if level(task, cell) < level(task, note.start)), None)
+
+
 def dissonance(
     voices, task, passing=True, neighbour=True, suspension=True, cambiata=True, strong=0
 ):
-    marked, levels, last = set(), task.meter.levels(task.grid), len(voices) - 1
+    marked, last = set(), len(voices) - 1
     clashes = functools.partial(clash, voices)
     follows = functools.partial(following, task)
 
@@ -156,8 +167,12 @@ def dissonance(
             (mover,) = movers
             note = starting(voices[mover], t)
             entry = note.pitch - before(voices[mover], note).pitch
-            weak = levels[(t - task.pickup) % task.bar_cells] > strong
+            weak = level(task, t) > strong
             if weak and 1 <= abs(entry) <= 2 and (passing or neighbour or cambiata):
+                if over := held_into_stronger(task, note):
+                    free = risen = over
+                    marked.add((u, v, over))
+                    continue
                 then, free = follows(voices[mover], note)
                 risen, move = free + 1, then.pitch - note.pitch if then else 0
                 goes_on = passing and 1 <= abs(move) <= 2 and (move > 0) == (entry > 0)
@@ -174,11 +189,7 @@ def dissonance(
                 then, free = follows(voices[held], note)
                 risen = free + 1
                 skip = then and abs(then.pitch - note.pitch) > 2 and not clashes(u, v, then.start)
-                if (
-                    skip
-                    and at(voices[mover], then.start)
-                    and levels[(then.start - task.pickup) % task.bar_cells] > strong
-                ):
+                if skip and at(voices[mover], then.start) and level(task, then.start) > strong:
                     risen = free
                     then, free = follows(voices[held], then)
                 if not then or then.pitch - note.pitch not in (-1, -2):
@@ -189,6 +200,37 @@ def dissonance(
             else:
                 marked.add((u, v, t))
     return marked
+
+
+def florid(notes, task):
+    """Cells at which a voice leaves the fifth species."""
+    levels = task.meter.levels(task.grid)
+    beat, bar, half = task.beat_cells, task.bar_cells, max(task.beat_cells // 2, 1)
+    found, weakest = set(), max(levels[0:bar:beat])
+    for number, note in enumerate(notes):
+        place = (note.start - task.pickup) % bar
+        for cell in range(note.start + 1, note.start + note.duration):
+            now = (cell - task.pickup) % bar
+            over_bar = now == 0 and levels[place] == 1
+            if levels[now] < levels[place] and not over_bar:
+                found.add(cell)  # a syncope
+            if cell - note.start == (bar if place == 0 else 2 * (bar - place)):
+                found.add(cell)  # tied to a longer one
+        if task.meter.compound or place % beat != half:
+            continue
+        old = notes[number - 1] if number else None
+        older = notes[number - 2] if number > 1 else None
+        after = notes[number + 1] if number + 1 < len(notes) else None
+        pair = old and older and note.start - old.start == half
+        steps = pair and all(
+            abs(a.pitch - b.pitch) in (1, 2) for a, b in ((older, old), (old, note))
+        )
+        if not (steps and levels[place - half] == weakest):
+            found.add(note.start)
+        leaves = after and after.start - note.start == half
+        if leaves and abs(after.pitch - note.pitch) not in (1, 2):
+            found.add(after.start)
+    return found
 
 
 def species_rhythm(voices, task, species=1):
@@ -219,10 +261,13 @@ def species_rhythm(voices, task, species=1):
                 cantus[v] = cell
                 break
     for v, notes in enumerate(voices):
+        breaks = florid(notes, task) if species == 5 else ()
         for cell, begins, ends, quiet in events(notes):
             must, may = due(cell, species)
             late = species > 1 and quiet and (cell - task.pickup) // task.bar_cells <= 0
-            wrong = (begins and not may) or (must and not begins and not late) or ends
+            wrong = (
+                (begins and not may) or (must and not begins and not late) or ends or cell in breaks
+            )
             is_cantus = cell < cantus[v] and not any(cell < cantus[u] for u in range(v))
             if wrong and not is_cantus:
                 marked.add((v, cell))
