@@ -19,8 +19,8 @@ from tests.rewards.rules.lines import noise, piece
 from tests.rewards.rules.voice_examples import VOICES
 
 # Which rules have nothing to say without chords, a plan of phrases or a second voice.
-VOICE_PACKS = {"satb_common_practice", *(f"fux_species_{n}" for n in range(1, 6))}
-VOICE_RULES = VOICES.keys()
+VOICE_PACKS = {"satb_common_practice", "cantus_firmus", *(f"fux_species_{n}" for n in range(1, 6))}
+VOICE_RULES = VOICES.keys() - {"moving_pairs"}  # which pays and judges nothing
 NEEDS = {
     **dict.fromkeys(VOICE_RULES, "voices"),
     **dict.fromkeys(("chord_tones", "non_chord_resolution"), "chords"),

@@ -135,7 +135,7 @@ def real_parts(task: Task, data: str = "", splits: tuple[str, ...] = ("train",))
         advice = f"data={CHORALES} with 2 to 4 voices" if of_voices else "tunes of your own by "
         advice += "" if of_voices else "data=FOLDER"
         raise ValueError(
-            f"there are too few real pieces to compare with: {where} has {count or 'none'} in "
+            f"an adversary needs real pieces to compare with: {where} has {count or 'none'} in "
             f"{task.meter} and {task.key.mode} of {task.bars} bars with this grid, pickup, range "
             f"and number of voices, and no given cells; expected at least {FEWEST}. Give another "
             f"task, or {advice}"
