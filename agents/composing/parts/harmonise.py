@@ -58,12 +58,12 @@ def _free_chord_tones(score: Score, *, strong: int = 1) -> Array:
 CHORDS = Rule(
     "--chords",
     _free_chord_tones,
-    says=chord_tones.says,
-    source=chord_tones.source,
+    says=find("chord_tones").says,
+    source=find("chord_tones").source,
     cellwise=True,
     violation=True,
     needs="chords",
-    defaults=chord_tones.defaults,
+    defaults=find("chord_tones").defaults,
 )
 
 
