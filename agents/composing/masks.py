@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -43,6 +44,11 @@ def read_masks(words: Words, reward: RewardSum) -> RewardSum:
             f"the reward has none of {', '.join(MASKS)}; say what to `mask`, such as in_key"
         )
     terms = [_mask(word, reward) for word in words]
+    twice = [name for name, times in Counter(term.name for term in terms).items() if times > 1]
+    if twice:
+        raise ValueError(
+            f"{twice[0]} is kept anyway, or named twice; leave it out of what is demanded (--must)"
+        )
     for term in terms:
         require_cellwise(term.rule)
         if not term.weight:

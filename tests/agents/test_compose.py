@@ -181,7 +181,7 @@ def test_masks_by_name():
         read_masks((), build("tonic"))
     with pytest.raises(ValueError, match="unknown reward 'kye'. Did you mean 'key'"):
         read_masks(("kye",), reward)
-    with pytest.raises(ValueError, match="'key' is given twice"):
+    with pytest.raises(ValueError, match="named twice"):
         read_masks(("key", "key"), reward)
 
 

@@ -351,3 +351,9 @@ def test_the_given_voice_is_neither_ranked_nor_remarked_on():
             if term.rule.against is None and name not in ("species_rhythm", "clausula"):
                 assert not term.rule(melody.score)[0, 1].any(), name
     assert REGISTRY["leap_size"](melody.score, largest=8)[0, 1].any()
+
+
+def test_a_rule_that_is_kept_anyway_need_not_be_demanded():
+    fux = Counterpoint.read("fux-D")
+    with pytest.raises(ValueError, match="anyway"):
+        fux.composer().compose(fux.request(must=["parallel_fifths"]))
