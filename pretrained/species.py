@@ -17,6 +17,7 @@ from torch import Tensor
 from envs.music.codec import FIRST_PITCH, HOLD, REST, UNWRITTEN, Codec
 from envs.music.key import RAISED
 from envs.music.score import Score
+from envs.music.tape import Array
 from envs.music.task import Task
 from envs.music.voices.species import due, require_species
 from pretrained.prior import ILLEGAL
@@ -154,7 +155,7 @@ class _Page:
         self.final = degree == 0
         self.raised = np.isin(degree, RAISED) & (1 not in key.steps)
 
-    def chances(self, time: int, pitch, move, onset, top) -> Floats:  # type: ignore[no-untyped-def]
+    def chances(self, time: int, pitch: Array, move: Array, onset: Array, top: Array) -> Floats:
         """Return the chances (B, vocab) of tokens at a time index, not yet made to sum to 1."""
         must, may = due(self.task, time, self.species)
         found, silent = np.zeros((len(pitch), self.task.codec.vocab)), onset < 0
@@ -174,7 +175,7 @@ class _Page:
         found[:, HOLD], found[:, REST] = np.where(silent, 0, hold), np.where(silent, hold, 0)
         return found
 
-    def _moves(self, time, pitch, move, top) -> Floats:  # type: ignore[no-untyped-def]
+    def _moves(self, time: int, pitch: Array, move: Array, top: Array) -> Floats:
         """Return the chances (B, pitches) of the next pitch."""
         task = self.task
         semitones = self.pitches - pitch[:, None]
@@ -213,7 +214,7 @@ class _Page:
         far = np.abs(self.pitches - pitch[:, None])
         return np.where(short[:, None] & ((far == 0) | (far > STEP)), RARE, 1.0)
 
-    def _held(self, time, onset, move) -> Floats:  # type: ignore[no-untyped-def]
+    def _held(self, time: int, onset: Array, move: Array) -> Floats:
         """Return the chance (B,) that a note is held where another may begin."""
         if self.species != 5:
             return np.full(len(onset), WHOLE if self.species == 2 else TIED)

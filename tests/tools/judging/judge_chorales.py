@@ -1,6 +1,6 @@
 """Bach's four-part chorales: notes and parallels as music21 has them, and as they are found here.
 
-    python -m tests.tools.judging chorales --folder /tmp/judged
+    python -m tests.tools.judging chorales --folder judged
 
 Each file of music21's Bach folder that has four parts is read twice: by the readers here, and by
 music21, whose notes are taken as they stand in its streams, ties joined. Then the parallels between
