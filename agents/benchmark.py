@@ -91,7 +91,8 @@ def benchmark(config: BenchmarkConfig) -> int:
     import torch
 
     from agents.benchmarking import benchmark_report
-    from agents.benchmarking.benchmark_methods import Bench, default_methods
+    from agents.benchmarking.bench import Bench
+    from agents.benchmarking.benchmark_methods import default_methods
     from agents.benchmarking.cells import run_cells
     from agents.benchmarking.limits import FILE, pool_size_for, write_limits
     from agents.benchmarking.plan import choose, open_folder

@@ -19,7 +19,8 @@ from typing import Any
 
 import torch
 
-from agents.benchmarking.benchmark_methods import Bench, BenchMethod, find_method
+from agents.benchmarking.bench import Bench
+from agents.benchmarking.benchmark_methods import BenchMethod, find_method
 from agents.benchmarking.measuring import measure
 from agents.benchmarking.results import FINISHED, folder_of
 from agents.runs.directory import Run

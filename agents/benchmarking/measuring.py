@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from agents.benchmarking.benchmark_methods import Bench, Drawn
+from agents.benchmarking.bench import Bench, Drawn
 from agents.training.monitor import find_judge
 from envs.music.score import Score
 from rewards.measures.diversity import diversity

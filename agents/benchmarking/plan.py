@@ -6,13 +6,11 @@ import itertools
 import shutil
 from collections.abc import Sequence
 
+from agents.benchmarking.bench import FEWEST, Bench, pool_size
 from agents.benchmarking.benchmark_methods import (
-    FEWEST,
-    Bench,
     BenchMethod,
     default_methods,
     find_method,
-    pool_size,
     training,
 )
 from agents.benchmarking.cells import check_unchanged

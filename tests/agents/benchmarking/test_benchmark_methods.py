@@ -7,11 +7,8 @@ import pytest
 
 from agents.benchmark import BenchmarkConfig
 from agents.benchmarking import benchmark_methods as matrix
-from agents.benchmarking.benchmark_methods import (
-    best_of_subsets,
-    find_method,
-    training,
-)
+from agents.benchmarking.bench import best_of_subsets
+from agents.benchmarking.benchmark_methods import find_method, training
 from agents.evaluating.limit import draws_for
 from agents.settings.algorithm import ALGORITHMS
 from agents.settings.config import read_toml

@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from agents.benchmarking.benchmark_methods import Bench, find_method
+from agents.benchmarking.bench import Bench
+from agents.benchmarking.benchmark_methods import find_method
 from agents.benchmarking.cells import make_cell
 from agents.benchmarking.plan import choose, open_folder
 from agents.runs.directory import Run
