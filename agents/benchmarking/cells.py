@@ -126,14 +126,15 @@ def make_cell(out: Path, name: str, seed: int) -> None:
         shutil.rmtree(folder)  # what was interrupted is begun anew
     folder.mkdir(parents=True)
     drawn, timing = bench.draw(method, seed)
-    numbers = measure(bench, drawn)
+    numbers = measure(bench, drawn, seed)
     run = folder / "run"
     facts: dict[str, Any] = {"method": name, "seed": seed}
     facts["warnings"] = Run(run).warnings if run.is_dir() else []
     facts["numbers"] = {k: None if math.isnan(v) else v for k, v in numbers.items()}
     thousand = 1000 / drawn.score.batch
-    timing["draw_wall"] = drawn.cost.wall_seconds * thousand
-    timing["draw_cpu"] = drawn.cost.cpu_seconds * thousand
+    if not math.isnan(drawn.cost.cpu_seconds):  # the limit is drawn by nothing
+        timing["draw_wall"] = drawn.cost.wall_seconds * thousand
+        timing["draw_cpu"] = drawn.cost.cpu_seconds * thousand
     write_arrays(folder / "pieces.npz", tokens=drawn.score.tokens)
     clocks = {"machine": machine(), "seconds": timing}
     write_atomic(folder / "timing.json", json.dumps(clocks, indent=2) + "\n")

@@ -24,7 +24,6 @@ from pretrained.corpora import split
 from pretrained.corpora.datasets import own_corpus
 from pretrained.corpora.folder import read_folder
 from pretrained.corpora.folk import load_corpus
-from pretrained.corpora.tunes import GridTune
 from pretrained.training.fit import Epoch, HeldOut, fit, held_out
 from pretrained.training.settings import PriorConfig
 
@@ -110,11 +109,14 @@ def load_lstm_judge(tell: Tell = lambda text: None) -> Prior:
         FileNotFoundError: see `melodies_folder`.
         OSError: it cannot be stored.
     """
-    return _cached(cache_file(), tell)
+    path = cache_file()
+    if not path.is_file():
+        tell("the LSTM judge learns IDyOM's melodies, once, in a minute or two")
+    return _cached(path)
 
 
 @lru_cache(maxsize=1)
-def _cached(path: Path, tell: Tell) -> Prior:
+def _cached(path: Path) -> Prior:
     from pretrained.checkpoint import load, save
 
     if path.is_file():
@@ -122,7 +124,6 @@ def _cached(path: Path, tell: Tell) -> Prior:
             return load(path)
         except ValueError:
             pass  # damaged: it is made anew
-    tell("the LSTM judge learns IDyOM's melodies, once, in a minute or two")
     judge = train_judge(idyom_melodies())
     path.parent.mkdir(parents=True, exist_ok=True)
     save(path, judge)  # type: ignore[arg-type]

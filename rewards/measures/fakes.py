@@ -10,6 +10,7 @@ copied tunes      tunes that the priors have learned from, note by note
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 
@@ -128,7 +129,7 @@ def _walk(pitches: list[int], rng: Rng) -> list[int]:
     taken in random order.
     """
     ways: dict[int, list[int]] = {}
-    for here, there in zip(pitches, pitches[1:], strict=False):
+    for here, there in pairwise(pitches):
         ways.setdefault(here, []).append(there)
     last = _last_steps(ways, pitches[-1], rng)
     for here, onward in ways.items():
@@ -144,7 +145,7 @@ def _walk(pitches: list[int], rng: Rng) -> list[int]:
 
 
 def _last_steps(ways: dict[int, list[int]], root: int, rng: Rng) -> dict[int, int]:
-    """Return a step from each pitch but `root` along which all come to it, drawn by random walks."""
+    """Return a step from each pitch but `root`, by which all come to it, of random walks."""
     last: dict[int, int] = {}
     there = {root}
     for start in ways:

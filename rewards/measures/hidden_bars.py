@@ -9,7 +9,7 @@ the training tunes, which know no network.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -214,7 +214,7 @@ class HiddenBars:
     ) -> dict[str, float]:
         """Return how a model fills hidden bars, one draw for each window.
 
-        right: per cent of the hidden cells that are as in the tune.
+        right: per cent of the notes of the hidden bars that the draw has, begun in the same cell.
         nats: per token of the true bars, of a model that tells it; with the bars on both sides.
         judge: nats per token of the bars drawn, and of those behind them, under the judge.
         in, out: nats of the interval into the bars drawn, and out of them.
@@ -235,6 +235,18 @@ class HiddenBars:
             found |= {f"{bars[0]}-{bars[1]} {name}": value for name, value in told.items()}
         return found
 
+    def some(self, most: int, first: int = 0, step: int = 1) -> HiddenBars:
+        """Return at most `most` of the windows: the number `first`, and every `step`-th after it."""
+        sizes = [group.score.batch for group in self.groups]
+        chosen = np.arange(sum(sizes))[first::step][:most]
+        begins = np.cumsum([0, *sizes[:-1]])
+        parts = []
+        for group, begin, size in zip(self.groups, begins.tolist(), sizes, strict=True):
+            rows = chosen[(chosen >= begin) & (chosen < begin + size)] - begin
+            if len(rows):
+                parts.append(Windows(group.score.take(rows), group.tunes[rows]))
+        return replace(self, groups=parts)
+
     def originals(self) -> dict[str, float]:
         """Return the figures of the tunes themselves."""
         lines = [group.score.tokens[:, 0] for group in self.groups]
@@ -245,15 +257,22 @@ class HiddenBars:
         right, joints, judged = [], [], []
         for group, pieces in zip(self.groups, lines, strict=True):
             (start, end), task = group.hidden(bars), group.score.task
-            same = pieces[:, start:end] == group.score.tokens[:, 0, start:end]
-            right += same.mean(axis=1).tolist()
+            true = group.score.tokens[:, 0, start:end]
+            begun = true >= FIRST_PITCH
+            right += (pieces[:, start:end] == true)[begun].astype(float).tolist()
             joints += [self.joints.nats(line, (start, end), task.pickup)[:, 0] for line in pieces]
             if self.judge is not None:
                 nats = self.judge.log_prob(Score(pieces[:, None], task))[:, 0, start:]
                 judged += (-nats.mean(axis=1)).tolist()
-        into, out = np.nanmean(joints, axis=0)
-        told = {"right": 100 * float(np.mean(right)), "in": float(into), "out": float(out)}
+        into, out = [_mean(np.array(joints)[:, end]) for end in (0, 1)]
+        told = {"right": 100 * _mean(np.array(right)), "in": into, "out": out}
         return told | ({"judge": float(np.mean(judged))} if judged else {})
+
+
+def _mean(values: Array) -> float:
+    """Return the mean of what is known; NaN if nothing is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 @lru_cache(maxsize=1)
@@ -261,3 +280,35 @@ def held_out_bars() -> HiddenBars:
     """Return the windows of the test tunes of the shipped corpus, without a judge."""
     corpus = load_corpus()
     return HiddenBars(list(windows(corpus.select("test"))), Joints(corpus.select("train")))
+
+
+# -- fakes -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FakeFiller:
+    """An infiller that has learned nothing.
+
+    Attributes:
+        held: True to hold the note before the free cells; False to copy what stood as many cells
+            before them as there are free ones.
+    """
+
+    held: bool
+    codec: Codec = field(default_factory=Codec)
+
+    def require(self, task: Task) -> None:
+        """Do nothing: it fills any page whose free cells stand in a row behind others."""
+
+    def fill(
+        self, page: Score, n: int = 1, seed: int | torch.Generator = 0, temperature: float = 1.0
+    ) -> Score:
+        """Return the same piece `n` times, as `Infiller.fill` does."""
+        tokens = page.tokens.copy()
+        free = np.flatnonzero(tokens[0, 0] == UNWRITTEN)
+        copied = tokens[..., free - len(free)]
+        tokens[..., free] = HOLD if self.held else np.where(copied == UNWRITTEN, HOLD, copied)
+        return Score(np.repeat(tokens, n, axis=0), page.task)
+
+
+FAKE_FILLERS = {"a held note": FakeFiller(held=True), "the bars before": FakeFiller(held=False)}
