@@ -236,7 +236,7 @@ class HiddenBars:
         return found
 
     def some(self, most: int, first: int = 0, step: int = 1) -> HiddenBars:
-        """Return at most `most` of the windows: the number `first`, and every `step`-th after it."""
+        """Return at most `most` windows: number `first`, and every `step`-th after it."""
         sizes = [group.score.batch for group in self.groups]
         chosen = np.arange(sum(sizes))[first::step][:most]
         begins = np.cumsum([0, *sizes[:-1]])
