@@ -25,9 +25,10 @@ from agents.benchmarking.measuring import measure
 from agents.benchmarking.results import FINISHED, folder_of
 from agents.runs.directory import Run
 from agents.settings.commands import EXPECTED, in_words
-from envs.durable_files import write_arrays, write_atomic
+from envs.durable_files import sha256, write_arrays, write_atomic
 from pretrained.checkpoint import locate
 
+MODEL = "sha256 of the model"  # in result.json, of a method with a checkpoint of its own
 Cell = tuple[str, int]  # name of the method, seed
 
 
@@ -129,6 +130,8 @@ def make_cell(out: Path, name: str, seed: int) -> None:
     numbers = measure(bench, drawn, seed)
     run = folder / "run"
     facts: dict[str, Any] = {"method": name, "seed": seed}
+    if method.model:
+        facts[MODEL] = sha256(locate(method.model))
     facts["warnings"] = Run(run).warnings if run.is_dir() else []
     facts["numbers"] = {k: None if math.isnan(v) else v for k, v in numbers.items()}
     thousand = 1000 / drawn.score.batch

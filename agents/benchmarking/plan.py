@@ -6,6 +6,7 @@ import itertools
 import math
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 from agents.benchmarking import families
 from agents.benchmarking.bench import FEWEST, Bench, pool_size
@@ -15,7 +16,7 @@ from agents.benchmarking.benchmark_methods import (
     find_method,
     training,
 )
-from agents.benchmarking.cells import check_unchanged
+from agents.benchmarking.cells import MODEL, check_unchanged
 from agents.benchmarking.limits import pool_size_for
 from agents.benchmarking.results import FINISHED, folder_of
 from agents.composing.masks import read_masks
@@ -25,6 +26,7 @@ from agents.runs.directory import Run
 from agents.runs.run_lock import only_begun
 from agents.settings.commands import new_directory
 from agents.settings.config import TrainConfig, as_flags
+from envs.durable_files import read_facts, sha256
 from pretrained.checkpoint import locate
 from rewards.adaptive.windows import real_parts
 
@@ -124,11 +126,22 @@ def open_folder(bench: Bench, methods: Sequence[BenchMethod], seeds: int) -> Non
     check_unchanged(bench)
     for method, seed in itertools.product(methods, range(seeds)):
         cell = folder_of(out, method.name, seed)
-        trained = cell / "run"
-        if (cell / FINISHED).is_file() and (trained / "config.toml").is_file():
+        trained, finished = cell / "run", cell / FINISHED
+        if finished.is_file() and method.model:
+            _require_model(method, finished)
+        if finished.is_file() and (trained / "config.toml").is_file():
             now = training(bench.base, method, seed, cell)
             if other := difference(Run(trained).config, now):
                 raise ValueError(
                     f"{cell} was trained with {other}; the preset has changed, remove that cell "
                     "or name another folder"
                 )
+
+
+def _require_model(method: BenchMethod, finished: Path) -> None:
+    """Raise ValueError if a cell was made with another file of a method's model."""
+    if read_facts(finished).get(MODEL) != sha256(locate(method.model)):
+        raise ValueError(
+            f"{finished.parent} was made with another file of {method.model!r}; remove that cell "
+            "or name another folder"
+        )
