@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from agents.composing.compute import ComputeMeter
+from agents.composing.compute import Compute, ComputeMeter
 from agents.composing.search import SearchResult
 from envs.music.score import Score
 from envs.music.task import Task
@@ -110,13 +110,24 @@ def _some(names: Callable[[], list[str]]) -> str:
     return ", ".join(map(repr, names())) or "one that you trained (python -m pretrained.train)"
 
 
-def decoded(
-    model: Latent, page: Score, reward: RewardSum, n: int, seed: int, temperature: float = 1.0
-) -> SearchResult:
-    """Return `n` pieces that a model decodes from points of a standard normal distribution."""
+def written(
+    model: Infiller | Latent, page: Score, n: int, seed: int, temperature: float = 1.0
+) -> tuple[Score, Compute]:
+    """Return `n` pieces of a model and the compute that they took.
+
+    Args:
+        model: an infiller fills the page; another one decodes points of a standard normal
+            distribution.
+        page: an unfinished score of one piece.
+        n: number of pieces.
+        seed: of the draws.
+        temperature: of the draws.
+    """
     meter, rng = ComputeMeter(), torch.Generator().manual_seed(seed)
-    z = torch.randn((n, model.n_latent), generator=rng)
-    pieces = model.decode(z, page, rng, temperature)
+    if isinstance(model, Infiller):
+        pieces = model.fill(page, n, rng, temperature)
+    else:
+        z = torch.randn((n, model.n_latent), generator=rng)
+        pieces = model.decode(z, page, rng, temperature)
     meter.tokens += n * page.task.steps
-    cost = meter.read()
-    return SearchResult(pieces, ComputeMeter().returns(reward, pieces), cost)
+    return pieces, meter.read()
