@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from statistics import mode
 from typing import Any
@@ -15,7 +16,8 @@ from envs.music.piece import FASTEST, SLOWEST, Piece, roomy_range, score_of
 from envs.music.pitch import LETTERS
 from envs.music.task import MAX_BARS, MAX_CELLS, Task
 from envs.notation.reading.bars import Layout, lay_out
-from envs.notation.reading.draft import Draft, Part, Sound
+from envs.notation.reading.chord_marks import chord_line
+from envs.notation.reading.draft import ChordMark, Draft, Part, Sound
 from envs.notation.reading.rounding import choose_grid, rounded
 from envs.notation.reading.selection import Known, bar_at, one_tune, selected
 from envs.notation.reading.times import on_grid, one_meter, read_meter
@@ -61,6 +63,7 @@ def make_piece(draft: Draft, known: Known) -> Piece:
     key, fifths = _key(parts, known, draft.notices)
     if draft.tick and key and fifths is not None:
         draft.notices += _other_modes(key, voices)
+    chords = chord_line(_chord_marks(parts, layout), meter, grid, pickup, bars, draft.notices)
     low, high = roomy_range([note.pitch for note in notes])
     task = Task(
         key=key or estimate_key(voices, fifths),
@@ -79,6 +82,7 @@ def make_piece(draft: Draft, known: Known) -> Piece:
         numbers=_numbers(layout.numbers, bars + (pickup > 0), pickup),
         estimated=key is None,
         notices=tuple(draft.notices),
+        chords=chords,
         lost=draft.lost,
         unread=sum(bool(voice) for part in draft.parts for voice in part.voices) - len(voices),
     )
@@ -127,6 +131,13 @@ def _is_longer(sound: Sound, layout: Layout) -> bool:
     """Return True if a note is tied over silence that fills up a bar."""
     found = layout.moved(sound.start, sound.end)
     return found is not None and found[1] - found[0] > sound.end - sound.start
+
+
+def _chord_marks(parts: Sequence[Part], layout: Layout) -> list[ChordMark]:
+    """Return the chord symbols of the first part that has some, at their places in the layout."""
+    marks = next((part.chords for part in parts if part.chords), [])
+    times = [(layout.moved(mark.start, mark.start), mark) for mark in marks]
+    return [replace(mark, start=found[0]) for found, mark in times if found]
 
 
 def _key(parts: Sequence[Part], known: Known, notices: list[str]) -> tuple[Key | None, int | None]:

@@ -12,10 +12,12 @@ from fractions import Fraction
 from envs.errors import RefusedError, quoted
 from envs.music.pitch import LETTERS
 from envs.notation.reading.bars import ZERO
-from envs.notation.reading.draft import KeyMark, MeterMark
+from envs.notation.reading.draft import MeterMark
 from envs.notation.reading.sheets.attributes import (
     NUMBER,
     QUARTERS,
+    Mark,
+    chord_mark,
     key_mark,
     number,
     per_minute,
@@ -67,7 +69,7 @@ class Contents:
         number: as printed, None if there is none.
         implicit: its number is not printed, as of an upbeat.
         items: notes and rests in the order of the file.
-        marks: metres and keys with the staff they are for, "" for all.
+        marks: metres, keys and chord symbols with the staff they are for, "" for all.
         tempos: times and quarter notes per minute.
         opens: a repeat sign or double bar is at its left.
         closes: a repeat sign or double bar is at its right.
@@ -79,7 +81,7 @@ class Contents:
     number: int | None
     implicit: bool
     items: list[Item] = field(default_factory=list)
-    marks: list[tuple[str, MeterMark | KeyMark]] = field(default_factory=list)
+    marks: list[tuple[str, Mark]] = field(default_factory=list)
     tempos: list[tuple[Fraction, float]] = field(default_factory=list)
     opens: bool = False
     closes: bool = False
@@ -317,6 +319,11 @@ class _Part:
             self.bar.marks.append((key.get("number", ""), mark))
         for time in element.findall("time"):
             self.bar.marks.append((time.get("number", ""), MeterMark(self.now, signature(time))))
+
+    def _harmony(self, element: ET.Element) -> None:
+        mark = chord_mark(element, self.now, self.divisions)
+        moved = f"{mark.word} of a transposed part" if self._shift("1")[0] % 12 else mark.word
+        self.bar.marks.append(("", replace(mark, word=moved)))
 
     def _shift(self, staff: str) -> tuple[int, int]:
         return self.shifts.get(staff, self.shifts.get("", (0, 0)))
