@@ -30,6 +30,8 @@ SHORT = {
     "pretrained.adapt": "--how state --prior folk",
     "pretrained.train": "--epochs 1 --hidden 16 --embed 8",
 }
+# Bounds of ours that a page is followed under: seconds of a search, pieces of a pool.
+BOUNDS = {"agents.training.exploit.SECONDS": 0.2, "agents.training.kl.PIECES": 1000}
 # What an algorithm has of its own; without --algo it is that of the default run.
 SHORT_ALGORITHM = {
     "ppo": "--batch-size 256 --n-epochs 1",
@@ -90,6 +92,8 @@ def shortened(module: str, words: list[str]) -> list[str]:
     if "--resume" in words:
         return words + shlex.split(RESUMED)
     short = SHORT.get(module, "")
+    if "--limit" in words:
+        short += " --pool 2000"
     if any(f"--{name.replace('_', '-')}" in words for name in SEVERAL):
         short = "-n 2"
     if module == "agents.train":

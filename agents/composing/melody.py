@@ -113,7 +113,7 @@ class Melody:
 
     @property
     def kind(self) -> str:
-        """What it is called: a melody, or a piece if it has several voices."""
+        """Melody, or Piece where it has several voices."""
         return "Melody" if self.score.task.voices == 1 else "Piece"
 
     @cached_property

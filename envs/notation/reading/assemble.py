@@ -53,8 +53,7 @@ def make_piece(draft: Draft, known: Known) -> Piece:
     grid = known.grid or choose_grid(voices, meter, draft.tick, known.quantize, last)
     voices = rounded(voices, grid, draft, known.quantize, last)
     notes = on_grid(voices, grid, partial(layout.place, meter))
-    pickup, bars = _length(layout, notes, meter, grid)
-    pickup = pickup if known.pickup is None else known.pickup
+    pickup, bars = _length(layout, notes, meter, grid, known)
     silent = bars * meter.bar_cells(grid) - -(-layout.end * grid // 1)
     if pickup and silent >= meter.bar_cells(grid) - pickup:
         draft.notices.append(
@@ -63,7 +62,6 @@ def make_piece(draft: Draft, known: Known) -> Piece:
     key, fifths = _key(parts, known, draft.notices)
     if draft.tick and key and fifths is not None:
         draft.notices += _other_modes(key, voices)
-    chords = chord_line(_chord_marks(parts, layout), meter, grid, pickup, bars, draft.notices)
     low, high = roomy_range([note.pitch for note in notes])
     task = Task(
         key=key or estimate_key(voices, fifths),
@@ -81,8 +79,8 @@ def make_piece(draft: Draft, known: Known) -> Piece:
         tempo=_tempo(draft, meter),
         numbers=_numbers(layout.numbers, bars + (pickup > 0), pickup),
         estimated=key is None,
+        chords=chord_line(_chord_marks(parts, layout), task, draft.notices),
         notices=tuple(draft.notices),
-        chords=chords,
         lost=draft.lost,
         unread=sum(bool(voice) for part in draft.parts for voice in part.voices) - len(voices),
     )
@@ -155,7 +153,9 @@ def _key(parts: Sequence[Part], known: Known, notices: list[str]) -> tuple[Key |
     return first.key, first.fifths
 
 
-def _length(layout: Layout, notes: Sequence[Note], meter: Meter, grid: int) -> tuple[int, int]:
+def _length(
+    layout: Layout, notes: Sequence[Note], meter: Meter, grid: int, known: Known
+) -> tuple[int, int]:
     """Return the cells of the upbeat, and the bars of the whole."""
     pickup, end = layout.pickup * grid, -(-layout.end * grid // 1)
     if pickup.denominator > 1:
@@ -169,7 +169,7 @@ def _length(layout: Layout, notes: Sequence[Note], meter: Meter, grid: int) -> t
             f"it has {bars} bars; expected at most {most} at {grid} cells per quarter note: choose "
             f"some, such as FILE:{first}-{first + most - 1} (bars=)"
         )
-    return int(pickup), bars
+    return int(pickup) if known.pickup is None else known.pickup, bars
 
 
 def _tempo(draft: Draft, meter: Meter) -> float | None:

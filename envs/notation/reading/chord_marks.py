@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from envs.music.chords import MAX_WORDS, SYMBOL
-from envs.music.meter import Meter
+from envs.music.task import Task
 from envs.notation.reading.draft import ChordMark
 
 # What begins as a chord does and goes on as one; other words above a staff, such as Fine, do not.
@@ -76,24 +76,14 @@ def _letter(note: tuple[str, int]) -> str:
     return note[0] + ALTERED.get(note[1], "?")
 
 
-def chord_line(
-    marks: Sequence[ChordMark],
-    meter: Meter,
-    grid: int,
-    pickup: int,
-    bars: int,
-    notices: list[str],
-) -> str:
+def chord_line(marks: Sequence[ChordMark], task: Task, notices: list[str]) -> str:
     """Return chord symbols as a line that `Task.chords` takes, "" if there is none.
 
     A chord lasts until the next one; those of an upbeat are left out.
 
     Args:
         marks: chord symbols at their times in quarter notes from the beginning, in order.
-        meter: of the piece.
-        grid: cells per quarter note.
-        pickup: cells before the first bar line.
-        bars: of the piece.
+        task: of the piece.
         notices: grow by what is wrong with the chords, of which then none is read.
     """
     if not marks:
@@ -105,8 +95,8 @@ def chord_line(
             "C, Dm7, G7/B"
         )
         return ""
-    at = {mark.start * grid - pickup: mark.word for mark in marks}
-    cells = meter.bar_cells(grid)
+    at = {mark.start * task.grid - task.pickup: mark.word for mark in marks}
+    cells = task.bar_cells
     before = [word for time, word in at.items() if time <= 0]
     if any(time.denominator > 1 for time in at) or not (before or min(at) < cells):
         where = "off the grid" if before or min(at) < cells else "missing in the first bar"
@@ -119,11 +109,11 @@ def chord_line(
     for time in sorted(time for time in at if time > 0):
         if at[time] != word:
             changes[int(time)] = word = at[time]
-    rows = list(_rows(changes, cells, bars))
+    rows = list(_rows(changes, cells, task.bars))
     if sum(map(len, rows)) > MAX_WORDS:
         notices.append(f"chord symbols are left out: more than {MAX_WORDS} of even length")
         return ""
-    return " | ".join(" ".join(row) for row in rows) + " |" * (bars == 1)
+    return " | ".join(" ".join(row) for row in rows) + " |" * (task.bars == 1)
 
 
 def _rows(changes: Mapping[int, str], cells: int, bars: int) -> Iterator[list[str]]:

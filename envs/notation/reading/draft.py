@@ -79,6 +79,9 @@ class ChordMark:
     word: str
 
 
+Mark = MeterMark | KeyMark | ChordMark
+
+
 @dataclass
 class Part:
     """A staff, a MIDI track or a voice of ABC.

@@ -269,7 +269,7 @@ class Voice:
     def _text(self, found: re.Match[str]) -> None:
         word = chord_word(found[0][1:-1]) if found[0][0] == '"' else ""
         if word and not (self.chords and self.chords[-1].start == self.time):
-            moved = f"{word} of a transposed voice" if self.settings.transpose else word
+            moved = f"{word} transposed" if self.settings.transpose else word
             self.chords.append(ChordMark(self.time, moved))
 
     def _plus(self, found: re.Match[str]) -> None:

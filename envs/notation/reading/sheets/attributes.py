@@ -11,7 +11,7 @@ from envs.errors import RefusedError, quoted
 from envs.music.key import MODE_FIFTHS, MODE_NAMES, Key
 from envs.music.pitch import line_of_fifths_name
 from envs.notation.reading.chord_marks import spelled_chord
-from envs.notation.reading.draft import ChordMark, KeyMark, MeterMark
+from envs.notation.reading.draft import ChordMark, KeyMark
 from envs.notation.reading.time_signatures import Signature
 
 _SMALL = ("eighth", "16th", "32nd", "64th", "128th", "256th", "512th", "1024th")
@@ -19,7 +19,6 @@ TYPES = {"maxima": 32, "long": 16, "breve": 8, "whole": 4, "half": 2, "quarter":
 QUARTERS = {name: Fraction(length) for name, length in TYPES.items()} | {
     name: Fraction(1, 2 ** (place + 1)) for place, name in enumerate(_SMALL)
 }
-Mark = MeterMark | KeyMark | ChordMark
 NUMBER = re.compile(r"[+-]?\d{1,12}(\.\d{1,9})?")
 
 
@@ -85,13 +84,14 @@ def signature(time: ET.Element) -> Signature | None:
     return Signature.parse("+".join(f"{count}/{unit}" for count, unit in pairs))
 
 
-def chord_mark(element: ET.Element, time: Fraction, divisions: Fraction) -> ChordMark:
+def chord_mark(element: ET.Element, time: Fraction, divisions: Fraction, shift: int) -> ChordMark:
     """Return a chord symbol; its word is none that is read where the file has no plain chord.
 
     Args:
         element: harmony.
         time: at which it stands but for its own offset.
         divisions: of a quarter note.
+        shift: semitones by which the part is transposed.
     """
     try:
         time += number(element.findtext("offset") or "0", "an offset") / divisions
@@ -113,8 +113,8 @@ def chord_mark(element: ET.Element, time: Fraction, divisions: Fraction) -> Chor
     except RefusedError:
         return ChordMark(time, "harmony")
     kind = (element.findtext("kind") or "").strip()
-    several = "+" * (len(element.findall("root")) - 1)
-    return ChordMark(time, spelled_chord(notes[0], kind, degrees, notes[1]) + several)
+    more = " and more" * (len(element.findall("root")) > 1) + " transposed" * (shift % 12 > 0)
+    return ChordMark(time, spelled_chord(notes[0], kind, degrees, notes[1]) + more)
 
 
 def per_minute(metronome: ET.Element) -> float | None:

@@ -12,11 +12,10 @@ from fractions import Fraction
 from envs.errors import RefusedError, quoted
 from envs.music.pitch import LETTERS
 from envs.notation.reading.bars import ZERO
-from envs.notation.reading.draft import MeterMark
+from envs.notation.reading.draft import Mark, MeterMark
 from envs.notation.reading.sheets.attributes import (
     NUMBER,
     QUARTERS,
-    Mark,
     chord_mark,
     key_mark,
     number,
@@ -228,7 +227,7 @@ class _Part:
         raw, length = self._lengths(element)
         voice = (element.findtext("voice") or "").strip() or "forward"
         end = self.places.get(self.raw + raw, self.now + length)
-        self._add(Item(self.now, end, None, voice, self._staff(element), is_rest=True))
+        self.bar.items.append(Item(self.now, end, None, voice, self._staff(element), is_rest=True))
         self._move(raw, end)
 
     def _move(self, raw: Fraction, end: Fraction) -> None:
@@ -260,12 +259,9 @@ class _Part:
             ties = note.findall("tie") or note.findall("notations/tied")
             item.tied = any(each.get("type") == "start" for each in ties)
             item.ends_tie = any(each.get("type") == "stop" for each in ties)
-        self._add(item)
+        self.bar.items.append(item)
         if not chord:
             self._move(raw, item.end)
-
-    def _add(self, item: Item) -> None:
-        self.bar.items.append(item)
 
     def _staff(self, element: ET.Element) -> str:
         return (element.findtext("staff") or "").strip() or "1"
@@ -321,9 +317,8 @@ class _Part:
             self.bar.marks.append((time.get("number", ""), MeterMark(self.now, signature(time))))
 
     def _harmony(self, element: ET.Element) -> None:
-        mark = chord_mark(element, self.now, self.divisions)
-        moved = f"{mark.word} of a transposed part" if self._shift("1")[0] % 12 else mark.word
-        self.bar.marks.append(("", replace(mark, word=moved)))
+        shift = self._shift("1")[0]
+        self.bar.marks.append(("", chord_mark(element, self.now, self.divisions, shift)))
 
     def _shift(self, staff: str) -> tuple[int, int]:
         return self.shifts.get(staff, self.shifts.get("", (0, 0)))

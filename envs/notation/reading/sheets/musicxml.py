@@ -15,9 +15,17 @@ from envs.errors import RefusedError
 from envs.music.piece import Piece
 from envs.notation.reading.assemble import make_piece
 from envs.notation.reading.bars import ZERO, Measure, played_before
-from envs.notation.reading.draft import ChordMark, Draft, KeyMark, MeterMark, Part, Sound, titled
+from envs.notation.reading.draft import (
+    ChordMark,
+    Draft,
+    KeyMark,
+    Mark,
+    MeterMark,
+    Part,
+    Sound,
+    titled,
+)
 from envs.notation.reading.selection import Known
-from envs.notation.reading.sheets.attributes import Mark
 from envs.notation.reading.sheets.document import MUSIC, elements, parts, unpacked
 from envs.notation.reading.sheets.measures import Contents, Item, bars
 from envs.notation.reading.sheets.ties import Tone, gaps, joined

@@ -91,7 +91,7 @@ def test_each_cell_has_the_chord_that_began_last(seed):
         ChordMark(Fraction(cell + task.pickup, task.grid), begins[cell]) for cell in sorted(begins)
     ]
     notices = []
-    line = chord_line(marks, meter, task.grid, task.pickup, bars, notices)
+    line = chord_line(marks, task, notices)
     read = Task(meter=meter, bars=bars, pickup=task.pickup, chords=line)
     assert notices == []
     for cell in range(read.cells - task.pickup):
