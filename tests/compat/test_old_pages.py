@@ -25,6 +25,7 @@ def desk(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name, bound in pages.BOUNDS.items():
         monkeypatch.setattr(name, bound)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # a page may fill it
     return tmp_path
 
 
