@@ -28,7 +28,7 @@ def noise(task: Task, seed: int, n: int = 2, holds: float = 1.0) -> Score:
 
 @lru_cache(maxsize=32)
 def _tokens(task: Task, seed: int, n: int, holds: float) -> Array:
-    """Return the tokens (n, V, T) of pieces, which many rules are asked about one after the other."""
+    """Return the tokens (n, V, T) of pieces, about which many rules are asked in turn."""
     rng = np.random.default_rng(seed)
     score = Score.page(task, n)
     weight = np.where(np.arange(task.codec.vocab) == HOLD, holds, 1.0)
