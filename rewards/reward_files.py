@@ -38,8 +38,8 @@ def read_reward_file(path: str | Path) -> dict[str, Any]:
     for name in terms:
         if ":" in name or is_file_name(name):
             raise ValueError(
-                f"reward {str(file)!r}: {quoted(name)} is code or a file of its own; expected names "
-                "of terms that ship. Name it beside the file, in --reward"
+                f"reward {str(file)!r}: {quoted(name)} is code or a file of its own; expected "
+                "names of terms that ship. Name it beside the file, in --reward"
             )
     return dict(terms)
 

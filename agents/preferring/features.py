@@ -97,14 +97,16 @@ class Features:
         varies = (differ.mean(axis=0) >= RAREST) & (scale > 0)
         if not varies.any():
             raise ValueError(
-                f"none of {len(spec)} features varies over {reference.batch} pieces, so nothing can "
-                "be told from them; expected pieces that differ"
+                f"none of {len(spec)} features varies over {reference.batch} pieces, so nothing "
+                "can be told from them; expected pieces that differ"
             )
         names = np.array(list(spec))
-        kept = {name: spec[name] for name in names[varies].tolist()}
-        mean = sums.mean(axis=0)[varies]
         return replace(
-            every, spec=kept, mean=mean, scale=scale[varies], constant=tuple(names[~varies].tolist())
+            every,
+            spec={name: spec[name] for name in names[varies].tolist()},
+            mean=sums.mean(axis=0)[varies],
+            scale=scale[varies],
+            constant=tuple(names[~varies].tolist()),
         )
 
     def measure(self, score: Score) -> Array:
@@ -120,14 +122,12 @@ class Features:
             if term.rule.require is not None:
                 term.rule.require(self.task)
         parts = [
-            np.stack(
-                [term.whole(part).sum(axis=(1, 2), dtype=np.float64) / term.factor for term in terms],
-                axis=1,
-            )
-            for terms in [self.terms]
+            [term.whole(part).sum(axis=(1, 2), dtype=np.float64) for term in self.terms]
             for part in score.chunks(CHUNK)
         ]
-        return np.asarray((np.concatenate(parts) - self.mean) / self.scale)
+        factors = np.array([term.factor for term in self.terms])
+        sums = np.concatenate([np.stack(part, axis=1) for part in parts]) / factors
+        return np.asarray((sums - self.mean) / self.scale)
 
     def weights_of_terms(self, weights: Array) -> dict[str, float]:
         """Return the weight of each term in a reward that pays these weights (F,) per feature.

@@ -283,7 +283,7 @@ def fit_taste(features: Features, choices: Choices) -> Taste:
         )
     best = sparse(choices, known)
     estimates, errors = intervals(choices, known)
-    agreement = cross_validated(choices, best.precision)
+    agreement = cross_validated(choices)
     return Taste(features, best.mean, estimates, errors, choices.size, agreement)
 
 
@@ -296,14 +296,15 @@ def _both_ways(choices: Choices) -> str:
     return f" {both} of them were answered the other way as well." if both else ""
 
 
-def cross_validated(choices: Choices, precision: Array, seed: int = 0) -> float:
+def cross_validated(choices: Choices, seed: int = 0) -> float:
     """Return the share of answers left or right that fits to other answers predict."""
     order = np.random.default_rng(seed).permutation(choices.size)
     right, asked = 0.0, 0
     for fold in range(FOLDS):
         out = order[fold::FOLDS]
         kept = np.setdiff1d(order, out)
-        weights = posterior(choices.take(kept), precision).mean
+        others = choices.take(kept)
+        weights = sparse(others, fitted(others)).mean
         left_out = choices.take(out[choices.answers[out] < 2])
         margin = (left_out.left - left_out.right) @ weights
         agrees = np.where(left_out.answers == 0, margin, -margin)

@@ -60,6 +60,7 @@ def _follow_extremes(state: tuple[Array, ...], here: Score) -> Any:
 
 
 def extremes(score: Score) -> tuple[Array, ...]:
+    """Return the outputs of `_follow_extremes` at the cells of a score."""
     lowest_yet = np.int16(128)  # above every pitch
     return score.scan(_follow_extremes, (lowest_yet, np.int16(-1), np.int16(0), np.int16(-1)))
 
