@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.algorithms.piece_learner import PieceLearner
+from agents.learning.policy import PriorPolicy
 from agents.learning.rollout import EpisodeBuffer, observations_of
 from agents.preferring.comparisons import Comparisons
 from envs.music.codec import UNWRITTEN
@@ -64,6 +65,8 @@ class DirectPreference(PieceLearner):
     Raises:
         ValueError: comparisons that say nothing of two pieces.
     """
+
+    policy: PriorPolicy  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -142,8 +145,8 @@ class DirectPreference(PieceLearner):
         if paid is None:
             lessons = self.lessons or {}
             count = len(lessons["chance"])
-            pairs = torch.arange(2 * count, device=self.device).reshape(2, count).T
-            return lessons, pairs, lessons["chance"], 1.0
+            sides = torch.arange(2 * count, device=self.device).reshape(2, count).T
+            return lessons, sides, lessons["chance"], 1.0
         lessons, rewards = paid
         sharpness = self.sharpness / max(float(rewards.std()), SMALLEST)
         order = np.random.permutation(len(rewards))  # SB3 seeds numpy's generator

@@ -215,7 +215,7 @@ class _Reader:
         return self._known[name]
 
     def _read(self, given: Any) -> Piece:
-        grid = {"grid": self.task.grid} if self.task is not None else {}
+        grid: dict[str, Any] = {"grid": self.task.grid} if self.task is not None else {}
         if isinstance(given, str):
             place = PurePosixPath(given)
             if place.is_absolute() or ".." in place.parts or not given:
@@ -253,10 +253,8 @@ class _Reader:
                     f"{ours}; expected pieces of one metre, length and key in a file"
                 )
         if not self._named:  # as wide as all of them need
-            low, high = (min, max)
-            of = self.task, piece.task
-            ends = {"low": low(t.low for t in of), "high": high(t.high for t in of)}
-            self.task = replace(self.task, **ends)
+            low, high = min(self.task.low, piece.task.low), max(self.task.high, piece.task.high)
+            self.task = replace(self.task, low=low, high=high)
         return piece
 
     def score(self, pieces: Sequence[Piece]) -> Score:

@@ -57,7 +57,8 @@ def choose_pairs(
     drawn = drawn[np.array(fresh, bool)]
     differences = pieces[drawn[:, 0]] - pieces[drawn[:, 1]]
     free = np.abs(differences).sum(axis=1) > 0
-    means, chosen = differences @ known.mean, []
+    means = differences @ known.mean
+    chosen: list[Pair] = []
     while len(chosen) < n:
         if not free.any():
             raise ValueError(
