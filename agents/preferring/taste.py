@@ -13,9 +13,11 @@ of the likelihood is concave.
 The weights are normal around 0 before anything is asked (L2). Their strengths make the answers
 likeliest (MacKay 1992, "Bayesian interpolation"): one for all where it is asked what to compare
 next, one for each where the taste is told, so that what explains nothing goes to 0 (Tipping 2001,
-"Sparse Bayesian learning and the relevance vector machine"). Such weights are drawn towards 0, so
-their intervals are not taken from there, but from a Newton step without that pull (van de Geer et
-al. 2014, "On asymptotically optimal confidence regions and tests for high-dimensional models").
+"Sparse Bayesian learning and the relevance vector machine"). A feature is told where its weight is
+20 times as likely as none (the ratio of Savage and Dickey: Dickey 1971). Such weights are drawn to
+0, so their intervals are not taken from there, but from a Newton step without that pull (van de
+Geer et al. 2014, "On asymptotically optimal confidence regions and tests for high-dimensional
+models") and the curvature where it leads.
 """
 
 from __future__ import annotations
@@ -34,11 +36,11 @@ from envs.music.tape import Array
 LEFT, RIGHT, TIE, NEITHER = ANSWERS = ("left", "right", "tie", "neither")
 FEWEST = 10  # comparisons
 SPREADS = np.geomspace(0.02, 3.0, 16)  # of a weight before anything is asked
-WEAK = SPREADS[-1] ** -2  # precision that hardly pulls
-STRONG = 1e5  # precision of a weight that explains nothing
+LOOSE = 0.25  # precision that hardly pulls
+LEAST, STRONG = 0.1, 1e5  # precision of a weight that explains much, and nothing
 FREE = 1e-2  # precision of t and s
 NORMAL = 1.96  # standard deviations of a 95% interval
-CHANCE = 0.1  # most of what is told as certain that may be chance
+SURE = math.log(20)  # of the odds from which on a weight is told
 STEPS, CLOSE = 60, 1e-9  # of Newton's method
 ROUNDS = 30  # of strengths
 FOLDS = 5
@@ -199,31 +201,31 @@ def sparse(choices: Choices, start: Posterior) -> Posterior:
     known = start
     for _ in range(ROUNDS):
         variance = known.mean**2 + np.diag(known.covariance)
-        known = posterior(choices, np.clip(1 / variance, WEAK, STRONG))
+        known = posterior(choices, np.clip(1 / variance, LEAST, STRONG))
     return known
 
 
 def intervals(choices: Choices, known: Posterior) -> tuple[Array, Array]:
-    """Return estimates (F,) that are not drawn to 0, and half the widths of 95% intervals."""
-    likelihood = _Likelihood(choices)
-    found = likelihood.top(likelihood.padded(known.precision))
-    slope, curvature = likelihood.bent(found, likelihood.padded(np.full(len(known.mean), WEAK)))
-    covariance, size = np.linalg.inv(curvature), len(known.mean)
-    plain = (found + covariance @ slope)[:size]
-    return plain, NORMAL * np.sqrt(np.diag(covariance)[:size])
+    """Return estimates (F,) that are hardly drawn to 0, and half the widths of 95% intervals.
 
-
-def discoveries(z: Array, share: float = CHANCE) -> Array:
-    """True for normal numbers (F,) too large for chance, of which a share may be chance.
-
-    The procedure of Benjamini and Hochberg (1995).
+    Args:
+        choices: the answers.
+        known: weights of one strength, where the step begins.
     """
-    chance = np.array([math.erfc(abs(each) / math.sqrt(2)) for each in z])
-    order = np.argsort(chance)
-    below = np.flatnonzero(chance[order] <= share * np.arange(1, len(z) + 1) / len(z))
-    found = np.zeros(len(z), bool)
-    found[order[: below[-1] + 1 if len(below) else 0]] = True
-    return found
+    likelihood, size = _Likelihood(choices), len(known.mean)
+    loose = likelihood.padded(np.full(size, LOOSE))
+    start = likelihood.top(likelihood.padded(known.precision))
+    slope, curvature = likelihood.bent(start, loose)
+    found = start + np.linalg.solve(curvature, slope)
+    _, curvature = likelihood.bent(found, loose)
+    errors = np.sqrt(np.diag(np.linalg.inv(curvature)))
+    return found[:size], NORMAL * errors[:size]
+
+
+def odds(known: Posterior) -> Array:
+    """Return the log of the odds (F,) of each weight against its absence, in nats."""
+    variance = np.diag(known.covariance)
+    return np.asarray(0.5 * np.log(known.precision * variance) + known.mean**2 / (2 * variance))
 
 
 @dataclass(frozen=True)
@@ -237,6 +239,7 @@ class Taste:
         weights: (F,) that predict answers best.
         estimates: (F,) that are not drawn to 0.
         errors: (F,) half the width of the 95% intervals around the estimates.
+        certain: (F,) bool: the feature is liked or disliked, and not left alone.
         comparisons: number of answers.
         agreement: share of the answers left or right, left out one fifth at a time, that the others
             predict; NaN if there are none.
@@ -246,13 +249,9 @@ class Taste:
     weights: Array
     estimates: Array
     errors: Array
+    certain: Array
     comparisons: int
     agreement: float
-
-    @property
-    def certain(self) -> Array:
-        """(F,) bool: the feature is liked or disliked, see `discoveries`."""
-        return discoveries(self.estimates / self.errors * NORMAL)
 
     def worth(self, score: Score) -> Array:
         """Return the worth (B,) of finished pieces, in nats of the odds of being liked.
@@ -284,7 +283,8 @@ def fit_taste(features: Features, choices: Choices) -> Taste:
     best = sparse(choices, known)
     estimates, errors = intervals(choices, known)
     agreement = cross_validated(choices)
-    return Taste(features, best.mean, estimates, errors, choices.size, agreement)
+    told = odds(best) > SURE
+    return Taste(features, best.mean, estimates, errors, told, choices.size, agreement)
 
 
 def _both_ways(choices: Choices) -> str:

@@ -19,11 +19,12 @@ from agents.evaluating.pool import Pool, draw_pieces
 from agents.preferring.features import Features, feature_spec
 from agents.preferring.pairs import choose_pairs
 from agents.preferring.taste import (
+    SURE,
     Choices,
     before_answers,
-    discoveries,
     fitted,
     intervals,
+    odds,
     sparse,
 )
 from envs.music.score import Score
@@ -32,7 +33,7 @@ from pretrained.checkpoint import load_once
 from tests.agents.preferring.listeners import NOISE, agreement, answers, asked, flipped, taste
 
 TASK = Task(bars=8, low="C4", high="A5")
-COUNTS = (20, 50, 100, 150, 300)
+COUNTS = (20, 50, 100, 150)
 ASKED = 1000  # pieces that are asked about; others are guessed
 STEP = 10  # answers between two fits
 NATS = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0)  # KL a piece
@@ -64,12 +65,12 @@ def learned(pieces, listeners, how, answer, noise):
         for told in interview(pieces, weights, rng, COUNTS[-1], how, answer):
             if told.size not in rows:
                 continue
-            best = sparse(told, fitted(told)).mean
-            rows[told.size].append(agreement(pieces[ASKED:], weights, best, noise))
+            best = sparse(told, fitted(told))
+            rows[told.size].append(agreement(pieces[ASKED:], weights, best.mean, noise))
             if told.size == 150 and noise is None:
                 estimates, errors = intervals(told, fitted(told))
                 inside, nonzero = np.abs(estimates - weights) <= errors, weights != 0
-                found = discoveries(estimates / errors * 1.96)
+                found = odds(best) > SURE
                 held.append((inside.mean(), inside[nonzero].mean(), errors.mean()))
                 claims.append((found[nonzero].mean(), found[~nonzero].sum(), found.sum()))
     means = {count: (np.mean(row), np.mean(np.array(row) >= 0.9)) for count, row in rows.items()}
@@ -141,7 +142,7 @@ def main():
     score = Score(tokens, TASK)
     pieces = Features.of(score, feature_spec(TASK, chosen.prior)).measure(score)
     table_of_learning(pieces[: 2 * ASKED], chosen.listeners)
-    table_of_tuning(score, pieces, chosen.listeners)
+    table_of_tuning(score, pieces, max(1, chosen.listeners // 2))
 
 
 if __name__ == "__main__":

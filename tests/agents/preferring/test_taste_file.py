@@ -87,7 +87,7 @@ def test_pieces_of_another_task_are_refused(features):
 
 def made(features, **weights):
     values = np.array([weights.get(name, 0.0) for name in features.names])
-    return Taste(features, values, values, np.full(len(values), 0.3), 150, 0.75)
+    return Taste(features, values, values, np.full(len(values), 0.3), values != 0, 150, 0.75)
 
 
 def test_a_taste_is_told_in_words(features):
