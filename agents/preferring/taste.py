@@ -14,10 +14,10 @@ The weights are normal around 0 before anything is asked (L2). Their strengths m
 likeliest (MacKay 1992, "Bayesian interpolation"): one for all where it is asked what to compare
 next, one for each where the taste is told, so that what explains nothing goes to 0 (Tipping 2001,
 "Sparse Bayesian learning and the relevance vector machine"). A feature is told where its weight is
-20 times as likely as none (the ratio of Savage and Dickey: Dickey 1971). Such weights are drawn to
-0, so their intervals are not taken from there, but from a Newton step without that pull (van de
-Geer et al. 2014, "On asymptotically optimal confidence regions and tests for high-dimensional
-models") and the curvature where it leads.
+20 times as likely as none (the ratio of Savage and Dickey: Dickey 1971), with the interval of its
+posterior. The others are drawn to 0, so their intervals are not taken from there, but from a Newton
+step without that pull (van de Geer et al. 2014, "On asymptotically optimal confidence regions and
+tests for high-dimensional models") and the curvature where it leads.
 """
 
 from __future__ import annotations
@@ -222,6 +222,21 @@ def intervals(choices: Choices, known: Posterior) -> tuple[Array, Array]:
     return found[:size], NORMAL * errors[:size]
 
 
+def told_intervals(choices: Choices, known: Posterior, best: Posterior) -> tuple[Array, Array]:
+    """Return estimates (F,) and half the widths of their 95% intervals.
+
+    They are those of the posterior where a weight is certain, and of `intervals` elsewhere.
+
+    Args:
+        choices: the answers.
+        known: weights of one strength.
+        best: weights of a strength each.
+    """
+    told, widths = odds(best) > SURE, NORMAL * np.sqrt(np.diag(best.covariance))
+    estimates, errors = intervals(choices, known)
+    return np.where(told, best.mean, estimates), np.where(told, widths, errors)
+
+
 def odds(known: Posterior) -> Array:
     """Return the log of the odds (F,) of each weight against its absence, in nats."""
     variance = np.diag(known.covariance)
@@ -237,7 +252,7 @@ class Taste:
     Attributes:
         features: the names and scales.
         weights: (F,) that predict answers best.
-        estimates: (F,) that are not drawn to 0.
+        estimates: (F,) the weights of what is certain; of all else such as are not drawn to 0.
         errors: (F,) half the width of the 95% intervals around the estimates.
         certain: (F,) bool: the feature is liked or disliked, and not left alone.
         comparisons: number of answers.
@@ -281,7 +296,7 @@ def fit_taste(features: Features, choices: Choices) -> Taste:
             "more pairs, or remove answers that were meant otherwise"
         )
     best = sparse(choices, known)
-    estimates, errors = intervals(choices, known)
+    estimates, errors = told_intervals(choices, known, best)
     agreement = cross_validated(choices)
     told = odds(best) > SURE
     return Taste(features, best.mean, estimates, errors, told, choices.size, agreement)

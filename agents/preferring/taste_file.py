@@ -8,6 +8,8 @@ import numpy as np
 
 from agents.preferring.taste import Taste
 
+UNSURE = 8  # features named that cannot be told yet, those that may matter most
+FAINTEST = 0.02  # weight for a standard deviation, below which a term is left out
 # More of a feature, in words; of a rule it is the violation. Others are named by the rule itself.
 MORE = {
     "in_key": "notes outside the key",
@@ -25,9 +27,9 @@ MORE = {
     "repeated_notes": "notes struck many times in a row",
     "tessitura": "a compass beyond a tenth",
     "unique_climax": "a highest note that comes twice",
-    "late_climax": "an early climax, or one at the end",
+    "late_climax": "an early or final climax",
     "contour_arch": "lines that do not arch",
-    "step_leap_balance": "too few steps, or too few leaps",
+    "step_leap_balance": "too few steps or leaps",
     "pitch_entropy": "too few or too many degrees",
     "pitch_variety": "few different pitches",
     "downbeat": "first beats without a note",
@@ -83,11 +85,12 @@ def likings(taste: Taste) -> list[str]:
 
 def in_words(taste: Taste) -> str:
     """Return the taste in words, with what it cannot tell yet and how well it predicts."""
-    names = taste.features.names
-    unsure = [phrase(name) for name, told in zip(names, taste.certain, strict=True) if not told]
     lines = [*likings(taste)] or ["nothing is certain yet"]
+    largest = np.argsort(-np.abs(taste.estimates) - taste.errors, kind="stable")
+    unsure = [phrase(taste.features.names[n]) for n in largest if not taste.certain[n]]
     if unsure:
-        lines.append(f"cannot tell yet: {', '.join(unsure)}")
+        more = f" and {len(unsure) - UNSURE} more" if len(unsure) > UNSURE else ""
+        lines.append(f"cannot tell yet: {', '.join(unsure[:UNSURE])}{more}")
     if taste.features.constant:
         lines.append(
             f"hardly varies in these pieces: {', '.join(map(phrase, taste.features.constant))}"
@@ -118,8 +121,8 @@ def as_toml(taste: Taste) -> str:
     for place in np.argsort(-np.abs(taste.weights), kind="stable"):
         name = features.names[place]
         weight = float(f"{weights[name]:.4g}")
-        if not weight:
-            continue
+        if abs(taste.weights[place]) < FAINTEST:
+            break
         setting = features.spec[name]
         table = {**setting, "weight": weight} if isinstance(setting, dict) else {"weight": weight}
         inner = ", ".join(f"{key} = {json.dumps(item)}" for key, item in table.items())

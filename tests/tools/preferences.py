@@ -23,9 +23,9 @@ from agents.preferring.taste import (
     Choices,
     before_answers,
     fitted,
-    intervals,
     odds,
     sparse,
+    told_intervals,
 )
 from envs.music.score import Score
 from envs.music.task import Task
@@ -68,7 +68,7 @@ def learned(pieces, listeners, how, answer, noise):
             best = sparse(told, fitted(told))
             rows[told.size].append(agreement(pieces[ASKED:], weights, best.mean, noise))
             if told.size == 150 and noise is None:
-                estimates, errors = intervals(told, fitted(told))
+                estimates, errors = told_intervals(told, fitted(told), best)
                 inside, nonzero = np.abs(estimates - weights) <= errors, weights != 0
                 found = odds(best) > SURE
                 held.append((inside.mean(), inside[nonzero].mean(), errors.mean()))

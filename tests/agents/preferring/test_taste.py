@@ -10,10 +10,10 @@ from agents.preferring.taste import (
     Choices,
     before_answers,
     fitted,
-    intervals,
     odds,
     posterior,
     sparse,
+    told_intervals,
 )
 from tests.agents.preferring.listeners import agreement, answers, asked, logistic, taste
 
@@ -133,7 +133,8 @@ def test_known_weights_lie_in_their_intervals_at_the_stated_rate(pieces):
         rng = np.random.default_rng(seed)
         weights = taste(pieces, rng)
         known = asked(pieces, rng.integers(0, 1500, (200, 2)), weights, rng)
-        estimates, errors = intervals(known, fitted(known))
+        one = fitted(known)
+        estimates, errors = told_intervals(known, one, sparse(known, one))
         held = np.abs(estimates - weights) <= errors
         inside.append(held.mean())
         nonzero.append(held[weights != 0].mean())
