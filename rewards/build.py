@@ -24,7 +24,6 @@ from rewards.adaptive.zero_autocorrelation import ZeroAutocorrelation
 from rewards.likelihood import Likelihood, Surprise
 from rewards.measures import traits  # noqa: F401  (registers)
 from rewards.objective import PRIOR
-from rewards.reward_files import with_files_read
 from rewards.rule import OWN, REGISTRY, Rule, as_rule
 from rewards.rules import (  # noqa: F401  (registers)
     contour,
@@ -42,6 +41,7 @@ from rewards.rules import (  # noqa: F401  (registers)
     species,
     voices,
 )
+from rewards.spec import with_files_read
 from rewards.sum import RewardSum
 from rewards.term import Term
 

@@ -86,7 +86,7 @@ def read_comparisons(path: str | Path, task: Task | None = None) -> Comparisons:
     """
     file = Path(path)
     lines, notices = _lines(file)
-    reader = _Reader(file, task)
+    reader = _LineReader(file, task)
     pairs: list[tuple[Piece, Piece]] = []
     liked: list[str] = []
     unanswered = 0
@@ -119,7 +119,7 @@ def read_task_of(path: str | Path) -> Task | None:
     if not file.exists():
         return None
     lines, _ = _lines(file)
-    reader = _Reader(file, None)
+    reader = _LineReader(file, None)
     try:
         for _, line in lines[:1]:
             reader.entry(line, first=True)
@@ -161,7 +161,7 @@ def _no_number(word: str) -> Any:
     raise ValueError(f"{word} is no number that JSON has")
 
 
-class _Reader:
+class _LineReader:
     """Reads lines of one file; a piece that is named again is read once."""
 
     def __init__(self, file: Path, task: Task | None) -> None:

@@ -22,8 +22,7 @@ from agents.settings.algorithm import (
 from agents.settings.presets import DEFAULT, REFERENCE, completed, read_preset
 from envs.errors import did_you_mean, quoted
 from envs.music.task import Task
-from rewards.reward_files import is_file_name, with_files_read
-from rewards.spec import as_text, parse_term, with_checkpoint
+from rewards.spec import as_text, is_file_name, parse_term, with_checkpoint, with_files_read
 from rewards.values import MAX_TOML, parse_toml
 
 _REFERENCE = read_preset(REFERENCE)

@@ -9,7 +9,7 @@ from agents import prefer
 from agents.prefer import PreferConfig
 from agents.preferring.comparisons import append_comparison, read_comparisons
 from envs.music.task import Task
-from rewards.reward_files import read_reward_file
+from rewards.spec import read_reward_file
 from tests.helpers import random_pieces
 
 TASK = ("bars=1", "low=C3", "high=B5", "meter=4/4")

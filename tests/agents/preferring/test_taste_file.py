@@ -17,8 +17,8 @@ from agents.settings.config import TrainConfig, from_mapping, to_toml
 from envs.music.score import Score
 from envs.music.task import Task
 from rewards.build import build
-from rewards.reward_files import read_reward_file
 from rewards.rule import REGISTRY
+from rewards.spec import read_reward_file
 from tests.helpers import random_pieces
 
 TASK = Task(bars=4, low="C4", high="A5")
