@@ -11,22 +11,10 @@ from typing import Any
 
 from envs.durable_files import read_text
 from envs.errors import quoted
-from rewards.values import MAX_TOML, parse_toml, parse_value
+from envs.values import MAX_TOML, parse_assignment, parse_toml, parse_value
 
 MAX_TERM = 10_000  # characters
 SUFFIX = ".toml"  # of a file of terms, which stands for them as a pack does
-
-
-def parse_assignment(text: str) -> tuple[str, Any]:
-    """Name and value of 'name=value'.
-
-    Raises:
-        ValueError: no '=' or nothing on one of its sides.
-    """
-    name, equals, value = text.partition("=")
-    if not equals or not name or not value:
-        raise ValueError(f"{quoted(text)}: expected name=value, such as bars=8")
-    return name, parse_value(value)
 
 
 def parse_term(text: str) -> tuple[str, Any]:
