@@ -8,7 +8,7 @@ python -m agents.prefer --draw 20 --out pairs
 
 python -m agents.train --reward prior=1 taste.toml=1
 
-python -m agents.compose --reward taste.toml=1
+python -m agents.compose --key "C major" --bars 8 --reward taste.toml=1
 """
 
 from __future__ import annotations
