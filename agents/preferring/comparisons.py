@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from agents.preferring.taste import ANSWERS
-from agents.settings.tasks import changed_fields, read_task
+from agents.settings.tasks import changed_fields, differences, read_task
 from envs.durable_files import append, read_text
 from envs.errors import RefusedError, did_you_mean, quoted
 from envs.music.piece import Piece, score_of
@@ -189,7 +189,10 @@ class _LineReader:
         if first and isinstance(entry, dict) and entry.keys() == {"task"}:
             found = read_task(entry["task"], Task())
             if self.task is not None and found != self.task:
-                raise ValueError("it names another task than the one that was asked for")
+                raise ValueError(
+                    "it names another task than the one asked for, which differ in "
+                    f"{differences((found, self.task))}; give --task the file's"
+                )
             self.task, self._named = found, True
             return None
         if not isinstance(entry, dict) or entry.keys() != set(KEYS):

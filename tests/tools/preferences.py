@@ -140,7 +140,8 @@ def main():
     torch.set_num_threads(1)
     tokens = draw_pieces(load_once(chosen.prior), TASK, chosen.pool)
     score = Score(tokens, TASK)
-    pieces = Features.of(score, feature_spec(TASK, chosen.prior)).measure(score)
+    features = Features.of(score[: 2 * ASKED], feature_spec(TASK, chosen.prior))
+    pieces = features.measure(score)
     table_of_learning(pieces[: 2 * ASKED], chosen.listeners)
     table_of_tuning(score, pieces, max(1, chosen.listeners // 2))
 
