@@ -14,7 +14,6 @@ from agents.composing.parts.strict import (
     ROUGH_TRIAD,
     SYNCOPATION,
     can_suspend,
-    of_free_voices,
 )
 from agents.composing.request import Request
 from envs.music.codec import UNWRITTEN
@@ -28,7 +27,7 @@ from envs.music.voices.cantus import FEWEST, HIGHEST, LOWEST, MOST, Cantus, cant
 from envs.music.voices.species import require_species
 from envs.notation.reading.readers import read_piece
 from rewards.build import build, make_term
-from rewards.rule import Rule
+from rewards.rule import Rule, of_free_voices
 from rewards.rules.voices import STEP
 from rewards.sum import RewardSum
 from rewards.term import Term

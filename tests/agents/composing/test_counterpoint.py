@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ from envs.music.voices.cantus import FUX, Cantus
 from envs.notation.text_line import parse_voices
 from pretrained.species import SpeciesPrior
 from rewards.build import make_term
-from rewards.rule import REGISTRY
+from rewards.rule import REGISTRY, as_rule, of_free_voices
 from tests.rewards.rules import slow_species, slow_voices
 
 # Fux, Gradus ad Parnassum (1725), on his cantus firmus in D; free voice, species, above.
@@ -381,3 +382,17 @@ def test_the_strict_rules_have_names_by_which_they_are_demanded(name):
 def test_a_mode_without_a_step_down_to_its_final_has_no_cantus_firmus(key):
     with pytest.raises(ValueError, match="step"):
         CantusFirmus(key=key)
+
+
+@pytest.mark.parametrize("species", range(1, 6))
+def test_rules_of_the_free_voice_are_the_project_s_own_and_not_probed_again(species):
+    ours = {name for name, term in ranking(species).terms.items() if term.rule.ships}
+    assert set(ranking(species).terms) - ours <= {"perfect_run", "rough_triad", "syncopation"}
+
+
+def test_a_rule_of_a_user_is_none_of_the_project_s_for_the_free_voice_either():
+    def mine(score):
+        return score.onset
+
+    assert not of_free_voices(as_rule(mine)).ships
+    assert not of_free_voices(as_rule(partial(mine))).ships
