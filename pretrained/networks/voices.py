@@ -2,8 +2,8 @@
 
 An LSTM takes one step for each frame and reads all voices as the frame before left them; a block of
 attention looks back over frames. In writing order the cells of the frame are then read from its
-features and from the voices already written, see `networks.frames`. The logits are a sum of four:
-of the pitch, of the interval from the voice's last pitch, of the pitch class in the key, and of the
+features and from the voices already written, see `singing.frames`. The logits are a sum of four: of
+the pitch, of the interval from the voice's last pitch, of the pitch class in the key, and of the
 intervals to the other voices, octaves apart or not. One that is told its compass has logits by the
 distance from its highest and lowest note so far and from the other voices too.
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -23,31 +23,17 @@ from torch.nn import functional
 
 from envs.music.codec import FIRST_PITCH, UNWRITTEN, Codec
 from pretrained.networks.ahead import Ahead, Heard
-from pretrained.networks.attention import Attended, Blocks, BlockShape
-from pretrained.networks.frames import BESIDE, SIDES, Beside, CellTables, FrameTables
+from pretrained.networks.attention import Blocks, BlockShape
 from pretrained.networks.lens import Lens, shifts
 from pretrained.networks.network_prior import Network, NetworkPrior
 from pretrained.networks.recurrent import stepped
-from pretrained.networks.sung import Coming, Compass, Sung
-from pretrained.networks.voices_shape import VoicesShape
+from pretrained.networks.singing.frames import BESIDE, SIDES, Beside, CellTables, FrameTables
+from pretrained.networks.singing.sung import Coming, Compass, Sung
+from pretrained.networks.singing.voices_state import FrameMemory, HeardAhead, VoicesShape
 
 REACH = 14  # semitones from a voice's last pitch that have logits of their own
 FAR = 24  # the same of the highest and lowest of its voice, and of other voices
 OWN = 2  # the highest and the lowest
-
-
-class FrameMemory(NamedTuple):
-    """State of the network at a frame, and the frame's features (B, hidden)."""
-
-    h: Tensor
-    c: Tensor
-    attended: Attended
-    features: Tensor
-
-    def take(self, rows: Tensor) -> FrameMemory:
-        """Return that of some pieces (N,)."""
-        attended = self.attended.take(rows)
-        return FrameMemory(self.h[:, rows], self.c[:, rows], attended, self.features[rows])
 
 
 class VoicesNet(Network):
@@ -227,9 +213,8 @@ class VoicesNet(Network):
         now = before.after(frame)
         beside = Beside.of(at, before, now, frame != UNWRITTEN)
         cells = self.cell(at, before, now, beside, coming, compass)
-        mine = compass and Compass(*_at(compass, at))
-        last = before.pitch[:, at]
-        logits, features = self._read(memory.features, cells, last, beside, own, mine)
+        known = before.pitch[:, at], beside, own, compass and Compass(*_at(compass, at))
+        logits, features = self._read(memory.features, cells, *known)
         return logits[:, 0], features[:, 0]
 
     def listen(self, page: Tensor, place: Tensor, voice: int, time: int) -> HeardAhead:
@@ -248,13 +233,6 @@ class VoicesNet(Network):
             Coming(*(part[:, 0] for part in coming)),
             Heard(*(part[:, time, None] for part in own)),
         )
-
-
-class HeardAhead(NamedTuple):
-    """Rows of what is given ahead of a cell: in all voices (B, V, n), and in its own (B, 1)."""
-
-    coming: Coming
-    own: Heard
 
 
 @dataclass(frozen=True)

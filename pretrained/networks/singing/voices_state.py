@@ -1,10 +1,16 @@
-"""The sizes of a network of voices."""
+"""The sizes of a network of voices, what it remembers, and what it hears ahead."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+from torch import Tensor
 
 from envs.music.codec import FIRST_PITCH
+from pretrained.networks.ahead import Heard
+from pretrained.networks.attention import Attended
+from pretrained.networks.singing.sung import Coming
 
 
 @dataclass(frozen=True)
@@ -54,3 +60,24 @@ class VoicesShape:
                 raise ValueError(f"network {name}={value!r}: expected a whole number {low}..{high}")
         if self.head_size % 2:
             raise ValueError(f"network head_size={self.head_size}: expected an even number")
+
+
+class FrameMemory(NamedTuple):
+    """State of the network at a frame, and the frame's features (B, hidden)."""
+
+    h: Tensor
+    c: Tensor
+    attended: Attended
+    features: Tensor
+
+    def take(self, rows: Tensor) -> FrameMemory:
+        """Return that of some pieces (N,)."""
+        attended = self.attended.take(rows)
+        return FrameMemory(self.h[:, rows], self.c[:, rows], attended, self.features[rows])
+
+
+class HeardAhead(NamedTuple):
+    """Rows of what is given ahead of a cell: in all voices (B, V, n), and in its own (B, 1)."""
+
+    coming: Coming
+    own: Heard

@@ -24,7 +24,7 @@ from torch.nn import functional
 from envs.music.task import MAX_VOICES
 from pretrained.networks.ahead import FURTHEST
 from pretrained.networks.inputs import PLACE_SIZES
-from pretrained.networks.sung import LEAP, LONGEST, UNKNOWN, Coming, Compass, Sung
+from pretrained.networks.singing.sung import LEAP, LONGEST, UNKNOWN, Coming, Compass, Sung
 
 OCTAVE = 12  # semitones
 WIDEST = 36  # semitones between voices; wider intervals count as this wide
