@@ -1,1 +1,1 @@
-"""What voices that hear each other sing, how a network hears it, and what it remembers."""
+"""Singing: the notes that voices have sung, how a network hears them, and what it remembers."""

@@ -1,4 +1,4 @@
-"""What voices have sung so far, cell by cell, and what is given of them ahead.
+"""Notes that voices have sung so far, cell by cell, and those that are given of them ahead.
 
 Pitches are tokens, so that differences are semitones. Voices stand in the last dimension.
 """
