@@ -158,6 +158,8 @@ OWN: dict[str, Rule] = {}
 
 def _module_of(fn: Any) -> str:
     """Return the module whose code a callable runs, which `functools.wraps` does not hide."""
+    while isinstance(fn, functools.partial):
+        fn = fn.func
     return str(fn.__globals__["__name__"] if inspect.isfunction(fn) else type(fn).__module__)
 
 
@@ -304,3 +306,15 @@ def pair_rule(
         return _registering(bare, source, {**facts, **own})(worst)
 
     return decorate
+
+
+def of_free_voices(rule: Rule) -> Rule:
+    """Return a rule of lines that judges what is free, and not what is given."""
+    judged = functools.update_wrapper(functools.partial(_free, fn=rule.fn), rule.fn, updated=())
+    return replace(rule, fn=judged, base=None)
+
+
+def _free(score: Any, *, fn: Callable[..., Any], **parameters: Any) -> Any:
+    """Return the value of a rule in the cells that are not given, 0 in others."""
+    free = score.task.free[score.voice, score.cell]
+    return np.where(free, fn(score, **parameters), np.float32(0)).astype(np.float32)
