@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from envs.errors import quoted
+from envs.checked import bounded, one_of
 from envs.music.codec import Codec
 from pretrained.corpora.tunes import GridTune
 from pretrained.device import find_device, has_bf16, whole_float32
 from pretrained.diffusion.corruption import batches_of, draw_masked
-from pretrained.diffusion.denoiser import Denoiser, DenoiserShape
+from pretrained.diffusion.denoiser import BOUNDS, Denoiser, DenoiserShape
 from pretrained.diffusion.masked_diffusion import MaskedDiffusion
-from pretrained.training.fit import Epoch, warm_cosine
+from pretrained.training.family import FamilySettings, Pass, Tell, Training
+from pretrained.training.fit import warm_cosine
 from pretrained.training.optimizers import Optimizers
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+DRAWS = 8  # of parts and masks of each held-out tune, in a measurement
 MEASURED = 16_384  # cells that are measured at once
-LIMITS: dict[str, tuple[float, float]] = {
-    **{"epochs": (1, 10**6), "batch_tokens": (1, 10**9), "dropout": (0.0, 0.99)},
-    **{"learning_rate": (1e-12, 1.0), "weight_decay": (0.0, 1e3), "average": (0.0, 0.999999)},
-    **{"seed": (0, 2**32 - 1), "threads": (1, 1024)},
-}
+SIZES = ("embed", "hidden", "blocks", "heads", "head_size", "feed", "mix")
 
 
 @dataclass(frozen=True)
-class DiffusionConfig:
+class DiffusionSettings(FamilySettings):
     """Settings of a training of a denoiser.
 
     Attributes:
@@ -42,7 +40,6 @@ class DiffusionConfig:
         head_size: of each head.
         feed: units of each feed-forward layer.
         mix: units by which voices hear each other; 0 for tunes of one voice.
-        epochs: passes over the training tunes.
         batch_tokens: cells in a batch.
         dropout: share of inputs, outputs and units in the blocks dropped while training.
         optimizer: muon for the matrices inside the network, or adamw for all.
@@ -50,42 +47,24 @@ class DiffusionConfig:
             cosine.
         weight_decay: of both.
         average: decay per batch of the running average of weights, which is what is kept.
-        seed: of weights, order, masks and dropout.
-        threads: CPU threads of torch.
-        device: torch device; auto takes a GPU if there is one.
         bf16: multiply matrices in bfloat16 while training, but not on a GPU that cannot.
-
-    Raises:
-        ValueError: a value out of its bounds.
     """
 
-    hidden: int = 176
-    embed: int = 128
-    blocks: int = 1
-    heads: int = 4
-    head_size: int = 32
-    feed: int = 320
-    mix: int = 0
-    epochs: int = 60
-    batch_tokens: int = 3072
-    dropout: float = 0.1
-    optimizer: str = "muon"
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.1
-    average: float = 0.998
-    seed: int = 0
-    threads: int = 1
-    device: str = "cpu"
+    epochs: int = bounded(36, 1, 10**6)
+    hidden: int = bounded(176, *BOUNDS["hidden"])
+    embed: int = bounded(128, *BOUNDS["embed"])
+    blocks: int = bounded(1, *BOUNDS["blocks"])
+    heads: int = bounded(4, *BOUNDS["heads"])
+    head_size: int = bounded(32, *BOUNDS["head_size"])
+    feed: int = bounded(320, *BOUNDS["feed"])
+    mix: int = bounded(0, *BOUNDS["mix"])
+    batch_tokens: int = bounded(3072, 1, 10**9)
+    dropout: float = bounded(0.15, 0.0, 0.99)
+    optimizer: str = one_of("muon", "adamw")
+    learning_rate: float = bounded(1.5e-3, 1e-12, 1.0)
+    weight_decay: float = bounded(0.1, 0.0, 1e3)
+    average: float = bounded(0.998, 0.0, 0.999999)
     bf16: bool = True
-
-    def __post_init__(self) -> None:
-        for name, (least, most) in LIMITS.items():
-            value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not least <= value <= most:
-                raise ValueError(f"{name}={quoted(value)}: expected {least:g} to {most:g}")
-        if self.optimizer not in ("muon", "adamw"):
-            raise ValueError(f"optimizer={quoted(self.optimizer)}: expected muon or adamw")
-        self.shape(Codec())
 
     def shape(self, codec: Codec) -> DenoiserShape:
         """Return the sizes of the network for a vocabulary."""
@@ -93,45 +72,26 @@ class DiffusionConfig:
         return DenoiserShape(vocab=codec.vocab, **sizes)
 
     def setting(self, name: str) -> Any:
-        """Return a setting by name."""
+        """Return the setting of a name."""
         return getattr(self, name)
-
-
-SIZES = ("embed", "hidden", "blocks", "heads", "head_size", "feed", "mix")
-
-
-@dataclass(frozen=True)
-class HeldOutMasks:
-    """Figures of held-out tunes whose cells are masked as in a training.
-
-    Attributes:
-        nats_per_token: mean over pieces of the mean over masked cells.
-        accuracy: share of masked cells whose likeliest token is right.
-    """
-
-    nats_per_token: float
-    accuracy: float
-
-    def __str__(self) -> str:
-        return f"{self.nats_per_token:.4f} nats/token  accuracy {self.accuracy:.3f}"
 
 
 @whole_float32()
 def fit(
-    config: DiffusionConfig,
+    settings: DiffusionSettings,
     train: Sequence[GridTune],
     valid: Sequence[GridTune],
     codec: Codec,
-    after_epoch: Callable[[Epoch], object] | None = None,
+    tell: Tell,
 ) -> MaskedDiffusion:
     """Train a denoiser; return the running average of its weights as a model.
 
     Args:
-        config: sizes and schedule.
+        settings: sizes and schedule.
         train: tunes to learn from.
         valid: tunes to report on after each epoch; nothing is chosen by them.
         codec: the vocabulary.
-        after_epoch: called with the figures of each epoch.
+        tell: called after each epoch.
 
     Raises:
         ValueError: a device that is not there.
@@ -139,27 +99,31 @@ def fit(
     import torch
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-    torch.manual_seed(config.seed)
-    torch.set_num_threads(config.threads)
-    rng, device = np.random.default_rng(config.seed), find_device(config.device)
-    bf16 = config.bf16 and (device == "cpu" or has_bf16(device))
-    net = Denoiser(config.shape(codec), config.dropout).to(device)
-    averaged = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(config.average))
+    torch.manual_seed(settings.seed)
+    torch.set_num_threads(settings.threads)
+    rng, device = np.random.default_rng(settings.seed), find_device(settings.device)
+    bf16 = settings.bf16 and (device == "cpu" or has_bf16(device))
+    net = Denoiser(settings.shape(codec), settings.dropout).to(device)
+    averaged = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(settings.average))
     kept: Any = averaged.module
-    optimizers = Optimizers(net, config)
-    for epoch in range(config.epochs):
+    optimizers, epochs = Optimizers(net, settings), settings.epochs
+    for epoch in range(epochs):
         net.train()
         losses, began = [], time.monotonic()
-        shown = list(batches_of(train, codec, config.batch_tokens, rng))
+        shown = list(batches_of(train, codec, settings.batch_tokens, rng))
         for done, (tokens, place) in enumerate(shown):
             loss, *_ = figures_of(net, tokens.to(device), place.to(device), rng, bf16)
-            optimizers.descend(loss, warm_cosine((epoch + done / len(shown)) / config.epochs))
+            optimizers.descend(loss, warm_cosine((epoch + done / len(shown)) / epochs))
             averaged.update_parameters(net)
             losses.append(loss.item())
-        if after_epoch is not None:
-            figures = measure(kept, valid, codec, draws=1)
-            seconds = time.monotonic() - began
-            after_epoch(Epoch(epoch + 1, float(np.mean(losses)), figures, seconds))
+        nats, accuracy = held_out(kept, valid, codec)
+        tell(
+            Pass(
+                epoch + 1,
+                f"train {np.mean(losses):.4f}  valid {nats:.4f} nats/token  accuracy "
+                f"{accuracy:.3f}  {time.monotonic() - began:.0f} s",
+            )
+        )
     return MaskedDiffusion(kept.cpu(), codec)
 
 
@@ -182,10 +146,10 @@ def figures_of(
     return loss, hits, len(nats)
 
 
-def measure(
-    net: Denoiser, tunes: Sequence[GridTune], codec: Codec, draws: int = 8, seed: int = 0
-) -> HeldOutMasks:
-    """Return the figures of held-out tunes.
+def held_out(
+    net: Denoiser, tunes: Sequence[GridTune], codec: Codec, draws: int = 1, seed: int = 0
+) -> tuple[float, float]:
+    """Return nats per masked cell and the share of right ones, of tunes masked as in a training.
 
     Args:
         net: is measured.
@@ -202,9 +166,20 @@ def measure(
     net.eval()
     with torch.inference_mode():
         for tokens, place in batches_of(list(tunes) * draws, codec, MEASURED, rng):
-            tokens, place = tokens.to(device), place.to(device)
-            loss, hits, count = figures_of(net, tokens, place, rng, False)
+            part = tokens.to(device), place.to(device)
+            loss, hits, count = figures_of(net, *part, rng, False)
             nats, right = nats + float(loss) * len(tokens), right + hits
             pieces, cells = pieces + len(tokens), cells + count
     net.train(training)
-    return HeldOutMasks(nats / pieces, right / cells)
+    return nats / max(pieces, 1), right / max(cells, 1)
+
+
+def measure(model: MaskedDiffusion, tunes: Sequence[GridTune]) -> Mapping[str, float]:
+    """Return the figures of a model by name, of tunes that are held out."""
+    nats, accuracy = held_out(model.net, tunes, model.codec, DRAWS)
+    return {"nats per masked token": nats, "masked tokens right": accuracy}
+
+
+TRAINING = Training(
+    "diffusion", "masked diffusion, fills any cells", DiffusionSettings, fit, measure
+)
