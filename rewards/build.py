@@ -21,6 +21,7 @@ from envs.plugins import resolve
 from rewards.adaptive.adversary import Adversary
 from rewards.adaptive.diversity_filter import DiversityFilter
 from rewards.adaptive.zero_autocorrelation import ZeroAutocorrelation
+from rewards.any_order import AnyOrderLikelihood
 from rewards.likelihood import Likelihood
 from rewards.objective import PRIOR
 from rewards.rule import OWN, REGISTRY, Rule, as_rule
@@ -46,6 +47,7 @@ from rewards.term import Term
 PACKS = Path(__file__).parent / "packs"
 FACTORIES: Mapping[str, Callable[..., RewardFunction]] = {
     PRIOR: Likelihood,
+    "diffusion": AnyOrderLikelihood,
     "adversary": Adversary,
     "diversity": DiversityFilter,
     "zero_autocorrelation": ZeroAutocorrelation,

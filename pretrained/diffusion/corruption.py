@@ -14,10 +14,10 @@ from pretrained.training.fit import for_codec
 from pretrained.training.lessons import Lesson, lesson
 
 # Shares of pieces by what may be masked: every cell; a run of bars; else bars here and there.
-ALL, RUN = 0.45, 0.35
+ALL, RUN = 0.38, 0.44
 # And by what of that is masked: a share of the cells, drawn for each piece; all; else all cells
 # behind one of them.
-SHARE, WHOLE = 0.5, 0.2
+SHARE, WHOLE = 0.55, 0.1
 
 
 def whole_bars(shown: Lesson, bar: int) -> Lesson:

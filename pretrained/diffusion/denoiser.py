@@ -141,7 +141,8 @@ class Denoiser(Network):
         x = self.dropout(self.norm(x.float()))
         scores = functional.pad(self.head(x), (0, 2))
         scores = scores.scatter_add(2, others, self.trust(x))
-        return scores[..., : self.shape.vocab].unflatten(0, (-1, voices))
+        logits: Tensor = scores[..., : self.shape.vocab].unflatten(0, (-1, voices))
+        return logits
 
     def _rows(self, lines: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
         """Return the rows (N, T, n) of the table for each cell, and the tokens bars apart."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from envs.checked import bounded, one_of
 from envs.music.codec import Codec
-from pretrained.corpora.tunes import GridTune
+from pretrained.corpora.folk import Tune
 from pretrained.device import find_device, has_bf16, whole_float32
 from pretrained.diffusion.corruption import batches_of, draw_masked
 from pretrained.diffusion.denoiser import BOUNDS, Denoiser, DenoiserShape
@@ -50,7 +50,7 @@ class DiffusionSettings(FamilySettings):
         bf16: multiply matrices in bfloat16 while training, but not on a GPU that cannot.
     """
 
-    epochs: int = bounded(36, 1, 10**6)
+    epochs: int = bounded(50, 1, 10**6)
     hidden: int = bounded(176, *BOUNDS["hidden"])
     embed: int = bounded(128, *BOUNDS["embed"])
     blocks: int = bounded(1, *BOUNDS["blocks"])
@@ -59,10 +59,10 @@ class DiffusionSettings(FamilySettings):
     feed: int = bounded(320, *BOUNDS["feed"])
     mix: int = bounded(0, *BOUNDS["mix"])
     batch_tokens: int = bounded(3072, 1, 10**9)
-    dropout: float = bounded(0.15, 0.0, 0.99)
+    dropout: float = bounded(0.25, 0.0, 0.99)
     optimizer: str = one_of("muon", "adamw")
     learning_rate: float = bounded(1.5e-3, 1e-12, 1.0)
-    weight_decay: float = bounded(0.1, 0.0, 1e3)
+    weight_decay: float = bounded(0.2, 0.0, 1e3)
     average: float = bounded(0.998, 0.0, 0.999999)
     bf16: bool = True
 
@@ -79,8 +79,8 @@ class DiffusionSettings(FamilySettings):
 @whole_float32()
 def fit(
     settings: DiffusionSettings,
-    train: Sequence[GridTune],
-    valid: Sequence[GridTune],
+    train: Sequence[Tune],
+    valid: Sequence[Tune],
     codec: Codec,
     tell: Tell,
 ) -> MaskedDiffusion:
@@ -147,7 +147,7 @@ def figures_of(
 
 
 def held_out(
-    net: Denoiser, tunes: Sequence[GridTune], codec: Codec, draws: int = 1, seed: int = 0
+    net: Denoiser, tunes: Sequence[Tune], codec: Codec, draws: int = 1, seed: int = 0
 ) -> tuple[float, float]:
     """Return nats per masked cell and the share of right ones, of tunes masked as in a training.
 
@@ -174,7 +174,7 @@ def held_out(
     return nats / max(pieces, 1), right / max(cells, 1)
 
 
-def measure(model: MaskedDiffusion, tunes: Sequence[GridTune]) -> Mapping[str, float]:
+def measure(model: MaskedDiffusion, tunes: Sequence[Tune]) -> Mapping[str, float]:
     """Return the figures of a model by name, of tunes that are held out."""
     nats, accuracy = held_out(model.net, tunes, model.codec, DRAWS)
     return {"nats per masked token": nats, "masked tokens right": accuracy}

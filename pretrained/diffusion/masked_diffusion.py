@@ -24,11 +24,12 @@ from pretrained.diffusion.denoiser import Denoiser, DenoiserShape
 from pretrained.diffusion.unmasking import Array, Grammar, Ints, Way, schedule, unmask
 from pretrained.networks.lens import Lens, context_of, own_tokens
 from pretrained.prior import ILLEGAL
+from pretrained.saved_model import Model
 
 CHUNK = 32_768  # cells that the network reads at once
 
 
-class MaskedDiffusion:
+class MaskedDiffusion(Model):
     """A denoiser that speaks a codec and its grammar: an `Infiller` and a `Scorer`.
 
     The denoiser learned with the key signature of C; pieces in other keys are moved there before
@@ -50,6 +51,7 @@ class MaskedDiffusion:
 
     format: ClassVar[str] = "diffusion/1"
     hears_ahead: ClassVar[bool] = True  # what is given on both sides
+    net: Denoiser
 
     def __init__(self, net: Denoiser, codec: Codec) -> None:
         if net.shape.vocab != codec.vocab:
@@ -57,7 +59,7 @@ class MaskedDiffusion:
                 f"the network has {net.shape.vocab} tokens, codec {codec.fingerprint!r} has "
                 f"{codec.vocab}"
             )
-        self.net: Denoiser = net.eval().requires_grad_(False)
+        self.net = net.eval().requires_grad_(False)
         self.codec = codec
         self.way, self.judging, self.orders, self.seed = Way(), Way(calls=16), 1, 0
 
@@ -142,6 +144,11 @@ class MaskedDiffusion:
         pieces = np.repeat(page.tokens.astype(np.int64), n, axis=0)
         *_, last = self.drafts(pieces, page.task, generators(seed, n), temperature, way)
         return Score(last, page.task)
+
+    def cells_read(self, page: Score) -> int:
+        """Return the number of cells that the network reads to fill a page once."""
+        free = int((page.tokens[0] == UNWRITTEN).sum())
+        return page.task.steps * max(1, self.way.calls or free)
 
     def drafts(
         self,
