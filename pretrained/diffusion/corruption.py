@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from envs.music.codec import HOLD, Codec
-from pretrained.corpora.tunes import GridTune
-from pretrained.training.fit import for_codec
+from pretrained.corpora.tunes import GridTune, for_codec
 from pretrained.training.lessons import Lesson, lesson
 
 # Shares of pieces by what may be masked: every cell; a run of bars; else bars here and there.

@@ -17,8 +17,8 @@ from pretrained.diffusion.corruption import batches_of, draw_masked
 from pretrained.diffusion.denoiser import BOUNDS, Denoiser, DenoiserShape
 from pretrained.diffusion.masked_diffusion import MaskedDiffusion
 from pretrained.training.family import FamilySettings, Pass, Tell, Training
-from pretrained.training.fit import warm_cosine
 from pretrained.training.optimizers import Optimizers
+from pretrained.training.schedule import warm_cosine
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,7 +50,7 @@ class DiffusionSettings(FamilySettings):
         bf16: multiply matrices in bfloat16 while training, but not on a GPU that cannot.
     """
 
-    epochs: int = bounded(50, 1, 10**6)
+    epochs: int = bounded(36, 1, 10**6)
     hidden: int = bounded(176, *BOUNDS["hidden"])
     embed: int = bounded(128, *BOUNDS["embed"])
     blocks: int = bounded(1, *BOUNDS["blocks"])
@@ -59,7 +59,7 @@ class DiffusionSettings(FamilySettings):
     feed: int = bounded(320, *BOUNDS["feed"])
     mix: int = bounded(0, *BOUNDS["mix"])
     batch_tokens: int = bounded(3072, 1, 10**9)
-    dropout: float = bounded(0.25, 0.0, 0.99)
+    dropout: float = bounded(0.2, 0.0, 0.99)
     optimizer: str = one_of("muon", "adamw")
     learning_rate: float = bounded(1.5e-3, 1e-12, 1.0)
     weight_decay: float = bounded(0.2, 0.0, 1e3)

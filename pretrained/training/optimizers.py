@@ -15,7 +15,7 @@ BETAS = {"adamw": (0.9, 0.999), "muon": (0.9, 0.98)}  # of AdamW, alone or besid
 STEEPEST = 1.0  # norm to which gradients are cut
 
 
-class Recipe(Protocol):
+class Descent(Protocol):
     """Settings of a training."""
 
     def setting(self, name: str) -> Any:
@@ -30,7 +30,7 @@ class Optimizers:
         config: settings of the training.
     """
 
-    def __init__(self, net: Network, config: Recipe) -> None:
+    def __init__(self, net: Network, config: Descent) -> None:
         name, rate = config.setting("optimizer"), config.setting("learning_rate")
         decay = config.setting("weight_decay")
         matrices = list(_matrices(net)) if name == "muon" else []

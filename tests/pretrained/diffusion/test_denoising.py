@@ -9,7 +9,7 @@ from pretrained.corpora.folk import load_corpus
 from pretrained.diffusion.corruption import batches_of, draw_masked, whole_bars
 from pretrained.diffusion.denoising import DiffusionSettings, fit, held_out, measure
 from pretrained.training.lessons import lesson, regular
-from pretrained.training.trainings import TRAININGS
+from pretrained.trainings import TRAININGS
 from tests.pretrained.diffusion.tiny import SIZES, places, tiny_net
 
 TUNES = load_corpus().select("valid")[:24]
