@@ -61,9 +61,10 @@ class ComposeConfig(VoicesFlags):
             best; best-known does so behind every first note and keeps the best of these pieces;
             guided-beam lets the policy help to choose what is searched; exhaustive tries all ways
             that the prior permits, and is used for a counterpoint or a cantus firmus if nothing is
-            said.
+            said; guided-infill fills cells in any order, led by the reward, with --prior diffusion.
         best_of: draws from the prior for each melody (best-of-n).
         width: beginnings that are kept (beam, guided-beam, best-known).
+        calls: of the network for each candidate (guided-infill).
         mask: rules to keep (masked), by name as in --reward; of the reward's terms those among
             key, in_key, penalize_repeating and leap_recovery if empty. A term that is not in the
             reward counts against a piece where it is above 0, unless a weight is given.
@@ -115,6 +116,7 @@ class ComposeConfig(VoicesFlags):
     method: str = ""
     best_of: int = 64
     width: int = 1000
+    calls: int = 256
     mask: tuple[str, ...] = ()
     key: str = ""
     meter: str = ""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pretrained.diffusion.masked_diffusion import MaskedDiffusion
 from pretrained.networks.architectures import ARCHITECTURES
 from pretrained.saved_model import Model
 
-FAMILIES: dict[str, type[Model]] = {}
+FAMILIES: dict[str, type[Model]] = {MaskedDiffusion.format: MaskedDiffusion}
 
 
 def model_kinds() -> dict[str, type[Model]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pretrained.diffusion.denoising import TRAINING as DIFFUSION
 from pretrained.training.family import Training
 
-TRAININGS: dict[str, Training] = {}
+TRAININGS: dict[str, Training] = {each.name: each for each in (DIFFUSION,)}
