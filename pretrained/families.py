@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pretrained.adversarial.gan import Gan
 from pretrained.networks.architectures import ARCHITECTURES
 from pretrained.saved_model import Model
 
-FAMILIES: dict[str, type[Model]] = {}
+FAMILIES: dict[str, type[Model]] = {Gan.format: Gan}
 
 
 def model_kinds() -> dict[str, type[Model]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pretrained.adversarial import gan_course
 from pretrained.training.family import Training
 
-TRAININGS: dict[str, Training] = {}
+TRAININGS: dict[str, Training] = {gan_course.TRAINING.name: gan_course.TRAINING}
