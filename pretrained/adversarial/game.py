@@ -51,16 +51,16 @@ class GanSettings(FamilySettings):
         ripple: numbers of noise of a cell.
         width: channels of the critic.
         penalty: weight of the gradient penalty.
-        generator_rate: learning rate of the generator.
-        critic_rate: learning rate of the critic.
+        generator_rate: learning rate of the generator at the beginning; it falls to 0 along a line.
+        critic_rate: of the critic, which falls likewise.
         warmth: temperature of the straight-through softmax at the beginning.
         coolness: and at the end; it falls by the same factor in each epoch.
         given: share of strains of which the generator is given cells.
         average: decay per step of the running average of the generator, which is what is kept.
     """
 
-    epochs: int = bounded(40, 1, 10**6)
-    n_critic: int = bounded(5, 1, 1000)
+    epochs: int = bounded(36, 1, 10**6)
+    n_critic: int = bounded(3, 1, 1000)
     batch: int = bounded(32, 2, 4096)
     hidden: int = bounded(128, 1, 4096)
     noise: int = bounded(32, 1, 1024)
@@ -72,7 +72,7 @@ class GanSettings(FamilySettings):
     warmth: float = bounded(1.0, 1e-3, 1e3)
     coolness: float = bounded(0.5, 1e-3, 1e3)
     given: float = bounded(0.25, 0.0, 1.0)
-    average: float = bounded(0.98, 0.0, 0.999999)
+    average: float = bounded(0.995, 0.0, 0.999999)
 
 
 @dataclass
@@ -103,8 +103,10 @@ class Game:
             self.critic = Critic(vocab, setting.width).to(self.device)
         average = get_ema_multi_avg_fn(setting.average)
         self.kept = AveragedModel(self.generator, multi_avg_fn=average)
-        rates = (self.generator, setting.generator_rate), (self.critic, setting.critic_rate)
-        self.adams = [torch.optim.Adam(net.parameters(), rate, BETAS) for net, rate in rates]
+        self.rates = setting.generator_rate, setting.critic_rate
+        nets = self.generator, self.critic
+        self.adams = [torch.optim.Adam(net.parameters(), betas=BETAS) for net in nets]
+        self.slow(1.0)
         self.legal = torch.from_numpy(self.codec.legal(np.array([False, True]))).to(self.device)
         counts = np.array([len(strains.tasks) for strains in self.strains])
         self.shares = counts / counts.sum()
@@ -113,6 +115,11 @@ class Game:
         """Return the averaged generator as a model on the CPU."""
         kept: Any = copy.deepcopy(self.kept.module)
         return Gan(kept.cpu(), self.codec)
+
+    def slow(self, share: float) -> None:
+        """Set the learning rates to a share of those of the settings."""
+        for adam, rate in zip(self.adams, self.rates, strict=True):
+            adam.param_groups[0]["lr"] = share * rate
 
     def round(self, warmth: float) -> Mapping[str, float]:
         """Move the critic `n_critic` times and the generator once; return figures of the critic."""

@@ -20,7 +20,7 @@ from pretrained.training.family import Pass, Tell, Training
 
 FEW = 0.5  # share of different pieces, or of grams over those of real ones, that is a collapse
 FLAT, STEEP = 0.1, 3.0  # norms of a critic's gradients that teach nothing, or lead astray
-WATCHED = 4  # tasks by whose pieces a training is watched
+WATCHED = 128  # pieces by which a training is watched, or a few more
 Held = list[tuple[Score, npt.NDArray[np.int64]]]
 
 
@@ -30,28 +30,50 @@ def fit(
 ) -> Gan:
     """Return a GAN that learned the strains of tunes.
 
+    It is watched by strains of `valid`, or by those that it learns where these are too few.
+
     Raises:
-        ValueError: no strain to learn from, too few to watch the training by, or a training that
-            diverged.
+        ValueError: too few strains, or a training that diverged.
     """
     torch.set_num_threads(settings.threads)
-    held = sorted(whole_strains(strains_of(valid, codec)), key=lambda pair: -pair[0].batch)
-    if sum(score.batch for score, _ in held) <= NEIGHBOURS:
+    strains = strains_of(train, codec)
+    held, learned = whole_strains(strains_of(valid, codec)), whole_strains(strains)
+    if _count(learned) <= NEIGHBOURS:
         raise ValueError(
-            f"a GAN is watched by more than {NEIGHBOURS} strains of 8 bars of tunes that are held "
-            "out, and there are fewer; give more tunes"
+            f"{len(train)} tunes have {_count(learned)} strains of 8 whole bars to train on: "
+            f"expected more than {NEIGHBOURS}; give more tunes whose bars are whole, or a wider "
+            "--range"
         )
-    game = Game(settings, codec, strains_of(train, codec))
+    watched = most_of(held if _count(held) > NEIGHBOURS else learned)
+    game = Game(settings, codec, strains)
     rounds = max(1, len(train) // (settings.batch * settings.n_critic))
     for epoch in range(settings.epochs):
         share = epoch / max(1, settings.epochs - 1)
         warmth = settings.warmth * (settings.coolness / settings.warmth) ** share
-        figures = [game.round(warmth) for _ in range(rounds)]
+        figures = []
+        for number in range(rounds):
+            game.slow(1 - (epoch + number / rounds) / settings.epochs)
+            figures.append(game.round(warmth))
         gap, slope = (float(np.mean([each[name] for each in figures])) for name in ("gap", "slope"))
-        found = spread(game.model(), held[:WATCHED], epoch)
+        found = spread(game.model(), watched, epoch)
         words = [f"gap {gap:.3f}  slope {slope:.2f}  {found}", *alarms(slope, found)]
         tell(Pass(epoch + 1, "\n  ".join(words)))
     return game.model()
+
+
+def most_of(held: Held, most: int = WATCHED) -> Held:
+    """Return the scores of tasks with the most pieces, up to the one that makes up `most`."""
+    found: Held = []
+    for pair in sorted(held, key=lambda pair: -pair[0].batch):
+        if _count(found) >= most:
+            break
+        found.append(pair)
+    return found
+
+
+def _count(held: Held) -> int:
+    """Return the number of pieces."""
+    return sum(score.batch for score, _ in held)
 
 
 def whole_strains(strains: Iterable[Strains]) -> Held:
@@ -100,15 +122,17 @@ def alarms(slope: float, found: Coverage) -> list[str]:
 def measure(model: Gan, tunes: Sequence[Tune]) -> dict[str, float]:
     """Return how the pieces of a model spread over the strains of held-out tunes, by name.
 
-    Raises:
-        ValueError: too few strains of 8 bars.
+    Where these are too few for that, it is their number alone.
     """
     held = whole_strains(strains_of(tunes, model.codec))
+    figures = {"held-out strains of 8 bars": float(_count(held))}
+    if _count(held) <= NEIGHBOURS:
+        return figures
     found = spread(model, held)
-    return {
-        "coverage of held-out strains": found.coverage,
+    return figures | {
+        "coverage of these strains": found.coverage,
         "density": found.density,
-        "clusters of held-out tunes that are covered": found.clusters,
+        "clusters of their tunes that are covered": found.clusters,
         "different pieces": found.distinct,
         "different n-grams, over those of the strains": found.grams,
     }

@@ -73,11 +73,7 @@ def _places(task: Task, phrases: str) -> Tensor:
 
 
 def strains_of(tunes: Iterable[Tune], codec: Codec) -> list[Strains]:
-    """Return the strains of tunes, those of one length and bar together.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """Return the strains of tunes, those of one length and bar together; there may be none."""
     found: dict[tuple[int, int], list[tuple[Task, npt.NDArray[np.int16], int]]] = defaultdict(list)
     for tune in (tune for tune in tunes if fits(tune, codec)):
         key, pickup = WHITE_KEYS[tune.tonic], -tune.offset % tune.bar_cells
@@ -86,11 +82,6 @@ def strains_of(tunes: Iterable[Tune], codec: Codec) -> list[Strains]:
             for tokens in (part(tune, end, bars) for end in ends(tune)):
                 if tokens is not None:
                     found[bars, tune.bar_cells].append((task, tokens, tune.cluster))
-    if not found:
-        raise ValueError(
-            "no tune has a strain of 4 or 8 whole bars within the range; expected tunes in which "
-            "every bar is whole, or a wider --range"
-        )
     return [
         Strains(codec, np.stack(lines), list(tasks), np.array(clusters))
         for tasks, lines, clusters in (zip(*rows, strict=True) for rows in found.values())

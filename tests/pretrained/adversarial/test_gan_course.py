@@ -12,7 +12,7 @@ from pretrained import checkpoint
 from pretrained import train as verb
 from pretrained.adversarial.coverage import Coverage
 from pretrained.adversarial.game import Game, GanSettings
-from pretrained.adversarial.gan_course import alarms, fit, measure
+from pretrained.adversarial.gan_course import alarms, fit, measure, most_of, whole_strains
 from pretrained.adversarial.strains import strains_of
 from pretrained.corpora.folk import load_corpus
 from pretrained.networks.lens import has_started
@@ -156,11 +156,24 @@ def test_a_training_that_diverges_is_stopped(tunes):
         game.round(1.0)
 
 
-def test_tunes_that_do_not_serve_are_refused(tunes):
-    with pytest.raises(ValueError, match="strain"):
-        strains_of([], Codec())
-    with pytest.raises(ValueError, match="more tunes"):
-        fit(GanSettings(**SMALL), tunes, tunes[:2], Codec(), print)
+def test_too_few_tunes_are_refused_before_the_training(tunes):
+    for few in ([], tunes[:1]):
+        with pytest.raises(ValueError, match="more tunes"):
+            fit(GanSettings(**SMALL), few, tunes, Codec(), print)
+
+
+def test_where_nothing_is_held_out_it_is_watched_by_what_it_learns(tunes):
+    told = []
+    model = fit(GanSettings(**SMALL, epochs=1), tunes[:20], [], Codec(), told.append)
+    assert "coverage" in str(told[0])
+    assert measure(model, []) == {"held-out strains of 8 bars": 0}
+
+
+def test_the_tasks_with_the_most_pieces_are_watched(tunes):
+    held = whole_strains(strains_of(tunes, Codec()))
+    sizes = sorted((score.batch for score, _ in held), reverse=True)
+    assert [score.batch for score, _ in most_of(held, sizes[0] + 1)] == sizes[:2]
+    assert len(most_of(held, 10**6)) == len(held)
 
 
 @pytest.mark.parametrize("word", ["n_critic=0", "penalty=-1", "warmth=0", "given=2"])
