@@ -134,17 +134,21 @@ class Composer:
 
     @classmethod
     def _of_checkpoint(cls, policy: Path, changes: dict[str, Any]) -> Composer:
-        """Return the composer of a checkpoint, with the style and range of the shipped agent."""
+        """Return the composer of a checkpoint, with the style and range of the shipped agent.
+
+        A prior that writes no piece cell by cell is not to be weighed: it takes the agent's place.
+        """
         task = changes.get("task", ())
         if not isinstance(task, Task):
             task = dict(task if isinstance(task, Mapping) else arguments_of(task))
             task = task if task.get("ranges") else RANGE | task
         settings = TrainConfig(**{"env": MELODY, "prior": PRIOR, **changes, "task": task})
         reward = _reward(settings.terms if "reward" in changes else STYLE, settings.prior)
+        writes = isinstance(_read(settings.prior), Prior)
         return cls(
             settings.prior,
             Objective(reward, settings.c),
-            policy=policy,
+            policy=policy if writes else settings.prior,
             task=settings.task,
             mask=settings.mask,
         )
