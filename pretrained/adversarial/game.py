@@ -59,7 +59,7 @@ class GanSettings(FamilySettings):
         average: decay per step of the running average of the generator, which is what is kept.
     """
 
-    epochs: int = bounded(36, 1, 10**6)
+    epochs: int = bounded(26, 1, 10**6)
     n_critic: int = bounded(3, 1, 1000)
     batch: int = bounded(32, 2, 4096)
     hidden: int = bounded(128, 1, 4096)

@@ -37,6 +37,7 @@ class Gan(Model):
     """
 
     format: ClassVar[str] = "gan/1"
+    hears_ahead: ClassVar[bool] = True  # what is given on both sides
     net: Generator
 
     def __init__(self, net: Generator, codec: Codec) -> None:

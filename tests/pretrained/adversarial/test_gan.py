@@ -12,6 +12,7 @@ from envs.music.task import Task
 from pretrained import checkpoint
 from pretrained.adversarial.gan import Gan
 from pretrained.infiller_check import check_infiller
+from pretrained.prior import hears_ahead
 from tests.helpers import random_pieces
 
 
@@ -46,6 +47,7 @@ def test_the_first_pieces_are_the_same_for_every_number(gan, monkeypatch):
 
 
 def test_cells_that_are_given_ahead_are_read(gan):
+    assert hears_ahead(gan)
     gan.net.heard.weight.data *= 30  # as if it had learned to care
     tasks = [Task(given=([UNWRITTEN] * 24 + [note, 1] * 4,)) for note in (5, 30)]
     first, second = (gan.fill(Score.page(task, 1), 20, 1).tokens[..., :24] for task in tasks)
