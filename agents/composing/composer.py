@@ -15,6 +15,7 @@ from agents.composing.decoding import METHODS, Search, fill, method_of
 from agents.composing.masks import read_demands
 from agents.composing.melody import Melody, melodies_of
 from agents.composing.request import Request, require_kind
+from agents.composing.theme import name_of
 from agents.runs.directory import Run
 from agents.runs.run_lock import CONFIG
 from agents.settings.config import TrainConfig
@@ -134,17 +135,21 @@ class Composer:
 
     @classmethod
     def _of_checkpoint(cls, policy: Path, changes: dict[str, Any]) -> Composer:
-        """Return the composer of a checkpoint, with the style and range of the shipped agent."""
+        """Return the composer of a checkpoint, with the style and range of the shipped agent.
+
+        A prior that writes no piece cell by cell is not to be weighed: it takes the agent's place.
+        """
         task = changes.get("task", ())
         if not isinstance(task, Task):
             task = dict(task if isinstance(task, Mapping) else arguments_of(task))
             task = task if task.get("ranges") else RANGE | task
         settings = TrainConfig(**{"env": MELODY, "prior": PRIOR, **changes, "task": task})
         reward = _reward(settings.terms if "reward" in changes else STYLE, settings.prior)
+        writes = isinstance(_read(settings.prior), Prior)
         return cls(
             settings.prior,
             Objective(reward, settings.c),
-            policy=policy,
+            policy=policy if writes else settings.prior,
             task=settings.task,
             mask=settings.mask,
         )
@@ -239,10 +244,8 @@ class Composer:
 
 
 def _name(network: Network) -> str:
-    """Return what a network is called: its checkpoint, its run, or its type."""
-    if isinstance(network, str | os.PathLike):
-        return Path(network).stem
-    return str(network.path) if isinstance(network, Run) else type(network).__name__
+    """Return what a network is called: its run, or as `name_of` says."""
+    return str(network.path) if isinstance(network, Run) else name_of(network)
 
 
 def _loaded(network: Network, task: Task) -> Prior | Infiller:

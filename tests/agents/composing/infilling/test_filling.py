@@ -64,8 +64,9 @@ def test_it_is_found_by_the_path_of_its_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setitem(FAMILIES, RandomInfiller.format, RandomInfiller)
     checkpoint.save(tmp_path / "toy.safetensors", RandomInfiller(Codec()))
     composer = Composer.load(prior=str(tmp_path / "toy.safetensors"), env="composition/Melody-v0")
-    (melody,) = composer.compose(bars=1, method="prior")
-    assert "toy" in melody.report.network
+    for method in ("sample", "prior"):
+        (melody,) = composer.compose(bars=1, method=method)
+        assert melody.report.network == "toy"
     with pytest.raises(ValueError, match="7/8"):
         composer.compose(bars=1, meter="7/8", method="prior")
 
