@@ -9,6 +9,8 @@ from typing import Any
 import torch
 
 from agents.composing.compute import Compute, ComputeMeter
+from agents.composing.infilling.filling import cells_read
+from agents.composing.infilling.guidance import Denoising, Guidance, guided
 from agents.composing.search import SearchResult
 from envs.music.score import Score
 from envs.music.task import Task
@@ -40,7 +42,19 @@ class ModelSearch:
         return [name for name, model in shipped_models().items() if self.suits(model)]
 
 
-SEARCHES: dict[str, ModelSearch] = {}
+def _guided(
+    model: Any, page: Score, reward: RewardSum, n: int, seed: int, calls: int
+) -> SearchResult:
+    return guided(model, page, reward, n, seed, settings=Guidance(calls=calls))
+
+
+SEARCHES: dict[str, ModelSearch] = {
+    "guided": ModelSearch(
+        "fills cells in any order, led by the reward",
+        _guided,
+        lambda model: isinstance(model, Denoising),
+    )
+}
 
 
 def shipped_models() -> dict[str, Any]:
@@ -129,5 +143,5 @@ def written(
     else:
         z = torch.randn((n, model.n_latent), generator=rng)
         pieces = model.decode(z, page, rng, temperature)
-    meter.tokens += n * page.task.steps
+    meter.tokens += n * cells_read(model, page)
     return pieces, meter.read()
