@@ -36,6 +36,7 @@ WIDTH, STARTS = 256, 8  # of a beam; beams in a cell
 POOL, ROUNDS = 2**17, 128  # pieces of a pool: ROUNDS for each piece wanted, at most POOL
 FEWEST = 8  # times n that a pool must hold for a best of n
 FIRST_SEED = 1000  # cell seeds number from 0; what they draw does not, so no seed is also trained
+NO_TIME = Compute(0, 0, math.nan, math.nan)
 FILLED = 250  # pieces that a family writes together
 
 
@@ -200,7 +201,7 @@ class Bench:
         firsts = np.unique(rows, return_index=True)[1]
         again = np.delete(rows, firsts)
         score = tilted.pool.take(np.concatenate([rows[np.sort(firsts)], again]))
-        return Drawn(score, found.kl, Compute(math.nan, math.nan, math.nan, math.nan), len(firsts))
+        return Drawn(score, found.kl, NO_TIME, len(firsts))
 
     def of_family(self, method: BenchMethod, seed: int) -> Drawn:
         """Pieces of a model that is no prior, FILLED at a time; their KL is not defined."""

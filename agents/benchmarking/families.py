@@ -139,9 +139,9 @@ def written(
     """
     meter, rng = ComputeMeter(), torch.Generator().manual_seed(seed)
     if isinstance(model, Infiller):
-        pieces = model.fill(page, n, rng, temperature)
+        pieces, read = model.fill(page, n, rng, temperature), cells_read(model, page)
     else:
         z = torch.randn((n, model.n_latent), generator=rng)
-        pieces = model.decode(z, page, rng, temperature)
-    meter.tokens += n * cells_read(model, page)
+        pieces, read = model.decode(z, page, rng, temperature), page.task.steps
+    meter.tokens += n * read
     return pieces, meter.read()
