@@ -285,7 +285,7 @@ def held_out_bars() -> HiddenBars:
 # -- fakes -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass
 class FakeFiller:
     """An infiller that has learned nothing.
 
