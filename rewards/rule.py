@@ -55,6 +55,7 @@ class Rule:
         against: for a rule between two voices: takes a Pair of them, and the rule's parameters, and
             gives the violation of that pair alone.
         alone: that Pair's two voices are all that it looks at, not the chord they belong to.
+        lasts: that Pair breaks it by what it sounds, as long as that lasts, and not by a motion.
         needs: 'chords' or 'phrases' if it has nothing to judge in a task without; 'voices' if it
             judges several.
         twin: name of the registered term that judges the same.
@@ -74,6 +75,7 @@ class Rule:
     forced: Callable[..., Any] | None = None
     against: Callable[..., Any] | None = None
     alone: bool = False
+    lasts: bool = False
     needs: str = ""
     twin: str = ""
     defaults: Mapping[str, Any] = field(default_factory=dict)
@@ -268,7 +270,12 @@ def rule(
 
 
 def pair_rule(
-    *bare: Any, source: str = "", says: str = "", verdict: bool = False, alone: bool = False
+    *bare: Any,
+    source: str = "",
+    says: str = "",
+    verdict: bool = False,
+    alone: bool = False,
+    lasts: bool | None = None,
 ) -> Callable[[Callable[..., Any]], Rule]:
     """Register a rule between two voices, a function of an `envs.music.voices.pairs.Pair`.
 
@@ -278,6 +285,8 @@ def pair_rule(
     Args:
         bare, source, says, verdict: as `rule` takes them.
         alone: see `Rule`; such a rule is judged ahead with a voice that is given.
+        lasts: see `Rule`; where it is told, what lasts is one fault. If None, True for a message
+            that names no note before.
 
     Raises:
         TypeError, ValueError: as `term`.
@@ -291,8 +300,10 @@ def pair_rule(
                 value = np.maximum(value, fn(pair, **parameters), dtype=np.float32)
             return value
 
+        state = "previous}" not in says if lasts is None else lasts
         facts = {"says": says, "verdict": verdict, "violation": True, "needs": "voices"}
-        return _registering(bare, source, {**facts, "against": fn, "alone": alone})(worst)
+        own = {"against": fn, "alone": alone, "lasts": state}
+        return _registering(bare, source, {**facts, **own})(worst)
 
     return decorate
 
