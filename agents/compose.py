@@ -76,7 +76,7 @@ class ComposeConfig(VoicesFlags):
         range: lowest and highest note, D4-G5; C4-A5 for the agent that ships if nothing is said.
         pickup: cells before the first bar line.
         chords: 'i VII i v', a bar each, or with bar lines 'C | F G7 | C'; notes on strong places
-            belong to them. Chord symbols of a file that is locked or restyled are not read.
+            belong to them. Chord symbols of a file count in --harmonise alone.
         phrases: plan of the form: AABA, 4+4 or "A4 A'4 B8". A comes back with its notes but for the
             ending, A' begins like A.
         lock: bars of a file that stay as they are, theme.musicxml:1-2,5 or book.abc#7:1-2; key,
@@ -280,20 +280,21 @@ def report(melodies: list[Melody], config: ComposeConfig) -> None:
     from agents.composing.melody_files import suffixes
 
     any_file = config.several or config.lock or config.rewrite or config.restyle
-    first, many = melodies[0].report, "melody" if len(melodies) == 1 else "melodies"
+    first = melodies[0].report
     if config.accompany:
         print(f"key: {melodies[0].score.task.key}")
         for melody in melodies[:1] if config.bass else melodies:
             print(f"chords: {melody.score.task.chords}")
     if first.network:
-        print(f"network: {first.network}")
+        print(f"{'style' if config.harmonise else 'network'}: {first.network}")
     if first.kept:
         print(f"kept in each: {', '.join(first.kept)}")
     drawn = first.network.partition(",")[0] == Path(config.prior).stem
     if config.prior and config.method in ("", "sample") and not (any_file or drawn):
         print("--prior weighs here; to draw from it, add --method prior")
+    many = commands.counted(len(melodies), melodies[0].score.task.voices)
     kinds = ", ".join(suffix[1:] for suffix in suffixes(config.pictures, config.sound))
-    print(f"wrote {len(melodies)} {many} to {config.out}: {kinds} of each")
+    print(f"wrote {many} to {config.out}: {kinds} of each")
     if config.bass:
         returns = [melody.report.searched for melody in melodies]
         mean = sum(returns) / len(returns)
