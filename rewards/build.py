@@ -21,6 +21,7 @@ from envs.plugins import resolve
 from rewards.adaptive.adversary import Adversary
 from rewards.adaptive.diversity_filter import DiversityFilter
 from rewards.adaptive.zero_autocorrelation import ZeroAutocorrelation
+from rewards.any_order import AnyOrderLikelihood
 from rewards.likelihood import Likelihood, Surprise
 from rewards.measures import traits  # noqa: F401  (registers)
 from rewards.objective import PRIOR
@@ -48,6 +49,7 @@ from rewards.term import Term
 PACKS = Path(__file__).parent / "packs"
 FACTORIES: Mapping[str, Callable[..., RewardFunction]] = {
     PRIOR: Likelihood,
+    "diffusion": AnyOrderLikelihood,
     "adversary": Adversary,
     "diversity": DiversityFilter,
     "surprise": Surprise,
