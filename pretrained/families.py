@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pretrained.adversarial.gan import Gan
+from pretrained.diffusion.masked_diffusion import MaskedDiffusion
 from pretrained.networks.architectures import ARCHITECTURES
 from pretrained.saved_model import Model
 
-FAMILIES: dict[str, type[Model]] = {Gan.format: Gan}
+FAMILIES: dict[str, type[Model]] = {Gan.format: Gan, MaskedDiffusion.format: MaskedDiffusion}
 
 
 def model_kinds() -> dict[str, type[Model]]:

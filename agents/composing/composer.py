@@ -243,10 +243,8 @@ class Composer:
 
 
 def _name(network: Network) -> str:
-    """Return what a network is called: its checkpoint, its run, or its type."""
-    if isinstance(network, str | os.PathLike):
-        return Path(network).stem
-    return str(network.path) if isinstance(network, Run) else type(network).__name__
+    """Return what a network is called: its run, or as `name_of` says."""
+    return str(network.path) if isinstance(network, Run) else name_of(network)
 
 
 def _loaded(network: Network, task: Task) -> Prior | Infiller:

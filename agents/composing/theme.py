@@ -154,8 +154,9 @@ class Theme:
 
 
 def name_of(prior: Scorer | str | os.PathLike[str]) -> str:
-    """Return the name of a prior's checkpoint, of its type if it is an object."""
-    return Path(prior).stem if isinstance(prior, str | os.PathLike) else type(prior).__name__
+    """Return the name of a prior's checkpoint or style, of its type if it is an object without."""
+    path = prior if isinstance(prior, str | os.PathLike) else getattr(prior, "path", "")
+    return Path(path).stem or type(prior).__name__
 
 
 def loaded(prior: Scorer | str | os.PathLike[str]) -> Scorer:

@@ -1,8 +1,0 @@
-"""The trainings of models that are no priors, by the name that --model knows."""
-
-from __future__ import annotations
-
-from pretrained.adversarial import gan_course
-from pretrained.training.family import Training
-
-TRAININGS: dict[str, Training] = {gan_course.TRAINING.name: gan_course.TRAINING}
