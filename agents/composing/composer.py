@@ -15,6 +15,7 @@ from agents.composing.decoding import METHODS, Search, fill, method_of
 from agents.composing.masks import read_demands
 from agents.composing.melody import Melody, melodies_of
 from agents.composing.request import Request, require_kind
+from agents.composing.theme import name_of
 from agents.runs.directory import Run
 from agents.runs.run_lock import CONFIG
 from agents.settings.config import TrainConfig

@@ -125,7 +125,8 @@ class Grammar:
 
 def _first(marked: Bools) -> Ints:
     """Return the first marked cell (B,) of each line; T if none is."""
-    return np.where(marked.any(axis=1), marked.argmax(axis=1), marked.shape[1])
+    first: Ints = np.where(marked.any(axis=1), marked.argmax(axis=1), marked.shape[1])
+    return first
 
 
 # -- filling ---------------------------------------------------------------------------------------

@@ -17,67 +17,23 @@ left, and chosen by the likelihood of all that follows.
 """
 
 import argparse
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from envs.music.codec import FIRST_PITCH, HOLD, UNWRITTEN, Codec
-from envs.music.meter import Meter
+from envs.music.codec import UNWRITTEN
 from envs.music.score import Score
-from envs.music.task import Task
 from pretrained.checkpoint import load_model
 from pretrained.corpora.folk import load_corpus
-from pretrained.corpora.pieces import WHITE_KEYS
 from pretrained.diffusion.masked_diffusion import generators
 from pretrained.diffusion.unmasking import schedule
-from pretrained.ngrams.model import NGram
-from pretrained.prior import Prior, hears_ahead, sample
-from pretrained.training.lessons import part
+from pretrained.prior import Prior, hears_ahead
+from rewards.measures import hidden_bars
+from rewards.measures.hidden_bars import BARS, HIDDEN, Joints, nats_beside, windows
 
-BARS, BAR = 8, 16  # of a window; cells of a bar
-HIDDEN = ((3, 4), (5, 6))
 ORDERS = ("random", "forward")  # of an infiller
-WIDEST, LONGEST = 24, 32  # semitones, cells; more count as that
 RESAMPLES = 2000
 MANY = 16  # draws of which the likeliest is measured
-
-
-@dataclass(frozen=True)
-class Windows:
-    """Windows of tunes with one task, and the number of each one's tune."""
-
-    score: Score
-    tunes: np.ndarray
-
-    def hidden(self, bars):
-        """Return the first cell of the hidden bars, and the first behind them."""
-        first, last = bars
-        return self.score.task.pickup + (first - 1) * BAR, self.score.task.pickup + last * BAR
-
-
-def windows(tunes) -> Iterator[Windows]:
-    """Yield the windows of tunes, into none of whose hidden bars' ends a note is held."""
-    found = {}
-    for number, tune in enumerate(tunes):
-        if tune.bar_cells != BAR:
-            continue
-        pickup = -tune.offset % BAR
-        key = WHITE_KEYS[tune.tonic]
-        task = Task(key=key, meter=Meter(*tune.meter), bars=BARS, pickup=pickup)
-        for end in range(BARS, len(tune.tokens) // BAR + 1, BARS):
-            tokens = part(tune, end, BARS)
-            if tokens is not None and all(
-                tokens[pickup + last * BAR] != HOLD for _, last in HIDDEN
-            ):
-                found.setdefault(task, []).append((number, tokens))
-    for task, pairs in found.items():
-        numbers, rows = zip(*pairs, strict=True)
-        yield Windows(Score(np.stack(rows)[:, None], task), np.array(numbers))
-
-
-# -- nats of the true bars -------------------------------------------------------------------------
 
 
 def nats_of_hidden(prior, group, bars):
@@ -91,73 +47,18 @@ def nats_of_hidden(prior, group, bars):
         tables = [schedule(cells, len(cells), order, rng) for order in ORDERS]
         nats = [prior.nats_in(group.score, table)[:, 0, start:end] for table in tables]
         return -np.stack([each.mean(axis=1) for each in nats], axis=1)
-    alone, tokens = prior.log_prob(group.score)[:, 0, start:end], group.score.tokens
-    page = tokens.astype(int)
-    page[..., start:end] = UNWRITTEN
-    beside = []
-    for piece, given in zip(tokens, page, strict=True):
-        task = replace(group.score.task, given=tuple(map(tuple, given.tolist())))
-        beside.append(prior.log_prob(Score(piece[None], task))[0, 0, start:end])
-    return -np.stack([alone.mean(axis=1), np.stack(beside).mean(axis=1)], axis=1)
-
-
-# -- joints ----------------------------------------------------------------------------------------
-
-
-def codes(line, pickup):
-    """Return the cells of the notes of a line, and a code of each one's interval and time.
-
-    An interval is coded with the pitch class it leads to, the time since the note before with the
-    place in the bar: so what an n-gram of codes predicts is an interval, or a time, alone.
-    """
-    at = np.flatnonzero(line >= FIRST_PITCH)
-    pitch = line[at] - FIRST_PITCH + Codec().low
-    interval = np.diff(pitch, prepend=pitch[:1]).clip(-WIDEST, WIDEST) + WIDEST
-    time = np.diff(at, prepend=at[:1]).clip(max=LONGEST)
-    melody = pitch % 12 * (2 * WIDEST + 1) + interval
-    return at, melody, (at - pickup) % BAR * (LONGEST + 1) + time
-
-
-class Joints:
-    """A judge of joints, counted on the tunes that the priors learned from."""
-
-    def __init__(self, tunes):
-        lines = [codes(tune.tokens, -tune.offset % BAR) for tune in tunes if tune.bar_cells == BAR]
-        lines = [line for line in lines if len(line[0])]
-        self.models = [
-            NGram.of(3, vocab, [line[which] for line in lines])
-            for which, vocab in ((1, 12 * (2 * WIDEST + 1)), (2, BAR * (LONGEST + 1)))
-        ]
-
-    def nats(self, line, ends, pickup):
-        """Return nats (2, 2) of interval and time at two ends of a line; NaN beyond its notes."""
-        at, *coded = codes(line, pickup)
-        found = np.full((2, 2), np.nan)
-        for which, (model, code) in enumerate(zip(self.models, coded, strict=True)):
-            nats = -model.log_prob(code[None])[0] if len(code) else code
-            for end, cell in enumerate(ends):
-                note = int(np.searchsorted(at, cell))
-                if 0 < note < len(at):
-                    found[end, which] = nats[note]
-        return found
+    alone = prior.log_prob(group.score)[:, 0, start:end]
+    return np.stack([-alone.mean(axis=1), nats_beside(prior, group, bars)], axis=1)
 
 
 def drawn(prior, group, bars, draws, seed, hears):
-    """Return pieces (N * draws, T) whose hidden bars are drawn, from both sides or from the left.
-
-    The cells behind the hidden bars are the original's in both.
-    """
+    """Return pieces (N * draws, T) whose hidden bars are drawn, from both sides or the left."""
+    if isinstance(prior, Prior):
+        return hidden_bars.drawn(prior, group, bars, draws, seed, hears)
     start, end = group.hidden(bars)
-    tokens = np.repeat(group.score.tokens, draws, axis=0)
-    page = tokens.copy()
-    page[..., start : end if hears else None] = UNWRITTEN
-    if not isinstance(prior, Prior):
-        rngs = generators(seed, len(page))
-        *_, filled = prior.drafts(page.astype(np.int64), group.score.task, rngs)
-        return filled[:, 0]
-    page = Score(page, group.score.task, written=start)
-    filled = sample(prior, page, seed).tokens.copy()
-    filled[..., end:] = tokens[..., end:]
+    page = np.repeat(group.score.tokens, draws, axis=0).astype(np.int64)
+    page[..., start:end] = UNWRITTEN
+    *_, filled = prior.drafts(page, group.score.task, generators(seed, len(page)))
     return filled[:, 0]
 
 
