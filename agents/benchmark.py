@@ -20,9 +20,9 @@ from typing import Annotated
 import tyro
 
 from agents.settings import commands
-from agents.settings.algorithm import bounded, check_field
 from agents.settings.config import TrainConfig, from_preset
 from agents.settings.presets import REFERENCE
+from envs.checked import bounded, check_field
 
 
 @dataclass(frozen=True)

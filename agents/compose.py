@@ -287,7 +287,8 @@ def report(melodies: list[Melody], config: ComposeConfig) -> None:
         print(f"network: {first.network}")
     if first.kept:
         print(f"kept in each: {', '.join(first.kept)}")
-    if config.prior and config.method in ("", "sample") and not any_file:
+    drawn = first.network.partition(",")[0] == Path(config.prior).stem
+    if config.prior and config.method in ("", "sample") and not (any_file or drawn):
         print("--prior weighs here; to draw from it, add --method prior")
     kinds = ", ".join(suffix[1:] for suffix in suffixes(config.pictures, config.sound))
     print(f"wrote {len(melodies)} {many} to {config.out}: {kinds} of each")

@@ -109,7 +109,7 @@ HEIRS = {
     "agents.tables": "agents.runs.csv_tables",
     "agents.tasks": "agents.training.varied_tasks agents.settings.tasks",
     "agents.train": "agents.training.job",
-    "agents.values": "rewards.values",
+    "agents.values": "envs.values",
     "agents.tune": "agents.training.tuning",
     "agents.vec_env": "agents.learning.vec_env envs.composition",
     "agents.wishes": "agents.composing.request agents.composing.composer",

@@ -25,15 +25,16 @@ from envs.durable_files import user_cache, write_atomic
 from envs.errors import quoted
 from envs.music.codec import Codec
 from envs.music.voices.species import SPECIES
+from pretrained.families import model_kinds
 from pretrained.memory import WithMemory
-from pretrained.networks.architectures import ARCHITECTURES, architecture
 from pretrained.networks.recurrent import RecurrentNet, RecurrentPrior
 from pretrained.networks.sighted import SightError
+from pretrained.prior import Prior, Scorer, Trainable
+from pretrained.saved_model import Model
 from pretrained.species import SpeciesPrior
 
 if TYPE_CHECKING:
     from envs.music.task import Task
-    from pretrained.prior import Prior, Trainable
 
 HEADER = "composition-gym"  # one entry: the order of several is not kept, and bytes would differ
 MAX_BYTES = 512 * 2**20
@@ -47,16 +48,16 @@ _NET = "net."
 
 def save(
     path: str | os.PathLike[str],
-    prior: Trainable | RecurrentNet,
+    model: Model | RecurrentNet,
     codec: Codec | None = None,
     notes: Mapping[str, Any] | None = None,
     extra: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Write a prior in one atomic step.
+    """Write a model in one atomic step.
 
     Args:
         path: the file, replaced if it is there.
-        prior: of any architecture; or a recurrent network alone, with its codec.
+        model: a prior or of another family; or a recurrent network alone, with its codec.
         codec: meaning of the tokens of a network alone.
         notes: anything JSON can hold, for people: figures, data, command.
         extra: further tensors; names must not begin with 'net.'.
@@ -64,25 +65,25 @@ def save(
     Raises:
         OSError: it cannot be written; what the file held before stays.
     """
-    write_atomic(Path(path), pack(prior, codec, notes, extra))
+    write_atomic(Path(path), pack(model, codec, notes, extra))
 
 
 def pack(
-    prior: Trainable | RecurrentNet,
+    model: Model | RecurrentNet,
     codec: Codec | None = None,
     notes: Mapping[str, Any] | None = None,
     extra: Mapping[str, Tensor] | None = None,
 ) -> bytes:
     """Return the bytes that `save` writes."""
-    if isinstance(prior, RecurrentNet):
-        return pack(RecurrentPrior(copy.deepcopy(prior), codec or Codec()), None, notes, extra)
+    if isinstance(model, RecurrentNet):
+        return pack(RecurrentPrior(copy.deepcopy(model), codec or Codec()), None, notes, extra)
     header = {
-        "format": prior.format,
-        "codec": asdict(prior.codec),
-        "shape": dict(prior.shape),
+        "format": model.format,
+        "codec": asdict(model.codec),
+        "shape": dict(model.shape),
         "notes": dict(notes or {}),
     }
-    tensors = {_NET + name: weight for name, weight in prior.net.state_dict().items()}
+    tensors = {_NET + name: weight for name, weight in model.net.state_dict().items()}
     tensors |= extra or {}
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     return to_bytes(plain, metadata={HEADER: json.dumps(header)})
@@ -164,10 +165,10 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     except (ValueError, RecursionError):
         header = None
     name = header.get("format") if isinstance(header, dict) else None
-    if not isinstance(name, str) or name not in ARCHITECTURES:
+    if not isinstance(name, str) or name not in model_kinds():
         raise ValueError(
-            f"checkpoint '{path}' has format {quoted(name)}, expected a known architecture "
-            f"({', '.join(ARCHITECTURES)}); write one with python -m pretrained.train"
+            f"checkpoint '{path}' has format {quoted(name)}, expected one that is known "
+            f"({', '.join(model_kinds())}); write one with python -m pretrained.train"
         )
     return header, tensors
 
@@ -192,8 +193,8 @@ def load(name_or_path: str | os.PathLike[str] = "folk", task: Task | None = None
 
     Raises:
         FileNotFoundError: no such checkpoint.
-        ValueError: not a checkpoint, damaged, or of another grid; or a prior with a memory, which
-            has no network to train, see `load_once`.
+        ValueError: not a checkpoint, damaged, or of another grid; or a model that is no prior, or a
+            prior with a memory, which has no network to train, see `load_once`.
     """
     if remembers(name_or_path):
         raise ValueError(
@@ -208,9 +209,35 @@ def load(name_or_path: str | os.PathLike[str] = "folk", task: Task | None = None
             "start from; expected the name of a checkpoint"
         )
     path = locate(name_or_path)
+    prior = _load(path)
+    if not isinstance(prior, Trainable):
+        raise ValueError(
+            f"checkpoint '{path}' holds a {_family(prior)}, which writes no piece cell by cell. It "
+            "can be no policy and no prior of a training, but composes: python -m "
+            "agents.compose. Expected a prior, such as 'melody'"
+        )
+    if task is not None:
+        try:
+            prior.require(task)
+        except ValueError as error:
+            raise ValueError(f"checkpoint '{path}': {error}") from None
+    return prior
+
+
+def _family(model: Model) -> str:
+    """Return the name of a model's family."""
+    return model.format.partition("/")[0]
+
+
+def _load(path: Path) -> Model:
+    """Return the model of a file.
+
+    Raises:
+        ValueError: as `load`.
+    """
     header, tensors = read(path)
     try:
-        kind, theirs = architecture(header["format"]), Codec(**header["codec"])
+        kind, theirs = model_kinds()[header["format"]], Codec(**header["codec"])
         weights = {k.removeprefix(_NET): v for k, v in tensors.items() if k.startswith(_NET)}
         if theirs.high - theirs.low < 11:
             raise ValueError(f"codec {theirs.fingerprint!r} has less than an octave")
@@ -220,8 +247,8 @@ def load(name_or_path: str | os.PathLike[str] = "folk", task: Task | None = None
         other = [name for name, t in weights.items() if t.dtype != torch.float32]
         if other:
             raise ValueError(f"{other[0]} is {weights[other[0]].dtype}, expected torch.float32")
-        prior = kind.build(header["shape"], theirs)
-        prior.net.load_state_dict(weights)
+        model = kind.build(header["shape"], theirs)
+        model.net.load_state_dict(weights)
     except SightError as error:
         raise SightError(f"checkpoint '{path}': {error}") from None
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -231,12 +258,7 @@ def load(name_or_path: str | os.PathLike[str] = "folk", task: Task | None = None
     bad = [name for name, t in weights.items() if not torch.isfinite(t).all()]
     if bad:
         raise ValueError(f"checkpoint '{path}' holds numbers that are not finite in {bad[0]!r}")
-    if task is not None:
-        try:
-            prior.require(task)
-        except ValueError as error:
-            raise ValueError(f"checkpoint '{path}': {error}") from None
-    return prior
+    return model
 
 
 def load_once(name_or_path: str | os.PathLike[str]) -> Prior:
@@ -246,6 +268,36 @@ def load_once(name_or_path: str | os.PathLike[str]) -> Prior:
     of the piece, see `pretrained.memory`.
 
     Raises:
+        FileNotFoundError, ValueError: see `load`; or a model that cannot write cell by cell.
+    """
+    found = load_model(name_or_path)
+    if not isinstance(found, Prior):
+        raise ValueError(
+            f"{os.fspath(name_or_path)!r} is a {_family(found)}, which writes no piece cell by "
+            "cell; expected a prior, such as 'melody'"
+        )
+    return found
+
+
+def load_scorer(name_or_path: str | os.PathLike[str]) -> Scorer:
+    """Return a model that tells how likely pieces are, of one network for all callers.
+
+    Raises:
+        FileNotFoundError, ValueError: see `load`; or a model that does not tell it.
+    """
+    found = load_model(name_or_path)
+    if not isinstance(found, Scorer):
+        raise ValueError(
+            f"{os.fspath(name_or_path)!r} is a {_family(found)}, which does not tell how likely a "
+            "piece is; expected a prior, such as 'melody'"
+        )
+    return found
+
+
+def load_model(name_or_path: str | os.PathLike[str]) -> Prior | Model:
+    """Return a model of any family that is only asked, of one network for all callers.
+
+    Raises:
         FileNotFoundError, ValueError: see `load`.
     """
     species = species_of(name_or_path)
@@ -253,13 +305,17 @@ def load_once(name_or_path: str | os.PathLike[str]) -> Prior:
         return SpeciesPrior(species)
     path = locate(name_or_path)
     facts = path.stat()
-    prior = _loaded(path.absolute(), facts.st_mtime_ns, facts.st_size)
-    return WithMemory(prior) if remembers(name_or_path) else prior
+    model = _loaded(path.absolute(), facts.st_mtime_ns, facts.st_size)
+    if not remembers(name_or_path):
+        return model
+    if not isinstance(model, Trainable):
+        raise ValueError(f"{os.fspath(name_or_path)!r}: a {_family(model)} takes no {MEMORY}")
+    return WithMemory(model)
 
 
 @lru_cache(maxsize=8)
-def _loaded(path: Path, changed: int, size: int) -> Trainable:
-    return load(path)
+def _loaded(path: Path, changed: int, size: int) -> Model:
+    return _load(path)
 
 
 def notes(name_or_path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -14,17 +14,17 @@ voice: cell number n is voice n % V at time n // V. Logits and features are floa
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from envs.music.codec import UNWRITTEN, Codec
 from envs.music.score import Score
 from envs.music.task import Task
+from pretrained.saved_model import Model
 
 ILLEGAL = -1e9  # log-probability of what the grammar forbids; finite, so 0 * it stays a number
 
@@ -90,7 +90,7 @@ class Prior(Scorer, Protocol):
 
 
 @runtime_checkable
-class Trainable(Prior, Protocol):
+class Trainable(Model, Prior, Protocol):
     """An architecture: a prior whose network can be trained, saved, and act as a policy.
 
     Who calls what: `pretrained.checkpoint` writes `format`, `shape`, the codec and `net`'s weights,
@@ -105,15 +105,11 @@ class Trainable(Prior, Protocol):
     tells each cell's place in the bar and the plan.
 
     Attributes:
-        format: its name in checkpoints, such as 'recurrent/1'.
         hears_ahead: True if it reads the cells that are given ahead of the one it is asked about,
             and takes `given` in `forward` and `page` in `advance`; others are never given them.
-        net: what is trained and saved. Q-learning needs a `net.head`, the `nn.Linear` that reads
-            the logits from the features.
+        net: of a `Model`; Q-learning needs a `net.head`, the `nn.Linear` that reads the logits from
+            the features.
     """
-
-    format: ClassVar[str]
-    net: nn.Module
 
     @property
     def hears_ahead(self) -> bool:
@@ -132,25 +128,6 @@ class Trainable(Prior, Protocol):
     @abstractmethod
     def n_features(self) -> int:
         """Number of features at a cell, from which a policy reads its value."""
-
-    @property
-    @abstractmethod
-    def shape(self) -> Mapping[str, Any]:
-        """The sizes that `build` needs, in types that JSON has."""
-
-    @classmethod
-    @abstractmethod
-    def build(cls, shape: Mapping[str, Any], codec: Codec) -> Self:
-        """Return a prior with random weights, on the CPU.
-
-        Args:
-            shape: the property `shape` of the prior that was saved, read from a file and not yet
-                checked.
-            codec: of the network's tokens.
-
-        Raises:
-            TypeError, ValueError: a shape that is none of this architecture's.
-        """
 
     @abstractmethod
     def forward(

@@ -33,6 +33,7 @@ from pretrained.corpora.folk import Tune
 from pretrained.corpora.split import SPLITS
 from pretrained.device import require_device
 from pretrained.training import fit as fitting
+from pretrained.training.family import Pass, Training
 from pretrained.training.settings import CHORALE_RANGE, CHORALES, PriorConfig
 
 LEAST_TUNES = 50  # of a user, to train on
@@ -45,6 +46,8 @@ def train_prior(config: PriorConfig) -> dict[str, Any]:
     from pretrained.checkpoint import save
 
     _require(config)
+    if config.family is not None:
+        return _train_family(config, config.family)
     study = _chorales(config) if config.data == CHORALES else _tunes(config)
     train, valid, test = study.parts
     began = time.monotonic()
@@ -82,6 +85,40 @@ def train_prior(config: PriorConfig) -> dict[str, Any]:
     return notes
 
 
+def _train_family(config: PriorConfig, training: Training) -> dict[str, Any]:
+    """Train a model that is no prior, write its checkpoint; return its notes."""
+    from tqdm import tqdm
+
+    from pretrained.checkpoint import save
+
+    settings = config.family_settings(training.settings)
+    codec = Codec(*parse_range(config.range))
+    data = _read(config)
+    train, valid, test = _parts(config, data, codec)
+    began = time.monotonic()
+    with tqdm(total=settings.epochs, desc="epochs", disable=None, mininterval=1) as bar:
+
+        def tell(progress: Pass) -> None:
+            bar.write(str(progress))
+            sys.stdout.flush()
+            bar.update()
+
+        model = training.fit(settings, train, valid, codec, tell)
+    seconds = time.monotonic() - began
+    figures = dict(training.measure(model, test))
+    print("\n" + "\n".join(f"{name:<40}{value:>12.4g}" for name, value in figures.items()))
+    notes = {
+        "data": data.card,
+        "held_out": figures,
+        "tunes": {"train": len(train), "valid": len(valid), "test": len(test)},
+        "config": {"model": config.model, **asdict(settings)},
+        "training_minutes": round(seconds / 60, 1),
+    }
+    save(config.file, model, notes=notes)
+    print(f"\nwrote {config.file} ({config.file.stat().st_size / 1e6:.2f} MB)")
+    return notes
+
+
 def _require(config: PriorConfig) -> None:
     """Raise ValueError unless a training can be begun and its checkpoint be written."""
     if config.file.is_dir():
@@ -92,7 +129,10 @@ def _require(config: PriorConfig) -> None:
         config.file.parent.mkdir(parents=True, exist_ok=True)
     if not config.file.parent.is_dir():
         raise ValueError(f"{config.file} cannot be written: expected a folder that exists")
-    config.sizes()  # refuses a model or a device that there is not before files are read
+    if config.family is not None:
+        config.family_settings(config.family.settings)
+    else:
+        config.sizes()  # refuses a model or a device that there is not before files are read
     require_device(config.device)
     if (config.data == CHORALES) != (config.model == "voices"):
         raise ValueError(

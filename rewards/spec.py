@@ -9,21 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from envs.errors import quoted
-from rewards.values import parse_value
+from envs.values import parse_assignment, parse_value
 
 MAX_TERM = 10_000  # characters
-
-
-def parse_assignment(text: str) -> tuple[str, Any]:
-    """Name and value of 'name=value'.
-
-    Raises:
-        ValueError: no '=' or nothing on one of its sides.
-    """
-    name, equals, value = text.partition("=")
-    if not equals or not name or not value:
-        raise ValueError(f"{quoted(text)}: expected name=value, such as bars=8")
-    return name, parse_value(value)
 
 
 def parse_term(text: str) -> tuple[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agents.settings.algorithm import Settings, bounded, one_of
+from agents.settings.algorithm import Settings
+from envs.checked import bounded, one_of
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agents.composing.asked import asked_demands, given_as_it_returns, in_words
-from agents.composing.decoding import METHODS, Search, method_of
+from agents.composing.decoding import METHODS, Search, fill, method_of
 from agents.composing.masks import read_demands
 from agents.composing.melody import Melody, melodies_of
 from agents.composing.request import Request, require_kind
-from agents.composing.theme import name_of
 from agents.runs.directory import Run
 from agents.runs.run_lock import CONFIG
 from agents.settings.config import TrainConfig
@@ -29,9 +28,10 @@ from envs.music.task import Task
 from envs.notation.text_line import parse_voices
 from envs.notation.writing.writers import TEMPO
 from envs.primer import primed
-from pretrained.checkpoint import SHIPPED, load_once, locate
+from pretrained.checkpoint import SHIPPED, load_model, locate
+from pretrained.infiller import Infiller
 from pretrained.networks.regrid import on_grid
-from pretrained.prior import hears_ahead, hears_one_line
+from pretrained.prior import Prior, hears_ahead, hears_one_line
 from rewards.build import build
 from rewards.objective import PRIOR as PRIOR_TERM
 from rewards.objective import Objective
@@ -39,9 +39,7 @@ from rewards.spec import with_checkpoint
 from rewards.sum import RewardSum
 
 if TYPE_CHECKING:
-    from pretrained.prior import Prior
-
-    Network = Prior | Run | str | os.PathLike[str]
+    Network = Prior | Infiller | Run | str | os.PathLike[str]
 
 MELODY = "composition/Melody-v0"  # the environment of melodies that are asked for in words
 AGENT = "composer"  # checkpoint of the agent that ships, trained by --preset composer
@@ -136,17 +134,21 @@ class Composer:
 
     @classmethod
     def _of_checkpoint(cls, policy: Path, changes: dict[str, Any]) -> Composer:
-        """Return the composer of a checkpoint, with the style and range of the shipped agent."""
+        """Return the composer of a checkpoint, with the style and range of the shipped agent.
+
+        A prior that writes no piece cell by cell is not to be weighed: it takes the agent's place.
+        """
         task = changes.get("task", ())
         if not isinstance(task, Task):
             task = dict(task if isinstance(task, Mapping) else arguments_of(task))
             task = task if task.get("ranges") else RANGE | task
         settings = TrainConfig(**{"env": MELODY, "prior": PRIOR, **changes, "task": task})
         reward = _reward(settings.terms if "reward" in changes else STYLE, settings.prior)
+        writes = isinstance(_read(settings.prior), Prior)
         return cls(
             settings.prior,
             Objective(reward, settings.c),
-            policy=policy,
+            policy=policy if writes else settings.prior,
             task=settings.task,
             mask=settings.mask,
         )
@@ -158,7 +160,7 @@ class Composer:
         """Return the composer of a training's settings, with or without a trained policy."""
         return cls(
             settings.prior,
-            Objective(build(settings.reward_spec), settings.c),
+            Objective(_reward(settings.terms, settings.prior), settings.c),
             policy=policy,
             task=settings.task,
             mask=settings.mask,
@@ -210,7 +212,7 @@ class Composer:
             mask=self.mask if method.network == "policy" else (),
             chooses=self.chooses or request.chooses,
             demands=demands,
-            style=name_of(_source(self.prior)),
+            style=_name(self.prior),
         )
         objective.reward.prepare(task)
         source = "" if network is None else _name(network)
@@ -219,7 +221,7 @@ class Composer:
             source += f", which {hears} what is given ahead"
         if task.voices > 1 and search.network is not None and hears_one_line(search.network):
             source += "; it writes each voice by itself, and none hears another"
-        found, kept = method.fill(search), in_words(demands, task)
+        found, kept = fill(search), in_words(demands, task)
         return melodies_of(found, objective.reward, tempo, title, source, kept, request.method)
 
     def _network(self, method: str) -> Network:
@@ -247,13 +249,32 @@ def _name(network: Network) -> str:
     return str(network.path) if isinstance(network, Run) else type(network).__name__
 
 
-def _loaded(network: Network, task: Task) -> Prior:
-    """Return a network that reads a task's grid."""
+def _loaded(network: Network, task: Task) -> Prior | Infiller:
+    """Return a network that reads a task's grid.
+
+    Raises:
+        ValueError: it can neither write nor fill a page of the task.
+    """
+    found = _read(network)
+    if isinstance(found, Prior):
+        return on_grid(found, task)
+    found.require(task)
+    return found
+
+
+def _read(network: Network) -> Prior | Infiller:
+    """Return a network, loaded if it is a run or the name of a checkpoint."""
     source = _source(network)
-    return on_grid(load_once(source) if isinstance(source, str) else source, task)
+    found = load_model(source) if isinstance(source, str) else source
+    if not isinstance(found, Prior | Infiller):
+        raise ValueError(
+            f"{_name(network)} neither writes a piece cell by cell nor fills a page; expected a "
+            "prior, such as 'melody'"
+        )
+    return found
 
 
-def _source(network: Network) -> Prior | str:
+def _source(network: Network) -> Prior | Infiller | str:
     """Return a network, or the name or path of its checkpoint."""
     if isinstance(network, Run):
         network = network.saved_policy
@@ -261,10 +282,17 @@ def _source(network: Network) -> Prior | str:
 
 
 def _reward(reward: RewardSpec | RewardSum, prior: Network) -> RewardSum:
-    """Return the reward that is meant; its likelihood is that of `prior` unless it names one."""
+    """Return the reward that is meant.
+
+    Its likelihood is that of `prior` unless it names another, and of PRIOR where `prior` writes no
+    piece cell by cell.
+    """
     if reward == PRIOR_TERM:
         reward = {PRIOR_TERM: 1.0}
-    return build(with_checkpoint(reward, _source(prior)) if isinstance(reward, Mapping) else reward)
+    if not isinstance(reward, Mapping) or PRIOR_TERM not in reward:
+        return build(reward)
+    likely = _source(prior) if isinstance(_read(prior), Prior) else PRIOR
+    return build(with_checkpoint(reward, likely))
 
 
 def read_primer(line: str, task: Task) -> np.ndarray:

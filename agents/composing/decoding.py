@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from agents.composing.infilling.filling import best_filled, filled
 from agents.composing.masks import Demands, read_masks
 from agents.composing.parts.exhaustive import search_exhaustively
 from agents.composing.ranking import best_kept
@@ -15,6 +16,7 @@ from agents.composing.search import SearchResult, beam, best_known, best_of, mas
 from agents.composing.theme import Theme
 from envs.errors import did_you_mean
 from envs.music.score import Score
+from pretrained.prior import Prior
 from rewards.sum import RewardSum
 
 MOST_CELLS = 200_000_000  # that a request may look at: hours of one processor
@@ -61,10 +63,12 @@ class DecodingMethod:
     Attributes:
         fill: returns finished pieces, best first where it ranks them.
         network: the network that it uses: the trained policy, the prior it began with, or none.
+        infill: does so with an `Infiller` for a network; None if the method needs a prior.
     """
 
     fill: Callable[[Search], SearchResult]
     network: Literal["policy", "prior", ""] = "prior"
+    infill: Callable[[Search], SearchResult] | None = None
 
 
 def _draw(search: Search) -> SearchResult:
@@ -83,6 +87,23 @@ def _draw(search: Search) -> SearchResult:
     if mask is not None:  # the policy learned behind it, and plays behind it
         return masked(network, page, mask, *draw, reward)
     return best_of(network, page, reward, 1, *draw)
+
+
+def _infill(search: Search) -> SearchResult:
+    request, network, reward = search.request, search.network, search.reward
+    page, draw = search.page.take([0]), (request.seed, request.temperature)
+    if not (search.demands or search.chooses):
+        return filled(network, page, reward, request.n, *draw)
+    search.require_bounded("candidates", request.n * request.candidates)
+    numbers = request.n, request.candidates, *draw
+    return best_filled(network, page, search.demands, reward, *numbers)
+
+
+def _infill_best(search: Search) -> SearchResult:
+    request = search.request
+    search.require_bounded("best_of", request.n * request.best_of)
+    draw = request.n, request.best_of, request.seed, request.temperature
+    return best_filled(search.network, search.page.take([0]), search.demands, search.reward, *draw)
 
 
 def _draw_best(search: Search) -> SearchResult:
@@ -125,15 +146,35 @@ def _exhaust(search: Search) -> SearchResult:
 
 
 METHODS = {
-    "sample": DecodingMethod(_draw, "policy"),
-    "prior": DecodingMethod(_draw),
-    "best-of-n": DecodingMethod(_draw_best),
+    "sample": DecodingMethod(_draw, "policy", _infill),
+    "prior": DecodingMethod(_draw, infill=_infill),
+    "best-of-n": DecodingMethod(_draw_best, infill=_infill_best),
     "masked": DecodingMethod(_draw_masked),
     "beam": DecodingMethod(_beam, ""),
     "guided-beam": DecodingMethod(_beam, "policy"),
     "best-known": DecodingMethod(_beam_behind_each, ""),
     "exhaustive": DecodingMethod(_exhaust),
 }
+
+
+def fill(search: Search) -> SearchResult:
+    """Fill a page by the method of its request, with whatever its network is.
+
+    Raises:
+        ValueError: the method cannot use a network of this kind, or as the method.
+    """
+    name, network = search.request.method, search.network
+    method = METHODS[name]
+    if network is None or isinstance(network, Prior):
+        return method.fill(search)
+    if method.infill is None or isinstance(search.request.given, Theme):
+        what = "a theme is restyled" if method.infill else f"method {name} writes"
+        ways = ", ".join(each for each, way in METHODS.items() if way.infill)
+        raise ValueError(
+            f"{what} cell by cell, which {search.style} does not; expected a prior, such as "
+            f"'melody', or one of the methods {ways}"
+        )
+    return method.infill(search)
 
 
 def method_of(request: Request) -> DecodingMethod:

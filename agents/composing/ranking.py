@@ -115,6 +115,15 @@ def best_kept(
             prior learned from; the message names the demands that stopped most pieces.
     """
     found = keep(network, page, demands, n * candidates, seed, temperature, masks=masks)
+    return choose(found, page, reward, n)
+
+
+def choose(found: Kept, page: Score, reward: RewardSum, n: int) -> SearchResult:
+    """Return the `n` best pieces of a search for what meets all demands, no two nearly the same.
+
+    Raises:
+        ValueError: as `best_kept`.
+    """
     pieces = _melodies(found.pieces)
     if pieces is None or pieces.batch < n:
         raise ValueError(f"the demands cannot be met: {found}; expected {n}. {_advice(found, n)}")

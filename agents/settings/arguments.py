@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_type_hints
 
 import tyro
 
-from agents.settings.algorithm import ALGORITHMS, algorithm_settings, check_field
+from agents.settings.algorithm import ALGORITHMS, algorithm_settings
 from agents.settings.begun import as_begun
 from agents.settings.commands import note
 from agents.settings.config import (
@@ -25,6 +25,7 @@ from agents.settings.presets import ASKED, DEFAULT, OF_ENVIRONMENT, read_preset
 from agents.settings.spellings import read_words
 from agents.settings.tasks import arguments_of, default_task, unique
 from agents.settings.trust import require_trust
+from envs.checked import check_field
 from rewards.spec import as_text, parse_term
 
 START = ("config", "resume", "preset")

@@ -11,19 +11,13 @@ from typing import Annotated, Any, get_type_hints
 import tyro
 
 from agents.settings import tasks
-from agents.settings.algorithm import (
-    Checked,
-    Settings,
-    algorithm_settings,
-    bounded,
-    check_field,
-    find_algorithm,
-)
+from agents.settings.algorithm import Settings, algorithm_settings, find_algorithm
 from agents.settings.presets import DEFAULT, REFERENCE, completed, read_preset
+from envs.checked import Checked, bounded, check_field
 from envs.errors import did_you_mean, quoted
 from envs.music.task import Task
+from envs.values import MAX_TOML, parse_toml
 from rewards.spec import as_text, parse_term, with_checkpoint
-from rewards.values import MAX_TOML, parse_toml
 
 _REFERENCE = read_preset(REFERENCE)
 LISTS = ("mask", "vary")

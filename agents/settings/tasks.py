@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from envs.errors import quoted
 from envs.music.task import Task
-from rewards.spec import as_text, parse_assignment
+from envs.values import parse_assignment
+from rewards.spec import as_text
 
 if TYPE_CHECKING:
     from gymnasium.envs.registration import EnvSpec

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import tomli_w
 import tyro
 
-from agents.settings.algorithm import ALGORITHMS, bounded, check_field, find_algorithm
+from agents.settings.algorithm import ALGORITHMS, find_algorithm
 from agents.settings.config import TrainConfig, as_flags, from_mapping
 from agents.settings.presets import preset_of
+from envs.checked import bounded, check_field
 
 if TYPE_CHECKING:
     import optuna

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from envs.durable_files import user_cache
 from envs.errors import quoted
 
+if TYPE_CHECKING:
+    from pretrained.training.family import FamilySettings, Training
+
 # Settings that do not shape the weights, and the data, of which a card tells.
 CHORALES = "chorales"  # the data of that name
 RANGE, CHORALE_RANGE = "C3-B5", "F#1-F6"  # of tunes; of chorales in the key of C
-ELSEWHERE = ("out", "overwrite", "threads", "device", "data")
+ELSEWHERE = ("out", "overwrite", "threads", "device", "data", "settings")
+SUFFIX = ".safetensors"
 SIZES = ("hidden", "layers", "embed", "lookback", "width", "heads", "feed", "window", "ahead")
 LIMITS = {
     **{"epochs": (1, 10**6), "dropout": (0.0, 0.99), "token_dropout": (0.0, 0.99)},
@@ -37,7 +41,8 @@ class PriorConfig:
 
     Attributes:
         model: lstm, gru, lstm-attention, transformer, or voices, which learns chorales. Settings
-            below that are not given are those of its recipe. If not given lstm, or voices.
+            below that are not given are those of its recipe. If not given lstm, or voices. Models
+            that are no priors, see docs/families.md, have `settings` of their own.
         data: the tunes: "folk" or "folk2", which ship, or a folder or file of your own; or
             "chorales", Bach's in four voices, from the installed music21.
         out: the checkpoint to write; an existing file is replaced only with --overwrite. If not
@@ -69,6 +74,7 @@ class PriorConfig:
         device: torch device; auto takes a GPU if there is one.
         bf16: multiply matrices in bfloat16 while training, but not on a GPU that cannot.
         overwrite: replace `out` if it exists.
+        settings: of a model that is no prior, as name=value: z=64 beta=.1
     """
 
     model: str = ""
@@ -98,6 +104,7 @@ class PriorConfig:
     device: str = "cpu"
     bf16: bool = True
     overwrite: bool = False
+    settings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, (least, most) in LIMITS.items():
@@ -112,7 +119,36 @@ class PriorConfig:
     def file(self) -> Path:
         """The checkpoint to write."""
         chorale = user_cache() / "chorale.safetensors"
-        return self.out or (chorale if self.data == CHORALES else Path("prior.safetensors"))
+        if self.data == CHORALES:
+            return self.out or chorale
+        return self.out or Path("prior.safetensors" if self.family is None else self.model + SUFFIX)
+
+    @property
+    def family(self) -> Training | None:
+        """The training of a model that is no prior; None for a prior's architecture."""
+        from pretrained.training.trainings import TRAININGS
+
+        return TRAININGS.get(self.model)
+
+    def family_settings(self, kind: type[FamilySettings]) -> FamilySettings:
+        """Return the settings of a training of a model that is no prior.
+
+        Those that have flags of their names, such as --epochs, may be given by them.
+
+        Raises:
+            ValueError, TypeError: a flag without effect, one that is set twice, or as `kind.read`.
+        """
+        usual, own = type(self)(data=self.data), {field.name for field in fields(kind)}
+        names = (*SIZES, *COMMON, "seed", "threads", "device", "bf16")
+        given = {name: getattr(self, name) for name in names}
+        given = {name: value for name, value in given.items() if value != getattr(usual, name)}
+        foreign = next((name for name in given if name not in own), None)
+        if foreign is not None:
+            raise ValueError(
+                f"{foreign}={given[foreign]}: a {self.model} has no such setting; it has "
+                f"{', '.join(sorted(own))} (--settings)"
+            )
+        return kind.read([*self.settings, *(f"{name}={value}" for name, value in given.items())])
 
     @property
     def architecture(self) -> Any:
@@ -122,8 +158,16 @@ class PriorConfig:
             ValueError: there is none; the message lists those known.
         """
         from pretrained.networks.architectures import model_named
+        from pretrained.training.trainings import TRAININGS
 
-        return model_named(self.model)
+        if self.settings:
+            raise ValueError(
+                f"settings={quoted(self.settings[0])}: a {self.model} is set by flags of their own"
+            )
+        try:
+            return model_named(self.model)
+        except ValueError as error:
+            raise ValueError(", ".join([str(error), *TRAININGS])) from None
 
     def setting(self, name: str) -> Any:
         """Return a setting, as given or as in the recipe of the model."""

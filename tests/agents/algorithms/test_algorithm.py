@@ -16,13 +16,12 @@ from agents.settings.algorithm import (
     Algorithm,
     Settings,
     algorithm_settings,
-    bounded,
-    one_of,
     register,
 )
 from agents.settings.arguments import parse_arguments
 from agents.settings.config import TrainConfig, from_mapping, read_toml, to_toml
 from agents.training import tuning
+from envs.checked import bounded, one_of
 from tests.agents.helpers import tiny, trained
 
 OLD_RUNS = Path(__file__).parents[2] / "compat" / "v04" / "desk" / "runs"

@@ -17,6 +17,7 @@ from agents.composing import METHODS, Bars, Composer, Request
 from agents.composing.demands import breaks
 from agents.composing.masks import read_demands
 from agents.explaining import explain
+from envs import values
 from envs.composition import CompositionVectorEnv
 from envs.music.key import Key
 from envs.music.piece import Piece
@@ -24,7 +25,6 @@ from envs.music.score import Score
 from envs.music.task import Task
 from envs.notation.reading.readers import read_piece
 from envs.notation.text_line import score_from_text
-from rewards import values
 from rewards.build import build
 from rewards.functions import cellwise
 from tests.agents.helpers import tiny, trained

@@ -9,9 +9,9 @@ from agents import benchmark, check, compose, convert, evaluate, explain
 from agents.settings import commands
 from agents.settings.arguments import parse_arguments
 from agents.settings.spellings import ANSWERS, SAME, read_words
+from envs.values import parse_value
 from rewards.build import build
 from rewards.spec import parse_term, short_names
-from rewards.values import parse_value
 
 FLAGS = ("key", "range", "n", "out", "reward", "chords", "threads", "runs", "learning_rate",
          "n_timesteps", "entropy", "prior", "seeds", "task", "lock")  # fmt: skip

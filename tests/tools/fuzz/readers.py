@@ -221,7 +221,8 @@ def read_term(data: bytes) -> None:
     """A term of the reward on the command line, and an argument of the task."""
     from agents.settings.tasks import variants
     from envs.notation.address import parse_address
-    from rewards.spec import parse_assignment, parse_term
+    from envs.values import parse_assignment
+    from rewards.spec import parse_term
 
     text = text_of(data)
     which = crc32(data) % 4

@@ -53,3 +53,15 @@ def parse_value(text: str) -> Any:
     except ValueError:
         return text
     return found["value"] if len(found) == 1 else text
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """Name and value of 'name=value'.
+
+    Raises:
+        ValueError: no '=' or nothing on one of its sides.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name or not value:
+        raise ValueError(f"{quoted(text)}: expected name=value, such as bars=8")
+    return name, parse_value(value)
