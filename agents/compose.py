@@ -13,6 +13,10 @@ python -m agents.compose --phrases "A4 A'4" --chords "C F G C" --key C --wish ch
 
 python -m agents.compose --restyle theme.abc --prior folk --keep rhythm --edit 0.3
 
+python -m agents.compose --near theme.abc:1-2 --distance .3 -n 100
+
+python -m agents.compose --between a.abc:1-2 b.abc:1-2 -n 5
+
 python -m agents.compose --harmonise soprano.musicxml --voices SATB --style chorale
 
 python -m agents.compose --counterpoint theme.abc --species 3 --above
@@ -33,9 +37,19 @@ from agents.settings.voices_flags import VoicesFlags, flag
 
 if TYPE_CHECKING:
     from agents.composing import Composer, Request
+    from agents.composing.latent.points import Points
     from agents.composing.melody import Melody
 
-FILES = ("lock", "rewrite", "restyle", "harmonise", "counterpoint", "accompany")  # that name a file
+FILES = (
+    "lock",
+    "rewrite",
+    "restyle",
+    "near",
+    "between",
+    "harmonise",
+    "counterpoint",
+    "accompany",
+)  # that name a file
 
 
 @dataclass(frozen=True)
@@ -88,6 +102,13 @@ class ComposeConfig(VoicesFlags):
             silences that begin or end elsewhere; 0.3 if nothing is said.
         base: name or path of the prior whose style the theme leaves, for the report; melody if
             empty.
+        near: a theme, theme.abc:1-2 or book.abc#7:1-8, of which variations are written by a
+            variational autoencoder that knows as many bars.
+        distance: of each from the theme: edits of its 16ths over their number, within .05; 0.3 if
+            nothing is said. Tunes that have nothing to do with each other are about .5 apart.
+        between: two themes of one metre and length; melodies on the way from one to the other.
+        latent: name or path of the model of near and between; if empty the one that ships for as
+            many bars.
         must: rules that every melody keeps, by name as in --mask; if they cannot be kept nothing
             is written.
         wish: what of key, chords and phrases is weighed only, where it would be kept in every
@@ -130,6 +151,10 @@ class ComposeConfig(VoicesFlags):
     keep: tuple[str, ...] = ()
     edit: float | None = None
     base: str = ""
+    near: str = ""
+    distance: float | None = None
+    between: tuple[str, ...] = ()
+    latent: str = ""
     must: tuple[str, ...] = ()
     wish: tuple[str, ...] = ()
     candidates: int = 8
@@ -151,6 +176,12 @@ class ComposeConfig(VoicesFlags):
             raise ValueError(f"{flag(name)} says what is read of a file; add one of {one_of}")
         for name in self.budget if not self.restyle else ():
             raise ValueError(f"--{name} says how a theme is restyled; add --restyle FILE")
+        if self.distance is not None and not self.near:
+            raise ValueError("--distance says how far from a theme; add --near FILE")
+        if self.latent and not (self.near or self.between):
+            raise ValueError("--latent is the model of --near FILE or --between FILE FILE; add one")
+        if len(self.between) not in (0, 2):
+            raise ValueError(f"--between: {len(self.between)} files, expected two themes")
         if self.restyle and self.method not in ("", "sample", "prior"):
             raise ValueError(
                 f"--method {self.method}: --restyle draws from the prior; leave --method out"
@@ -184,9 +215,22 @@ def read_request(config: ComposeConfig) -> Request:
     if config.restyle:
         asked["method"] = "prior"
         return Request(given=Theme.read(config.restyle, **config.budget, **config.known), **asked)
+    if config.near or config.between:
+        return Request(given=_points(config), **asked)
     file = config.lock or config.rewrite
     given = Bars.read(file, bool(config.rewrite), **config.known) if file else None
     return Request(given=given, **asked)
+
+
+def _points(config: ComposeConfig) -> Points:
+    """Return what is asked of a latent model."""
+    from agents.composing import Between, Variation
+
+    if config.near:
+        far = 0.3 if config.distance is None else config.distance
+        return Variation.read(config.near, far, config.latent, **config.known)
+    first, second = config.between
+    return Between.read(first, second, config.latent, **config.known)
 
 
 def load_composer(config: ComposeConfig, request: Request) -> Composer:
@@ -277,7 +321,7 @@ def report(melodies: list[Melody], config: ComposeConfig) -> None:
     """Print what was composed, by what, and how much compute it took."""
     from agents.composing.melody_files import suffixes
 
-    any_file = config.several or config.lock or config.rewrite or config.restyle
+    any_file = config.several or any(getattr(config, name) for name in FILES)
     first, many = melodies[0].report, "melody" if len(melodies) == 1 else "melodies"
     if config.accompany:
         print(f"key: {melodies[0].score.task.key}")

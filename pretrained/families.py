@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pretrained.networks.architectures import ARCHITECTURES
 from pretrained.saved_model import Model
+from pretrained.variational.latent_model import VariationalModel
 
-FAMILIES: dict[str, type[Model]] = {}
+FAMILIES: dict[str, type[Model]] = {VariationalModel.format: VariationalModel}
 
 
 def model_kinds() -> dict[str, type[Model]]:

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from pretrained.training.family import Training
+from pretrained.variational.vae_training import VAE
 
-TRAININGS: dict[str, Training] = {}
+TRAININGS: dict[str, Training] = {VAE.name: VAE}

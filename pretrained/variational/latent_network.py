@@ -22,7 +22,6 @@ from torch.nn import functional
 from envs.errors import quoted
 from envs.music.codec import HOLD
 from envs.music.meter import Meter
-from pretrained.networks.inputs import PLACE_SIZES
 from pretrained.networks.recurrent import stepped
 
 LENGTHS = (2, 4, 8)  # bars of a piece
@@ -31,6 +30,8 @@ GROUP = 4  # cells
 LONGEST = 16  # cells of the longest bar
 GROUPS = PART * LONGEST // GROUP  # of a part at most
 LOG_VARIANCE = -4.0  # at first: the rate is approached from above
+# Rows of the tables of places: cell in the bar, 16ths of a bar, of a beat, and the mode.
+PLACES = (LONGEST, LONGEST + 1, 9, 12)
 LEFT_ROWS = 33
 
 
@@ -57,12 +58,12 @@ class LatentShape:
     bars: int = 2
     n_latent: int = 32
     code: int = 32
-    width: int = 160
-    reads: int = 128
-    pooled: int = 128
-    field: int = 256
-    cell: int = 96
-    hidden: int = 224
+    width: int = 128
+    reads: int = 96
+    pooled: int = 80
+    field: int = 160
+    cell: int = 64
+    hidden: int = 160
     metres: tuple[str, ...] = ("4/4", "2/2", "2/4", "6/8", "3/4")
     plan: bool = False
 
@@ -122,10 +123,10 @@ class LatentNet(nn.Module):
         self.shape, self.blind = shape, 0.0
         self.dropout = nn.Dropout(dropout)
         s, rows = shape, shape.vocab + 1
-        sizes = [*PLACE_SIZES[:4], GROUPS, *([LEFT_ROWS] if s.plan else [])]
+        sizes = [*PLACES, GROUPS, *([LEFT_ROWS] if s.plan else [])]
         self.place = nn.ModuleList(nn.Embedding(size, s.width) for size in sizes)
         for table in self.place:
-            nn.init.normal_(table.weight, std=0.3)
+            nn.init.normal_(table.get_parameter("weight"), std=0.3)
         self.token = nn.EmbeddingBag(2 * GROUP * rows, s.width, mode="sum")
         self.reader = nn.LSTM(s.width, s.reads, batch_first=True, bidirectional=True)
         self.pool = nn.Linear(GROUPS * 2 * s.reads, s.pooled)
@@ -146,8 +147,13 @@ class LatentNet(nn.Module):
         seen = GROUP * (GROUP - 1 + len(s.lookback)) * rows  # of a cell: its group, and bars ago
         self.near = nn.EmbeddingBag(seen + 1, s.cell, mode="sum", padding_idx=seen)
         for bag in (self.token, self.before, self.near):
-            nn.init.normal_(bag.weight, std=0.1)
+            nn.init.normal_(bag.get_parameter("weight"), std=0.1)
         self.head = nn.Linear(s.cell, s.vocab)
+
+    @property
+    def upper(self) -> list[nn.Linear]:
+        """The layers between a point and the codes of several parts."""
+        return [self.gather, self.spread, self.codes] if self.shape.parts > 1 else []
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -177,8 +183,10 @@ class LatentNet(nn.Module):
         groups = first.shape[1]
         at = torch.arange(groups, device=place.device) % (groups // self.shape.parts)
         kinds = [*first[..., :4].unbind(-1), at[None], first[..., 5]]
-        tables = zip(self.place, kinds[: len(self.place)], strict=True)
-        parts = [table(kind.clamp(max=table.num_embeddings - 1)) for table, kind in tables]
+        parts = []
+        for table, kind in zip(self.place, kinds, strict=False):
+            last = len(table.get_parameter("weight")) - 1
+            parts.append(table(kind.clamp(max=last)))
         return torch.stack(torch.broadcast_tensors(*parts)).sum(0)
 
     # -- writing ---------------------------------------------------------------------------------
@@ -205,36 +213,41 @@ class LatentNet(nn.Module):
             z: (B, n_latent).
         """
         features, inputs = self.along(z, place)
-        seen = self._blurred(tokens)
-        bar = place[:, 0, 1]
-        x = inputs + self.before(self._before(seen, bar)).view_as(inputs)
+        seen, start, bar = self._blurred(tokens), self.shape.vocab, place[:, 0, 1]
+        own, ago = seen.unflatten(1, (-1, GROUP)), torch.arange(tokens.shape[1], device=z.device)
+        prior = functional.pad(own[:, :-1], (0, 0, 1, 0), value=start)
+        back = self._bars_ago(seen, ago, bar)
+        x = inputs + self.before(self._before(prior, back)).view_as(inputs)
         h, _ = self.writer(self.dropout(x))
         u = self.cells(torch.cat([self.dropout(h), features], dim=-1))
-        u = u.view(*tokens.shape, -1) + self.near(self._near(seen, bar)).view(*tokens.shape, -1)
-        return self.head(functional.gelu(u)).float()
+        u = u.view(*tokens.shape, -1) + self.near(self._near(own, back)).view(*tokens.shape, -1)
+        logits: Tensor = self.head(functional.gelu(u))
+        return logits.float()
 
-    def _before(self, seen: Tensor, bar: Tensor) -> Tensor:
+    def _bars_ago(self, seen: Tensor, cells: Tensor, bar: Tensor) -> Tensor:
+        """Return tokens (B, groups, GROUP, n) that stood bars before cells (groups * GROUP,)."""
+        back, size = [], (len(seen), len(cells))
+        for bars in self.shape.lookback:
+            at = (cells - bars * bar[:, None]).expand(size)
+            there = seen.gather(1, at.clamp(min=0))
+            back.append(there.masked_fill(at < 0, self.shape.vocab).unflatten(1, (-1, GROUP)))
+        return torch.stack(back, dim=-1)
+
+    def _before(self, prior: Tensor, back: Tensor) -> Tensor:
         """Return rows of `before` (B * groups, n): of the group before, and of bars ago."""
-        start = self.shape.vocab
-        back = [functional.pad(seen[:, :-GROUP], (GROUP, 0), value=start)]
-        back += [_ago(seen, bars * bar, start) for bars in self.shape.lookback]
-        return _rows(torch.stack(back, dim=1), start + 1)
+        lines = torch.cat([prior[..., None], back], dim=-1).flatten(0, 1).transpose(1, 2).flatten(1)
+        return lines + torch.arange(lines.shape[1], device=lines.device) * (self.shape.vocab + 1)
 
-    def _near(self, seen: Tensor, bar: Tensor) -> Tensor:
+    def _near(self, own: Tensor, back: Tensor) -> Tensor:
         """Return rows of `near` (B * T, n): of the cells before in the group, and of bars ago."""
-        start, rows, n = self.shape.vocab, self.shape.vocab + 1, len(self.shape.lookback)
-        own = seen.unflatten(1, (-1, GROUP))
-        device = seen.device
-        first = torch.arange(GROUP * (GROUP - 1), device=device).view(GROUP, GROUP - 1) * rows
-        within = own[:, :, None, : GROUP - 1] + first
-        cell = torch.arange(GROUP, device=device)
-        hidden = cell[:, None] <= cell[: GROUP - 1]
-        within = within.masked_fill(hidden, self.near.padding_idx or 0).flatten(1, 2)
-        back = [_ago(seen, bars * bar, start) for bars in self.shape.lookback]
-        at = torch.arange(seen.shape[1], device=device) % GROUP
-        base = (GROUP * (GROUP - 1) + at[:, None] * n + torch.arange(n, device=device)) * rows
-        ago = torch.stack(back, dim=-1) + base
-        return torch.cat([within, ago], dim=-1).flatten(0, 1)
+        cell = torch.arange(GROUP, device=own.device)
+        seen = torch.cat([own[:, :, None, :-1].expand(*own.shape, -1), back], dim=-1)
+        n = seen.shape[-1]
+        seen = seen + torch.arange(GROUP * n, device=own.device).view(GROUP, n) * (
+            self.shape.vocab + 1
+        )
+        hidden = functional.pad(cell[:, None] <= cell[:-1], (0, n - GROUP + 1))
+        return seen.masked_fill(hidden, self.near.num_embeddings - 1).flatten(0, 2)
 
     def _blurred(self, tokens: Tensor) -> Tensor:
         if not (self.training and self.blind):
@@ -243,9 +256,7 @@ class LatentNet(nn.Module):
         return tokens.masked_fill(unseen, self.shape.vocab)
 
     @torch.no_grad()
-    def write(
-        self, z: Tensor, place: Tensor, choose: Callable[[Tensor, Tensor], Tensor]
-    ) -> Tensor:
+    def write(self, z: Tensor, place: Tensor, choose: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """Return tokens (B, T) of pieces at points, written cell by cell.
 
         Args:
@@ -256,17 +267,19 @@ class LatentNet(nn.Module):
         features, inputs = self.along(z, place)
         cells, bar, start = place.shape[1], place[:, 0, 1], self.shape.vocab
         tokens = torch.full((len(z), cells), start, device=z.device)
+        prior = tokens[:, None, :GROUP]
         h = c = z.new_zeros(1, len(z), self.shape.hidden)
-        for group in range(cells // GROUP):
-            here = slice(group * GROUP, (group + 1) * GROUP)
-            rows = self._before(tokens, bar).view(len(z), -1, 4 * (1 + len(self.shape.lookback)))
-            x = inputs[:, group] + self.before(rows[:, group])
+        for group, first in enumerate(range(0, cells, GROUP)):
+            here = slice(first, first + GROUP)
+            back = self._bars_ago(tokens, torch.arange(first, first + GROUP, device=z.device), bar)
+            x = inputs[:, group] + self.before(self._before(prior, back))
             out, h, c = stepped(self.writer, x, h, c)
             u = self.cells(torch.cat([out, features[:, group]], dim=-1)).view(len(z), GROUP, -1)
-            for i, cell in enumerate(range(here.start, here.stop)):
-                near = self._near(tokens, bar).view(len(z), cells, -1)[:, cell]
+            for i, cell in enumerate(range(first, first + GROUP)):
+                near = self._near(tokens[:, None, here], back).view(len(z), GROUP, -1)[:, i]
                 logits = self.head(functional.gelu(u[:, i] + self.near(near)))
                 tokens[:, cell] = choose(logits, tokens[:, :cell])
+            prior = tokens[:, None, here]
         return tokens
 
 
@@ -275,13 +288,6 @@ def sounding_tokens(tokens: Tensor) -> Tensor:
     cell = torch.arange(tokens.shape[1], device=tokens.device)
     last = cell.expand(tokens.shape).masked_fill(tokens == HOLD, 0).cummax(dim=1).values
     return tokens.gather(1, last)
-
-
-def _ago(seen: Tensor, cells: Tensor, start: int) -> Tensor:
-    """Return the tokens (B, T) that stood `cells` (B or 1,) before each cell; `start` if none."""
-    at = torch.arange(seen.shape[1], device=seen.device) - cells[:, None]
-    at = at.expand(seen.shape)
-    return seen.gather(1, at.clamp(min=0)).masked_fill(at < 0, start)
 
 
 def _rows(lines: Tensor, rows: int) -> Tensor:

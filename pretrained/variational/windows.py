@@ -1,4 +1,4 @@
-"""Windows of tunes: as many bars as a model holds, from which it learns and by which it is measured.
+"""Windows of tunes: as many bars as a model holds.
 
 All windows of a `Windows` have one metre, so that a batch needs no padding. They begin where the
 tune begins in its bar, with its pickup, or at a bar line.
@@ -20,8 +20,10 @@ LEAST_NOTES = 2  # in each bar on average
 HIDDEN = 32  # bars left of a piece, where it is not told
 Ints = npt.NDArray[np.int64]
 # Scale degree from 0 and alteration of each pitch class, as the tunes of the corpus spell them.
-SPELLED = ((0, 0), (0, 1), (1, 0), (2, -1), (2, 0), (3, 0), (3, 1), (4, 0), (4, 1), (5, 0), (6, -1))
-SPELLED += ((6, 0),)
+SPELLED: tuple[tuple[int, int], ...] = (
+    *((0, 0), (0, 1), (1, 0), (2, -1), (2, 0), (3, 0)),
+    *((3, 1), (4, 0), (4, 1), (5, 0), (6, -1), (6, 0)),
+)
 WHITE = (0, 2, 4, 5, 7, 9, 11)
 
 
@@ -51,7 +53,7 @@ class Windows:
     @property
     def bars(self) -> int:
         """Number of bars."""
-        return self.tokens.shape[1] // self.bar
+        return int(self.tokens.shape[1]) // self.bar
 
     def take(self, rows: npt.NDArray[np.integer]) -> Windows:
         """Return some of the windows (M,)."""
@@ -132,7 +134,9 @@ def _windows(
     """Yield tokens (T,), cells before, tonic, and bars left of each window of a tune."""
     size, bar = bars * tune.bar_cells, tune.bar_cells
     last = np.array(sorted(ends(tune)))
-    firsts = {0, *((-tune.offset % bar,) if tune.offset else ())} if pickups else {-tune.offset % bar}
+    firsts = (
+        {0, *((-tune.offset % bar,) if tune.offset else ())} if pickups else {-tune.offset % bar}
+    )
     for first in sorted(firsts):
         for start in range(first, len(tune.tokens) - size + 1, hop * bar):
             tokens = cut(tune, start, start + size).astype(np.int64)

@@ -88,7 +88,7 @@ def fill_kept(
         meter.tokens += size * page.task.steps
         meter.cells += size * page.task.steps * bool(demands)
         found.begun += size
-        kept = np.concatenate([kept, pieces.tokens[_good(pieces, demands, found)]])
+        kept = np.concatenate([kept, pieces.tokens[good_pieces(pieces, demands, found)]])
         if not len(kept) and found.begun >= HOPELESS * n:
             break
     if len(kept):
@@ -97,7 +97,7 @@ def fill_kept(
     return found
 
 
-def _good(pieces: Score, demands: Demands, found: Kept) -> Array:
+def good_pieces(pieces: Score, demands: Demands, found: Kept) -> Array:
     """Return True (B,) for each piece that meets all demands; count what stopped the others."""
     task, good = pieces.task, np.ones(pieces.batch, bool)
     for name, term in demands.items():
