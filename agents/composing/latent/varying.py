@@ -24,7 +24,7 @@ TOLERANCE = 0.05  # greatest difference of a distance from the one asked for
 WAY = np.linspace(0, 2, 13)  # up to 1 the model's picture is approached, then left
 PILOT = 12  # pieces at each place of the way
 TOGETHER = 8  # pieces that hold the same notes of the theme
-SPREAD = 0.08  # of the places at which pieces are drawn
+SPREAD = 0.08  # of the places at which pieces are drawn; wider in later rounds
 ROUNDS = 24  # times as many pieces as are wanted that are drawn at most
 
 
@@ -64,9 +64,9 @@ class Neighbours:
         if self._place is None:
             self._place = self._find(page, rng, temperature)
         found: list[Array] = []
-        for _ in range(ROUNDS):
-            missing = n - sum(map(len, found))
-            for tokens in self._drawn(self._place, max(missing, TOGETHER), page, rng, temperature):
+        for number in range(ROUNDS):
+            size, spread = max(n - sum(map(len, found)), TOGETHER), SPREAD * (1 + number / 2)
+            for tokens in self._drawn(self._place, size, page, rng, temperature, spread):
                 near = np.abs(self.distances(tokens) - self.distance) <= TOLERANCE
                 found.append(tokens[near])
             if sum(map(len, found)) >= n:
