@@ -60,7 +60,8 @@ class LatentTrial:
             f"decode returned {score!r}; expected a finished score of {PIECES} pieces, one of each "
             "point",
         )
-        return score.tokens
+        tokens: Array = score.tokens
+        return tokens
 
     def refuses(self, what: str, z: Tensor, page: Score | None = None, **how: Any) -> None:
         """Raise LatentError unless `decode` refuses a call by a ValueError."""

@@ -38,7 +38,8 @@ def discrepancy(z: Tensor) -> Tensor:
     among = (torch.exp(-apart / (2 * d)).sum() - n) / max(n * (n - 1), 1)
     one = (d / (d + 1)) ** (d / 2) * torch.exp(-z.square().sum(-1) / (2 * (d + 1)))
     both: float = (d / (d + 2)) ** (d / 2)
-    return among - 2 * one.mean() + both
+    found: Tensor = among - 2 * one.mean() + both
+    return found
 
 
 def active_units(rate: Tensor) -> int:

@@ -295,4 +295,5 @@ def _rows(lines: Tensor, rows: int) -> Tensor:
     n = lines.shape[1]
     grouped = lines.unflatten(2, (-1, GROUP)).transpose(1, 2)
     first = torch.arange(n * GROUP, device=lines.device).view(n, GROUP) * rows
-    return (grouped + first).flatten(0, 1).flatten(1)
+    rows_of: Tensor = (grouped + first).flatten(0, 1).flatten(1)
+    return rows_of

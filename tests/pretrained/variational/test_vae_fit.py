@@ -9,8 +9,10 @@ from pretrained import checkpoint
 from pretrained.corpora.folk import FOLK2, load_corpus
 from pretrained.training.trainings import TRAININGS
 from pretrained.variational.vae_fit import begin_with, fit_vae
+from pretrained.variational.vae_judging import midpoint_figures, on_the_sphere, task_of, whole
 from pretrained.variational.vae_measure import measure_vae, repeated
 from pretrained.variational.vae_settings import VaeSettings
+from pretrained.variational.windows import windows_of
 from tests.pretrained.variational.small import SIZES, small_vae
 
 SHORT = {**SIZES, "epochs": 2, "batch_cells": 1024, "z": 6, "beta": 0.01, "average": 0.5}
@@ -98,3 +100,27 @@ def test_repeats_by_hand():
 
 def test_the_training_is_known_by_its_name():
     assert TRAININGS["vae"].settings is VaeSettings
+
+
+def test_midpoints_are_judged(tunes):
+    model, judge = small_vae(2), Uniform()
+    (windows,) = windows_of(tunes, 2, [(16, 8)], pickups=False)
+    figures = midpoint_figures(model, windows, judge)
+    assert figures["midpoint"] == figures["splice"] == figures["ends"] == pytest.approx(2)
+    assert figures["cheaper"] == 0
+    assert task_of(model, windows).bar_cells == 16
+
+
+class Uniform:
+    """Every token costs two nats."""
+
+    def log_prob(self, score):
+        assert score.finished
+        return np.full(score.tokens.shape, -2.0)
+
+
+def test_great_circles_keep_lengths():
+    one, two = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 2.0]])
+    assert torch.allclose(on_the_sphere(one, two, 0.5), torch.full((1, 2), 2**0.5))
+    assert torch.allclose(on_the_sphere(one, two, 0.0), one, atol=1e-5)
+    assert whole(np.array([[1, 0, 1, 5, 1]])).tolist() == [[0, 0, 0, 5, 1]]
