@@ -33,11 +33,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from agents.settings import commands
+from agents.settings.latent_flags import LatentFlags
 from agents.settings.voices_flags import VoicesFlags, flag
 
 if TYPE_CHECKING:
     from agents.composing import Composer, Request
-    from agents.composing.latent.points import Points
     from agents.composing.melody import Melody
 
 FILES = (
@@ -53,7 +53,7 @@ FILES = (
 
 
 @dataclass(frozen=True)
-class ComposeConfig(VoicesFlags):
+class ComposeConfig(VoicesFlags, LatentFlags):
     """Settings of a composition.
 
     Attributes:
@@ -102,13 +102,6 @@ class ComposeConfig(VoicesFlags):
             silences that begin or end elsewhere; 0.3 if nothing is said.
         base: name or path of the prior whose style the theme leaves, for the report; melody if
             empty.
-        near: a theme, theme.abc:1-2 or book.abc#7:1-8, of which variations are written by a
-            variational autoencoder that knows as many bars.
-        distance: of each from the theme: edits of its 16ths over their number, within .05; 0.3 if
-            nothing is said. Tunes that have nothing to do with each other are about .5 apart.
-        between: two themes of one metre and length; melodies on the way from one to the other.
-        latent: name or path of the model of near and between; if empty the one that ships for as
-            many bars.
         must: rules that every melody keeps, by name as in --mask; if they cannot be kept nothing
             is written.
         wish: what of key, chords and phrases is weighed only, where it would be kept in every
@@ -151,10 +144,6 @@ class ComposeConfig(VoicesFlags):
     keep: tuple[str, ...] = ()
     edit: float | None = None
     base: str = ""
-    near: str = ""
-    distance: float | None = None
-    between: tuple[str, ...] = ()
-    latent: str = ""
     must: tuple[str, ...] = ()
     wish: tuple[str, ...] = ()
     candidates: int = 8
@@ -176,12 +165,6 @@ class ComposeConfig(VoicesFlags):
             raise ValueError(f"{flag(name)} says what is read of a file; add one of {one_of}")
         for name in self.budget if not self.restyle else ():
             raise ValueError(f"--{name} says how a theme is restyled; add --restyle FILE")
-        if self.distance is not None and not self.near:
-            raise ValueError("--distance says how far from a theme; add --near FILE")
-        if self.latent and not (self.near or self.between):
-            raise ValueError("--latent is the model of --near FILE or --between FILE FILE; add one")
-        if len(self.between) not in (0, 2):
-            raise ValueError(f"--between: {len(self.between)} files, expected two themes")
         if self.restyle and self.method not in ("", "sample", "prior"):
             raise ValueError(
                 f"--method {self.method}: --restyle draws from the prior; leave --method out"
@@ -209,28 +192,21 @@ def read_request(config: ComposeConfig) -> Request:
     Raises:
         ValueError, TypeError: as `Request`.
     """
-    from agents.composing import Bars, Request, Theme
+    from agents.composing import Bars, Between, Request, Theme, Variation
 
     asked = config.asked
     if config.restyle:
         asked["method"] = "prior"
         return Request(given=Theme.read(config.restyle, **config.budget, **config.known), **asked)
-    if config.near or config.between:
-        return Request(given=_points(config), **asked)
+    if config.near:
+        theme = Variation.read(config.near, config.far, config.latent, **config.known)
+        return Request(given=theme, **asked)
+    if config.between:
+        first, second = config.between
+        return Request(given=Between.read(first, second, config.latent, **config.known), **asked)
     file = config.lock or config.rewrite
     given = Bars.read(file, bool(config.rewrite), **config.known) if file else None
     return Request(given=given, **asked)
-
-
-def _points(config: ComposeConfig) -> Points:
-    """Return what is asked of a latent model."""
-    from agents.composing import Between, Variation
-
-    if config.near:
-        far = 0.3 if config.distance is None else config.distance
-        return Variation.read(config.near, far, config.latent, **config.known)
-    first, second = config.between
-    return Between.read(first, second, config.latent, **config.known)
 
 
 def load_composer(config: ComposeConfig, request: Request) -> Composer:

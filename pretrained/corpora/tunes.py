@@ -86,6 +86,13 @@ class GridTune:
         return bool((~np.isin(notes % 12, WHITE_KEYS)).mean() > MAX_OUT_OF_KEY)
 
 
+def for_codec(tokens: NDArray[np.integer], codec: Codec) -> NDArray[np.int64]:
+    """Return tokens of the shipped corpus in another vocabulary, pitches unchanged."""
+    shift = Codec().low - codec.low
+    tokens = tokens.astype(np.int64)
+    return np.where(tokens >= FIRST_PITCH, tokens + shift, tokens)
+
+
 def choose_shift(pitches: list[int], sharps: int) -> int:
     """Return the semitones that cancel the signature and bring the mean pitch near the centre.
 

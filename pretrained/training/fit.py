@@ -12,11 +12,12 @@ import numpy.typing as npt
 
 from envs.music.codec import FIRST_PITCH, HOLD, Codec
 from pretrained.corpora.folk import Tune
-from pretrained.corpora.tunes import GridTune
+from pretrained.corpora.tunes import GridTune, for_codec
 from pretrained.device import find_device, has_bf16, whole_float32
 from pretrained.training.by_bar import bars_of, by_bar, by_bar_table
 from pretrained.training.lessons import Lesson, lesson
 from pretrained.training.masking import draw_given
+from pretrained.training.schedule import warm_cosine
 from pretrained.training.settings import PriorConfig
 
 if TYPE_CHECKING:
@@ -88,13 +89,6 @@ class Epoch:
             f"epoch {self.number:3d}  train {self.loss:.4f}  valid {self.valid}  "
             f"{self.seconds:.0f} s"
         )
-
-
-def for_codec(tokens: npt.NDArray[np.integer], codec: Codec) -> npt.NDArray[np.int64]:
-    """Return tokens of the shipped corpus in another vocabulary, pitches unchanged."""
-    shift = Codec().low - codec.low
-    tokens = tokens.astype(np.int64)
-    return np.where(tokens >= FIRST_PITCH, tokens + shift, tokens)
 
 
 def fits(tune: GridTune, codec: Codec) -> bool:
@@ -183,13 +177,6 @@ def baseline(order: int, train: Sequence[Tune], test: Sequence[Tune], codec: Cod
     guess = np.concatenate([model.best(piece[None])[0] for piece in pieces])
     tokens = np.concatenate(pieces)
     return HeldOut.of(nats, guess == tokens, tokens > HOLD, bars_of(test))
-
-
-def warm_cosine(progress: float, warm: float = 0.05) -> float:
-    """Return the learning rate over its peak at progress 0..1: a linear warm-up, half a cosine."""
-    if progress < warm:
-        return (progress + 0.002) / (warm + 0.002)
-    return float(0.5 * (1 + np.cos(np.pi * (progress - warm) / (1 - warm))))
 
 
 def untrained(config: PriorConfig, codec: Codec) -> Any:

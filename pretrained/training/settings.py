@@ -126,7 +126,7 @@ class PriorConfig:
     @property
     def family(self) -> Training | None:
         """The training of a model that is no prior; None for a prior's architecture."""
-        from pretrained.training.trainings import TRAININGS
+        from pretrained.trainings import TRAININGS
 
         return TRAININGS.get(self.model)
 
@@ -158,7 +158,7 @@ class PriorConfig:
             ValueError: there is none; the message lists those known.
         """
         from pretrained.networks.architectures import model_named
-        from pretrained.training.trainings import TRAININGS
+        from pretrained.trainings import TRAININGS
 
         if self.settings:
             raise ValueError(

@@ -15,9 +15,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from envs.music.codec import FIRST_PITCH, Codec
 from envs.music.meter import Meter
 from pretrained.corpora.folk import Tune
+from pretrained.corpora.tunes import for_codec
 from pretrained.device import find_device, has_bf16, whole_float32
 from pretrained.training.family import Pass, Tell
-from pretrained.training.fit import for_codec, warm_cosine
+from pretrained.training.schedule import warm_cosine
 from pretrained.variational.latent_loss import (
     active_units,
     collapse,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from envs.music.codec import FIRST_PITCH, HOLD, Codec
-from envs.music.edit_distance import edit_distances
+from pretrained.corpora.edit_distance import edit_distances
 from pretrained.corpora.folk import Tune
 from pretrained.networks.lens import has_started
 from pretrained.prior import ILLEGAL, draw

@@ -19,11 +19,9 @@ from pretrained.training.lessons import cut, ends, regular
 LEAST_NOTES = 2  # in each bar on average
 HIDDEN = 32  # bars left of a piece, where it is not told
 Ints = npt.NDArray[np.int64]
-# Scale degree from 0 and alteration of each pitch class, as the tunes of the corpus spell them.
-SPELLED: tuple[tuple[int, int], ...] = (
-    *((0, 0), (0, 1), (1, 0), (2, -1), (2, 0), (3, 0)),
-    *((3, 1), (4, 0), (4, 1), (5, 0), (6, -1), (6, 0)),
-)
+# Scale degree of each pitch class, from 0, as the tunes of the corpus spell them.
+DEGREES = (0, 0, 1, 2, 2, 3, 3, 4, 4, 5, 6, 6)
+ALTERED = (0, 1, 0, -1, 0, 0, 1, 0, 1, 0, -1, 0)  # semitones above the degree
 WHITE = (0, 2, 4, 5, 7, 9, 11)
 
 
@@ -78,7 +76,7 @@ class Windows:
         tokens, legal = along_scale(self.tokens, steps)
         steps = np.where(legal, steps, 0)
         tokens = np.where(legal[:, None], tokens, self.tokens)
-        degree = np.array([SPELLED[pc][0] for pc in self.tonic.tolist()])
+        degree = np.array(DEGREES)[self.tonic]
         tonic = np.where(steps == 0, self.tonic, np.array(WHITE)[(degree + steps) % 7])
         return Windows(self.bar, self.beat, tokens, self.before, tonic, self.left)
 
@@ -88,7 +86,7 @@ def along_scale(tokens: Ints, steps: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]
 
     Alterations are kept: F sharp becomes G sharp, a step higher.
     """
-    degree, altered = (np.array(part) for part in zip(*SPELLED, strict=True))
+    degree, altered = np.array(DEGREES), np.array(ALTERED)
     pitch = np.maximum(tokens - FIRST_PITCH, 0) + Codec.low
     place = pitch // 12 * 7 + degree[pitch % 12] + steps[:, None]
     moved = place // 7 * 12 + np.array(WHITE)[place % 7] + altered[pitch % 12]

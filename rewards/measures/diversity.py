@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from envs.music.edit_distance import edit_distances
 from envs.music.score import Score
+from pretrained.corpora.edit_distance import edit_distances
 from rewards.measures.statistics import distinct
 
 PAIRS = 2000  # most pairs of pieces compared by edit distance

@@ -10,7 +10,7 @@ from pretrained import checkpoint, load
 from pretrained import train as verb
 from pretrained.families import FAMILIES
 from pretrained.training.settings import PriorConfig
-from pretrained.training.trainings import TRAININGS
+from pretrained.trainings import TRAININGS
 from tests.pretrained.random_infiller import TRAINING, RandomInfiller
 
 

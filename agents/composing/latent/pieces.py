@@ -16,8 +16,8 @@ from agents.composing.latent.varying import Neighbours
 from agents.composing.masks import Demands
 from agents.composing.ranking import choose
 from agents.composing.search import SearchResult
-from envs.music.edit_distance import edit_distances
 from envs.music.score import Score
+from pretrained.corpora.edit_distance import edit_distances
 from rewards.sum import RewardSum
 
 TRIES = 8  # times as many pieces as candidates that are drawn for a step
@@ -95,7 +95,6 @@ def between(
     Each is what is decoded greedily if it keeps the demands; else the nearest to it of the pieces
     drawn around its point that keep them.
     """
-    assert given.second is not None  # refused by the class
     model, meter = given.model(page.task), ComputeMeter()
     one, two = (model.encode(piece.score) for piece, _ in given.themes)
     rng, task = torch.Generator().manual_seed(seed), page.task

@@ -1,4 +1,4 @@
-"""What a latent model is asked for: variations of a theme, and melodies between two themes."""
+"""Requests to a latent model: variations of a theme, and melodies between two themes."""
 
 from __future__ import annotations
 

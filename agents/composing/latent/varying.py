@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from envs.music.codec import HOLD, UNWRITTEN
-from envs.music.edit_distance import edit_distances
 from envs.music.score import Score
 from envs.music.tape import Array
+from pretrained.corpora.edit_distance import edit_distances
 from pretrained.latent import Latent
 
 TOLERANCE = 0.05  # greatest difference of a distance from the one asked for

@@ -7,7 +7,7 @@ import torch
 from envs.music.codec import Codec
 from pretrained import checkpoint
 from pretrained.corpora.folk import FOLK2, load_corpus
-from pretrained.training.trainings import TRAININGS
+from pretrained.trainings import TRAININGS
 from pretrained.variational.vae_fit import begin_with, fit_vae
 from pretrained.variational.vae_judging import midpoint_figures, on_the_sphere, task_of, whole
 from pretrained.variational.vae_measure import measure_vae, repeated

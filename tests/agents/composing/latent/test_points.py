@@ -10,11 +10,11 @@ from agents.composing.latent.pieces import way
 from agents.composing.latent.points import Apart, shipped_for, theme_score
 from agents.composing.latent.varying import TOLERANCE, Neighbours
 from envs.music.codec import HOLD
-from envs.music.edit_distance import edit_distances
 from envs.music.noise import noise
 from envs.music.piece import Piece
 from envs.music.score import Score
 from envs.music.task import Task
+from pretrained.corpora.edit_distance import edit_distances
 from rewards.build import build
 from rewards.functions import cellwise
 from tests.pretrained.variational.small import small_vae
