@@ -17,11 +17,13 @@ from agents.composing.masks import Demands
 from agents.composing.ranking import choose
 from agents.composing.search import SearchResult
 from envs.music.score import Score
+from envs.music.tape import Array
 from pretrained.corpora.edit_distance import edit_distances
 from rewards.sum import RewardSum
 
-TRIES = 8  # times as many pieces as candidates that are drawn for a step
-NOISE = 0.1  # spread of the points of a step; each further try has more
+AROUND = 4  # times as many points as candidates that are tried for a step
+TRIES = 8  # rounds of them, until one keeps the demands
+NOISE = 0.35  # spread of the points of a step, that of a posterior; each further round has more
 
 
 def pieces_at_points(
@@ -92,40 +94,47 @@ def between(
 ) -> SearchResult:
     """Return `n` melodies from one theme to the other, in their order, see `pieces_at_points`.
 
-    Each is what is decoded greedily if it keeps the demands; else the nearest to it of the pieces
-    drawn around its point that keep them.
+    Each is the best of what is decoded greedily at its point and around it that keeps the demands
+    and is no nearer to the first end, and no farther from the last, than the melody before it.
     """
     model, meter = given.model(page.task), ComputeMeter()
     one, two = (model.encode(piece.score) for piece, _ in given.themes)
     rng, task = torch.Generator().manual_seed(seed), page.task
-    chosen = []
+    ends = [model.decode(z, page, rng, 0.0).tokens for z in (one, two)]
+    chosen, before = list[Array](), np.array([0.0, 1.0])
     for step, z in enumerate(way(one, two, n), 1):
         found = Kept()
-        plain = model.decode(z[None], page, rng, 0.0)
-        pieces, kept = plain, good_pieces(plain, demands, found)
         for again in range(TRIES):
+            noise = torch.randn(AROUND * candidates, len(z), generator=rng) * NOISE * (again + 1)
+            noise[0] = 0.0  # the point itself
+            pieces = model.decode(z + noise, page, rng, temperature * bool(again))
+            meter.tokens += pieces.batch * task.steps
+            kept = good_pieces(pieces, demands, found) & pieces.onset.any(axis=(1, 2))
+            found.begun += pieces.batch
             if kept.any():
                 break
-            noise = torch.randn(candidates, len(z), generator=rng) * NOISE * (again + 1)
-            pieces = model.decode(z + noise, page, rng, temperature)
-            kept = good_pieces(pieces, demands, found)
-            found.begun += candidates
-            meter.tokens += candidates * task.steps
-        if not kept.any():
+        else:
             raise ValueError(
                 f"step {step} of {n} between {given.source} and {given.other}: {found}; leave a "
                 "demand out, or ask for more `candidates`"
             )
-        good = pieces.tokens[kept]
-        away = edit_distances(good, np.repeat(plain.tokens, len(good), axis=0))
-        chosen.append(good[away.argmin()])
-        meter.tokens += task.steps
+        good = pieces.take(np.flatnonzero(kept))
+        far = np.stack([_distances(good.tokens, end) for end in ends], axis=1)
+        late = np.maximum(before[0] - far[:, 0], 0) + np.maximum(far[:, 1] - before[1], 0)
+        paid = meter.returns(reward, good)
+        best = np.lexsort((-paid, late))[0]  # in order, then the best paid
+        chosen.append(good.tokens[best])
+        before = far[best]
     score = Score(np.stack(chosen), task)
-    themes = [theme_score(piece, task).tokens for piece, _ in given.themes]
-    far = [edit_distances(score.tokens, np.repeat(theme, n, axis=0)) for theme in themes]
-    names = given.source, given.other
-    moves = tuple(Apart(names, pair) for pair in zip(*(d.tolist() for d in far), strict=True))
+    apart = [_distances(score.tokens, theme_score(piece, task).tokens) for piece, _ in given.themes]
+    pairs = zip(*(far.tolist() for far in apart), strict=True)
+    moves = tuple(Apart((given.source, given.other), pair) for pair in pairs)
     return SearchResult(score, meter.returns(reward, score), meter.read(), moves)
+
+
+def _distances(tokens: Array, one: Array) -> Array:
+    """Return the distances (N,) of pieces (N, 1, T) from one (1, 1, T)."""
+    return edit_distances(tokens, np.repeat(one, len(tokens), axis=0))
 
 
 def way(one: Tensor, two: Tensor, n: int) -> Tensor:

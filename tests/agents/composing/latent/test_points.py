@@ -95,10 +95,15 @@ def test_between_goes_in_order_from_one_to_the_other(composer, model):
     given = Between(one, model, second=two)
     melodies = composer.compose(Request(given=given, n=5))
     assert len(melodies) == 5
-    z = way(model.encode(one.score), model.encode(two.score), 5)
-    plain = model.decode(z, Score.page(one.task, 1), temperature=0.0).tokens
+    ends = [
+        model.decode(model.encode(piece.score), Score.page(one.task, 1), temperature=0.0).tokens
+        for piece in (one, two)
+    ]
     found = np.concatenate([melody.score.tokens for melody in melodies])
-    assert (found == plain).all()
+    away, to = (edit_distances(found, np.repeat(end, 5, axis=0)) for end in ends)
+    assert (np.diff(away) >= 0).mean() + (np.diff(to) <= 0).mean() > 1.7
+    assert away[0] < to[0]
+    assert away[-1] > to[-1]
     assert "from the second theme" in str(melodies[0].report.movement)
 
 
@@ -106,11 +111,9 @@ def test_steps_keep_what_is_demanded(composer, model):
     given = Between(theme(1), model, second=theme(2))
     melodies = composer.compose(Request(given=given, n=8, must=[begins_evenly], candidates=16))
     plain = composer.compose(Request(given=given, n=8))
-    odd = [bool((begins_evenly(melody.score) != 0).any()) for melody in plain]
-    assert sum(odd) > 0
-    for melody, other, changed in zip(melodies, plain, odd, strict=True):
+    assert any((begins_evenly(melody.score) != 0).any() for melody in plain)
+    for melody in melodies:
         assert (begins_evenly(melody.score) == 0).all()
-        assert (melody.score.tokens == other.score.tokens).all() != changed
     with pytest.raises(ValueError, match=r"step 1 of 2.*leave"):
         composer.compose(Request(given=given, n=2, must=[nothing_goes], candidates=2))
 
