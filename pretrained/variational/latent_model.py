@@ -83,8 +83,8 @@ class VariationalModel(Model):
         if task.bars != shape.bars:
             raise ValueError(
                 f"the model holds {shape.bars} bars, the piece has {task.bars}; name as many of "
-                f"its bars, as theme.abc:1-{shape.bars}, or a model of {task.bars} bars, such as "
-                f"vae-{task.bars}"
+                f"its bars, as theme.abc:1-{shape.bars}, or a model of as many (python -m "
+                "pretrained.train --model vae --settings bars=8)"
             )
 
     def posterior(self, score: Score) -> tuple[Tensor, Tensor]:

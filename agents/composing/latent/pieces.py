@@ -21,7 +21,7 @@ from envs.music.tape import Array
 from pretrained.corpora.edit_distance import edit_distances
 from rewards.sum import RewardSum
 
-AROUND = 4  # times as many points as candidates that are tried for a step
+AROUND = 16  # times as many points as candidates that are tried for a step
 TRIES = 8  # rounds of them, until one keeps the demands
 NOISE = 0.35  # spread of the points of a step, that of a posterior; each further round has more
 

@@ -9,9 +9,12 @@ from envs.music.noise import HOLDS, noise
 from envs.music.score import Score
 from envs.music.task import Task
 from pretrained import checkpoint
+from pretrained.corpora.folk import load_corpus
 from pretrained.latent import Latent
 from pretrained.latent_check import LatentError, check_latent
 from pretrained.variational.latent_network import LatentShape, sounding_tokens
+from pretrained.variational.vae_measure import reconstruction
+from pretrained.variational.windows import windows_of
 from tests.pretrained.variational.small import small_vae
 
 
@@ -114,7 +117,7 @@ def test_it_fills_pages_at_random_points():
 @pytest.mark.parametrize(
     ("how", "word"),
     [
-        ({"bars": 8}, "vae-8"),
+        ({"bars": 8}, "theme.abc:1-2"),
         ({"bars": 2, "meter": "9/8"}, "9/8"),
         ({"bars": 2, "grid": 2}, "grid=4"),
         ({"bars": 2, "voices": 2}, "one voice"),
@@ -149,6 +152,16 @@ def test_shapes_that_cannot_be_are_refused(shape, word):
         LatentShape(**shape)
     with pytest.raises(ValueError, match="tokens"):
         type(small_vae())(small_vae().net, Codec(36, 90))
+
+
+def test_the_model_that_ships_knows_held_out_tunes():
+    model = checkpoint.load_model("vae-2")
+    check_latent(model, Task(bars=2, key="D minor", meter="3/4"))
+    windows = windows_of(load_corpus().select("test"), 2, [(16, 8)], hop=4, pickups=False)
+    figures = reconstruction(model, windows)
+    assert figures["onsets"] > 0.85
+    assert 32 <= figures["rate"] <= 42
+    assert figures["units"] >= 28
 
 
 class Broken:
