@@ -5,7 +5,11 @@
 
 Each cell, a method with a seed, is a process of its own. The same command goes on where it was
 stopped: cells that are finished stay, one that was interrupted is begun anew. At the end it writes
-report.md with pictures, cells.csv and summary.csv, of all that the folder holds.
+report.md with pictures, fooled.md, cells.csv and summary.csv, of all that the folder holds.
+
+    python -m agents.benchmark fooled --spurious
+
+measures fakes alone: which numbers would silence, a scale or copied tunes win?
 """
 
 from __future__ import annotations
@@ -42,6 +46,8 @@ class BenchmarkConfig:
         env: id of the environment.
         prior: name or path of the checkpoint that is sampled, searched and trained.
         jobs: cells at work at a time, each on one core.
+        spurious: measure fakes only, and write fooled.md: silence, a trill, a scale, shuffled and
+            copied tunes, and which numbers they win. A whole benchmark does so at its end.
     """
 
     out: tyro.conf.Positional[Path] = Path("benchmark")
@@ -54,6 +60,7 @@ class BenchmarkConfig:
     env: str = ""
     prior: str = ""
     jobs: int = bounded(os.cpu_count() or 1, 1, 1024)
+    spurious: bool = False
 
     def __post_init__(self) -> None:
         for setting in fields(self):
@@ -90,10 +97,12 @@ def benchmark(config: BenchmarkConfig) -> int:
     """
     import torch
 
-    from agents.benchmarking import benchmark_report
-    from agents.benchmarking.benchmark_methods import Bench, default_methods
+    from agents.benchmarking import benchmark_report, fooled_page, fooling
+    from agents.benchmarking.bench import Bench
+    from agents.benchmarking.benchmark_methods import default_methods
     from agents.benchmarking.cells import run_cells
     from agents.benchmarking.limits import FILE, pool_size_for, write_limits
+    from agents.benchmarking.measuring import second_judge
     from agents.benchmarking.plan import choose, open_folder
     from agents.benchmarking.processes import OneProcessEach
     from agents.runs.run_lock import only_one
@@ -101,20 +110,27 @@ def benchmark(config: BenchmarkConfig) -> int:
 
     torch.set_num_threads(1)
     bench = Bench(config.settings, config.out)
-    methods, left_out = choose(config.methods, bench)
+    methods, left_out = ([], []) if config.spurious else choose(config.methods, bench)
     for line in left_out:
         print(f"left out: {line}")
-    find_judge(bench.task)  # counted once, before all cells want it
+    note = partial(print, flush=True)
+    find_judge(bench.task, note)  # counted once, before all cells want it; as the other is trained
+    second_judge(bench.task, note)
     open_folder(bench, methods, config.seeds)
     with only_one(config.out / "settings", "benchmark"):
+        if config.spurious:
+            fooling.write_fooled(bench, note)
+            print(fooled_page.write(config.out))
+            return 0
         try:
             with OneProcessEach(config.jobs) as executor:
-                note = partial(print, flush=True)
                 failed = run_cells(config.out, methods, config.seeds, executor, note)
             if not (config.out / FILE).is_file():
                 size = pool_size_for(bench.pieces)
                 note(f"the limit is read off {size:,} pieces of the prior")
                 write_limits(config.out, bench.prior, bench.reward, bench.task, size)
+            if not (config.out / fooling.FILE).is_file():
+                fooling.write_fooled(bench, note)
         except KeyboardInterrupt:
             print("\nstopped; finished cells stay, the same command goes on", file=sys.stderr)
             return 130

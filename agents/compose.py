@@ -75,9 +75,10 @@ class ComposeConfig(VoicesFlags, LatentFlags):
             best; best-known does so behind every first note and keeps the best of these pieces;
             guided-beam lets the policy help to choose what is searched; exhaustive tries all ways
             that the prior permits, and is used for a counterpoint or a cantus firmus if nothing is
-            said.
+            said; guided-infill fills cells in any order, led by the reward, with --prior diffusion.
         best_of: draws from the prior for each melody (best-of-n).
         width: beginnings that are kept (beam, guided-beam, best-known).
+        calls: of the network for each candidate (guided-infill).
         mask: rules to keep (masked), by name as in --reward; of the reward's terms those among
             key, in_key, penalize_repeating and leap_recovery if empty. A term that is not in the
             reward counts against a piece where it is above 0, unless a weight is given.
@@ -89,7 +90,7 @@ class ComposeConfig(VoicesFlags, LatentFlags):
         range: lowest and highest note, D4-G5; C4-A5 for the agent that ships if nothing is said.
         pickup: cells before the first bar line.
         chords: 'i VII i v', a bar each, or with bar lines 'C | F G7 | C'; notes on strong places
-            belong to them. Chord symbols of a file that is locked or restyled are not read.
+            belong to them. Chord symbols of a file count in --harmonise alone.
         phrases: plan of the form: AABA, 4+4 or "A4 A'4 B8". A comes back with its notes but for the
             ending, A' begins like A.
         lock: bars of a file that stay as they are, theme.musicxml:1-2,5 or book.abc#7:1-2; key,
@@ -129,6 +130,7 @@ class ComposeConfig(VoicesFlags, LatentFlags):
     method: str = ""
     best_of: int = 64
     width: int = 1000
+    calls: int = 256
     mask: tuple[str, ...] = ()
     key: str = ""
     meter: str = ""
@@ -298,20 +300,21 @@ def report(melodies: list[Melody], config: ComposeConfig) -> None:
     from agents.composing.melody_files import suffixes
 
     any_file = config.several or any(getattr(config, name) for name in FILES)
-    first, many = melodies[0].report, "melody" if len(melodies) == 1 else "melodies"
+    first = melodies[0].report
     if config.accompany:
         print(f"key: {melodies[0].score.task.key}")
         for melody in melodies[:1] if config.bass else melodies:
             print(f"chords: {melody.score.task.chords}")
     if first.network:
-        print(f"network: {first.network}")
+        print(f"{'style' if config.harmonise else 'network'}: {first.network}")
     if first.kept:
         print(f"kept in each: {', '.join(first.kept)}")
     drawn = first.network.partition(",")[0] == Path(config.prior).stem
     if config.prior and config.method in ("", "sample") and not (any_file or drawn):
         print("--prior weighs here; to draw from it, add --method prior")
+    many = commands.counted(len(melodies), melodies[0].score.task.voices)
     kinds = ", ".join(suffix[1:] for suffix in suffixes(config.pictures, config.sound))
-    print(f"wrote {len(melodies)} {many} to {config.out}: {kinds} of each")
+    print(f"wrote {many} to {config.out}: {kinds} of each")
     if config.bass:
         returns = [melody.report.searched for melody in melodies]
         mean = sum(returns) / len(returns)

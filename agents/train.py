@@ -31,7 +31,7 @@ def summary(run: Run, config: TrainConfig) -> str:
     missed = read_facts(run.path / "report.json").get("kl_budget")
     warning = f"\nwarning: {missed}\n" if missed else ""
     table = (run.path / "report.txt").read_text()
-    many = "1 melody" if config.samples == 1 else f"{config.samples} melodies"
+    many = commands.counted(config.samples, config.tasks[0].voices)
     return f"\n{table}{warning}\n{run.path}: policy, learning curve and {many}"
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from envs.composition import CompositionEnv, CompositionVectorEnv
 from envs.music.codec import UNWRITTEN
 from envs.music.score import Score
+from envs.music.tape import Array
 from envs.music.voices.cantus import cantus_row, drawn_firmi
 from envs.music.voices.species import require_species
 
@@ -21,19 +22,27 @@ class CounterpointVectorEnv(CompositionVectorEnv):
         num_envs: number of pieces.
         species: 1 to 5, of the pack that is the reward if none is given.
         above: True if the agent writes the higher voice.
+        drawn: False to have `given` in every piece, whatever it is.
         reward, render_mode, autoreset_mode: see `CompositionVectorEnv`.
         **task: fields of Task, of two voices. A cantus firmus of one's own is `given`, in every
-            piece; otherwise the page has 11 bars, and `task.given` is one of those drawn.
+            piece; otherwise the page has 11 bars, and `task.given` is the first of those drawn,
+            which stands for all of them.
 
     Raises:
-        TypeError, ValueError: as `CompositionVectorEnv`, a pickup, a task in which no cantus firmus
-            lies, or a given one that is not in its voice.
+        TypeError, ValueError: as `CompositionVectorEnv`, a pickup, a task in which none of those
+            drawn lies and none is given, or a given one that is not in its voice.
     """
 
     draws_given = True  # given cells have other tokens in each piece than the task's
 
     def __init__(
-        self, num_envs: int = 1, *, species: int = 1, above: bool = True, **arguments: Any
+        self,
+        num_envs: int = 1,
+        *,
+        species: int = 1,
+        above: bool = True,
+        drawn: bool = True,
+        **arguments: Any,
     ) -> None:
         require_species(species)
         if arguments.get("reward") is None:
@@ -46,28 +55,40 @@ class CounterpointVectorEnv(CompositionVectorEnv):
                 f"pickup={self.task.pickup}: a cantus firmus has a note in each bar; leave it out"
             )
         self.voice = 1 if above else 0  # of the cantus firmus
-        own, self.pages = self.task.given, np.zeros((0, 2, self.task.cells), np.int16)
+        own = self.task.given
         if own and UNWRITTEN in own[self.voice]:
             raise ValueError(
                 f"given: voice {self.voice + 1} is the cantus firmus with above={above}, and has "
                 "free cells; give all of it, or change above"
             )
-        firmi = drawn_firmi(self.task.key, *self.task.spans[self.voice])
-        if len(firmi[0]) == self.task.bars:
-            rows = np.full((len(firmi), 2, self.task.cells), UNWRITTEN, np.int16)
-            rows[:, self.voice] = [cantus_row(pitches, self.task) for pitches in firmi]
-            self.pages = rows
-        if not own and not len(self.pages):
-            raise ValueError(
-                f"bars={self.task.bars}: the cantus firmi that are drawn have {len(firmi[0])}; "
-                "expected as many, or one of your own (given=)"
-            )
+        if not (own or drawn):
+            raise ValueError("drawn=False: expected a cantus firmus of one's own (given=)")
+        self.pages = self._drawn(bool(own)) if drawn else np.zeros((0, 2, self.task.cells))
         first = tuple(map(tuple, self.pages[0].tolist())) if len(self.pages) else ()
         if own and own != first:  # the same in every piece
             self.pages = np.array([own], np.int16)
         else:
             self.task = replace(self.task, given=first)
         self.score = self._page()
+
+    def _drawn(self, own: bool) -> Array:
+        """Return the pages (N, 2, T) that are drawn; none is needed where one's own is given."""
+        rows = np.full((0, 2, self.task.cells), UNWRITTEN, np.int16)
+        try:
+            firmi = drawn_firmi(self.task.key, *self.task.spans[self.voice])
+        except ValueError:
+            if own:
+                return rows
+            raise
+        if len(firmi[0]) == self.task.bars:
+            rows = np.full((len(firmi), 2, self.task.cells), UNWRITTEN, np.int16)
+            rows[:, self.voice] = [cantus_row(pitches, self.task) for pitches in firmi]
+        elif not own:
+            raise ValueError(
+                f"bars={self.task.bars}: the cantus firmi that are drawn have {len(firmi[0])}; "
+                "expected as many, or one of your own (given=)"
+            )
+        return rows
 
     def _page(self) -> Score:
         pages = getattr(self, "pages", None)
@@ -93,7 +114,8 @@ class CounterpointEnv(CompositionEnv):
     ## Arguments
     `species` (1 to 5), `above` (True: the agent writes the higher voice), `reward`, `render_mode`
     and the task; `key` is the mode, `ranges` the voices' ranges, and `given` a cantus firmus of
-    one's own in place of those drawn.
+    one's own in place of those drawn. The first of those drawn stands for all of them, unless
+    `drawn` is False.
 
     Raises:
         TypeError, ValueError: as `CounterpointVectorEnv`.

@@ -98,7 +98,10 @@ HEIRS = {
     "agents.explain": "agents.explaining.explanation_files",
     "agents.explanation": "agents.explaining.explanation agents.explaining.explainer",
     "agents.locks": "agents.composing.locked_bars agents.settings.tasks",
-    "agents.matrix": "agents.benchmarking.benchmark_methods agents.benchmarking.measuring",
+    "agents.matrix": (
+        "agents.benchmarking.benchmark_methods agents.benchmarking.bench "
+        "agents.benchmarking.measuring"
+    ),
     "agents.must": ("agents.composing.demands agents.composing.masks agents.composing.ranking"),
     "agents.q_learning": "agents.algorithms.q_learning agents.algorithms.q_losses",
     "agents.q_policy": "agents.algorithms.q_policy pretrained.networks.recurrent",

@@ -21,7 +21,9 @@ from envs.plugins import resolve
 from rewards.adaptive.adversary import Adversary
 from rewards.adaptive.diversity_filter import DiversityFilter
 from rewards.adaptive.zero_autocorrelation import ZeroAutocorrelation
-from rewards.likelihood import Likelihood
+from rewards.any_order import AnyOrderLikelihood
+from rewards.likelihood import Likelihood, Surprise
+from rewards.measures import traits  # noqa: F401  (registers)
 from rewards.objective import PRIOR
 from rewards.rule import OWN, REGISTRY, Rule, as_rule
 from rewards.rules import (  # noqa: F401  (registers)
@@ -40,14 +42,17 @@ from rewards.rules import (  # noqa: F401  (registers)
     species,
     voices,
 )
+from rewards.spec import with_files_read
 from rewards.sum import RewardSum
 from rewards.term import Term
 
 PACKS = Path(__file__).parent / "packs"
 FACTORIES: Mapping[str, Callable[..., RewardFunction]] = {
     PRIOR: Likelihood,
+    "diffusion": AnyOrderLikelihood,
     "adversary": Adversary,
     "diversity": DiversityFilter,
+    "surprise": Surprise,
     "zero_autocorrelation": ZeroAutocorrelation,
 }
 
@@ -168,7 +173,8 @@ def build(spec: RewardSpec | RewardSum) -> RewardSum:
     """Return a reward sum from a name, a function, or a mapping of names to weights.
 
     A pack's name stands for its terms, each weight multiplied by the pack's; a term named beside
-    its pack takes the place of the pack's.
+    its pack takes the place of the pack's. A file such as taste.toml stands for the terms of its
+    table [reward] in the same way.
 
     Raises:
         ValueError, TypeError: as `make_term`; or a term given twice.
@@ -181,7 +187,7 @@ def build(spec: RewardSpec | RewardSum) -> RewardSum:
         raise TypeError(
             f"a reward is a name, a function or a mapping of names to weights, got {spec!r}"
         )
-    packs, terms = pack_files(), []
+    packs, terms, spec = pack_files(), [], with_files_read(spec)
     for name, setting in spec.items():
         if isinstance(name, str) and name in packs:
             scale, params = read_setting(name, setting)

@@ -68,3 +68,27 @@ class Likelihood:
         token = torch.from_numpy(here.tokens[:, 0, 0].astype(np.int64))
         nats = logits.log_softmax(dim=-1).gather(1, token[:, None])[:, 0]
         return (after,), (nats.numpy()[:, None, None],)
+
+
+class Surprise:
+    """The mean surprise of a piece under a prior, in nats per token: a trait, not a likelihood.
+
+    It is no log p of the objective, so c divides it as it does every rule.
+
+    Args:
+        checkpoint: as `Likelihood` takes it.
+
+    Raises:
+        FileNotFoundError, ValueError: the checkpoint cannot be loaded.
+    """
+
+    cellwise = True
+    source = "Pearce (2005): information content, -log p under a model of melody"
+
+    def __init__(self, *, checkpoint: str | Prior = "folk") -> None:
+        self.likelihood = Likelihood(checkpoint=checkpoint)
+        self.require = self.likelihood.require
+
+    def __call__(self, score: Score) -> Array:
+        """Return -log p (B, V, T) divided by the number of free cells; (B, 1, 1) at the newest."""
+        return self.likelihood(score) / np.float32(-max(1, int(score.task.free.sum())))

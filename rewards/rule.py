@@ -55,6 +55,7 @@ class Rule:
         against: for a rule between two voices: takes a Pair of them, and the rule's parameters, and
             gives the violation of that pair alone.
         alone: that Pair's two voices are all that it looks at, not the chord they belong to.
+        lasts: that Pair breaks it by what it sounds, as long as that lasts, and not by a motion.
         needs: 'chords' or 'phrases' if it has nothing to judge in a task without; 'voices' if it
             judges several.
         twin: name of the registered term that judges the same.
@@ -74,6 +75,7 @@ class Rule:
     forced: Callable[..., Any] | None = None
     against: Callable[..., Any] | None = None
     alone: bool = False
+    lasts: bool = False
     needs: str = ""
     twin: str = ""
     defaults: Mapping[str, Any] = field(default_factory=dict)
@@ -156,6 +158,8 @@ OWN: dict[str, Rule] = {}
 
 def _module_of(fn: Any) -> str:
     """Return the module whose code a callable runs, which `functools.wraps` does not hide."""
+    while isinstance(fn, functools.partial):
+        fn = fn.func
     return str(fn.__globals__["__name__"] if inspect.isfunction(fn) else type(fn).__module__)
 
 
@@ -266,7 +270,12 @@ def rule(
 
 
 def pair_rule(
-    *bare: Any, source: str = "", says: str = "", verdict: bool = False, alone: bool = False
+    *bare: Any,
+    source: str = "",
+    says: str = "",
+    verdict: bool = False,
+    alone: bool = False,
+    lasts: bool | None = None,
 ) -> Callable[[Callable[..., Any]], Rule]:
     """Register a rule between two voices, a function of an `envs.music.voices.pairs.Pair`.
 
@@ -276,6 +285,8 @@ def pair_rule(
     Args:
         bare, source, says, verdict: as `rule` takes them.
         alone: see `Rule`; such a rule is judged ahead with a voice that is given.
+        lasts: see `Rule`; where it is told, what lasts is one fault. If None, True for a message
+            that names no note before.
 
     Raises:
         TypeError, ValueError: as `term`.
@@ -289,7 +300,21 @@ def pair_rule(
                 value = np.maximum(value, fn(pair, **parameters), dtype=np.float32)
             return value
 
+        state = "previous}" not in says if lasts is None else lasts
         facts = {"says": says, "verdict": verdict, "violation": True, "needs": "voices"}
-        return _registering(bare, source, {**facts, "against": fn, "alone": alone})(worst)
+        own = {"against": fn, "alone": alone, "lasts": state}
+        return _registering(bare, source, {**facts, **own})(worst)
 
     return decorate
+
+
+def of_free_voices(rule: Rule) -> Rule:
+    """Return a rule of lines that judges what is free, and not what is given."""
+    judged = functools.update_wrapper(functools.partial(_free, fn=rule.fn), rule.fn, updated=())
+    return replace(rule, fn=judged, base=None)
+
+
+def _free(score: Any, *, fn: Callable[..., Any], **parameters: Any) -> Any:
+    """Return the value of a rule in the cells that are not given, 0 in others."""
+    free = score.task.free[score.voice, score.cell]
+    return np.where(free, fn(score, **parameters), np.float32(0)).astype(np.float32)

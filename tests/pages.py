@@ -23,12 +23,19 @@ FILE_NAME = re.compile(r"# ([\w/]+\.\w+)\n")  # a block that begins so is saved 
 
 # What is added to a command, so that it takes a second. The last of two equal flags counts.
 SHORT = {
-    "agents.train": "-n 256 --n-envs 8 --samples 2 --eval-pieces 8 --eval-freq -1 --save-freq -1 "
+    "agents.train": "-n 256 --n-envs 8 --samples 2 --eval-pieces 2 --eval-freq -1 --save-freq -1 "
     "--no-judge --no-progress",
     "agents.evaluate": "-n 20",
+    "agents.prefer": "--pool 40",
     "agents.compose": "-n 2 --width 8 --best-of 4",
     "pretrained.adapt": "--how state --prior folk",
     "pretrained.train": "--epochs 1 --hidden 16 --embed 8",
+}
+# Bounds of ours that a page is followed under: seconds of a search, pieces of a pool.
+BOUNDS = {
+    "agents.training.exploit.SECONDS": 0.2,
+    "agents.training.kl.PIECES": 1000,
+    "agents.evaluating.pool.BLOCK": 250,
 }
 # What an algorithm has of its own; without --algo it is that of the default run.
 SHORT_ALGORITHM = {
@@ -36,6 +43,7 @@ SHORT_ALGORITHM = {
     "maskable_ppo": "--batch-size 256 --n-epochs 1",
     "rloo": "--batch-size 256 --n-epochs 1 --group-size 8",
     "psi": "--batch-size 256",
+    "dpo": "--batch-size 256 --n-epochs 1",
     "pcl": "--batch-size 256 --no-sight",
 }
 RESUMED = "-n 4096 --no-progress"  # of what was trained so briefly
@@ -48,6 +56,7 @@ NOT_RUN = {
     "tests/agents/training/test_chorale_preset.py has a small one",
     "python docs/chorale_samples.py": "asks for both; tests/agents/evaluating/test_chorales.py "
     "writes on such pages",
+    "python -m agents.prefer --ask": "asks a person; tests/agents/test_prefer.py answers",
     "pip install": "asks the network; .ci/run installs all of it",
     "pytest": "is what is running",
     "python -m agents.benchmark": "minutes at least; tests/agents/test_benchmark.py runs it small",
@@ -90,6 +99,8 @@ def shortened(module: str, words: list[str]) -> list[str]:
     if "--resume" in words:
         return words + shlex.split(RESUMED)
     short = SHORT.get(module, "")
+    if "--limit" in words:
+        short += " --pool 2000"
     if any(f"--{name.replace('_', '-')}" in words for name in SEVERAL):
         short = "-n 2"
     if module == "agents.train":

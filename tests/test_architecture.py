@@ -27,7 +27,7 @@ MOST_LINES, LONG_LINES, MOST_LONG, MOST_FUNCTION_LINES, MOST_MODULES = 400, 350,
 # long as they do not import it. The verbs, which are modules of `agents` itself, come last.
 TIERS = (
     ("settings", "learning", "runs"),
-    ("algorithms", "composing", "explaining"),
+    ("algorithms", "composing", "explaining", "preferring"),
     ("evaluating",),
     ("training",),
     ("benchmarking",),

@@ -35,7 +35,8 @@ def desk(tmp_path, monkeypatch):
     """A folder as the project's with only the examples in it; what a page adds goes again."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("agents.training.exploit.SECONDS", 0.2)  # of each search by --exploit
+    for name, bound in pages.BOUNDS.items():
+        monkeypatch.setattr(name, bound)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # a page may fill it
     known = [dict(table) for table in TABLES]
     yield tmp_path

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from agents.algorithms.own_settings import (
     Consistency,
     Critic,
+    DirectPairs,
     Groups,
     Imitation,
     Memory,
@@ -107,6 +108,18 @@ def _reward_weighted(settings: Imitation, common: dict[str, Any]) -> OnPolicyAlg
     return RewardWeighted(**_on_policy() | vars(settings) | common)
 
 
+def _direct_preference(settings: DirectPairs, common: dict[str, Any]) -> OnPolicyAlgorithm:
+    from agents.algorithms.direct_preference import DirectPreference
+    from agents.preferring.comparisons import read_comparisons
+
+    values = dict(vars(settings))
+    file = values.pop("pairs")
+    common["rollout_buffer_kwargs"] |= {"normalize_values": False}
+    task = common["rollout_buffer_kwargs"]["task"]
+    comparisons = read_comparisons(file, task) if file else None
+    return DirectPreference(**_on_policy() | values | common, comparisons=comparisons)
+
+
 def _q_learning(settings: Memory, common: dict[str, Any], kind: str) -> OnPolicyAlgorithm:
     from agents.algorithms.q_learning import QLearning
     from agents.algorithms.q_policy import QPolicy
@@ -121,6 +134,19 @@ def _whole_pieces(config: TrainConfig) -> None:
     if config.gamma != 1:
         raise ValueError(
             f"gamma={config.gamma}: {config.algo} looks at the return of whole pieces; expected 1"
+        )
+
+
+def _paired(config: TrainConfig) -> None:
+    _whole_pieces(config)
+    if not min(config.entropy, config.last_entropy) > 0:
+        raise ValueError(
+            f"entropy={min(config.entropy, config.last_entropy)}: {config.algo} finds the policy "
+            "whose choices cost something; expected above 0, 1 for the KL to the prior"
+        )
+    if config.settings.pairs and config.vary:
+        raise ValueError(
+            f"{config.algo} compares pieces of one task in a file; leave --vary out, or --pairs"
         )
 
 
@@ -162,6 +188,13 @@ _CONSISTENCY = {
     "rollouts": [1, 4, 8],
     "gae_lambda": [0.8, 0.87, 0.95],
     "value_updates": [1, 2, 4],
+}
+_PAIRS = {
+    **_RATE,
+    "n_epochs": [1, 2, 4],
+    "n_envs": [128, 256, 512],
+    "batch_size": [1024, 2048, 4096],
+    "sharpness": [0.5, 1.0, 2.0],
 }
 _MEMORY = {
     **_RATE,
@@ -208,6 +241,15 @@ for _algorithm in (
         _IMITATION,
         tasks=True,
         check=_whole_pieces,
+    ),
+    Algorithm(
+        "dpo",
+        "direct preference optimisation",
+        _direct_preference,
+        DirectPairs,
+        _PAIRS,
+        **_FREE,
+        check=_paired,
     ),
     Algorithm("dqn", "deep Q-learning", _DQN, Memory, _MEMORY),
     Algorithm("qrdqn", "deep Q-learning of quantiles", _QRDQN, Quantiles, _QUANTILES),

@@ -75,6 +75,21 @@ class Imitation(Minibatches):
 
 
 @dataclass(frozen=True)
+class DirectPairs(Minibatches):
+    """Settings of learning from pairs of pieces.
+
+    Attributes:
+        pairs: file of comparisons, as python -m agents.prefer writes it; if empty the pieces of
+            each rollout are compared by the reward.
+        sharpness: of such a comparison by the reward: a standard deviation of it, in nats of the
+            odds of being liked.
+    """
+
+    pairs: str = ""
+    sharpness: float = bounded(1.0, 1e-3, 1e3)
+
+
+@dataclass(frozen=True)
 class Memory(Settings):
     """Settings of learning from a memory.
 

@@ -1,42 +1,25 @@
-"""The methods of a benchmark, and how each writes its pieces."""
+"""The methods of a benchmark by name, and what a training has of it."""
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from agents.algorithms.q_policy import KINDS
-from agents.benchmarking.results import folder_of
-from agents.composing.compute import Compute, ComputeMeter
-from agents.composing.masks import read_masks
-from agents.composing.search import beam, masked, masked_nats
-from agents.evaluating.limit import best_of_n_kl, draws_for
-from agents.evaluating.sampling import BATCH, sample_many
+from agents.benchmarking.families import SEARCHES, decoders, infillers
 from agents.evaluating.standing import BUDGETS
 from agents.settings.algorithm import ALGORITHMS, names_with
-from agents.settings.begun import as_begun
 from agents.settings.config import TrainConfig, for_budget, from_mapping
-from envs.durable_files import write_arrays, write_atomic
-from envs.errors import did_you_mean
-from envs.music.score import Score
-from envs.music.tape import Array
-from pretrained.checkpoint import load
-from pretrained.prior import Prior
-from rewards.build import build
-from rewards.objective import PRIOR, Objective
-from rewards.sum import RewardSum
+from envs.errors import did_you_mean, quoted
+from rewards.objective import PRIOR
 
-HELD_TO_BUDGETS = ("pcl", "ppo", "rloo", "best-of-n")
-WIDTH, STARTS = 256, 8  # of a beam; beams in a cell
-POOL, ROUNDS = 2**17, 128  # pieces of a pool: ROUNDS for each piece wanted, at most POOL
-FEWEST = 8  # times n that a pool must hold for a best of n
-FIRST_SEED = 1000  # cell seeds number from 0; what they draw does not, so no seed is also trained
+HELD_TO_BUDGETS = ("limit", "pcl", "ppo", "rloo", "best-of-n")
+SWEEP = (0.6, 0.8, 0.9, 1.1, 1.2)  # temperatures of the prior
+CALLS = 256  # of a network for each piece of a search, unless a name says another number
+ADVERSARY, WITH_ADVERSARY = "adversary", "ppo+adversary"
 # What a training has of its algorithm's preset; the rest is that of the benchmark.
 OF_PRESET = (
     "algo",
@@ -50,252 +33,170 @@ OF_PRESET = (
 )
 
 
-# -- methods ---------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class BenchMethod:
-    """A way to pieces, by the name that --methods knows."""
+    """A way to pieces, by the name that --methods knows.
+
+    Attributes:
+        name: of the method.
+        kind: prior, best-of, masked, beam, guided-beam, limit, fill, decode, search or train.
+        algo: that is trained.
+        n: draws of which the best is kept, 0 for those that spend the budget; or calls of a search.
+        budget: KL to the prior in nats per token; 0 for none.
+        temperature: of the draws.
+        model: name or path of the checkpoint of a family.
+        search: name of a search with that model.
+        adversary: weight of an adversary beside the reward, 0 for none.
+    """
 
     name: str
-    kind: str  # prior, best-of, masked, beam, guided-beam or train
-    algo: str = ""  # that is trained
-    n: int = 0  # draws of which the best is kept; 0 for those that spend the budget
-    budget: float = 0.0  # KL to the prior in nats per token; 0 for none
+    kind: str
+    algo: str = ""
+    n: int = 0
+    budget: float = 0.0
+    temperature: float = 1.0
+    model: str = ""
+    search: str = ""
+    adversary: float = 0.0
 
     @property
     def needs(self) -> str:
         """The method whose cell of the same seed has to be there first, '' for none."""
         return {"best-of": "prior", "guided-beam": "ppo"}.get(self.kind, "")
 
+    def compute(self, steps: int, draws: float) -> str:
+        """Return in words the compute that the benchmark gives for a piece.
+
+        Args:
+            steps: of each training.
+            draws: of which a best-of-n keeps the best.
+        """
+        words = {
+            "train": f"{steps:,} steps, then 1 draw",
+            "best-of": f"{draws:,.0f} draws",
+            "search": f"{self.n:,} calls",
+            "fill": "1 filling",
+            "limit": "",
+            "beam": "1 beam",
+            "guided-beam": f"{steps:,} steps, then 1 beam",
+        }
+        return words.get(self.kind, "1 draw")
+
+
+# -- names -----------------------------------------------------------------------------------------
+
 
 def default_methods() -> list[str]:
-    """Names of all methods of the standard benchmark."""
-    search = ["prior", "best-of-4", "best-of-16", "best-of-64", "masked", "beam", "guided-beam"]
+    """Return the names of all methods of the standard benchmark.
+
+    Each family whose checkpoint ships has its rows: it fills pages, or decodes points, and is
+    searched.
+    """
+    search = ["prior", *(f"prior@t={t:g}" for t in SWEEP)]
+    search += ["best-of-4", "best-of-16", "best-of-64", "masked", "beam", "guided-beam"]
+    families = [f"fill:{name}" for name in infillers()]
+    families += [f"decode:{name}" for name in decoders()]
+    for name, way in SEARCHES.items():
+        families += [f"{name}:{model}" for model in way.models()]
     held = [f"{name}@kl={budget:g}" for name in HELD_TO_BUDGETS for budget in BUDGETS]
-    return [*search, *ALGORITHMS, *held]
+    return [*search, *families, *ALGORITHMS, WITH_ADVERSARY, *held]
 
 
 def find_method(name: str) -> BenchMethod:
-    """The method of a name: one of `default_methods`, or best-of-32, rloo@kl=0.3 and the like.
+    """Return the method of a name: one of `default_methods`, or one with other numbers.
+
+    Such as best-of-32, prior@t=0.7, rloo@kl=0.3, fill:my.safetensors@t=0.9, rloo+adversary=2.
 
     Raises:
         ValueError: there is none.
     """
-    stem, at, budget = name.partition("@kl=")
-    if re.fullmatch(r"\d*\.?\d+", budget) and 0 < float(budget) <= 100:
-        nats = float(budget)
-        if stem == "best-of-n":
-            return BenchMethod(f"{stem}@kl={nats:g}", "best-of", budget=nats)
-        if stem in names_with("kl_budget"):
-            return BenchMethod(f"{stem}@kl={nats:g}", "train", algo=stem, budget=nats)
-    if not at and name in ("prior", "masked", "beam", "guided-beam"):
-        return BenchMethod(name, name)
-    if not at and name in ALGORITHMS:
-        return BenchMethod(name, "train", algo=name)
-    if match := re.fullmatch(r"best-of-([1-9]\d{0,8})", name):
-        return BenchMethod(name, "best-of", n=int(match[1]))
+    stem, numbers = _options(name)
+    kind, _, model = stem.partition(":")
+    found = _of_model(kind, model, numbers) if model else _of_word(stem, numbers)
+    if found is not None and not numbers:
+        return found
     known, held = default_methods(), ", ".join(names_with("kl_budget"))
     raise ValueError(
-        f"unknown method {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}; "
-        f"other numbers, and of {held} those with @kl=NATS, are known too"
+        f"unknown method {quoted(name)}.{did_you_mean(name, known)} Known: {', '.join(known)}; "
+        f"other numbers, of {held} those with @kl=NATS, checkpoints of your own as fill:FILE, and "
+        "algorithms as ALGO+adversary are known too"
     )
 
 
-def pool_size(pieces: int) -> int:
-    """Pieces that a prior's cell draws for all best-of-n of its seed."""
-    return max(pieces, min(ROUNDS * pieces, POOL))
+def _options(name: str) -> tuple[str, dict[str, float]]:
+    """Return a name without the numbers behind @, and those: a KL, a temperature, calls."""
+    found: dict[str, float] = {}
+    pattern, limits = r"(.+)@(kl|t|calls)=(\d*\.?\d+)", {"kl": 100.0, "t": 100.0, "calls": 1e6}
+    while match := re.fullmatch(pattern, name):
+        stem, option, value = match[1], match[2], float(match[3])
+        if option in found or not 0 < value <= limits[option]:
+            break
+        found[option], name = value, stem
+    return name, found
+
+
+def _of_model(kind: str, model: str, numbers: dict[str, float]) -> BenchMethod | None:
+    """Return a method with a checkpoint of a family; it takes what it knows out of `numbers`."""
+    t = numbers.pop("t", 1.0)
+    warm = "" if t == 1 else f"@t={t:g}"
+    if kind in ("fill", "decode"):
+        return BenchMethod(f"{kind}:{model}{warm}", kind, model=model, temperature=t)
+    if kind in SEARCHES and t == 1:
+        calls = int(numbers.pop("calls", CALLS))
+        ending = "" if calls == CALLS else f"@calls={calls}"
+        return BenchMethod(f"{kind}:{model}{ending}", "search", n=calls, model=model, search=kind)
+    return None
+
+
+def _of_word(stem: str, numbers: dict[str, float]) -> BenchMethod | None:
+    """Return a method without a checkpoint; it takes what it knows out of `numbers`."""
+    algo, plus, weight = stem.partition(f"+{ADVERSARY}")
+    if algo in ALGORITHMS:
+        return _trained(algo, weight if plus else None, numbers)
+    if stem in ("limit", "best-of-n"):
+        nats = numbers.pop("kl", 0.0)
+        kind = {"best-of-n": "best-of"}.get(stem, stem)
+        return BenchMethod(f"{stem}@kl={nats:g}", kind, budget=nats) if nats else None
+    if stem == "prior":
+        t = numbers.pop("t", 1.0)
+        return BenchMethod(stem if t == 1 else f"prior@t={t:g}", stem, temperature=t)
+    if stem in ("masked", "beam", "guided-beam"):
+        return BenchMethod(stem, stem)
+    if match := re.fullmatch(r"best-of-([1-9]\d{0,8})", stem):
+        return BenchMethod(stem, "best-of", n=int(match[1]))
+    return None
+
+
+def _trained(algo: str, weight: str | None, numbers: dict[str, float]) -> BenchMethod | None:
+    """Return a training, with an adversary of a weight ('' or '=2') unless that is None."""
+    nats = numbers.pop("kl", 0.0) if algo in names_with("kl_budget") else 0.0
+    held, beside, told = (f"@kl={nats:g}" if nats else ""), 0.0, ""
+    if weight is not None:
+        match = re.fullmatch(r"(?:=(\d*\.?\d+))?", weight)
+        beside = 0.0 if match is None else float(match[1] or 1)
+        if not 0 < beside < math.inf:
+            return None
+        told = f"+{ADVERSARY}" + ("" if beside == 1 else f"={beside:g}")
+    name = f"{algo}{told}{held}"
+    return BenchMethod(name, "train", algo=algo, budget=nats, adversary=beside)
+
+
+# -- trainings -------------------------------------------------------------------------------------
 
 
 def training(base: TrainConfig, method: BenchMethod, seed: int, folder: Path) -> TrainConfig:
     """Return what a cell trains: the algorithm's preset with the benchmark's objective and steps.
 
     The prior has weight 1 where the policy stands beside it by construction (g), and under a KL
-    budget, which brings its own objective.
+    budget, which brings its own objective. An adversary is one more term.
     """
     spec = base.reward_spec
     if method.algo in KINDS and KINDS[method.algo].beside_prior:
         setting = spec.get(PRIOR, {"checkpoint": base.prior})
         spec[PRIOR] = {**(setting if isinstance(setting, Mapping) else {}), "weight": 1.0}
+    if method.adversary:
+        spec[ADVERSARY] = method.adversary
     preset = from_mapping({"algo": method.algo, "reward": spec}, f"preset {method.algo}")
     own = {name: getattr(preset, name) for name in (*OF_PRESET, "reward")}
     own |= {"kl_budget": method.budget, "eval_pieces": 2, "runs": folder, "name": "run"}
     return for_budget(replace(base, **own, seed=seed))
-
-
-# -- drawing ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Pieces of a cell."""
-
-    score: Score
-    kl: float  # to the prior, nats per token; NaN where it is not defined
-    cost: Compute  # of drawing them all
-    independent: int  # so many of the first pieces have no draws in common
-    draws: int = 1  # of which each piece is the best
-
-
-class Bench:
-    """Task, prior and reward that all cells of a benchmark share.
-
-    Args:
-        base: task, objective and steps of each training; `eval_pieces` are the pieces of a cell.
-            The checkpoints are those that the folder began with.
-        out: its folder.
-    """
-
-    def __init__(self, base: TrainConfig, out: Path) -> None:
-        self.base, self.out = as_begun(base, out / "settings"), out
-        self.pieces = base.eval_pieces
-        self.task = base.task
-        self.prior = load(self.base.prior, self.task)
-        self.reward = build(self.base.reward_spec)
-        self.reward.prepare(self.task)
-        self.objective = Objective(self.reward)
-
-    def folder(self, method: str, seed: int) -> Path:
-        """Return the folder of a cell."""
-        return folder_of(self.out, method, seed)
-
-    def draws(self, method: BenchMethod) -> int:
-        """Draws of which a best-of-n keeps the best."""
-        return method.n or draws_for(method.budget * int(self.task.free.sum()))
-
-    def paid(self, score: Score) -> tuple[dict[str, Array], Array]:
-        """Return what each term pays for each piece, (B,), and the sum of all but the prior's."""
-        values = self.objective.parts(score)
-        parts = {name: value.sum(axis=(1, 2), dtype=np.float64) for name, value in values.items()}
-        return parts, self.objective.split(parts)[0]
-
-    def kl(self, nats: Array, score: Score) -> float:
-        """Mean of log q - log p over the cells that are free, as `agents.evaluate` has it.
-
-        Args:
-            nats: (B, V, T) log q of what wrote the pieces.
-            score: the pieces.
-        """
-        return float((nats - self.prior.log_prob(score))[:, self.task.free].mean(dtype=np.float64))
-
-    def sampled(self, network: Prior, seed: int) -> Drawn:
-        """Pieces drawn from a network."""
-        meter = ComputeMeter()
-        score = sample_many(network, self.task, self.pieces, FIRST_SEED + seed)
-        meter.tokens = score.batch * self.task.steps
-        cost = meter.read()
-        return Drawn(score, self.kl(network.log_prob(score), score), cost, score.batch)
-
-    def masked(self, network: Prior, rules: RewardSum, seed: int) -> Drawn:
-        """Pieces drawn from a network with rules as hard masks; the KL is that of the masked."""
-        cost = Compute()
-        tokens: list[Array] = []
-        for done in range(0, self.pieces, BATCH):
-            page = Score.page(self.task, min(BATCH, self.pieces - done))
-            found = masked(network, page, rules, (FIRST_SEED + seed) * 10**6 + done)
-            cost, tokens = cost + found.compute, [*tokens, found.score.tokens]
-        score = Score(np.concatenate(tokens), self.task)
-        nats = np.concatenate([masked_nats(network, part, rules) for part in score.chunks(BATCH)])
-        return Drawn(score, self.kl(nats, score), cost, score.batch)
-
-    def beams(self, guide: Prior | None, seed: int) -> Drawn:
-        """The best piece of a beam behind each of the first tokens that the prior draws first."""
-        page, wanted = Score.page(self.task, 1), min(STARTS, self.pieces)
-        time, voice = divmod(page.n_written, self.task.voices)
-        drawn = sample_many(self.prior, self.task, BATCH, FIRST_SEED + seed)
-        firsts = list(dict.fromkeys(drawn.tokens[:, voice, time].tolist()))[:wanted]
-        found = [beam(page, self.reward, WIDTH, guide=guide, first=f) for f in firsts]
-        tokens = np.concatenate([each.score.tokens for each in found])
-        cost = sum((each.compute for each in found), Compute())
-        return Drawn(Score(tokens, self.task), math.nan, cost, len(tokens))
-
-    def pool(self, seed: int) -> Drawn:
-        """Pieces of the prior; many more of them, with their rewards, go to pool.npz."""
-        folder, meter = self.folder("prior", seed), ComputeMeter()
-        size = pool_size(self.pieces)
-        pool = sample_many(self.prior, self.task, size, FIRST_SEED + seed)
-        meter.tokens = size * self.task.steps
-        drawn, meter = meter.read(), ComputeMeter()
-        parts, rules = self.paid(pool)
-        returns = sum(parts.values(), np.zeros(size))
-        both = drawn + meter.read()
-        write_arrays(folder / "pool.npz", tokens=pool.tokens, rules=rules, returns=returns)
-        seconds = {"wall": both.wall_seconds / size, "cpu": both.cpu_seconds / size}
-        write_atomic(folder / "pool.json", json.dumps(seconds) + "\n")
-        wall, cpu = (part * self.pieces / size for part in (drawn.wall_seconds, drawn.cpu_seconds))
-        cost = Compute(self.pieces * self.task.steps, 0, wall, cpu)
-        return Drawn(pool[: self.pieces], 0.0, cost, self.pieces)
-
-    def best_of(self, method: BenchMethod, seed: int) -> Drawn:
-        """Picks from the pool; by the whole reward, or by the rules alone where KL is budgeted.
-
-        A KL budget already keeps a policy near the prior, and so does a bounded n.
-        """
-        folder, n = self.folder("prior", seed), self.draws(method)
-        with np.load(folder / "pool.npz", allow_pickle=False) as pool:
-            scores = pool["rules" if method.budget else "returns"]
-            picks = best_of_subsets(scores, n, self.pieces, np.random.default_rng(seed))
-            score = Score(pool["tokens"][picks], self.task)
-        each = json.loads((folder / "pool.json").read_text())  # seconds to draw and score a piece
-        wall, cpu = (self.pieces * n * each[clock] for clock in ("wall", "cpu"))
-        drawn = self.pieces * n * self.task.steps
-        cost = Compute(drawn * (1 + (self.objective.prior is not None)), drawn, wall, cpu)
-        kl = best_of_n_kl(n) / int(self.task.free.sum())
-        return Drawn(score, kl, cost, min(self.pieces, len(scores) // n), n)
-
-    def trained(self, method: BenchMethod, seed: int) -> tuple[Drawn, dict[str, float]]:
-        """Pieces of an agent, and the seconds its training took, its diagnostics included."""
-        from agents.training.job import train
-
-        config = training(self.base, method, seed, self.folder(method.name, seed))
-        meter = ComputeMeter()
-        run = train(config)
-        cost = meter.read()
-        for name in ("state.zip", "learning_curve.png", "report.json", "report.txt"):
-            (run.path / name).unlink(missing_ok=True)
-        policy = load(run.policy_file, self.task)
-        if config.mask:  # it learned behind masks, and plays behind them
-            drawn = self.masked(policy, read_masks(config.mask, self.reward), seed)
-        else:
-            drawn = self.sampled(policy, seed)
-        return drawn, {"train_wall": cost.wall_seconds, "train_cpu": cost.cpu_seconds}
-
-    def draw(self, method: BenchMethod, seed: int) -> tuple[Drawn, dict[str, float]]:
-        """Pieces of a method, and what its training took."""
-        if method.kind == "train":
-            return self.trained(method, seed)
-        led = self.folder(method.needs, seed) / "run" / "policy.safetensors"
-        ways: dict[str, Callable[[], Drawn]] = {
-            "prior": lambda: self.pool(seed),
-            "best-of": lambda: self.best_of(method, seed),
-            "masked": lambda: self.masked(self.prior, read_masks((), self.reward), seed),
-            "beam": lambda: self.beams(None, seed),
-            "guided-beam": lambda: self.beams(load(led, self.task), seed),
-        }
-        drawn = ways[method.kind]()
-        if method.kind != "guided-beam":
-            return drawn, {}
-        clocks = json.loads((self.folder(method.needs, seed) / "timing.json").read_text())
-        return drawn, {k: v for k, v in clocks["seconds"].items() if k.startswith("train")}
-
-
-def best_of_subsets(scores: Array, n: int, count: int, rng: np.random.Generator) -> Array:
-    """Numbers (count,) of the best of random n-subsets of a pool.
-
-    The pool is shuffled and cut into sets of n; when there are no more, it is shuffled again. Each
-    set is a random n-subset, so the mean of anything over the picks is an unbiased estimate of its
-    mean over the best of n fresh draws; the first len(scores) // n picks are even independent.
-
-    Args:
-        scores: (N,) the higher the better.
-        n: size of a set, at most N.
-        count: picks wanted.
-        rng: shuffles.
-    """
-    sets = len(scores) // n
-    picks = np.empty(0, np.int64)
-    while len(picks) < count:
-        order = rng.permutation(len(scores))[: sets * n].reshape(sets, n)
-        best = scores[order].argmax(axis=1)
-        picks = np.concatenate([picks, order[np.arange(sets), best]])
-    return picks[:count]

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from agents.benchmarking import fooled_page
+from agents.benchmarking.benchmark_methods import find_method
+from agents.benchmarking.columns import BARS, COLUMNS, HIDDEN_BARS, WATCHED, cost
+from agents.benchmarking.fooled_page import markdown
+from agents.benchmarking.fooling import REAL, Fooled, read_fooled
 from agents.benchmarking.limits import LimitCurve
 from agents.benchmarking.results import (
     CONFIDENCE,
@@ -33,41 +38,9 @@ STARRED = (
     "Above, in italics: Jaques et al. (2017), table 1. Bold: the whole interval is better than all "
     "four of them. Per cent, but for autocorrelations.\n\n"
 )
-LOWER = ("notes excessively repeated", "notes not in key")  # rows where less is better
-WATCHED = (
-    "judge per note",
-    "distinct",
-    "diversity/edit_distance",
-    "diversity/interval_entropy",
-    "diversity/rhythm_entropy",
-)
-COLUMNS = {  # of the second table: head, number
-    "pieces in a cell": "pieces",
-    "reward of the rules": "reward",
-    "reward with log p": "reward with log p",
-    "KL, nats per token": "kl",
-    "log p per token": "log p",
-    "distinct share": "distinct",
-    "gap to the limit, nats a piece": "gap",
-    "share of the possible gain": "share",
-    "edit distance": "diversity/edit_distance",
-    "Vendi score": "diversity/vendi",
-    "judge, nats per token": "judge",
-    "training steps": "steps",
-    "training, CPU s": "train_cpu",
-    "1,000 pieces, CPU s": "draw_cpu",
-    "network tokens per piece": "tokens",
-    "cells scored per piece": "cells",
-}
 
 
 # -- tables ----------------------------------------------------------------------------------------
-
-
-def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def entry(value: Stat, bold: bool = False) -> str:
@@ -78,13 +51,6 @@ def entry(value: Stat, bold: bool = False) -> str:
     return f"**{text}**" if bold else text
 
 
-def cost(row: str, value: float) -> float:
-    """Return a number of the published table as a cost: lower is better."""
-    if "autocorrelation" in row:
-        return abs(value)
-    return value if row in LOWER else -value
-
-
 def beats_all(row: str, value: Stat) -> bool:
     """True if a whole interval is better than all published numbers, or cannot be better."""
     worst = max(cost(row, v) for v in (value.low, value.high))
@@ -92,11 +58,18 @@ def beats_all(row: str, value: Stat) -> bool:
     return value.count >= FEWEST and (worst < best or worst == best == 0)
 
 
-def published_table(results: Results, beside: bool) -> str:
+def fooled_line(fooled: Fooled, numbers: Sequence[str]) -> list[list[str]]:
+    """Return a line of a table that names the fakes that win each number; none if none does."""
+    words = [fooled_page.words(fooled, number) for number in numbers]
+    return [["*fooled by*", *words]] if any(words) else []
+
+
+def published_table(results: Results, beside: bool, fooled: Fooled) -> str:
     """Return the published table with a line for each method.
 
     Args:
         results: the benchmark.
+        fooled: the fakes that win some of its numbers.
         beside: True to put the published lines above, and better results in bold.
     """
     models = enumerate(PUBLISHED_MODELS if beside else ())
@@ -108,16 +81,51 @@ def published_table(results: Results, beside: bool) -> str:
         values = {row: results.stat(method, row) for row in PUBLISHED}
         texts = [entry(value, beside and beats_all(row, value)) for row, value in values.items()]
         lines.append([method, *texts])
+    lines += fooled_line(fooled, list(PUBLISHED))
     return (STARRED if beside else "") + markdown(["", *PUBLISHED], lines)
 
 
-def second_table(results: Results) -> str:
-    """Return the table of reward, KL, diversity, judge and compute of each method."""
+def second_table(results: Results, fooled: Fooled) -> str:
+    """Return the table of reward, KL, diversity, judges and compute of each method.
+
+    Columns that no cell has are left out, as where a folder is of an older version.
+    """
+    known = {head: n for head, n in COLUMNS.items() if n in results.names}
     lines = [
-        [method, str(len(rows)), *(entry(results.stat(method, n)) for n in COLUMNS.values())]
-        for method, rows in results.rows.items()
+        [
+            m,
+            budget(results, m),
+            str(len(rows)),
+            *(entry(results.stat(m, n)) for n in known.values()),
+        ]
+        for m, rows in results.rows.items()
     ]
-    return markdown(["", "cells", *COLUMNS], lines)
+    marks = fooled_line(fooled, ["", "", *known.values()])
+    return markdown(["", "compute given", "cells", *known], [*lines, *marks])
+
+
+def budget(results: Results, method: str) -> str:
+    """Return in words what a method may spend; '' for one that is not known any more."""
+    try:
+        found = find_method(method)
+    except ValueError:
+        return ""
+    return found.compute(results.settings.n_timesteps, results.stat(method, "draws").mean)
+
+
+def hidden_table(results: Results, fooled: Fooled) -> str:
+    """Return the table of what fills hidden bars: the methods that can, and what is beside them."""
+    known = {head: n for head, n in BARS.items() if n in results.names}
+    beside = {n: n if n in REAL else f"fake: {n}" for n in fooled.fillers if n != "prior"}
+    if not known:
+        return "No method has filled hidden bars."
+    lines = [
+        [f"*{head}*", *(plain(fooled.mean(n, name)) for n in known.values())]
+        for name, head in beside.items()
+    ]
+    able = [m for m in results.rows if not math.isnan(results.stat(m, f"{HIDDEN_BARS}3-4 in").mean)]
+    lines += [[m, *(entry(results.stat(m, n)) for n in known.values())] for m in able]
+    return markdown(["", *known], [*lines, *fooled_line(fooled, list(known.values()))])
 
 
 def limit_section(limits: LimitCurve) -> str:
@@ -201,7 +209,7 @@ def equal_kl(results: Results) -> str:
     }
     equal, missed, masks = outcomes.values()
     blocks: list[str] = []
-    held = [m for m in results.rows if HELD in m and not m.startswith("best-of")]
+    held = [m for m in results.rows if HELD in m and not m.startswith(("best-of", "limit"))]
     for method in held:
         budget = float(method.partition(HELD)[2])
         other, spent = f"best-of-n{HELD}{budget:g}", results.stat(method, "kl")
@@ -296,7 +304,7 @@ def write(
     """
     from agents.benchmarking import figures
 
-    results = read(out, order)
+    results, fooled = read(out, order), read_fooled(out)
     write_csv(out, results)
     parts = ["# Benchmark", introduction(results)]
     parts += [f"Left out: {line}" for line in left_out]
@@ -307,8 +315,9 @@ def write(
         figures.draw(results, out)
         curves = "![Learning curves](curves.svg)" if results.curves else "Nothing was trained."
         text = TEMPLATE.read_text().format(
-            published=published_table(results, beside=results.settings.task == Task()),
-            second=second_table(results),
+            published=published_table(results, results.settings.task == Task(), fooled),
+            second=second_table(results, fooled),
+            hidden=hidden_table(results, fooled),
             limit=limit_section(results.limits),
             equal_kl=equal_kl(results),
             curves=curves,
@@ -319,4 +328,6 @@ def write(
             judge=JUDGE,
         )
         parts.append(text.rstrip("\n"))
+    if fooled.sets:
+        fooled_page.write(out)
     write_atomic(out / "report.md", "\n\n".join(parts) + "\n")

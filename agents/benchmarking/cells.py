@@ -19,14 +19,16 @@ from typing import Any
 
 import torch
 
-from agents.benchmarking.benchmark_methods import Bench, BenchMethod, find_method
+from agents.benchmarking.bench import Bench
+from agents.benchmarking.benchmark_methods import BenchMethod, find_method
 from agents.benchmarking.measuring import measure
 from agents.benchmarking.results import FINISHED, folder_of
 from agents.runs.directory import Run
 from agents.settings.commands import EXPECTED, in_words
-from envs.durable_files import write_arrays, write_atomic
+from envs.durable_files import sha256, write_arrays, write_atomic
 from pretrained.checkpoint import locate
 
+MODEL = "sha256 of the model"  # in result.json, of a method with a checkpoint of its own
 Cell = tuple[str, int]  # name of the method, seed
 
 
@@ -125,14 +127,17 @@ def make_cell(out: Path, name: str, seed: int) -> None:
         shutil.rmtree(folder)  # what was interrupted is begun anew
     folder.mkdir(parents=True)
     drawn, timing = bench.draw(method, seed)
-    numbers = measure(bench, drawn)
+    numbers = measure(bench, drawn, seed)
     run = folder / "run"
     facts: dict[str, Any] = {"method": name, "seed": seed}
+    if method.model:
+        facts[MODEL] = sha256(locate(method.model))
     facts["warnings"] = Run(run).warnings if run.is_dir() else []
     facts["numbers"] = {k: None if math.isnan(v) else v for k, v in numbers.items()}
     thousand = 1000 / drawn.score.batch
-    timing["draw_wall"] = drawn.cost.wall_seconds * thousand
-    timing["draw_cpu"] = drawn.cost.cpu_seconds * thousand
+    if not math.isnan(drawn.cost.cpu_seconds):  # the limit is drawn by nothing
+        timing["draw_wall"] = drawn.cost.wall_seconds * thousand
+        timing["draw_cpu"] = drawn.cost.cpu_seconds * thousand
     write_arrays(folder / "pieces.npz", tokens=drawn.score.tokens)
     clocks = {"machine": machine(), "seconds": timing}
     write_atomic(folder / "timing.json", json.dumps(clocks, indent=2) + "\n")

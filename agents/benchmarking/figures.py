@@ -28,6 +28,7 @@ FAMILIES = {  # name: marker, colour
     "RL": ("o", GREY),
     "masked decoding": ("^", GREEN),
     "prior": ("X", "black"),
+    "prior at other temperatures": ("x", "black"),
 }
 LINES = ("-", "--", ":")
 BAND = {"alpha": 0.12, "linewidth": 0}
@@ -40,6 +41,8 @@ def family(method: str) -> str:
     """Return the name in FAMILIES with which a method is drawn."""
     if method.startswith("best-of"):
         return "best of n with a KL budget" if HELD in method else "best of n"
+    if method.startswith("prior@"):
+        return "prior at other temperatures"
     named = {"prior": "prior", "masked": "masked decoding"}
     return named.get(method, "RL with a KL budget" if HELD in method else "RL")
 
@@ -49,7 +52,7 @@ def draw(results: Results, out: Path) -> None:
     drawn = {"front.svg": front(results)}
     if results.curves:
         drawn["curves.svg"] = curves(results)
-    if any(HELD in method for method in results.rows):
+    if any(HELD in method for method in results.rows if not method.startswith("limit")):
         drawn["goals.svg"] = goals(results)
     with matplotlib.rc_context({"svg.hashsalt": "composition-gym"}):
         for name, figure in drawn.items():
@@ -80,7 +83,7 @@ def front(results: Results) -> Figure:
     axis = figure.subplots()
     at: dict[str, tuple[Stat, Stat]] = {}
     lines: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for method in results.rows:
+    for method in [m for m in results.rows if not m.startswith("limit")]:  # it is a line
         kl, reward, share = (results.stat(method, name) for name in ("kl", "reward", "distinct"))
         if math.isnan(kl.mean):
             line_across(axis, method, reward)
@@ -208,7 +211,7 @@ def curves(results: Results) -> Figure:
 
 def goals(results: Results) -> Figure:
     """Draw the whole-piece goals of the methods with a KL budget, of masks and of the prior."""
-    held = [method for method in results.rows if HELD in method]
+    held = [m for m in results.rows if HELD in m and not m.startswith("limit")]
     budgets = sorted({float(method.partition(HELD)[2]) for method in held})
     kinds = list(dict.fromkeys(method.partition(HELD)[0] for method in held))
     palette = dict(zip(kinds, (BLUE, ORANGE, RED, PINK, SKY), strict=False))

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from agents.benchmarking.benchmark_methods import Bench, Drawn
-from agents.training.monitor import find_judge
+from agents.benchmarking.bench import Bench, Drawn
+from agents.benchmarking.columns import APART, HIDDEN_BARS
+from agents.training.monitor import Note, find_judge
 from envs.music.score import Score
+from envs.music.task import Task
+from pretrained.infiller import Infiller
+from pretrained.judging.lstm_judge import load_lstm_judge
+from pretrained.prior import Prior
+from rewards.adaptive.fresh import ToldApart, tell_apart
 from rewards.measures.diversity import diversity
 from rewards.measures.hacking import held_out_rules, rule_means
+from rewards.measures.hidden_bars import HiddenBars, held_out_bars
+from rewards.measures.likeness import likeness
+from rewards.measures.novelty import novelty
 from rewards.measures.statistics import distinct, table_rows
 from rewards.rules.rl_tuner import FINAL, repeated_motif, tonic
 
@@ -35,8 +46,58 @@ def group_diversity(score: Score) -> dict[str, float]:
     return {name: float(np.mean([each[name] for each in found])) for name in found[0]}
 
 
-def measure(bench: Bench, drawn: Drawn) -> dict[str, float]:
+def second_judge(task: Task, note: Note = str) -> Prior | None:
+    """Return the LSTM judge of a task; None, and a note, if there is none."""
+    try:
+        judge = load_lstm_judge(note)
+        judge.require(task)
+    except (ValueError, OSError) as error:
+        note(f"no LSTM judge: {error}")
+        return None
+    return judge
+
+
+def hidden_bars(
+    writer: Prior | Infiller, most: int, seed: int = 0, temperature: float = 1.0
+) -> dict[str, float]:
+    """Return how a model fills hidden bars of at most so many windows of held-out tunes.
+
+    Returns:
+        the figures of `rewards.measures.hidden_bars`; {} for a model that cannot read the windows.
+    """
+    exam = windows(most)
+    try:
+        for group in exam.groups:
+            writer.require(group.score.task)
+    except ValueError:
+        return {}
+    found = exam.figures(writer, seed, temperature)
+    return {HIDDEN_BARS + name: value for name, value in found.items()}
+
+
+def windows(most: int) -> HiddenBars:
+    """Return windows of held-out tunes with hidden bars, and with the judge if there is one."""
+    exam = held_out_bars().some(most)
+    return replace(exam, judge=find_judge(exam.groups[0].score.task))
+
+
+def measure(bench: Bench, drawn: Drawn, seed: int = 0) -> dict[str, float]:
     """Return all numbers of a cell; NaN where nothing could be counted."""
+    numbers = numbers_of(bench, drawn)
+    apart = tell_apart(drawn.score, seed) if drawn.score.batch > 1 else None
+    if apart is not None:
+        numbers |= {f"{APART}{end}": value for end, value in _ends(apart).items()}
+    if drawn.writer is not None:
+        numbers |= hidden_bars(drawn.writer, bench.pieces, seed, drawn.temperature)
+    return numbers
+
+
+def _ends(apart: ToldApart) -> dict[str, float]:
+    return {"": apart.accuracy, "/low": apart.low, "/high": apart.high, "/area": apart.area}
+
+
+def numbers_of(bench: Bench, drawn: Drawn) -> dict[str, float]:
+    """Return the numbers of a cell that nothing has to be trained for."""
     score, first = drawn.score, drawn.score[: drawn.independent]
     parts, rules = bench.paid(score)
     numbers = table_rows(score) | goals(score)
@@ -60,4 +121,16 @@ def measure(bench: Bench, drawn: Drawn) -> dict[str, float]:
     if judge is not None:
         numbers["judge"] = float(judge.log_prob(score).mean(dtype=np.float64))
         numbers["judge per note"] = judge.per_note(score)
+    other = second_judge(bench.task)
+    if other is not None:
+        nats = other.log_prob(score)
+        numbers["lstm judge"] = float(nats.mean(dtype=np.float64))
+        notes = max(1, int(score.onset.sum()))
+        numbers["lstm judge per note"] = float(nats.sum(dtype=np.float64)) / notes
+    if score.task.voices == 1:
+        alike = likeness(score)
+        numbers |= {f"likeness/{name}": value for name, value in alike.items()}
+        shared = [value for name, value in alike.items() if name.endswith("overlap")]
+        numbers |= {"overlap": float(np.mean(shared))} if shared else {}
+        numbers["near copies"] = 100 * float(np.mean([n.near_copy for n in novelty(score)]))
     return numbers

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import itertools
+import math
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
+from agents.benchmarking import families
+from agents.benchmarking.bench import FEWEST, Bench, pool_size
 from agents.benchmarking.benchmark_methods import (
-    FEWEST,
-    Bench,
     BenchMethod,
     default_methods,
     find_method,
-    pool_size,
     training,
 )
-from agents.benchmarking.cells import check_unchanged
+from agents.benchmarking.cells import MODEL, check_unchanged
+from agents.benchmarking.limits import pool_size_for
 from agents.benchmarking.results import FINISHED, folder_of
 from agents.composing.masks import read_masks
+from agents.evaluating.limit import FEWEST as FEWEST_EFFECTIVE
+from agents.evaluating.pool import require_fixed
 from agents.runs.directory import Run
 from agents.runs.run_lock import only_begun
 from agents.settings.commands import new_directory
 from agents.settings.config import TrainConfig, as_flags
+from envs.durable_files import read_facts, sha256
 from pretrained.checkpoint import locate
+from rewards.adaptive.windows import real_parts
 
 
 def choose(names: Sequence[str], bench: Bench) -> tuple[list[BenchMethod], list[str]]:
@@ -60,6 +66,24 @@ def obstacle(method: BenchMethod, bench: Bench) -> str:
             read_masks((), bench.reward)
         except ValueError as error:
             return str(error)
+    try:
+        if method.kind == "fill":
+            families.infiller(method.model, bench.task)
+        if method.kind == "decode":
+            families.decoder(method.model, bench.task)
+        if method.kind == "search":
+            families.searched(method.model, method.search, bench.task)
+        if method.kind == "limit":
+            require_fixed(bench.reward)
+        if method.adversary:
+            real_parts(bench.task)
+    except (ValueError, OSError) as error:
+        return str(error)
+    if method.kind == "limit":
+        cells, size = int(bench.task.free.sum()), pool_size_for(bench.pieces)
+        needed = FEWEST_EFFECTIVE * math.exp(min(99.0, method.budget * cells))
+        if needed > size:
+            return f"a limit at this KL needs about {needed:,.0f} pieces of the prior, not {size:,}"
     if method.kind == "best-of":
         n, pool = bench.draws(method), pool_size(bench.pieces)
         if n * FEWEST > pool:
@@ -102,11 +126,22 @@ def open_folder(bench: Bench, methods: Sequence[BenchMethod], seeds: int) -> Non
     check_unchanged(bench)
     for method, seed in itertools.product(methods, range(seeds)):
         cell = folder_of(out, method.name, seed)
-        trained = cell / "run"
-        if (cell / FINISHED).is_file() and (trained / "config.toml").is_file():
+        trained, finished = cell / "run", cell / FINISHED
+        if finished.is_file() and method.model:
+            _require_model(method, finished)
+        if finished.is_file() and (trained / "config.toml").is_file():
             now = training(bench.base, method, seed, cell)
             if other := difference(Run(trained).config, now):
                 raise ValueError(
                     f"{cell} was trained with {other}; the preset has changed, remove that cell "
                     "or name another folder"
                 )
+
+
+def _require_model(method: BenchMethod, finished: Path) -> None:
+    """Raise ValueError if a cell was made with another file of a method's model."""
+    if read_facts(finished).get(MODEL) != sha256(locate(method.model)):
+        raise ValueError(
+            f"{finished.parent} was made with another file of {method.model!r}; remove that cell "
+            "or name another folder"
+        )

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import numpy as np
 import numpy.typing as npt
@@ -44,8 +45,8 @@ class Stat:
 
 
 def folder_of(out: Path, method: str, seed: int) -> Path:
-    """Return the folder of a cell in the folder of its benchmark."""
-    return out / "cells" / method / str(seed)
+    """Return the folder of a cell in the folder of its benchmark; a path in a name is quoted."""
+    return out / "cells" / quote(method, safe="@=+:") / str(seed)
 
 
 def bootstrap(values: Sequence[float], seed: int = 0) -> Array:
@@ -147,7 +148,7 @@ def read(out: Path, order: Sequence[str]) -> Results:
     results = Results(Run(out / "settings").config, limits=read_limits(out))
 
     def place(file: Path) -> tuple[int, str, int]:
-        method = file.parents[1].name
+        method = unquote(file.parents[1].name)
         number = order.index(method) if method in order else len(order)
         return number, method, int(file.parent.name)
 
@@ -162,7 +163,10 @@ def read(out: Path, order: Sequence[str]) -> Results:
             results.warnings.setdefault(method, {})[seed] = facts["warnings"]
             results.curves.setdefault(method, []).append(curve)
         numbers |= results.limits.standing(numbers["kl"], numbers["reward"])
-        results.rows.setdefault(method, {})[seed] = numbers | clocks["seconds"]
+        seconds = clocks["seconds"]
+        if "draw_cpu" in seconds:
+            numbers["piece_cpu"] = seconds["draw_cpu"] / 1000
+        results.rows.setdefault(method, {})[seed] = numbers | seconds
         results.machines.add(clocks["machine"])
     return results
 

@@ -16,6 +16,7 @@ from agents.composing.latent.points import Points
 from agents.composing.masks import read_demands
 from agents.composing.melody import Melody, melodies_of
 from agents.composing.request import Request, require_kind
+from agents.composing.theme import name_of
 from agents.runs.directory import Run
 from agents.runs.run_lock import CONFIG
 from agents.settings.config import TrainConfig
@@ -246,10 +247,8 @@ class Composer:
 
 
 def _name(network: Network) -> str:
-    """Return what a network is called: its checkpoint, its run, or its type."""
-    if isinstance(network, str | os.PathLike):
-        return Path(network).stem
-    return str(network.path) if isinstance(network, Run) else type(network).__name__
+    """Return what a network is called: its run, or as `name_of` says."""
+    return str(network.path) if isinstance(network, Run) else name_of(network)
 
 
 def _loaded(network: Network, task: Task) -> Prior | Infiller:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import astuple, dataclass
 
 import numpy as np
@@ -92,3 +93,26 @@ class Reader:
     def take(self, rows: Array) -> None:
         """Go on with the pieces `rows` (N,), which may repeat."""
         self._state = self._prior.take(self._state, torch.from_numpy(rows))
+
+
+def stepped_nats(
+    network: Prior, pieces: Score, changed: Callable[[Tensor, Score], Tensor]
+) -> Array:
+    """Return log-probabilities (B, V, T), in nats, of finished pieces by changed logits.
+
+    Args:
+        network: reads along.
+        pieces: the pieces.
+        changed: returns the logits (B, vocab) that are drawn from, of the network's own and the
+            score so far; -inf where nothing may stand. A given cell has one token, and costs 0.
+    """
+    score, rows = Score.page(pieces.task, pieces.batch), np.arange(pieces.batch)
+    reader = Reader(network, score, ComputeMeter())
+    nats = np.zeros(pieces.tokens.shape, np.float32)
+    while not score.finished:
+        time, voice = divmod(score.n_written, pieces.task.voices)
+        tokens = pieces.tokens[:, voice, time]
+        logits = changed(reader.logits(score), score)
+        nats[:, voice, time] = logits.log_softmax(dim=1).numpy()[rows, tokens]
+        score = score.write(tokens)
+    return nats

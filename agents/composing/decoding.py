@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from agents.composing.infilling.filling import best_filled, filled
+from agents.composing.infilling.guidance import Guidance, best_guided
 from agents.composing.latent.pieces import pieces_at_points
 from agents.composing.latent.points import Points
 from agents.composing.masks import Demands, read_masks
@@ -108,6 +109,23 @@ def _infill_best(search: Search) -> SearchResult:
     return best_filled(search.network, search.page.take([0]), search.demands, search.reward, *draw)
 
 
+def _guide(search: Search) -> SearchResult:
+    request = search.request
+    tries = request.n * request.candidates * request.calls
+    search.require_bounded("calls", tries)
+    draw = request.n, request.candidates, request.seed, request.temperature
+    settings = Guidance(calls=request.calls)
+    page = search.page.take([0])
+    return best_guided(search.network, page, search.demands, search.reward, *draw, settings)
+
+
+def _needs_infiller(search: Search) -> SearchResult:
+    raise ValueError(
+        f"method {search.request.method} guides a model that fills cells in any order, which "
+        f"{search.style} does not; expected one such as 'diffusion' (prior=, --prior)"
+    )
+
+
 def _draw_best(search: Search) -> SearchResult:
     request = search.request
     search.require_bounded("best_of", request.n * request.best_of)
@@ -165,6 +183,7 @@ METHODS = {
     "guided-beam": DecodingMethod(_beam, "policy"),
     "best-known": DecodingMethod(_beam_behind_each, ""),
     "exhaustive": DecodingMethod(_exhaust),
+    "guided-infill": DecodingMethod(_needs_infiller, infill=_guide),
 }
 
 

@@ -112,10 +112,15 @@ class Melody:
     tempo: float
     title: str = ""
 
+    @property
+    def kind(self) -> str:
+        """Melody, or Piece where it has several voices."""
+        return "Melody" if self.score.task.voices == 1 else "Piece"
+
     @cached_property
     def piece(self) -> Piece:
         """The melody as a piece with a title."""
-        return Piece.of(self.score, 0, self.title or f"Melody {self.number}", self.tempo)
+        return Piece.of(self.score, 0, self.title or f"{self.kind} {self.number}", self.tempo)
 
     def written(self, suffix: str, soundfont: str = "", likeness: bool = True) -> bytes:
         """Return the content of a file.
@@ -163,7 +168,7 @@ class Melody:
         return text(self.score)
 
     def __repr__(self) -> str:
-        return f"<Melody {self.number}: {self}; {self.report}>"
+        return f"<{self.kind} {self.number}: {self}; {self.report}>"
 
 
 def melodies_of(

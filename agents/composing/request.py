@@ -56,6 +56,7 @@ class Request:
         candidates: melodies drawn for each one that is chosen (sample, prior).
         best_of: draws for each melody (best-of-n).
         width: beginnings that are kept (beam, guided-beam, best-known).
+        calls: of the network for each candidate (guided-infill).
         mask: rules to keep (masked), see `agents.composing.masks.read_masks`.
         changes: fields of Task, such as key="D minor"; range="D4-G5" stands for low and high.
 
@@ -83,6 +84,7 @@ class Request:
         candidates: int = 8,
         best_of: int = 64,
         width: int = 1000,
+        calls: int = 256,
         mask: Rules = (),
         **changes: Any,
     ) -> None:
@@ -106,6 +108,7 @@ class Request:
         self.n, self.seed = _whole("n", n, 1, MOST), _whole("seed", seed, 0)
         self.candidates = _whole("candidates", candidates, 1, MOST)
         self.best_of, self.width = _whole("best_of", best_of, 1), _whole("width", width, 1)
+        self.calls = _whole("calls", calls, 1, 1_000_000)
         self.temperature = require_kind("temperature", temperature, int | float, "a number above 0")
         if not 0 < temperature < math.inf:
             raise ValueError(

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agents.composing.compute import Compute, ComputeMeter, Reader
+from agents.composing.compute import Compute, ComputeMeter, Reader, stepped_nats
 from agents.composing.latent.points import Apart
 from agents.composing.masks import Demands, keeping, permitted
 from agents.composing.theme import Movement
@@ -151,16 +151,7 @@ def masked_nats(network: Prior, pieces: Score, rules: RewardSum) -> Array:
     At each cell they are those of the network's distribution over the permitted tokens, made to
     sum to 1 again. A given cell costs nothing.
     """
-    score, rows = Score.page(pieces.task, pieces.batch), np.arange(pieces.batch)
-    reader = Reader(network, score, ComputeMeter())
-    nats = np.zeros(pieces.tokens.shape, np.float32)
-    while not score.finished:
-        time, voice = divmod(score.n_written, pieces.task.voices)
-        tokens = pieces.tokens[:, voice, time]
-        logits = _permitted_logits(reader.logits(score), rules, score)
-        nats[:, voice, time] = logits.log_softmax(dim=1).numpy()[rows, tokens]
-        score = score.write(tokens)
-    return nats
+    return stepped_nats(network, pieces, lambda x, score: _permitted_logits(x, rules, score))
 
 
 # -- beam search -----------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from agents.composing.compute import stepped_nats
 from agents.composing.search import masked, masked_nats
 from agents.settings.config import TrainConfig
 from envs.music.score import Score
@@ -44,6 +45,17 @@ def log_policy(agent: Prior, score: Score, mask: RewardSum | None = None) -> Arr
     if mask is None:
         return agent.log_prob(score)
     return np.concatenate([masked_nats(agent, part, mask) for part in score.chunks(BATCH)])
+
+
+def tempered_nats(network: Prior, score: Score, temperature: float) -> Array:
+    """Return log-probabilities (B, V, T), in nats, of finished pieces drawn at a temperature."""
+
+    def tempered(logits: torch.Tensor, page: Score) -> torch.Tensor:
+        allowed = torch.from_numpy(page.allowed())
+        return (logits / temperature).masked_fill(~allowed, -torch.inf)
+
+    parts = [stepped_nats(network, part, tempered) for part in score.chunks(BATCH)]
+    return np.concatenate(parts)
 
 
 def objective(

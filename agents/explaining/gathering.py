@@ -34,9 +34,7 @@ def costs_of(term: Term, piece: Piece) -> list[tuple[Remark, float]]:
             f"reward term {term.name!r} has words that cannot be filled in: {error!r}"
         ) from error
     costs = [(remark, abs(term.factor * remark.value)) for remark in found]
-    if term.rule.against is None or "previous}" in term.rule.says:
-        return costs  # of one voice, or of a motion, and each motion is a fault
-    return _folded(costs, piece)
+    return _folded(costs, piece) if term.rule.lasts else costs
 
 
 def _folded(costs: list[tuple[Remark, float]], piece: Piece) -> list[tuple[Remark, float]]:

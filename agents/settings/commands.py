@@ -88,6 +88,12 @@ def learn_chorales(prior: object) -> None:
             ) from None
 
 
+def counted(n: int, voices: int) -> str:
+    """Return a number of composed pieces in words, 2 melodies or 1 piece."""
+    one, many = ("melody", "melodies") if voices == 1 else ("piece", "pieces")
+    return f"{n} {one if n == 1 else many}"
+
+
 def plain(words: str) -> str:
     """Return words as they can be shown: what a terminal would obey is spelled out, as \\x1b."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)

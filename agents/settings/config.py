@@ -17,7 +17,7 @@ from envs.checked import Checked, bounded, check_field
 from envs.errors import did_you_mean, quoted
 from envs.music.task import Task
 from envs.values import MAX_TOML, parse_toml
-from rewards.spec import as_text, parse_term, with_checkpoint
+from rewards.spec import as_text, is_file_name, parse_term, with_checkpoint, with_files_read
 
 _REFERENCE = read_preset(REFERENCE)
 LISTS = ("mask", "vary")
@@ -30,7 +30,8 @@ class TrainConfig(Checked):
     Attributes:
         n_timesteps: environment steps (cells written) in all; the last rollout is finished.
         reward: terms as name=weight, further parameters behind commas: rl_tuner=0.5 prior=1
-            leap_recovery=0.5,min_leap=7 my_rewards.py:smooth=0.3
+            leap_recovery=0.5,min_leap=7 my_rewards.py:smooth=0.3. A file such as taste.toml=1, as
+            python -m agents.prefer writes it, stands for its terms, which the run writes down.
         c: divides every term but the prior's: the objective is reward / c + log p - log pi.
         kl_budget: KL to the prior, in nats per token, that a controller holds by turning c; log p
             and log pi then have weight 1, whatever else is said. 0 for none.
@@ -120,7 +121,10 @@ class TrainConfig(Checked):
 
     @staticmethod
     def _read_reward(given: Sequence[str] | Mapping[str, Any] | str) -> tuple[str, ...]:
-        """Return the words of a reward that may be given as one word or as a table of terms."""
+        """Return the words of a reward that may be given as one word or as a table of terms.
+
+        A file of terms is read now, so that the run does not depend on it later.
+        """
         terms = tuple(given) if isinstance(given, (Mapping, Sequence)) else ()
         terms = (given,) if isinstance(given, str) else terms
         if not all(isinstance(term, str) for term in terms) or not (terms or given == ()):
@@ -128,7 +132,12 @@ class TrainConfig(Checked):
                 f"reward={quoted(given)}: expected names of terms, as in {{'in_key': 2.0}}; a run "
                 "writes its settings down, so name a function by 'file.py:function'"
             )
-        return tuple(map(as_text, terms, given.values())) if isinstance(given, Mapping) else terms
+        words = tuple(map(as_text, terms, given.values())) if isinstance(given, Mapping) else terms
+        named = [parse_term(word) for word in words]
+        if not any(is_file_name(name) for name, _ in named):
+            return words
+        found = with_files_read(tasks.unique(named, "reward"))
+        return tuple(map(as_text, found, found.values()))
 
     def _read_settings(self, given: Settings | Mapping[str, Any]) -> Settings:
         """Return the algorithm's settings; of another algorithm's those that both have are kept."""

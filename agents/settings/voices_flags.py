@@ -41,7 +41,8 @@ class VoicesFlags(PartFlags):
 
     Attributes:
         harmonise: a file with one voice or several, to which the other voices of a choir are
-            written; key, phrases and chords may be said, and all else is the file's.
+            written; key, phrases and chords may be said, and all else is the file's, its chord
+            symbols too: --wish chords only weighs them, --chords auto leaves them aside.
         voices: of the choir, letters of SATB in that order; SATB if empty.
         given_voice: the voices that the file has: soprano, alto, tenor, bass; soprano if empty. Of
             a file with all voices those that stay.

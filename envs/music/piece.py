@@ -101,6 +101,8 @@ class Piece:
         numbers: of the bars as the file prints them, the pickup's included; empty if counted.
         estimated: True if the key was estimated from the notes.
         notices: remarks on how the file was read.
+        chords: its chord symbols, as a line that `Task.chords` takes; empty if there are none. The
+            task has none of them.
         lost: number of notes of the file that were left out, as they fit no cell of the grid.
         unread: number of voices of the file that were left out, as others were chosen.
     """
@@ -112,6 +114,7 @@ class Piece:
     numbers: tuple[int, ...] = ()
     estimated: bool = False
     notices: tuple[str, ...] = ()
+    chords: str = ""
     lost: int = 0
     unread: int = 0
 

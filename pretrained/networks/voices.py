@@ -2,9 +2,10 @@
 
 An LSTM takes one step for each frame and reads all voices as the frame before left them; a block of
 attention looks back over frames. In writing order the cells of the frame are then read from its
-features and from the voices already written, see `networks.frames`. The logits are a sum of four:
-of the pitch, of the interval from the voice's last pitch, of the pitch class in the key, and of the
-intervals to the other voices, octaves apart or not.
+features and from the voices already written, see `singing.frames`. The logits are a sum of four: of
+the pitch, of the interval from the voice's last pitch, of the pitch class in the key, and of the
+intervals to the other voices, octaves apart or not. One that is told its compass has logits by the
+distance from its highest and lowest note so far and from the other voices too.
 
 Cells that are given ahead are heard too: those of later voices in the frame as if written, the next
 onsets of other voices, and of the cell's own voice all that `networks.ahead` tells.
@@ -12,9 +13,9 @@ onsets of other voices, and of the cell's own voice all that `networks.ahead` te
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar, NamedTuple, Self
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -22,68 +23,17 @@ from torch.nn import functional
 
 from envs.music.codec import FIRST_PITCH, UNWRITTEN, Codec
 from pretrained.networks.ahead import Ahead, Heard
-from pretrained.networks.attention import Attended, Blocks, BlockShape
-from pretrained.networks.frames import BESIDE, Beside, CellTables, Coming, FrameTables, Sung
+from pretrained.networks.attention import Blocks, BlockShape
 from pretrained.networks.lens import Lens, shifts
 from pretrained.networks.network_prior import Network, NetworkPrior
 from pretrained.networks.recurrent import stepped
+from pretrained.networks.singing.frames import BESIDE, SIDES, Beside, CellTables, FrameTables
+from pretrained.networks.singing.sung import Coming, Compass, Sung
+from pretrained.networks.singing.voices_state import FrameMemory, HeardAhead, VoicesShape
 
 REACH = 14  # semitones from a voice's last pitch that have logits of their own
-
-
-@dataclass(frozen=True)
-class VoicesShape:
-    """The sizes of the network.
-
-    Attributes:
-        vocab: number of tokens.
-        hidden: units of each recurrent layer.
-        layers: recurrent layers.
-        embed: size of what is told of a frame.
-        blocks: of attention over frames.
-        heads: of each block.
-        head_size: of each head; even.
-        feed: units of each block's feed-forward layer.
-        window: frames that a frame sees.
-        units: of the read-out of a cell.
-        ahead: units that read what is given ahead in the cell's own voice.
-    """
-
-    vocab: int = 60
-    hidden: int = 256
-    layers: int = 1
-    embed: int = 128
-    blocks: int = 1
-    heads: int = 4
-    head_size: int = 32
-    feed: int = 256
-    window: int = 320
-    units: int = 192
-    ahead: int = 64
-
-    def __post_init__(self) -> None:
-        limits = {"layers": 16, "blocks": 16, "heads": 64, "head_size": 512, "window": 4096}
-        least = {"vocab": FIRST_PITCH + 12, "head_size": 6}
-        for name, value in asdict(self).items():
-            low, high = least.get(name, 1), limits.get(name, 8192)
-            if type(value) is not int or not low <= value <= high:
-                raise ValueError(f"network {name}={value!r}: expected a whole number {low}..{high}")
-        if self.head_size % 2:
-            raise ValueError(f"network head_size={self.head_size}: expected an even number")
-
-
-class FrameMemory(NamedTuple):
-    """State of the network at a frame, and the frame's features (B, hidden)."""
-
-    h: Tensor
-    c: Tensor
-    attended: Attended
-    features: Tensor
-
-    def take(self, rows: Tensor) -> FrameMemory:
-        """Return that of some pieces (N,)."""
-        attended = self.attended.take(rows)
-        return FrameMemory(self.h[:, rows], self.c[:, rows], attended, self.features[rows])
+FAR = 24  # the same of the highest and lowest of its voice, and of other voices
+OWN = 2  # the highest and the lowest
 
 
 class VoicesNet(Network):
@@ -104,11 +54,16 @@ class VoicesNet(Network):
         self.lstm = nn.LSTM(shape.embed, shape.hidden, shape.layers, batch_first=True)
         sizes = shape.heads, shape.head_size, shape.feed, shape.window
         self.blocks = Blocks(shape.blocks, BlockShape(shape.hidden, *sizes), dropout)
-        self.cell = CellTables(shape.vocab, shape.units)
+        told = shape.coming, bool(shape.compass)
+        self.cell = CellTables(shape.vocab, shape.units, *told)
         self.enter = nn.Linear(shape.hidden, shape.units)
         self.middle = nn.Linear(shape.units, shape.units)
+        deeper = (nn.Linear(shape.units, shape.units) for _ in range(1, shape.depth))
+        self.deeper = nn.ModuleList(deeper)
         self.ahead = Ahead(shape.vocab, shape.units, shape.ahead)
         self.moved = nn.Linear(shape.units, 2 * REACH + 1 + 12 + BESIDE)
+        around = (OWN + SIDES) * (2 * FAR + 1)
+        self.around = nn.Linear(shape.units, around) if shape.compass else None
         self.head = nn.Linear(shape.units + shape.vocab, shape.vocab)
         with torch.no_grad():
             self.head.weight[:, shape.units :].zero_().diagonal().fill_(1)
@@ -121,6 +76,7 @@ class VoicesNet(Network):
         shift: Tensor,
         given: Tensor | None = None,
         bf16: bool = False,
+        at: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return logits and features (B, T, V, ...) of each cell given those before it.
 
@@ -130,6 +86,7 @@ class VoicesNet(Network):
             shift: (B,) or (1,) semitones from the task's key to the network's.
             given: (B, V, T) bool, the cells that are given in advance; None if none is.
             bf16: compute in bfloat16.
+            at: (T',) the frames whose cells are read, all of them if None.
         """
         before, now = Sung.along(tokens.transpose(1, 2))
         with torch.autocast(tokens.device.type, torch.bfloat16, enabled=bf16):
@@ -139,13 +96,21 @@ class VoicesNet(Network):
                 x = x * seen
             x = self.blocks.along(self.lstm(x)[0], place)
             known, coming, heard = torch.zeros_like(now.sounds), None, None
+            compass = Compass.along(tokens.transpose(1, 2)) if self.shape.compass else None
             if given is not None:
-                known, coming = given.transpose(1, 2), Coming.along(tokens, given)
+                known = given.transpose(1, 2)
+                coming = Coming.along(tokens, given, self.shape.coming)
                 heard = self._heard(tokens, given, place)
+            if at is not None:
+                x, known = x[:, at], known[:, at]
+                before, now = Sung(*_at(before, at)), Sung(*_at(now, at))
+                coming = coming and Coming(*_at(coming, at))
+                heard = heard and Heard(*_at(heard, at))
+                compass = compass and Compass(*_at(compass, at))
             every = torch.arange(tokens.shape[1], device=tokens.device)
             beside = Beside.of(every, before, now, known)
-            cells = self.cell(every, before, now, beside, coming)
-            logits, features = self._read(x, cells, before.pitch, beside, heard)
+            cells = self.cell(every, before, now, beside, coming, compass)
+            logits, features = self._read(x, cells, before.pitch, beside, heard, compass)
         return logits.float(), features.float()
 
     def _heard(self, tokens: Tensor, given: Tensor, place: Tensor) -> Heard:
@@ -156,7 +121,13 @@ class VoicesNet(Network):
         return Heard(*(part.unflatten(0, (pieces, voices)).transpose(1, 2) for part in heard))
 
     def _read(
-        self, frame: Tensor, cells: Tensor, last: Tensor, beside: Beside, heard: Heard | None
+        self,
+        frame: Tensor,
+        cells: Tensor,
+        last: Tensor,
+        beside: Beside,
+        heard: Heard | None,
+        compass: Compass | None,
     ) -> tuple[Tensor, Tensor]:
         """Return logits and features (..., n, ...) of n cells of each frame.
 
@@ -166,20 +137,38 @@ class VoicesNet(Network):
             last: (..., n) the last pitch of their voices.
             beside: (..., n) the other voices.
             heard: (..., n) what is given ahead of them.
+            compass: (..., n) of their voices.
         """
         x = functional.gelu(self.enter(self.dropout(frame))[..., None, :] + cells)
-        x = self.dropout(x + functional.gelu(self.middle(x)))
+        for layer in (self.middle, *self.deeper):
+            x = x + functional.gelu(layer(x))
+        x = self.dropout(x)
         if heard is not None:
             x = x + self.ahead(x, heard)
         token = torch.arange(self.shape.vocab, device=x.device)
         moved, by_class, by_interval = self.moved(x).split([2 * REACH + 1, 12, BESIDE], dim=-1)
-        step = token - last[..., None]
-        near = (step.abs() <= REACH) & (last[..., None] > 0)
-        by_step = moved.gather(-1, step.clamp(-REACH, REACH) + REACH) * near
         by_class = by_class + beside.by_class(by_interval)
-        relative = (by_step + by_class[..., token % 12]) * (token >= FIRST_PITCH)
+        relative = self._near(moved[..., None, :], last[..., None]) + by_class[..., token % 12]
+        if self.around is not None and compass is not None:
+            at = beside.with_own(self.around(x).unflatten(-1, (OWN + SIDES, -1)), OWN)
+            others = torch.cat([torch.stack([*compass[:OWN]], dim=-1), beside.pitch], dim=-1)
+            relative = relative + self._near(at, others)
+        relative = relative * (token >= FIRST_PITCH)
         features = torch.cat([x, relative.to(x.dtype)], dim=-1)
         return self.head(features), features
+
+    def _near(self, logits: Tensor, pitch: Tensor) -> Tensor:
+        """Return the sums (..., vocab) of logits by the distance from some pitches.
+
+        Args:
+            logits: (..., m, 2 * reach + 1) of the semitones from a pitch.
+            pitch: (..., m) tokens, 0 for none.
+        """
+        reach = logits.shape[-1] // 2
+        step = torch.arange(self.shape.vocab, device=pitch.device) - pitch[..., None]
+        near = (step.abs() <= reach) & (pitch[..., None] > 0)
+        sums: Tensor = (logits.gather(-1, step.clamp(-reach, reach) + reach) * near).sum(dim=-2)
+        return sums
 
     def start(self, batch: int) -> FrameMemory:
         """Return what it remembers before the first frame."""
@@ -201,7 +190,13 @@ class VoicesNet(Network):
         return FrameMemory(h, c, attended, x)
 
     def answer(
-        self, voice: int, before: Sung, frame: Tensor, memory: FrameMemory, heard: HeardAhead | None
+        self,
+        voice: int,
+        before: Sung,
+        frame: Tensor,
+        memory: FrameMemory,
+        heard: HeardAhead | None,
+        compass: Compass | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return logits (B, vocab) and features (B, n) of the cell of a voice in a frame.
 
@@ -211,13 +206,15 @@ class VoicesNet(Network):
             frame: (B, V) tokens of the frame, UNWRITTEN where nothing is written or given.
             memory: at the frame.
             heard: what is given ahead of the cell.
+            compass: (B, V) before the frame, None if it is not told of it.
         """
         at = torch.tensor([voice], device=frame.device)
         coming, own = (None, None) if heard is None else heard
         now = before.after(frame)
         beside = Beside.of(at, before, now, frame != UNWRITTEN)
-        cells = self.cell(at, before, now, beside, coming)
-        logits, features = self._read(memory.features, cells, before.pitch[:, at], beside, own)
+        cells = self.cell(at, before, now, beside, coming, compass)
+        known = before.pitch[:, at], beside, own, compass and Compass(*_at(compass, at))
+        logits, features = self._read(memory.features, cells, *known)
         return logits[:, 0], features[:, 0]
 
     def listen(self, page: Tensor, place: Tensor, voice: int, time: int) -> HeardAhead:
@@ -231,18 +228,11 @@ class VoicesNet(Network):
         line = page[:, voice]
         own = self.ahead.listen(line, line != UNWRITTEN, place)
         ahead = page[..., time:]
-        coming = Coming.along(ahead, ahead != UNWRITTEN)
+        coming = Coming.along(ahead, ahead != UNWRITTEN, self.shape.coming)
         return HeardAhead(
             Coming(*(part[:, 0] for part in coming)),
             Heard(*(part[:, time, None] for part in own)),
         )
-
-
-class HeardAhead(NamedTuple):
-    """Rows of what is given ahead of a cell: in all voices (B, V), and in its own (B, 1)."""
-
-    coming: Coming
-    own: Heard
 
 
 @dataclass(frozen=True)
@@ -257,6 +247,7 @@ class Frames:
         before: (B, V) what sounds before the frame of the next cell.
         written: (B, n) tokens of that frame, the network's own, as far as they are read.
         memory: at that frame.
+        compass: (B, V) before that frame, None if the network is not told of it.
     """
 
     lens: Lens
@@ -266,6 +257,7 @@ class Frames:
     before: Sung
     written: Tensor
     memory: FrameMemory
+    compass: Compass | None = None
 
 
 class VoicesPrior(NetworkPrior):
@@ -306,7 +298,9 @@ class VoicesPrior(NetworkPrior):
         lens, shift = Lens.of(self.codec, context, cells), shifts(self.codec, context)
         before = Sung.nothing(len(context), voices, context.device)
         memory = self.net.after(before, lens.places[:, 0], shift, self.net.start(len(context)))
-        return Frames(lens, shift, voices, 0, before, before.pitch[:, :0], memory)
+        told = self.net.shape.compass
+        compass = Compass.nothing(len(context), voices, context.device) if told else None
+        return Frames(lens, shift, voices, 0, before, before.pitch[:, :0], memory, compass)
 
     def advance(
         self, state: Frames, tokens: Tensor, page: Tensor | None = None
@@ -324,15 +318,18 @@ class VoicesPrior(NetworkPrior):
             page = state.lens.read(page)
             frame = page[:, :, time]
             heard = self.net.listen(page, state.lens.places, voice, time)
-        logits, features = self.net.answer(voice, state.before, frame, state.memory, heard)
+        told = state.memory, heard, state.compass
+        logits, features = self.net.answer(voice, state.before, frame, *told)
         return state.lens.answer(logits), features, state
 
     def _next_frame(self, state: Frames) -> Frames:
         """Return the state at the frame behind one that is written."""
-        before = state.before.after(state.written)
+        before, compass = state.before.after(state.written), state.compass
+        compass = compass and compass.after(state.written)
         place = state.lens.places[:, state.read // state.voices]
         memory = self.net.after(before, place, state.shift, state.memory)
-        return replace(state, before=before, written=state.written[:, :0], memory=memory)
+        none = state.written[:, :0]
+        return replace(state, before=before, written=none, memory=memory, compass=compass)
 
     def pick(self, state: Frames, rows: Tensor) -> Frames:
         """Return the state of some pieces (N,)."""
@@ -343,4 +340,10 @@ class VoicesPrior(NetworkPrior):
             before=state.before.of(rows),
             written=state.written[rows],
             memory=state.memory.take(rows),
+            compass=state.compass and Compass(*(part[rows] for part in state.compass)),
         )
+
+
+def _at(parts: Iterable[Tensor], places: Tensor) -> list[Tensor]:
+    """Return the parts (B, n, ...) at some places (m,) of their second dimension."""
+    return [part[:, places] for part in parts]

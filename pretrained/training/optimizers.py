@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from pretrained.networks.per_voice import LineNetwork
-from pretrained.training.settings import PriorConfig
+from pretrained.networks.network_prior import Network
 
 MUON_RATE = 5.0  # learning rate of Muon, matched to AdamW's by the size of its steps, over AdamW's
 BETAS = {"adamw": (0.9, 0.999), "muon": (0.9, 0.98)}  # of AdamW, alone or beside Muon
 STEEPEST = 1.0  # norm to which gradients are cut
+
+
+class Descent(Protocol):
+    """Settings of a training."""
+
+    def setting(self, name: str) -> Any:
+        """Return the setting of a name: optimizer, learning_rate or weight_decay."""
 
 
 class Optimizers:
@@ -23,7 +30,7 @@ class Optimizers:
         config: settings of the training.
     """
 
-    def __init__(self, net: LineNetwork, config: PriorConfig) -> None:
+    def __init__(self, net: Network, config: Descent) -> None:
         name, rate = config.setting("optimizer"), config.setting("learning_rate")
         decay = config.setting("weight_decay")
         matrices = list(_matrices(net)) if name == "muon" else []

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from envs.music.score import Score
+from rewards.measures import traits
 from rewards.measures.statistics import INTERVALS, collect
 from rewards.rule import REGISTRY
 from rewards.sum import RewardSum
@@ -82,12 +83,14 @@ def held_out_rules(reward: RewardSum) -> list[str]:
     """Return the names of the registered terms and RL Tuner statistics that a reward does not pay.
 
     A term is paid for if its function has a weight other than 0, under whatever name and with
-    whatever parameters, or its twin's has; a statistic, if its term is.
+    whatever parameters, or its twin's has; a statistic, if its term is. Traits, of which
+    more is neither good nor bad, are left out.
     """
     paid = [term.rule.origin for term in reward.terms.values() if term.weight]
     names = {n for n, rule in REGISTRY.items() if any(rule.origin is each for each in paid)}
     twins = {(n, rule.twin) for n, rule in REGISTRY.items() if rule.twin}
     names |= {b for a, b in twins if a in names} | {a for a, b in twins if b in names}
+    names |= {name for name, rule in REGISTRY.items() if rule.__module__ == traits.__name__}
     free = [name for name in REGISTRY if name not in names]
     return free + [name for name, term in STATISTICS.items() if term not in names]
 

@@ -16,11 +16,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from envs.music.score import Score
 from envs.music.task import Task
 from pretrained.corpora.folk import GRID, load_corpus
+from pretrained.corpora.histograms import LONGEST as LONGEST
+from pretrained.corpora.histograms import WIDEST as WIDEST
+from pretrained.corpora.histograms import Floats as Floats
+from pretrained.corpora.histograms import distances, histograms
 from pretrained.corpora.pieces import FEWEST_BARS, WHITE_KEYS
 from pretrained.training.lessons import ends, part
 
@@ -28,46 +31,9 @@ if TYPE_CHECKING:
     from pretrained.corpora.folk import Tune
     from rewards.sum import RewardSum
 
-Floats = npt.NDArray[np.float64]
-WIDEST = 12  # semitones; a wider interval counts as this one
-LONGEST = 4  # quarter notes; a longer note counts as this one
 FEWEST = 20  # real pieces that are needed
 MOST = 1000  # most generated pieces that are compared
 POINTS = 1000  # points at which densities are compared
-
-
-def histograms(score: Score) -> dict[str, Floats]:
-    """Return the histograms (B, n) of finished pieces of one voice, by name.
-
-    Each row sums to 1, or to 0 if there is nothing to count.
-
-    pitch class: semitones above the tonic, n = 12.
-    interval: -12 to 12 semitones between successive notes, n = 25.
-    note length: cells from an onset to the next, up to four quarter notes.
-
-    Raises:
-        ValueError: several voices, or unfinished pieces.
-    """
-    if score.task.voices != 1 or not score.finished:
-        raise ValueError("histograms: expected finished pieces of one voice")
-    onset, cells = score.onset[:, 0], score.task.cells
-    longest = LONGEST * score.task.grid
-    rows, at = np.nonzero(onset)
-    later = np.append(at[1:], cells)
-    later[np.append(rows[1:] != rows[:-1], True)] = cells
-    moved = rows[1:] == rows[:-1]
-    interval = np.clip(score.interval[:, 0][rows, at][1:][moved], -WIDEST, WIDEST) + WIDEST
-    counted = {
-        "pitch class": (rows, score.degree[:, 0][rows, at], 12),
-        "interval": (rows[1:][moved], interval, 2 * WIDEST + 1),
-        "note length": (rows, np.minimum(later - at, longest), longest + 1),
-    }
-    tables = {}
-    for name, (piece, value, size) in counted.items():
-        table = np.zeros((score.batch, size))
-        np.add.at(table, (piece, value.astype(np.intp)), 1.0)
-        tables[name] = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
-    return tables
 
 
 @lru_cache(maxsize=16)
@@ -109,18 +75,12 @@ def overlap(generated: Floats, real: Floats) -> float:
         0..1, the area under both densities. They are estimated with Gaussian kernels of
         Silverman's bandwidth.
     """
-    among = _distances(real, real)[np.triu_indices(len(real), 1)]
-    between = _distances(generated[:MOST], real).ravel()
+    among = distances(real, real)[np.triu_indices(len(real), 1)]
+    between = distances(generated[:MOST], real).ravel()
     most = max(among.max(), between.max())
     x = np.linspace(-0.2 * most, 1.2 * most + 1e-9, POINTS)
     shared = np.minimum(_density(among, x), _density(between, x)).sum() * (x[1] - x[0])
     return float(min(shared, 1.0))
-
-
-def _distances(one: Floats, other: Floats) -> Floats:
-    square = (one**2).sum(1)[:, None] + (other**2).sum(1) - 2 * one @ other.T
-    distances: Floats = np.sqrt(np.maximum(square, 0))
-    return distances
 
 
 def _density(values: Floats, x: Floats) -> Floats:

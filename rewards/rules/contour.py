@@ -59,7 +59,8 @@ def _follow_extremes(state: tuple[Array, ...], here: Score) -> Any:
     return (low, high, strokes, at), (high - low, rises | falls, strokes, at, high)
 
 
-def _extremes(score: Score) -> tuple[Array, ...]:
+def extremes(score: Score) -> tuple[Array, ...]:
+    """Return the outputs of `_follow_extremes` at the cells of a score."""
     lowest_yet = np.int16(128)  # above every pitch
     return score.scan(_follow_extremes, (lowest_yet, np.int16(-1), np.int16(0), np.int16(-1)))
 
@@ -79,7 +80,7 @@ def tessitura(score: Score, *, widest: int = 16) -> Array:
     >>> explain(tessitura, "C4 G4 F5 C5")
     bar 1, beat 3: F5 widens the line, C4 to F5, beyond 16 semitones
     """
-    compass, widens, *_ = _extremes(score)
+    compass, widens, *_ = extremes(score)
     return (widens & (compass > widest)).astype(np.float32)
 
 
@@ -99,7 +100,7 @@ def unique_climax(score: Score, *, last: bool = True) -> Array:
     >>> explain(unique_climax, "C4 G4 E4 G4")
     bar 1, beat 4.75: the highest note, G4, sounds more than once
     """
-    _, _, strokes, _, high = _extremes(score)
+    _, _, strokes, _, high = extremes(score)
     others = strokes if last else strokes - (score.pitch == high)
     return (at_end(score) & (others > 1)).astype(np.float32)
 
@@ -125,7 +126,7 @@ def late_climax(score: Score, *, earliest: float = 0.4) -> Array:
     """
     if not 0 <= earliest <= 1:
         raise ValueError(f"earliest={earliest}: expected a share of the piece, 0..1")
-    compass, _, strokes, at, _ = _extremes(score)
+    compass, _, strokes, at, _ = extremes(score)
     several = (compass > 0) | (strokes > 1)
     last = np.where(score.onset, score.cell, score.previous_onset)
     early = np.clip((earliest - at / score.task.cells) / (earliest or 1.0), 0, 1)

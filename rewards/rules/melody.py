@@ -258,7 +258,8 @@ def leading_note(score: Score) -> Array:
 def chromatic_step(score: Score) -> Array:
     """No move is a chromatic semitone, which is from a degree to the same one raised, or back.
 
-    The key spells its two notes with one letter, see `Key.spell`.
+    The key spells its two notes with one letter, see `Key.spell`: in A minor, as in C major, E flat
+    and not D sharp, so that the raised fourth degree of minor counts on its way up to the fifth.
 
     >>> from rewards.remarks import explain
     >>> explain(chromatic_step, "A4 B4 C#5 D5", key="D dorian")

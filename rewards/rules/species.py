@@ -48,6 +48,7 @@ def perfect_approach(pair: Pair) -> Array:
     source=f"{FUX}, second species: a note in between saves no parallels, but by a leap of more "
     "than a third",
     says=f"fifths or octaves on both bar lines: {NOW}",
+    lasts=False,
 )
 def downbeat_parallels(pair: Pair, *, saved: int = FOURTH_LEAP) -> Array:
     """Two voices do not have the same fifth or octave on one bar line and the next, moved.

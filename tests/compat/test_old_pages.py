@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import pages
 from tests.pages import blocks, commands, follow, run_command, why_not
 
 OLD = Path(__file__).parent / "v04"
@@ -22,7 +23,9 @@ def desk(tmp_path, monkeypatch):
     """A folder as the project's was, with nothing in it but the examples."""
     shutil.copytree(OLD / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("agents.training.exploit.SECONDS", 0.2)  # of each search by --exploit
+    for name, bound in pages.BOUNDS.items():
+        monkeypatch.setattr(name, bound)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # a page may fill it
     return tmp_path
 
 

@@ -8,7 +8,7 @@ from gymnasium.utils.env_checker import check_env
 import envs  # noqa: F401  (registers the ids)
 from envs.check_env import check_composition_env
 from envs.music.codec import UNWRITTEN
-from envs.music.voices.cantus import drawn_firmi
+from envs.music.voices.cantus import cantus_row, drawn_firmi
 from rewards.build import build
 
 ID = "composition/Counterpoint-v0"
@@ -45,7 +45,6 @@ def test_each_piece_has_a_cantus_firmus_of_the_mode(above):
 def test_what_is_drawn_keeps_the_rules_of_a_cantus_firmus(mode):
     from envs.music.score import Score
     from envs.music.task import Task
-    from envs.music.voices.cantus import cantus_row
 
     task = Task(key=mode, bars=11, grid=1, low="G3", high="G5")
     rows = [[cantus_row(pitches, task)] for pitches in drawn_firmi(task.key, 55, 79)]
@@ -59,6 +58,25 @@ def test_a_cantus_firmus_of_ones_own_is_in_every_piece():
     own[1][0] = own[1][0] + 2
     tokens = vector(5, given=own).reset(seed=1)[0]["tokens"]
     assert (tokens == np.array(own)).all()
+
+
+def test_the_first_of_those_drawn_is_in_every_piece_if_none_is_to_be_drawn():
+    first = vector(1).unwrapped.task.given
+    tokens = vector(64, given=first).reset(seed=1)[0]["tokens"]
+    assert len(np.unique(tokens[:, 1], axis=0)) > 20  # it stands for all, so that tasks come back
+    tokens = vector(64, given=first, drawn=False).reset(seed=1)[0]["tokens"]
+    assert (tokens == np.array(first)).all()
+
+
+@pytest.mark.parametrize("arguments", [{"ranges": "C5-A5 A4-D5"}, {"key": "D 0,2,3,5,9,10"}])
+def test_one_of_ones_own_needs_none_that_could_be_drawn(arguments):
+    with pytest.raises(ValueError, match=r"ranges|degrees"):
+        vector(1, **arguments)
+    task = vector(1).unwrapped.task
+    pitches = [74, 72, 74, 70 if "ranges" not in arguments else 71, 72, 69, 70, 72, 74, 72, 74]
+    row = cantus_row(pitches, task)
+    tokens = vector(3, given=[[UNWRITTEN] * task.cells, row], **arguments).reset(seed=1)[0]
+    assert (tokens["tokens"][:, 1] == row).all()
 
 
 def test_a_given_cantus_firmus_in_the_other_voice_is_refused():
@@ -75,6 +93,7 @@ def test_a_given_cantus_firmus_in_the_other_voice_is_refused():
         ({"ranges": "C4-D4 C4-D4"}, "ranges"),
         ({"key": "D blues"}, "degrees"),
         ({"pickup": 2}, "pickup"),
+        ({"drawn": False}, "given"),
     ],
 )
 def test_what_cannot_be_is_refused(arguments, word):

@@ -1,6 +1,7 @@
 """Hidden bars of held-out tunes: what hearing the bars behind them is worth to a prior.
 
     python -m tests.tools.infilling --prior melody
+    python -m tests.tools.infilling --prior diffusion
 
 Bars 3-4, or 5-6, of eight are hidden, in windows of held-out tunes with bars of 16 cells. Printed
 are the nats per token of the true bars, with the bars before them alone and with those on both
@@ -9,144 +10,71 @@ from the last note on one side of an end of the hidden bars to the first on the 
 those of trigrams counted on the training tunes, which know neither network. The share of drawn
 pieces whose two joints are together as likely as the original's would be about a half if they were
 drawn as the originals were. Intervals are 95% of a bootstrap over tunes.
+
+An infiller of any order always hears both sides: its two figures are those of random orders and of
+writing order. Of a prior also the likeliest of some pieces is measured, which are drawn from the
+left, and chosen by the likelihood of all that follows.
 """
 
 import argparse
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from envs.music.codec import FIRST_PITCH, HOLD, UNWRITTEN, Codec
-from envs.music.meter import Meter
+from envs.music.codec import UNWRITTEN
 from envs.music.score import Score
-from envs.music.task import Task
-from pretrained.checkpoint import load
+from pretrained.checkpoint import load_model
 from pretrained.corpora.folk import load_corpus
-from pretrained.corpora.pieces import WHITE_KEYS
-from pretrained.ngrams.model import NGram
-from pretrained.prior import hears_ahead, sample
-from pretrained.training.lessons import part
+from pretrained.diffusion.masked_diffusion import generators
+from pretrained.diffusion.unmasking import schedule
+from pretrained.prior import Prior, hears_ahead
+from rewards.measures import hidden_bars
+from rewards.measures.hidden_bars import BARS, HIDDEN, Joints, nats_beside, windows
 
-BARS, BAR = 8, 16  # of a window; cells of a bar
-HIDDEN = ((3, 4), (5, 6))
-WIDEST, LONGEST = 24, 32  # semitones, cells; more count as that
+ORDERS = ("random", "forward")  # of an infiller
 RESAMPLES = 2000
-
-
-@dataclass(frozen=True)
-class Windows:
-    """Windows of tunes with one task, and the number of each one's tune."""
-
-    score: Score
-    tunes: np.ndarray
-
-    def hidden(self, bars):
-        """Return the first cell of the hidden bars, and the first behind them."""
-        first, last = bars
-        return self.score.task.pickup + (first - 1) * BAR, self.score.task.pickup + last * BAR
-
-
-def windows(tunes) -> Iterator[Windows]:
-    """Yield the windows of tunes, into none of whose hidden bars' ends a note is held."""
-    found = {}
-    for number, tune in enumerate(tunes):
-        if tune.bar_cells != BAR:
-            continue
-        pickup = -tune.offset % BAR
-        key = WHITE_KEYS[tune.tonic]
-        task = Task(key=key, meter=Meter(*tune.meter), bars=BARS, pickup=pickup)
-        for end in range(BARS, len(tune.tokens) // BAR + 1, BARS):
-            tokens = part(tune, end, BARS)
-            if tokens is not None and all(
-                tokens[pickup + last * BAR] != HOLD for _, last in HIDDEN
-            ):
-                found.setdefault(task, []).append((number, tokens))
-    for task, pairs in found.items():
-        numbers, rows = zip(*pairs, strict=True)
-        yield Windows(Score(np.stack(rows)[:, None], task), np.array(numbers))
-
-
-# -- nats of the true bars -------------------------------------------------------------------------
+MANY = 16  # draws of which the likeliest is measured
 
 
 def nats_of_hidden(prior, group, bars):
-    """Return nats per token (N, 2) of the true bars: with the bars before, and with all others."""
-    start, end = group.hidden(bars)
-    alone, tokens = prior.log_prob(group.score)[:, 0, start:end], group.score.tokens
-    page = tokens.astype(int)
-    page[..., start:end] = UNWRITTEN
-    beside = []
-    for piece, given in zip(tokens, page, strict=True):
-        task = replace(group.score.task, given=tuple(map(tuple, given.tolist())))
-        beside.append(prior.log_prob(Score(piece[None], task))[0, 0, start:end])
-    return -np.stack([alone.mean(axis=1), np.stack(beside).mean(axis=1)], axis=1)
+    """Return nats per token (N, 2) of the true bars: with the bars before, and with all others.
 
-
-# -- joints ----------------------------------------------------------------------------------------
-
-
-def codes(line, pickup):
-    """Return the cells of the notes of a line, and a code of each one's interval and time.
-
-    An interval is coded with the pitch class it leads to, the time since the note before with the
-    place in the bar: so what an n-gram of codes predicts is an interval, or a time, alone.
+    Of an infiller: in random orders, and in writing order.
     """
-    at = np.flatnonzero(line >= FIRST_PITCH)
-    pitch = line[at] - FIRST_PITCH + Codec().low
-    interval = np.diff(pitch, prepend=pitch[:1]).clip(-WIDEST, WIDEST) + WIDEST
-    time = np.diff(at, prepend=at[:1]).clip(max=LONGEST)
-    melody = pitch % 12 * (2 * WIDEST + 1) + interval
-    return at, melody, (at - pickup) % BAR * (LONGEST + 1) + time
-
-
-class Joints:
-    """A judge of joints, counted on the tunes that the priors learned from."""
-
-    def __init__(self, tunes):
-        lines = [codes(tune.tokens, -tune.offset % BAR) for tune in tunes if tune.bar_cells == BAR]
-        lines = [line for line in lines if len(line[0])]
-        self.models = [
-            NGram.of(3, vocab, [line[which] for line in lines])
-            for which, vocab in ((1, 12 * (2 * WIDEST + 1)), (2, BAR * (LONGEST + 1)))
-        ]
-
-    def nats(self, line, ends, pickup):
-        """Return nats (2, 2) of interval and time at two ends of a line; NaN beyond its notes."""
-        at, *coded = codes(line, pickup)
-        found = np.full((2, 2), np.nan)
-        for which, (model, code) in enumerate(zip(self.models, coded, strict=True)):
-            nats = -model.log_prob(code[None])[0] if len(code) else code
-            for end, cell in enumerate(ends):
-                note = int(np.searchsorted(at, cell))
-                if 0 < note < len(at):
-                    found[end, which] = nats[note]
-        return found
+    start, end = group.hidden(bars)
+    if not isinstance(prior, Prior):
+        cells, rng = np.arange(start, end), np.random.default_rng(0)
+        tables = [schedule(cells, len(cells), order, rng) for order in ORDERS]
+        nats = [prior.nats_in(group.score, table)[:, 0, start:end] for table in tables]
+        return -np.stack([each.mean(axis=1) for each in nats], axis=1)
+    alone = prior.log_prob(group.score)[:, 0, start:end]
+    return np.stack([-alone.mean(axis=1), nats_beside(prior, group, bars)], axis=1)
 
 
 def drawn(prior, group, bars, draws, seed, hears):
-    """Return pieces (N * draws, T) whose hidden bars are drawn, from both sides or from the left.
-
-    The cells behind the hidden bars are the original's in both.
-    """
+    """Return pieces (N * draws, T) whose hidden bars are drawn, from both sides or the left."""
+    if isinstance(prior, Prior):
+        return hidden_bars.drawn(prior, group, bars, draws, seed, hears)
     start, end = group.hidden(bars)
-    tokens = np.repeat(group.score.tokens, draws, axis=0)
-    page = tokens.copy()
-    page[..., start : end if hears else None] = UNWRITTEN
-    page = Score(page, group.score.task, written=start)
-    filled = sample(prior, page, seed).tokens.copy()
-    filled[..., end:] = tokens[..., end:]
+    page = np.repeat(group.score.tokens, draws, axis=0).astype(np.int64)
+    page[..., start:end] = UNWRITTEN
+    *_, filled = prior.drafts(page, group.score.task, generators(seed, len(page)))
     return filled[:, 0]
 
 
 def joints_of(prior, judge, group, bars, draws, seed):
-    """Return nats (N, 1 + 2 * draws, 2, 2): of the original, draws that hear, and that do not."""
+    """Return nats (N, pieces, 2, 2): of the original, of draws that hear, and of others if any."""
     ends, pickup = group.hidden(bars), group.score.task.pickup
     lines = [group.score.tokens[:, 0]]
-    for hears in (True, False):
+    writes = isinstance(prior, Prior)
+    for hears in (True, False) if writes else (True,):
         pieces = drawn(prior, group, bars, draws, seed, hears)
         lines += list(pieces.reshape(-1, draws, pieces.shape[1]).transpose(1, 0, 2))
+    if writes:
+        pieces = drawn(prior, group, bars, MANY, seed + 1, False)[:, None]
+        likely = prior.log_prob(Score(pieces, group.score.task))[:, 0, ends[0] :].sum(axis=1)
+        best = likely.reshape(-1, MANY).argmax(axis=1)
+        lines.append(pieces.reshape(len(best), MANY, -1)[np.arange(len(best)), best])
     nats = [[judge.nats(line, ends, pickup) for line in version] for version in lines]
     return np.array(nats).transpose(1, 0, 2, 3)
 
@@ -182,17 +110,21 @@ def measured(prior, groups, judge, bars, draws=4, seed=0):
         return 100 * (1 - both / left)
 
     left, both = nats.mean(axis=0)
+    writes = isinstance(prior, Prior)
+    names = ("left", "both sides") if writes else ("random order", "writing order")
     low, high = interval(gain, tunes, rng)
     lines = [
         f"bars {bars[0]}-{bars[1]} of {BARS}, {len(tunes)} windows of {len(set(tunes))} tunes",
-        f"  nats per token: left {left:.4f}, both sides {both:.4f}: "
+        f"  nats per token: {names[0]} {left:.4f}, {names[1]} {both:.4f}: "
         f"{gain(np.arange(len(tunes))):.1f}% better ({low:.1f} to {high:.1f})",
     ]
     known = ~np.isnan(joints).any(axis=(1, 2, 3))
     tunes, joints = tunes[known], joints[known]
     whole = joints.sum(axis=(2, 3))
     likely = whole <= whole[:, :1] + 1e-9  # nats: fewer are likelier
-    kinds = {"original": slice(1), "heard": slice(1, 1 + draws), "unheard": slice(1 + draws, None)}
+    kinds = {"original": slice(1), "heard": slice(1, 1 + draws)}
+    if writes:
+        kinds |= {"unheard": slice(1 + draws, -1), "likeliest": slice(-1, None)}
     for name, columns in kinds.items():
         (a, b), (c, d) = joints[:, columns].mean(axis=(0, 1))
         share = likely[:, columns].mean(axis=1)
@@ -213,7 +145,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    prior, corpus = load(options.prior), load_corpus()
+    prior, corpus = load_model(options.prior), load_corpus()
     if not hears_ahead(prior):
         print(f"{options.prior} does not hear what is given ahead")
     groups = list(windows([tune for name in options.splits for tune in corpus.select(name)]))

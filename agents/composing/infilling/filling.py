@@ -56,9 +56,15 @@ def filled(
     """Return `n` pieces as an infiller draws them, in no order."""
     meter = ComputeMeter()
     pieces = network.fill(page, n, seed, temperature)
-    meter.tokens += n * page.task.steps
+    meter.tokens += n * cells_read(network, page)
     returns = meter.returns(reward, pieces)
     return SearchResult(pieces, returns, meter.read())
+
+
+def cells_read(network: Infiller, page: Score) -> int:
+    """Return the number of cells that a network reads to fill a page; each once if it is silent."""
+    told = getattr(network, "cells_read", None)
+    return page.task.steps if told is None else int(told(page))
 
 
 def fill_kept(
@@ -85,10 +91,10 @@ def fill_kept(
     while len(kept) < n and found.begun < ROUNDS * n:
         size = min(n, most)
         pieces = network.fill(page, size, rng, temperature)
-        meter.tokens += size * page.task.steps
+        meter.tokens += size * cells_read(network, page)
         meter.cells += size * page.task.steps * bool(demands)
         found.begun += size
-        kept = np.concatenate([kept, pieces.tokens[good_pieces(pieces, demands, found)]])
+        kept = np.concatenate([kept, pieces.tokens[meeting(pieces, demands, found)]])
         if not len(kept) and found.begun >= HOPELESS * n:
             break
     if len(kept):
@@ -97,7 +103,7 @@ def fill_kept(
     return found
 
 
-def good_pieces(pieces: Score, demands: Demands, found: Kept) -> Array:
+def meeting(pieces: Score, demands: Demands, found: Kept) -> Array:
     """Return True (B,) for each piece that meets all demands; count what stopped the others."""
     task, good = pieces.task, np.ones(pieces.batch, bool)
     for name, term in demands.items():

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from agents.composing.compute import ComputeMeter
 from agents.composing.demands import Kept
-from agents.composing.infilling.filling import fill_kept, good_pieces
+from agents.composing.infilling.filling import fill_kept, meeting
 from agents.composing.latent.points import Apart, Between, Points, Variation, theme_score
 from agents.composing.latent.varying import Neighbours
 from agents.composing.masks import Demands
@@ -109,7 +109,7 @@ def between(
             noise[0] = 0.0  # the point itself
             pieces = model.decode(z + noise, page, rng, temperature * bool(again))
             meter.tokens += pieces.batch * task.steps
-            kept = good_pieces(pieces, demands, found) & pieces.onset.any(axis=(1, 2))
+            kept = meeting(pieces, demands, found) & pieces.onset.any(axis=(1, 2))
             found.begun += pieces.batch
             if kept.any():
                 break

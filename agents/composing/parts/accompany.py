@@ -14,7 +14,7 @@ from agents.composing.compute import Compute
 from agents.composing.melody import Melody, melodies_of
 from agents.composing.parts.bass import BASS_TONES, BassPrior
 from agents.composing.parts.chord_line import ChordLine
-from agents.composing.parts.harmoniser import chords_for
+from agents.composing.parts.harmoniser import AUTO, chords_for
 from agents.composing.request import ASKED, Request
 from agents.composing.search import SearchResult
 from envs.music.codec import FIRST_PITCH, REST, UNWRITTEN
@@ -27,7 +27,6 @@ from envs.notation.reading.readers import read_piece
 from envs.notation.writing.writers import TEMPO
 from rewards.build import build
 
-AUTO = "auto"
 OCTAVE = 12
 LOW, HIGH = map(parse_pitch, CHOIR["B"])
 MELODY = 69  # A4: around which the melody over it lies

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +14,6 @@ from agents.composing.parts.strict import (
     ROUGH_TRIAD,
     SYNCOPATION,
     can_suspend,
-    of_free_voices,
 )
 from agents.composing.request import Request
 from envs.music.codec import UNWRITTEN
@@ -27,7 +27,7 @@ from envs.music.voices.cantus import FEWEST, HIGHEST, LOWEST, MOST, Cantus, cant
 from envs.music.voices.species import require_species
 from envs.notation.reading.readers import read_piece
 from rewards.build import build, make_term
-from rewards.rule import Rule
+from rewards.rule import Rule, of_free_voices
 from rewards.rules.voices import STEP
 from rewards.sum import RewardSum
 from rewards.term import Term
@@ -70,6 +70,11 @@ STRICT: dict[int, tuple[tuple[Rule, float], ...]] = {
     3: ((ROUGH_TRIAD, 2.0),),
     4: ((SYNCOPATION, 2.0),),
     5: ((ROUGH_TRIAD, 2.0),),
+}
+# By the names under which they may be demanded (--must).
+STRICT_NAMES: Mapping[Any, Rule] = {
+    rule.name: rule
+    for rule in (CADENCE_SUSPENSION, SYNCOPATION, PERFECT_RUN, FALLING_SIXTH, ROUGH_TRIAD)
 }
 CANTUS_FIRMUS = "cantus_firmus"  # the pack
 # Rules of it that every cantus firmus keeps.
@@ -210,9 +215,11 @@ class Counterpoint:
         """Return the request to a composer, with the hard rules of the species as demands.
 
         Args:
-            keywords: those of `Request`, such as n, seed and must; the page is set.
+            keywords: those of `Request`, such as n, seed and must, in which the rules of
+                `parts.strict` have their names; the page is set.
         """
-        must = (*demands_of(self.species), *keywords.pop("must", ()))
+        asked = (STRICT_NAMES.get(word, word) for word in keywords.pop("must", ()))
+        must = (*demands_of(self.species), *asked)
         if self.species in (4, 5) and can_suspend(self.task):
             must = (*must, CADENCE_SUSPENSION)
         wish = (*keywords.pop("wish", ()), "key")  # its cadence may raise a degree
@@ -244,7 +251,7 @@ class CantusFirmus:
         bars: number of notes.
 
     Raises:
-        ValueError: too few or too many notes.
+        ValueError: too few or too many notes, or a mode that has no step down to its final.
     """
 
     key: Key | str = "D dorian"
@@ -255,7 +262,13 @@ class CantusFirmus:
             raise ValueError(
                 f"bars={self.bars}: a cantus firmus has {FEWEST} to {MOST} notes, a bar each"
             )
-        object.__setattr__(self, "key", Key.parse(self.key))
+        key = Key.parse(self.key)
+        if not any(1 <= step <= STEP for step in key.steps):
+            raise ValueError(
+                f"key={key}: has no note a step above {key.tonic}, and a cantus firmus comes down "
+                f"to its final by step; expected a mode such as {key.tonic} dorian (key=, --key)"
+            )
+        object.__setattr__(self, "key", key)
 
     @property
     def notices(self) -> tuple[str, ...]:

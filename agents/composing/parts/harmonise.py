@@ -17,6 +17,7 @@ import numpy as np
 
 from agents.composing.composer import Composer
 from agents.composing.parts import tonic_ends
+from agents.composing.parts.harmoniser import AUTO
 from agents.composing.parts.plain import NAME, PlainChoir
 from agents.composing.request import ASKED, Request
 from envs.errors import did_you_mean, quoted
@@ -77,7 +78,8 @@ class Harmonisation:
             its voices if it has as many as the choir.
         voices: first letters of the choir's voices, from the highest: SATB, SAB, SB.
         allow: rules of KEPT that may be broken; those of HARD are weighed only.
-        changes: key, chords and phrases of the task, in place of the piece's own.
+        changes: key, chords and phrases of the task, in place of the piece's own; chords="auto"
+            leaves its chord symbols aside.
         source: name of the piece in messages.
 
     Raises:
@@ -160,9 +162,12 @@ class Harmonisation:
     @cached_property
     def task(self) -> Task:
         """The choir's task, in which the given voices are given."""
+        changes = {"chords": self.piece.chords, **(self.changes or {})}
+        if changes["chords"] == AUTO:
+            changes["chords"] = ""
         free = replace(
             self.piece.task,
-            **dict(self.changes or {}),
+            **changes,
             low=Task.low,
             high=Task.high,
             voices=len(self.names),
@@ -255,9 +260,19 @@ class Harmonisation:
     def request(self, **keywords: Any) -> Request:
         """Return the request for it, with further keywords of `Request`, such as n or seed.
 
-        Chords are kept unless `wish` has them; without chords the ends are on the tonic.
+        Chords, those of the file too, are kept unless `wish` has them; without chords the ends are
+        on the tonic.
+
+        Raises:
+            ValueError, TypeError: as `Request`; a wish that is no demand without it.
         """
         wish = keywords.pop("wish", ())
+        for name in Request(wish=wish).wish:
+            if name != "chords" or not self.task.chords:
+                raise ValueError(
+                    f"{name} has no effect as a wish (wish=, --wish): of key, chords and phrases "
+                    "only chords that are given are kept in a harmonisation; leave it out"
+                )
         must = (*self.must, *keywords.pop("must", ()))
         ends = None if tonic_ends.NAME in self.allow else tonic_ends.tonic_ends(self.task)
         if self.task.chords:

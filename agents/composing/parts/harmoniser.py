@@ -26,6 +26,7 @@ from envs.music.score import Score
 from envs.music.tape import Array
 from rewards.rules.rhythm import levels_at
 
+AUTO = "auto"  # in place of chords: those that are found
 STEP = 2  # semitones of the largest step
 DRAWS = 50  # for each row of chords that is asked for
 SHARP = 2.0  # factor of the costs in draws: rows as likely as the model has them are too free

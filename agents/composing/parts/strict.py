@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
 from envs.music.score import Score
 from envs.music.tape import Array
 from envs.music.task import Task
-from rewards.rule import Rule
+from rewards.rule import Rule, of_free_voices
 from rewards.rules.dissonance import ABOVE_BASS
 from rewards.rules.melody import FUX
 from rewards.rules.species import PERFECT
@@ -19,17 +18,6 @@ from rewards.rules.species import PERFECT
 MINOR_SIXTH, OCTAVE = 8, 12  # semitones
 # Sizes, in semitones up to the octave, between three notes of a diminished or augmented triad.
 ROUGH_TRIADS = ((3, 3, 6), (4, 4, 4))
-
-
-def of_free_voices(rule: Rule) -> Rule:
-    """Return a rule of lines that judges what is free, and not what is given."""
-    return replace(rule, fn=functools.partial(_free, fn=rule.fn), base=None)
-
-
-def _free(score: Score, *, fn: Callable[..., Array], **parameters: object) -> Array:
-    """Return the value of a rule in the cells that are not given, 0 in others."""
-    free = score.task.free[score.voice, score.cell]
-    return np.where(free, fn(score, **parameters), np.float32(0)).astype(np.float32)
 
 
 def _strict(name: str, fn: Callable[[Score], Array], says: str, source: str = FUX) -> Rule:

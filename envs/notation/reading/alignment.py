@@ -93,4 +93,5 @@ def _moved(part: Part, common: Sequence[Measure], first: int) -> Part:
         measures=list(common),
         meters=[replace(each, start=to(each.start, each.start)[0]) for each in part.meters],
         keys=[replace(each, start=to(each.start, each.start)[0]) for each in part.keys],
+        chords=[replace(each, start=to(each.start, each.start)[0]) for each in part.chords],
     )

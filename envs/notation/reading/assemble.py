@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from statistics import mode
 from typing import Any
@@ -15,7 +16,8 @@ from envs.music.piece import FASTEST, SLOWEST, Piece, roomy_range, score_of
 from envs.music.pitch import LETTERS
 from envs.music.task import MAX_BARS, MAX_CELLS, Task
 from envs.notation.reading.bars import Layout, lay_out
-from envs.notation.reading.draft import Draft, Part, Sound
+from envs.notation.reading.chord_marks import chord_line
+from envs.notation.reading.draft import ChordMark, Draft, Part, Sound
 from envs.notation.reading.rounding import choose_grid, rounded
 from envs.notation.reading.selection import Known, bar_at, one_tune, selected
 from envs.notation.reading.times import on_grid, one_meter, read_meter
@@ -51,8 +53,7 @@ def make_piece(draft: Draft, known: Known) -> Piece:
     grid = known.grid or choose_grid(voices, meter, draft.tick, known.quantize, last)
     voices = rounded(voices, grid, draft, known.quantize, last)
     notes = on_grid(voices, grid, partial(layout.place, meter))
-    pickup, bars = _length(layout, notes, meter, grid)
-    pickup = pickup if known.pickup is None else known.pickup
+    pickup, bars = _length(layout, notes, meter, grid, known)
     silent = bars * meter.bar_cells(grid) - -(-layout.end * grid // 1)
     if pickup and silent >= meter.bar_cells(grid) - pickup:
         draft.notices.append(
@@ -78,6 +79,7 @@ def make_piece(draft: Draft, known: Known) -> Piece:
         tempo=_tempo(draft, meter),
         numbers=_numbers(layout.numbers, bars + (pickup > 0), pickup),
         estimated=key is None,
+        chords=chord_line(_chord_marks(parts, layout), task, draft.notices),
         notices=tuple(draft.notices),
         lost=draft.lost,
         unread=sum(bool(voice) for part in draft.parts for voice in part.voices) - len(voices),
@@ -129,6 +131,13 @@ def _is_longer(sound: Sound, layout: Layout) -> bool:
     return found is not None and found[1] - found[0] > sound.end - sound.start
 
 
+def _chord_marks(parts: Sequence[Part], layout: Layout) -> list[ChordMark]:
+    """Return the chord symbols of the first part that has some, at their places in the layout."""
+    marks = next((part.chords for part in parts if part.chords), [])
+    times = [(layout.moved(mark.start, mark.start), mark) for mark in marks]
+    return [replace(mark, start=found[0]) for found, mark in times if found]
+
+
 def _key(parts: Sequence[Part], known: Known, notices: list[str]) -> tuple[Key | None, int | None]:
     """Return the key, None if nothing names it, and the sharps of a signature without a mode."""
     part = next((part for part in parts if part.keys), None)
@@ -144,7 +153,9 @@ def _key(parts: Sequence[Part], known: Known, notices: list[str]) -> tuple[Key |
     return first.key, first.fifths
 
 
-def _length(layout: Layout, notes: Sequence[Note], meter: Meter, grid: int) -> tuple[int, int]:
+def _length(
+    layout: Layout, notes: Sequence[Note], meter: Meter, grid: int, known: Known
+) -> tuple[int, int]:
     """Return the cells of the upbeat, and the bars of the whole."""
     pickup, end = layout.pickup * grid, -(-layout.end * grid // 1)
     if pickup.denominator > 1:
@@ -158,7 +169,7 @@ def _length(layout: Layout, notes: Sequence[Note], meter: Meter, grid: int) -> t
             f"it has {bars} bars; expected at most {most} at {grid} cells per quarter note: choose "
             f"some, such as FILE:{first}-{first + most - 1} (bars=)"
         )
-    return int(pickup), bars
+    return int(pickup) if known.pickup is None else known.pickup, bars
 
 
 def _tempo(draft: Draft, meter: Meter) -> float | None:

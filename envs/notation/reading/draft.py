@@ -66,6 +66,22 @@ class KeyMark:
     fifths: int | None = None
 
 
+@dataclass(frozen=True)
+class ChordMark:
+    """A chord symbol above a part.
+
+    Attributes:
+        start: time at which it stands.
+        word: as `envs.music.chords.SYMBOL` has it, or as the file does if it is another.
+    """
+
+    start: Fraction
+    word: str
+
+
+Mark = MeterMark | KeyMark | ChordMark
+
+
 @dataclass
 class Part:
     """A staff, a MIDI track or a voice of ABC.
@@ -77,6 +93,7 @@ class Part:
         measures: as written, one behind the other; none if the format has no bar lines.
         meters: time signatures in order.
         keys: key signatures in order.
+        chords: chord symbols in order.
     """
 
     voices: list[list[Sound]]
@@ -84,6 +101,7 @@ class Part:
     measures: list[Measure] = field(default_factory=list)
     meters: list[MeterMark] = field(default_factory=list)
     keys: list[KeyMark] = field(default_factory=list)
+    chords: list[ChordMark] = field(default_factory=list)
 
 
 @dataclass

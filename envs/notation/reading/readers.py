@@ -43,7 +43,8 @@ def read_piece(
     "theme.abc#7:1-32" names the seventh tune of a file and bars of it, as they are printed; a
     pickup is bar 0. An existing file of exactly that name goes before. Each part (in MIDI each
     track that has notes, or channel of one) is a voice. Tied notes are one note, repeats are played
-    once with their last ending, and grace notes, percussion and chord symbols are left out.
+    once with their last ending, grace notes and percussion are left out, and chord symbols are no
+    part of the task but `Piece.chords`.
     A reader that no other process can import, as of a notebook or `__main__`, runs in this process
     and ignores `limits`.
 

@@ -16,11 +16,11 @@ from envs.music.meter import Meter
 from envs.music.task import MAX_VOICES
 from envs.notation.reading.alignment import aligned
 from envs.notation.reading.bars import Measure, numbered
-from envs.notation.reading.draft import Draft, KeyMark, MeterMark, Part, Sound
+from envs.notation.reading.draft import ChordMark, Draft, KeyMark, MeterMark, Part, Sound
 from envs.notation.reading.rounding import BOUND
 
 SHOWN = 12  # parts that a refusal names
-Mark = TypeVar("Mark", MeterMark, KeyMark)
+Mark = TypeVar("Mark", MeterMark, KeyMark, ChordMark)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,8 @@ def selected(draft: Draft, known: Known) -> list[Part]:
     Raises:
         RefusedError: there is no such part, voice or bar, or no note in it.
     """
-    parts = draft.parts
+    chords = next((part.chords for part in draft.parts if part.chords), [])
+    parts = [replace(part, chords=part.chords or chords) for part in draft.parts]
     if known.part is not None:
         parts = parts[known.part - 1 : known.part]
         if not any(any(part.voices) for part in parts):
@@ -223,6 +224,7 @@ def _cut(parts: list[Part], bars: tuple[int, int], draft: Draft) -> list[Part]:
                 measures=_chosen(part.measures, bars, start),
                 meters=_marks(part.meters, start, end),
                 keys=_marks(part.keys, start, end),
+                chords=_marks(part.chords, start, end),
             )
         )
     if any(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from agents.benchmark import BenchmarkConfig
-from agents.benchmarking.benchmark_methods import Bench
+from agents.benchmarking.bench import Bench
 from agents.benchmarking.plan import choose, open_folder
 from envs.music.score import Score
 from tests.agents.helpers import strict

@@ -7,11 +7,8 @@ import pytest
 
 from agents.benchmark import BenchmarkConfig
 from agents.benchmarking import benchmark_methods as matrix
-from agents.benchmarking.benchmark_methods import (
-    best_of_subsets,
-    find_method,
-    training,
-)
+from agents.benchmarking.bench import best_of_subsets
+from agents.benchmarking.benchmark_methods import find_method, training
 from agents.evaluating.limit import draws_for
 from agents.settings.algorithm import ALGORITHMS
 from agents.settings.config import read_toml
@@ -72,11 +69,55 @@ def test_a_kl_budget_makes_the_objective_a_kl(reward, tmp_path):
         ("ppo@kl=nan", "unknown method"),
         ("ppo@kl=", "unknown method"),
         ("prior@kl=1", "unknown method"),
+        ("prior@t=0", "unknown method"),
+        ("prior@t=.8@t=.9", "unknown method"),
+        ("masked@t=.8", "unknown method"),
+        ("limit", "unknown method"),
+        ("fill:", "unknown method"),
+        ("beam:folk", "unknown method"),
+        ("dqn+adversary@kl=0.1", "unknown method"),
+        ("ppo+adversary=0", "unknown method"),
+        ("ppo+adversaries", "unknown method"),
+        ("prior+adversary", "unknown method"),
     ],
 )
 def test_unknown_methods(name, told):
     with pytest.raises(ValueError, match=told):
         find_method(name)
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "known"),
+    [
+        ("prior@t=.80", "prior@t=0.8", {"kind": "prior", "temperature": 0.8}),
+        ("prior@t=1", "prior", {"kind": "prior"}),
+        ("limit@kl=.1", "limit@kl=0.1", {"kind": "limit", "budget": 0.1}),
+        ("fill:a/b.safetensors@t=.9", "fill:a/b.safetensors@t=0.9", {"model": "a/b.safetensors"}),
+        ("decode:vae", "decode:vae", {"kind": "decode", "model": "vae"}),
+        ("pcl+adversary=2@kl=.1", "pcl+adversary=2@kl=0.1", {"adversary": 2.0, "budget": 0.1}),
+        ("ppo+adversary=1.0", "ppo+adversary", {"adversary": 1.0, "algo": "ppo"}),
+    ],
+)
+def test_numbers_behind_a_name(given, name, known):
+    found = find_method(given)
+    assert found.name == name
+    assert {each: getattr(found, each) for each in known} == known
+    assert find_method(name) == found
+
+
+def test_an_adversary_is_one_more_term(tmp_path):
+    base = BenchmarkConfig(tmp_path, reward=("prior=0.5", "tonic=1"), prior="p").settings
+    made = training(base, find_method("ppo+adversary=3"), 0, tmp_path)
+    assert made.reward_spec["adversary"] == 3.0
+    assert set(made.reward_spec) == {"prior", "tonic", "adversary"}
+    held = training(base, find_method("pcl+adversary@kl=0.1"), 0, tmp_path)
+    assert (held.reward_spec["adversary"], held.kl_budget) == (1.0, 0.1)
+
+
+def test_the_compute_of_a_method_in_words():
+    words = {name: find_method(name).compute(5000, 66.0) for name in ("ppo", "prior", "fill:x")}
+    assert words == {"ppo": "5,000 steps, then 1 draw", "prior": "1 draw", "fill:x": "1 filling"}
+    assert find_method("best-of-n@kl=0.1").compute(5000, 66.0) == "66 draws"
 
 
 def test_methods_of_other_numbers():

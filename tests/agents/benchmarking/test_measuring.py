@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from agents.benchmarking import benchmark_methods as matrix
+from agents.benchmarking import bench as matrix
 from agents.benchmarking import measuring
 from agents.composing.masks import read_masks
 from agents.evaluating.limit import best_of_n_kl

@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from agents.benchmarking.benchmark_methods import Bench, find_method
+from agents.benchmarking.bench import Bench
+from agents.benchmarking.benchmark_methods import find_method
 from agents.benchmarking.cells import make_cell
 from agents.benchmarking.plan import choose, open_folder
 from agents.runs.directory import Run
@@ -85,5 +86,9 @@ def test_methods_that_cannot_be_had(benchmarked, names, told):
 def test_of_all_methods_impossible_ones_are_left_out(benchmarked, tiny_checkpoint):
     settings = config(tiny_checkpoint, benchmarked.out, reward=("tonic=1",))
     methods, left_out = choose([], Bench(settings.settings, benchmarked.out))
-    assert [line.partition(":")[0] for line in left_out] == ["masked", "best-of-n@kl=0.2"]
+    assert [line.partition(":")[0] for line in left_out] == [
+        "masked",
+        "limit@kl=0.2",
+        "best-of-n@kl=0.2",
+    ]
     assert {m.algo for m in methods} == {"", *ALGORITHMS}

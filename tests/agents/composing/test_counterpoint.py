@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from agents import compose
 from agents.compose import ComposeConfig
 from agents.composing.parts import exhaustive
 from agents.composing.parts.counterpoint import (
+    STRICT_NAMES,
     CantusFirmus,
     Counterpoint,
     demands_of,
@@ -32,7 +34,7 @@ from envs.music.voices.cantus import FUX, Cantus
 from envs.notation.text_line import parse_voices
 from pretrained.species import SpeciesPrior
 from rewards.build import make_term
-from rewards.rule import REGISTRY
+from rewards.rule import REGISTRY, as_rule, of_free_voices
 from tests.rewards.rules import slow_species, slow_voices
 
 # Fux, Gradus ad Parnassum (1725), on his cantus firmus in D; free voice, species, above.
@@ -353,7 +355,44 @@ def test_the_given_voice_is_neither_ranked_nor_remarked_on():
     assert REGISTRY["leap_size"](melody.score, largest=8)[0, 1].any()
 
 
-def test_a_rule_that_is_kept_anyway_need_not_be_demanded():
+@pytest.mark.parametrize("name", ["parallel_fifths", "falling_sixth"])
+def test_a_rule_that_is_kept_anyway_need_not_be_demanded(name):
     fux = Counterpoint.read("fux-D")
     with pytest.raises(ValueError, match="anyway"):
-        fux.composer().compose(fux.request(must=["parallel_fifths"]))
+        fux.composer().compose(fux.request(must=[name]))
+
+
+@pytest.mark.parametrize("name", sorted(STRICT_NAMES))
+def test_the_strict_rules_have_names_by_which_they_are_demanded(name):
+    """Unless the species keeps it anyway, which is said."""
+    species = {"rough_triad": 3, "syncopation": 4, "cadence_suspension": 4}.get(name, 1)
+    fux = Counterpoint.read("fux-D", species)
+    must = STRICT_NAMES[name]
+    if must in fux.request().must:
+        with pytest.raises(ValueError, match="anyway"):
+            fux.composer().compose(fux.request(must=[name]))
+        return
+    free = fux.composer().compose(fux.request(n=20, candidates=1, seed=2))
+    kept = fux.composer().compose(fux.request(n=20, candidates=1, seed=2, must=[name]))
+    assert any(must(melody.score).any() for melody in free)
+    assert not any(must(melody.score).any() for melody in kept)
+
+
+@pytest.mark.parametrize("key", ["D blues", "A minor pentatonic"])
+def test_a_mode_without_a_step_down_to_its_final_has_no_cantus_firmus(key):
+    with pytest.raises(ValueError, match="step"):
+        CantusFirmus(key=key)
+
+
+@pytest.mark.parametrize("species", range(1, 6))
+def test_rules_of_the_free_voice_are_the_project_s_own_and_not_probed_again(species):
+    ours = {name for name, term in ranking(species).terms.items() if term.rule.ships}
+    assert set(ranking(species).terms) - ours <= {"perfect_run", "rough_triad", "syncopation"}
+
+
+def test_a_rule_of_a_user_is_none_of_the_project_s_for_the_free_voice_either():
+    def mine(score):
+        return score.onset
+
+    assert not of_free_voices(as_rule(mine)).ships
+    assert not of_free_voices(as_rule(partial(mine))).ships

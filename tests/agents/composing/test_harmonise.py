@@ -23,6 +23,7 @@ from tests.rewards.rules import slow_voices
 
 HEAD = "X:1\nT:Tune\nM:4/4\nL:1/4\nQ:1/4=96\nK:G\n"
 TUNE = "G A B G|c B A2|B c d B|A F G2|"
+MARKED = '"G"G A "Em"B G|"Am"c B "D"A2|"G"B c "C"d B|"D"A F "G"G2|'
 BASS = "G, D, G,, B,|A, G, D,2|G, E, D, G,|D, D, G,,2|"
 RANGES = {"soprano": (60, 81), "alto": (55, 74), "tenor": (48, 69), "bass": (40, 62)}
 
@@ -145,6 +146,26 @@ def test_notes_on_strong_places_belong_to_the_chords_but_for_what_is_given(tune)
     assert f"chords {chords}" in melody.report.kept
 
 
+def test_chord_symbols_of_the_file_are_kept_unless_they_are_a_wish_or_left_aside(tune):
+    chords = "G Em | Am D | G C | D G"
+    source, (melody,) = harmonised(tune(MARKED))
+    _, (said,) = harmonised(tune(TUNE), changes={"chords": chords})
+    assert source.piece.chords == melody.score.task.chords == chords
+    np.testing.assert_array_equal(melody.score.tokens, said.score.tokens)
+    assert f"chords {chords}" in melody.report.kept
+    assert Harmonisation.read(tune(MARKED), changes={"chords": "C"}).task.chords == "C"
+    assert Harmonisation.read(tune(MARKED), changes={"chords": "auto"}).task.chords == ""
+    (weighed,) = choir().compose(source.request(wish=["chords"], candidates=2))
+    assert weighed.score.task.chords == chords
+    assert not any(line.startswith("chords") for line in weighed.report.kept)
+
+
+@pytest.mark.parametrize("wish", ["key", "phrases", "chords"])
+def test_a_wish_without_effect_is_refused(tune, wish):
+    with pytest.raises(ValueError, match=f"{wish} has no effect as a wish"):
+        Harmonisation.read(tune(TUNE)).request(wish=[wish])
+
+
 def test_a_choir_of_three_and_a_rule_that_may_be_broken(tune):
     source, (melody,) = harmonised(tune(TUNE), voices="SAB", allow=["unresolved_seventh"])
     assert source.names == ("soprano", "alto", "bass")
@@ -213,7 +234,9 @@ def test_the_command_writes_four_voices_and_says_who_wrote_them(tune, tmp_path, 
     asked = {"harmonise": tune(TUNE), "out": out, "n": 1, "candidates": 2}
     compose(ComposeConfig(**asked, pictures=False, sound=False))
     told = capsys.readouterr().out
-    assert "PlainChoir" in told
+    assert "style: plain" in told
+    assert "wrote 1 piece to" in told
+    assert "T:Tune" in (out / "melody-01.abc").read_text()
     assert "parallel_fifths" in told
     piece = read_piece(out / "melody-01.musicxml")
     assert piece.voices == 4

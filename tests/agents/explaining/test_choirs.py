@@ -78,6 +78,8 @@ def test_a_state_is_told_once_for_as_long_as_it_lasts():
     assert [m.cell for m in found.messages if m.who == ("soprano", "alto")] == [0]
     twice = told("E5:4 G5:4 E5:4 G5:4 ; E5:4 G5:4 E5:4 G5:4", parallel_octaves=1.0)
     assert len(twice.messages) == 3  # each motion is a fault of its own
+    downbeats = "E5:16 F5:16 G5:16 ; A4:16 Bb4:16 C5:16"
+    assert len(told(downbeats, downbeat_parallels=1.0).messages) == 2
 
 
 def test_a_choir_is_asked_the_rules_of_its_pack():

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from agents.benchmarking.benchmark_methods import Bench
+from agents.benchmarking.bench import Bench
 from agents.benchmarking.cells import make_cell
 from agents.runs.directory import Run
 from agents.settings.arguments import parse_arguments

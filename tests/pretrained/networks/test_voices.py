@@ -11,23 +11,14 @@ from envs.music.score import Score
 from envs.music.task import Task
 from pretrained import checkpoint
 from pretrained.conformance import check_prior
-from pretrained.networks.frames import (
-    APART,
-    BESIDE,
-    FIRST,
-    LEAP,
-    SILENT,
-    STILL,
-    Beside,
-    Coming,
-    Sung,
-)
-from pretrained.networks.lens import context_of
+from pretrained.networks.lens import context_of, places
+from pretrained.networks.singing.frames import APART, BESIDE, Beside
+from pretrained.networks.singing.sung import FIRST, LEAP, SILENT, STILL, Coming, Compass, Sung
 from pretrained.networks.voices import VoicesShape
 from pretrained.prior import hears_one_line, sample
 from tests.helpers import random_pieces
 from tests.pretrained.networks.hearing import KINDS, hearing, partly_given
-from tests.pretrained.networks.singing import singing
+from tests.pretrained.networks.singing import TOLD, singing
 
 CHORALE = Task(bars=1, meter="3/4", key="G minor", voices=4, low=40, high=79, pickup=2)
 SHORT = replace(CHORALE, meter="2/4")
@@ -40,9 +31,9 @@ TASKS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def prior():
-    return singing()
+@pytest.fixture(scope="module", params=[{}, TOLD], ids=["", "told"])
+def prior(request):
+    return singing(**request.param)
 
 
 def nats_of_all(prior, tokens, task):
@@ -194,8 +185,9 @@ def test_a_checkpoint_keeps_it_and_samples_are_of_its_own_likelihood(prior, tmp_
     assert np.array_equal(prior.log_prob(score), again.log_prob(score))
 
 
-def test_gradients_reach_every_weight():
-    prior = singing()
+@pytest.mark.parametrize("sizes", [{}, TOLD])
+def test_gradients_reach_every_weight(sizes):
+    prior = singing(**sizes)
     prior.net.requires_grad_(True)
     task = partly_given(CHORALE)
     pieces = torch.from_numpy(random_pieces(task, 2, 2).tokens.astype(np.int64))
@@ -206,7 +198,8 @@ def test_gradients_reach_every_weight():
 
 
 @pytest.mark.parametrize(
-    ("size", "value"), [("heads", 0), ("head_size", 7), ("vocab", 3), ("units", "8")]
+    ("size", "value"),
+    [("heads", 0), ("head_size", 7), ("vocab", 3), ("units", "8"), ("coming", 0), ("compass", 2)],
 )
 def test_a_size_out_of_bounds_is_refused_by_name(size, value):
     with pytest.raises(ValueError, match=size):
@@ -252,8 +245,40 @@ def test_what_comes_is_the_next_onset_that_is_given():
     tokens = torch.tensor([[[10, 1, 12, 1, 14, 0], [3, 4, 5, 6, 7, 8]]])
     given = torch.tensor([[[0, 0, 1, 1, 0, 1], [0, 0, 0, 0, 0, 0]]]).bool()
     coming = Coming.along(tokens, given)
-    assert coming.pitch[0].t().tolist() == [[12, 12, 0, 0, 0, 0], [0] * 6]
-    assert coming.distance[0, :2, 0].tolist() == [2, 1]
+    assert coming.pitch[0, :, :, 0].t().tolist() == [[12, 12, 0, 0, 0, 0], [0] * 6]
+    assert coming.distance[0, :2, 0, 0].tolist() == [2, 1]
+
+
+def test_what_comes_later_are_the_onsets_that_are_given_in_their_order():
+    tokens = torch.tensor([[[10, 1, 12, 13, 14, 0, 15], [3] * 7]])
+    given = torch.tensor([[[0, 0, 1, 1, 0, 1, 1], [0, 0, 0, 0, 0, 0, 1]]]).bool()
+    coming = Coming.along(tokens, given, 4)
+    assert coming.pitch[0, 0].tolist() == [[12, 13, 15, 0], [3, 0, 0, 0]]
+    assert coming.pitch[0, 2:6, 0].tolist() == [[13, 15, 0, 0]] + [[15, 0, 0, 0]] * 3
+    assert torch.equal(coming.distance, Coming.along(tokens, given).distance)
+
+
+def test_the_compass_is_that_of_all_notes_before():
+    task = Task(bars=4, voices=3, low=60, high=66)
+    tokens = torch.from_numpy(random_pieces(task, 3, 1).tokens.astype(np.int64))
+    compass = Compass.along(tokens.transpose(1, 2))
+    for piece, cell, voice in np.ndindex(compass.high.shape):
+        notes = [token for token in tokens[piece, voice, :cell].tolist() if token > HOLD]
+        found = [part[piece, cell, voice].item() for part in compass]
+        top = max(notes, default=0)
+        assert found == [top, min(notes, default=0), notes.count(top) > 1]
+
+
+def test_frames_that_are_asked_alone_are_answered_as_among_all():
+    prior = singing(**TOLD)
+    task = partly_given(CHORALE)
+    shown = torch.from_numpy(random_pieces(task, 2, 2).tokens.astype(np.int64))
+    place = places(context_of(task), task.cells)
+    given = torch.tensor(~task.free).expand_as(shown)
+    shift, at = torch.tensor([2]), torch.tensor([0, 3, 4, 9])
+    whole = prior.net(shown, place, shift, given)
+    for full, part in zip(whole, prior.net(shown, place, shift, given, at=at), strict=True):
+        assert torch.allclose(full[:, at], part, atol=1e-5)
 
 
 def test_what_is_of_an_interval_to_another_voice_is_added_at_its_pitch_class():

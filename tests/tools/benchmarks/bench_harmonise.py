@@ -20,44 +20,41 @@ import numpy as np
 from agents.composing.parts.harmonise import Harmonisation, choir
 from envs.music.piece import Piece
 from envs.music.score import Score
-from envs.music.voices.pairs import pairs
 from pretrained.checkpoint import load_once
 from pretrained.corpora.chorales import load_chorales
 from rewards.measures.chorale_grade import ChoraleGrader
-from rewards.rules.voices import parallel_fifths, parallel_octaves
+from rewards.measures.voice_leading import VoiceLeading, voice_leading
 
 
 class Row(NamedTuple):
     """Figures of a chorale."""
 
     features: dict[str, float]
-    counts: np.ndarray  # parallel fifths and octaves, pairs of which both move
+    counts: VoiceLeading
     nats: float
-    bars: int
     seconds: float = 0.0
 
 
 def row_of(score, grader, heard, seconds=0.0):
     plain = Score(score.tokens, replace(score.task, given=()))
-    both = list(pairs(plain))
-    rules = (parallel_fifths, parallel_octaves)
-    counts = [sum(int((rule.against(pair) > 0).sum()) for pair in both) for rule in rules]
-    moving = sum(int((pair.moves.move * pair.moves.other_move != 0).sum()) for pair in both)
+    counts = voice_leading(plain)
     nats = -float(heard.log_prob(plain).sum()) / plain.task.cells
     features = grader.features(plain)
-    return Row(features, np.array([*counts, moving]), nats, plain.task.bars, seconds)
+    return Row(features, counts, nats, seconds)
 
 
 def tell(name, rows):
-    fifths, octaves, moving = sum(row.counts for row in rows)
+    counts = sum((row.counts for row in rows), VoiceLeading())
+    rates = counts.rates()
     grades = [sum(row.features.values()) for row in rows]
-    bars = sum(row.bars for row in rows)
     print(
         f"{name}: {len(rows)} chorales, grade median {np.median(grades):.2f} "
         f"(sd {np.std(grades):.2f}); per 1,000 moving pairs parallel fifths "
-        f"{1000 * fifths / moving:.2f}, octaves {1000 * octaves / moving:.2f} ({moving:,} pairs, "
-        f"{moving / bars:.1f} a bar); {np.mean([row.nats for row in rows]):.3f} nats per frame; "
-        f"{8 * sum(row.seconds for row in rows) / bars:.2f} CPU s for 8 bars"
+        f"{rates['parallel fifths per 1,000 moving pairs']:.2f}, octaves "
+        f"{rates['parallel octaves per 1,000 moving pairs']:.2f} ({counts.moving:,} pairs, "
+        f"{counts.moving / counts.bars:.1f} a bar); "
+        f"{np.mean([row.nats for row in rows]):.3f} nats per frame; "
+        f"{8 * sum(row.seconds for row in rows) / counts.bars:.2f} CPU s for 8 bars"
     )
     medians = {key: np.median([row.features[key] for row in rows]) for key in rows[0].features}
     print("  " + ", ".join(f"{key} {value:.2f}" for key, value in medians.items()), flush=True)

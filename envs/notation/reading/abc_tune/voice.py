@@ -21,7 +21,8 @@ from envs.notation.reading.abc_tune.tokens import (
     read_tuplet,
     scan,
 )
-from envs.notation.reading.draft import KeyMark, MeterMark, Part, Sound
+from envs.notation.reading.chord_marks import chord_word
+from envs.notation.reading.draft import ChordMark, KeyMark, MeterMark, Part, Sound
 
 CARRIED = (
     "an accidental changes the letter in other octaves too, to the end of its bar, as ABC 2.1 has "
@@ -66,6 +67,7 @@ class Voice:
         self.bars = BarLines()
         self.meters: list[MeterMark] = []
         self.keys: list[KeyMark] = []
+        self.chords: list[ChordMark] = []
         self.altered: dict[tuple[str, int], int] = {}  # by accidentals earlier in the bar
         self.ties: dict[int, dict[tuple[str, int], _Sounding]] = {}
         self.event: _Event | None = None
@@ -264,6 +266,12 @@ class Voice:
     def _mark(self, found: re.Match[str]) -> None:
         self.unknown |= set(found[0]) - set(MEANT)
 
+    def _text(self, found: re.Match[str]) -> None:
+        word = chord_word(found[0][1:-1]) if found[0][0] == '"' else ""
+        if word and not (self.chords and self.chords[-1].start == self.time):
+            moved = f"{word} transposed" if self.settings.transpose else word
+            self.chords.append(ChordMark(self.time, moved))
+
     def _plus(self, found: re.Match[str]) -> None:
         if found[1].lower() not in DECORATIONS and OLD_CHORD.fullmatch(found[1]):
             raise RefusedError(f"{quoted(found[0])} is a chord of old ABC; write [{found[1]}]")
@@ -302,7 +310,7 @@ class Voice:
         if self.left or self.factor != 1:
             raise RefusedError("its last tuplet, < or > lacks a note; add it or take the sign out")
         voices = [[Sound(each.start, each.end, each.pitch) for each in line] for line in self.lines]
-        return Part(voices, self.name, self.bars.measures, self.meters, self.keys)
+        return Part(voices, self.name, self.bars.measures, self.meters, self.keys, self.chords)
 
 
 def _times(length: Fraction, factor: Fraction) -> Fraction:
@@ -327,6 +335,7 @@ _HANDLERS: dict[str, Callable[[Voice, re.Match[str]], None]] = {
     "overlay": Voice._overlay,
     "tie": Voice._tie,
     "broken": Voice._broken,
+    "text": Voice._text,
     "plus": Voice._plus,
     "mark": Voice._mark,
     "stray": Voice._mark,

@@ -1,4 +1,4 @@
-"""Numbers, keys, metres, tempos and transpositions of MusicXML."""
+"""Numbers, keys, metres, chords, tempos and transpositions of MusicXML."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from itertools import zip_longest
 from envs.errors import RefusedError, quoted
 from envs.music.key import MODE_FIFTHS, MODE_NAMES, Key
 from envs.music.pitch import line_of_fifths_name
-from envs.notation.reading.draft import KeyMark
+from envs.notation.reading.chord_marks import spelled_chord
+from envs.notation.reading.draft import ChordMark, KeyMark
 from envs.notation.reading.time_signatures import Signature
 
 _SMALL = ("eighth", "16th", "32nd", "64th", "128th", "256th", "512th", "1024th")
@@ -81,6 +82,39 @@ def signature(time: ET.Element) -> Signature | None:
         return None
     pairs = zip_longest(beats, units, fillvalue="")
     return Signature.parse("+".join(f"{count}/{unit}" for count, unit in pairs))
+
+
+def chord_mark(element: ET.Element, time: Fraction, divisions: Fraction, shift: int) -> ChordMark:
+    """Return a chord symbol; its word is none that is read where the file has no plain chord.
+
+    Args:
+        element: harmony.
+        time: at which it stands but for its own offset.
+        divisions: of a quarter note.
+        shift: semitones by which the part is transposed.
+    """
+    try:
+        time += number(element.findtext("offset") or "0", "an offset") / divisions
+        degrees = [
+            (
+                (each.findtext("degree-type") or "").strip(),
+                whole(each.findtext("degree-value"), "a degree"),
+                whole(each.findtext("degree-alter") or "0", "an alteration"),
+            )
+            for each in element.findall("degree")
+        ]
+        notes = [
+            (
+                (element.findtext(f"{name}/{name}-step") or "").strip(),
+                whole(element.findtext(f"{name}/{name}-alter") or "0", "an alteration"),
+            )
+            for name in ("root", "bass")
+        ]
+    except RefusedError:
+        return ChordMark(time, "harmony")
+    kind = (element.findtext("kind") or "").strip()
+    more = " and more" * (len(element.findall("root")) > 1) + " transposed" * (shift % 12 > 0)
+    return ChordMark(time, spelled_chord(notes[0], kind, degrees, notes[1]) + more)
 
 
 def per_minute(metronome: ET.Element) -> float | None:

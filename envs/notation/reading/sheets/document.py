@@ -14,8 +14,8 @@ from envs.notation.reading.times import MAX_BYTES, refusing
 
 MAX_MEMBERS = 64  # files in an .mxl archive
 
-# What stands in what, as far as it tells notes, bars, key, metre and tempo.
-_MEASURE = "attributes note backup forward barline direction sound"
+# What stands in what, as far as it tells notes, bars, key, metre, tempo and chords.
+_MEASURE = "attributes note backup forward barline direction sound harmony"
 _CHILDREN = {
     "work": "work-title",
     "part-list": "score-part",
@@ -37,6 +37,10 @@ _CHILDREN = {
     "direction": "direction-type sound",
     "direction-type": "metronome",
     "metronome": "beat-unit beat-unit-dot per-minute",
+    "harmony": "root kind degree bass offset",
+    "root": "root-step root-alter",
+    "bass": "bass-step bass-alter",
+    "degree": "degree-value degree-alter degree-type",
 }
 _SCORE = "work movement-title part-list"
 _PARTWISE = {"score-partwise": f"{_SCORE} part", "part": "measure", "measure": _MEASURE}

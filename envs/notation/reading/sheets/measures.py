@@ -12,10 +12,11 @@ from fractions import Fraction
 from envs.errors import RefusedError, quoted
 from envs.music.pitch import LETTERS
 from envs.notation.reading.bars import ZERO
-from envs.notation.reading.draft import KeyMark, MeterMark
+from envs.notation.reading.draft import Mark, MeterMark
 from envs.notation.reading.sheets.attributes import (
     NUMBER,
     QUARTERS,
+    chord_mark,
     key_mark,
     number,
     per_minute,
@@ -67,7 +68,7 @@ class Contents:
         number: as printed, None if there is none.
         implicit: its number is not printed, as of an upbeat.
         items: notes and rests in the order of the file.
-        marks: metres and keys with the staff they are for, "" for all.
+        marks: metres, keys and chord symbols with the staff they are for, "" for all.
         tempos: times and quarter notes per minute.
         opens: a repeat sign or double bar is at its left.
         closes: a repeat sign or double bar is at its right.
@@ -79,7 +80,7 @@ class Contents:
     number: int | None
     implicit: bool
     items: list[Item] = field(default_factory=list)
-    marks: list[tuple[str, MeterMark | KeyMark]] = field(default_factory=list)
+    marks: list[tuple[str, Mark]] = field(default_factory=list)
     tempos: list[tuple[Fraction, float]] = field(default_factory=list)
     opens: bool = False
     closes: bool = False
@@ -226,7 +227,7 @@ class _Part:
         raw, length = self._lengths(element)
         voice = (element.findtext("voice") or "").strip() or "forward"
         end = self.places.get(self.raw + raw, self.now + length)
-        self._add(Item(self.now, end, None, voice, self._staff(element), is_rest=True))
+        self.bar.items.append(Item(self.now, end, None, voice, self._staff(element), is_rest=True))
         self._move(raw, end)
 
     def _move(self, raw: Fraction, end: Fraction) -> None:
@@ -258,12 +259,9 @@ class _Part:
             ties = note.findall("tie") or note.findall("notations/tied")
             item.tied = any(each.get("type") == "start" for each in ties)
             item.ends_tie = any(each.get("type") == "stop" for each in ties)
-        self._add(item)
+        self.bar.items.append(item)
         if not chord:
             self._move(raw, item.end)
-
-    def _add(self, item: Item) -> None:
-        self.bar.items.append(item)
 
     def _staff(self, element: ET.Element) -> str:
         return (element.findtext("staff") or "").strip() or "1"
@@ -317,6 +315,10 @@ class _Part:
             self.bar.marks.append((key.get("number", ""), mark))
         for time in element.findall("time"):
             self.bar.marks.append((time.get("number", ""), MeterMark(self.now, signature(time))))
+
+    def _harmony(self, element: ET.Element) -> None:
+        shift = self._shift("1")[0]
+        self.bar.marks.append(("", chord_mark(element, self.now, self.divisions, shift)))
 
     def _shift(self, staff: str) -> tuple[int, int]:
         return self.shifts.get(staff, self.shifts.get("", (0, 0)))

@@ -15,7 +15,16 @@ from envs.errors import RefusedError
 from envs.music.piece import Piece
 from envs.notation.reading.assemble import make_piece
 from envs.notation.reading.bars import ZERO, Measure, played_before
-from envs.notation.reading.draft import Draft, KeyMark, MeterMark, Part, Sound, titled
+from envs.notation.reading.draft import (
+    ChordMark,
+    Draft,
+    KeyMark,
+    Mark,
+    MeterMark,
+    Part,
+    Sound,
+    titled,
+)
 from envs.notation.reading.selection import Known
 from envs.notation.reading.sheets.document import MUSIC, elements, parts, unpacked
 from envs.notation.reading.sheets.measures import Contents, Item, bars
@@ -203,7 +212,7 @@ def _staves(line: _Line, starts: Sequence[Fraction], skipped: set[int]) -> list[
         )
         for at, bar in enumerate(line.bars)
     ]
-    marks: dict[str, list[MeterMark | KeyMark]] = {staff: [] for staff in line.staves}
+    marks: dict[str, list[Mark]] = {staff: [] for staff in line.staves}
     for at, bar in enumerate(line.bars):
         for place, mark in bar.marks:
             for staff in [place] if place else line.staves:
@@ -213,7 +222,8 @@ def _staves(line: _Line, starts: Sequence[Fraction], skipped: set[int]) -> list[
         named = [line.name] * bool(line.name) + [f"staff {staff}"] * (len(line.staves) > 1)
         meters = [mark for mark in marks[staff] if isinstance(mark, MeterMark)]
         keys = [mark for mark in marks[staff] if isinstance(mark, KeyMark)]
-        result.append(Part(own_voices[staff], ", ".join(named), measures, meters, keys))
+        chords = [mark for mark in marks[staff] if isinstance(mark, ChordMark)]
+        result.append(Part(own_voices[staff], ", ".join(named), measures, meters, keys, chords))
     return result
 
 

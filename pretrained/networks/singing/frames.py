@@ -3,7 +3,8 @@
 A frame is one cell of time in all voices. Before a network writes a cell it hears, of its own
 voice, the pitch, its age and the last interval; of each other voice the interval to it, its pitch
 class, and its motion beside the interval that it had before: what parallels are made of. A voice
-that is not yet written in the frame, nor given there, counts as it was in the frame before.
+that is not yet written in the frame, nor given there, counts as it was in the frame before. It may
+be told of its own highest and lowest note too, and of more than the next note that is given.
 
 Pitches are tokens, so that differences are semitones and 12 tokens are an octave. Tables have rows
 for eight voices, counted from the first and from the last: the outer voices of two and of four
@@ -20,107 +21,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from envs.music.codec import FIRST_PITCH, REST
 from envs.music.task import MAX_VOICES
-from pretrained.networks.ahead import FURTHEST, next_marked
+from pretrained.networks.ahead import FURTHEST
 from pretrained.networks.inputs import PLACE_SIZES
+from pretrained.networks.singing.sung import LEAP, LONGEST, UNKNOWN, Coming, Compass, Sung
 
 OCTAVE = 12  # semitones
 WIDEST = 36  # semitones between voices; wider intervals count as this wide
-LEAP = 12  # semitones within a voice; larger leaps count as this large
-LONGEST = 32  # cells; notes and rests that are older count as this old
 APART = 3  # voices further apart count as this far
 SIDES = 2 * APART  # above, furthest first, and below
 BESIDE = SIDES * OCTAVE  # intervals to a voice on each side, octaves apart or not
 SHIFT = 6  # semitones by which a network's key is above the task's; more counts as this many
-# Motions: an interval from -LEAP to LEAP, and what is none.
-FIRST, STILL, SILENT, UNKNOWN = range(2 * LEAP + 1, 2 * LEAP + 5)
 MOTIONS, INTERVALS, CLASSES, AGES = 2 * LEAP + 5, 2 * WIDEST + 2, 13, 2 * (LONGEST + 1)
-
-
-class Sung(NamedTuple):
-    """The state of voices after a cell of each, (..., V) each.
-
-    Attributes:
-        pitch: token of the newest onset, 0 before the first.
-        sounds: True if it still sounds.
-        age: cells since it began, or since its end, LONGEST at most.
-        leap: its interval from the onset before it, see MOTIONS.
-    """
-
-    pitch: Tensor
-    sounds: Tensor
-    age: Tensor
-    leap: Tensor
-
-    @classmethod
-    def nothing(cls, pieces: int, voices: int, device: torch.device) -> Sung:
-        """Return what sounds before the first cell: nothing."""
-        zero = torch.zeros(pieces, voices, dtype=torch.int64, device=device)
-        return cls(zero, zero.bool(), zero, torch.full_like(zero, FIRST))
-
-    @classmethod
-    def along(cls, tokens: Tensor) -> tuple[Sung, Sung]:
-        """Return what sounds before and after each cell of whole pieces, (B, T, V) each.
-
-        Args:
-            tokens: (B, T, V) int64.
-        """
-        states = [cls.nothing(len(tokens), tokens.shape[2], tokens.device)]
-        for token in tokens.unbind(dim=1):
-            states.append(states[-1].after(token))
-        whole = [torch.stack(part, dim=1) for part in zip(*states, strict=True)]
-        return cls(*(part[:, :-1] for part in whole)), cls(*(part[:, 1:] for part in whole))
-
-    def after(self, token: Tensor) -> Sung:
-        """Return what sounds after a cell with the tokens (..., V); UNWRITTEN counts as a hold."""
-        onset, rest = token >= FIRST_PITCH, token == REST
-        leap = (token - self.pitch).clamp(-LEAP, LEAP) + LEAP
-        leap = leap.masked_fill(self.pitch == 0, FIRST)
-        return Sung(
-            torch.where(onset, token, self.pitch),
-            onset | (self.sounds & ~rest),
-            (self.age + 1).clamp(max=LONGEST).masked_fill(onset | rest, 0),
-            torch.where(onset, leap, self.leap),
-        )
-
-    @property
-    def motion(self) -> Tensor:
-        """(..., V) what each voice did in its newest cell: an interval, STILL or SILENT."""
-        moved = torch.where(self.age == 0, self.leap, STILL)
-        return moved.masked_fill(~self.sounds, SILENT)
-
-    @property
-    def state(self) -> Tensor:
-        """(..., V) age, of notes and of rests apart."""
-        return self.age + (LONGEST + 1) * self.sounds
-
-    def of(self, rows: Tensor) -> Sung:
-        """Return that of some pieces (N,)."""
-        return Sung(*(part[rows] for part in self))
-
-
-class Coming(NamedTuple):
-    """The next onset that is given in each voice behind a cell, (..., V) each."""
-
-    pitch: Tensor  # token, 0 if there is none
-    distance: Tensor  # cells, FURTHEST at most
-
-    @classmethod
-    def along(cls, tokens: Tensor, given: Tensor) -> Coming:
-        """Return that of each cell of pieces, (B, T, V) each.
-
-        Args:
-            tokens: (B, V, T) int64.
-            given: (B, V, T) bool, the cells that are given.
-        """
-        lines = tokens.flatten(0, 1)
-        cell = torch.arange(lines.shape[1], device=lines.device).expand(lines.shape)
-        first = next_marked(given.flatten(0, 1) & (lines >= FIRST_PITCH), cell)
-        beyond = first == lines.shape[1]
-        pitch = lines.gather(1, first.masked_fill(beyond, 0)).masked_fill(beyond, 0)
-        distance = (first - cell).clamp(max=FURTHEST).masked_fill(beyond, FURTHEST)
-        return cls(*(part.view(tokens.shape).transpose(1, 2) for part in (pitch, distance)))
 
 
 class Beside(NamedTuple):
@@ -157,13 +69,26 @@ class Beside(NamedTuple):
             by_interval: (..., n, BESIDE) of each interval up from a voice on each side, octaves
                 apart or not.
         """
-        cells = torch.arange(len(self.side), device=self.side.device)[:, None]
         classes = torch.arange(OCTAVE, device=self.side.device)
         turned = (classes - self.pitch[..., None]) % OCTAVE
-        of_each = by_interval.unflatten(-1, (SIDES, OCTAVE))[..., cells, self.side, :]
+        of_each = self.with_own(by_interval.unflatten(-1, (SIDES, OCTAVE)), 0)
         sounding = (self.pitch > 0)[..., None]
         sums: Tensor = (of_each.gather(-1, turned) * sounding).sum(dim=-2)
         return sums
+
+    def with_own(self, by_side: Tensor, own: int) -> Tensor:
+        """Return the first rows, and of the others those of each voice's side.
+
+        Args:
+            by_side: (..., n, own + SIDES, m).
+            own: number of the first rows.
+
+        Returns:
+            (..., n, own + V - 1, m).
+        """
+        cells = torch.arange(len(self.side), device=self.side.device)[:, None]
+        of_each = by_side[..., cells, own + self.side, :]
+        return torch.cat([by_side[..., :own, :], of_each], dim=-2) if own else of_each
 
 
 class Tables(nn.Module):
@@ -243,19 +168,32 @@ class CellTables(Tables):
     Args:
         vocab: number of tokens.
         width: of the sums.
+        coming: onsets of each other voice that it is told of where they are given.
+        compass: is it told of the highest and lowest note of its own voice?
     """
 
-    def __init__(self, vocab: int, width: int) -> None:
-        self.vocab = vocab
+    def __init__(self, vocab: int, width: int, coming: int = 1, compass: bool = False) -> None:
+        self.vocab, self.coming, self.compass = vocab, coming, compass
         sizes = dict.fromkeys(("top", "bottom"), MAX_VOICES * vocab)
         sizes |= {"age": MAX_VOICES * AGES, "leap": MOTIONS}
         by_voice = {"interval": 2 * INTERVALS, "class": 2 * CLASSES, "pair": CLASSES * MOTIONS}
         by_voice |= {"coming": INTERVALS, "distance": FURTHEST + 1}
         sizes |= {name: SIDES * size for name, size in by_voice.items()}
+        later = 2 * (coming - 1) * CLASSES  # above and below
+        sizes |= {"later": later, "later class": later}
+        if compass:
+            sizes |= {"high": vocab, "to high": 2 * INTERVALS, "to low": INTERVALS}
+            sizes |= {"compass": INTERVALS}
         super().__init__(sizes, width, 0.1)
 
     def forward(
-        self, voices: Tensor, before: Sung, now: Sung, beside: Beside, coming: Coming | None
+        self,
+        voices: Tensor,
+        before: Sung,
+        now: Sung,
+        beside: Beside,
+        coming: Coming | None,
+        compass: Compass | None = None,
     ) -> Tensor:
         """Return sums (..., n, width) of the cells of n voices of frames.
 
@@ -263,7 +201,8 @@ class CellTables(Tables):
             voices: (n,) their numbers.
             before, now: (..., V) what sounds before the frames and in them.
             beside: the other voices of the cells.
-            coming: (..., V) what is given behind the frames, None for nothing.
+            coming: (..., V, n) what is given behind the frames, None for nothing.
+            compass: (..., V) before the frames, where it is told of it.
         """
         count, other, side = before.pitch.shape[-1], beside.other, beside.side
         mine, bottom = before.pitch[..., voices], count - 1 - voices
@@ -284,12 +223,35 @@ class CellTables(Tables):
             rows["class"] = twofold * CLASSES + pitch_class
             rows["pair"] = (side * CLASSES + had) * MOTIONS + motion
             if coming is not None:
-                pitch, distance = (part[..., other] for part in coming)
+                pitches, distances = (part[..., other, :] for part in coming)
+                pitch, distance = pitches[..., 0], distances[..., 0]
                 row = side * INTERVALS + _interval(mine, pitch)
                 rows["coming"] = row.masked_fill(pitch == 0, -1)
                 row = side * (FURTHEST + 1) + distance
                 rows["distance"] = row.masked_fill(pitch == 0, -1)
+                rows |= self._later(mine[..., None], side, pitches[..., 1:])
+        if compass is not None:
+            rows |= _within(before.pitch[..., voices], *(part[..., voices] for part in compass))
         return self.sum_of((*before.pitch.shape[:-1], len(voices)), rows)
+
+    def _later(self, mine: Tensor, side: Tensor, pitch: Tensor) -> dict[str, Tensor]:
+        """Return rows of the pitch classes (..., n, V - 1, m) of onsets behind the next ones."""
+        at = (side >= APART)[..., None] * (self.coming - 1)
+        at = (at + torch.arange(self.coming - 1, device=pitch.device)) * CLASSES
+        apart = ((pitch - mine) % 12).masked_fill(mine == 0, CLASSES - 1)
+        rows = {"later": at + apart, "later class": at + pitch % 12}
+        return {name: row.masked_fill(pitch == 0, -1).flatten(-2) for name, row in rows.items()}
+
+
+def _within(pitch: Tensor, high: Tensor, low: Tensor, again: Tensor) -> dict[str, Tensor]:
+    """Return rows of a pitch (...) of a voice in its compass so far."""
+    rows = {
+        "high": high,
+        "to high": 2 * _interval(pitch, high) + again,
+        "to low": _interval(pitch, low),
+        "compass": _interval(low, high),
+    }
+    return {name: row[..., None] for name, row in rows.items()}
 
 
 def _interval(one: Tensor, two: Tensor) -> Tensor:

@@ -1,0 +1,122 @@
+"""Models that are no priors, as methods of a benchmark: they fill pages, decode points, search."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from agents.composing.compute import ComputeMeter
+from agents.composing.search import SearchResult
+from envs.music.score import Score
+from envs.music.task import Task
+from pretrained import checkpoint
+from pretrained.families import FAMILIES
+from pretrained.infiller import Infiller
+from pretrained.latent import Latent
+from pretrained.prior import Prior
+from rewards.sum import RewardSum
+
+
+@dataclass(frozen=True)
+class ModelSearch:
+    """A search with a model that is no prior. Adding one to SEARCHES makes it a method.
+
+    Attributes:
+        says: what it does, in a few words.
+        run: returns pieces of a model, on a page of one piece, by what a reward pays; its other
+            arguments are how many, the seed, and calls of the network for each.
+        suits: True for the models that it can have.
+    """
+
+    says: str
+    run: Callable[[Any, Score, RewardSum, int, int, int], SearchResult]
+    suits: Callable[[Any], bool]
+
+    def models(self) -> list[str]:
+        """Return the names of the checkpoints that ship and suit."""
+        return [name for name, model in shipped_models().items() if self.suits(model)]
+
+
+SEARCHES: dict[str, ModelSearch] = {}
+
+
+def shipped_models() -> dict[str, Any]:
+    """Return the models that ship and are no priors, by the names of their checkpoints."""
+    kinds = {
+        name: checkpoint.read(path)[0]["format"] for name, path in checkpoint.shipped().items()
+    }
+    return {name: checkpoint.load_model(name) for name, kind in kinds.items() if kind in FAMILIES}
+
+
+def infillers() -> list[str]:
+    """Return the names of the checkpoints that ship and fill pages."""
+    return [name for name, model in shipped_models().items() if isinstance(model, Infiller)]
+
+
+def decoders() -> list[str]:
+    """Return the names of the checkpoints that ship and decode points, but fill no pages."""
+    models = shipped_models().items()
+    return [n for n, m in models if isinstance(m, Latent) and not isinstance(m, Infiller)]
+
+
+def infiller(name: str, task: Task) -> Infiller:
+    """Return the infiller of a checkpoint.
+
+    Raises:
+        FileNotFoundError, ValueError: there is none, it fills no pages, or none of the task.
+    """
+    model = checkpoint.load_model(name)
+    if isinstance(model, Prior) or not isinstance(model, Infiller):
+        raise ValueError(
+            f"{name!r} fills no pages; expected an infiller, such as {_some(infillers)}"
+        )
+    model.require(task)
+    return model
+
+
+def decoder(name: str, task: Task) -> Latent:
+    """Return the model of a checkpoint that knows pieces as points.
+
+    Raises:
+        FileNotFoundError, ValueError: there is none, it has no points, or none of the task.
+    """
+    model = checkpoint.load_model(name)
+    if not isinstance(model, Latent):
+        raise ValueError(
+            f"{name!r} decodes no points; expected a latent, such as {_some(decoders)}"
+        )
+    model.require(task)
+    return model
+
+
+def searched(name: str, search: str, task: Task) -> Any:
+    """Return the model of a checkpoint that a search can have.
+
+    Raises:
+        FileNotFoundError, ValueError: there is none, it does not suit, or not the task.
+    """
+    model, way = checkpoint.load_model(name), SEARCHES[search]
+    if not way.suits(model):
+        suited = _some(way.models)
+        raise ValueError(f"{name!r} does not suit {search}, which {way.says}; expected {suited}")
+    model.require(task)
+    return model
+
+
+def _some(names: Callable[[], list[str]]) -> str:
+    return ", ".join(map(repr, names())) or "one that you trained (python -m pretrained.train)"
+
+
+def decoded(
+    model: Latent, page: Score, reward: RewardSum, n: int, seed: int, temperature: float = 1.0
+) -> SearchResult:
+    """Return `n` pieces that a model decodes from points of a standard normal distribution."""
+    meter, rng = ComputeMeter(), torch.Generator().manual_seed(seed)
+    z = torch.randn((n, model.n_latent), generator=rng)
+    pieces = model.decode(z, page, rng, temperature)
+    meter.tokens += n * page.task.steps
+    cost = meter.read()
+    return SearchResult(pieces, ComputeMeter().returns(reward, pieces), cost)

@@ -1,0 +1,1 @@
+"""Preferences: comparisons of two pieces, the taste that explains them, and what to ask next."""

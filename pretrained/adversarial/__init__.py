@@ -1,0 +1,1 @@
+"""A generator of melodies that learned from a critic: a generative adversarial network."""

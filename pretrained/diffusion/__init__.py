@@ -1,0 +1,1 @@
+"""Masked diffusion: a network that fills free cells around known ones, in any order."""

@@ -1,0 +1,1 @@
+"""Judges that are networks: trained where they are used, and never on what the priors know."""

@@ -1,0 +1,1 @@
+"""Singing: the notes that voices have sung, how a network hears them, and what it remembers."""
