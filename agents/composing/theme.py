@@ -153,7 +153,7 @@ class Theme:
         return self.piece.score_for(task)
 
 
-def name_of(prior: Scorer | str | os.PathLike[str]) -> str:
+def name_of(prior: object) -> str:
     """Return the name of a prior's checkpoint or style, of its type if it is an object without."""
     path = prior if isinstance(prior, str | os.PathLike) else getattr(prior, "path", "")
     return Path(path).stem or type(prior).__name__
