@@ -17,7 +17,7 @@ class Latent(Protocol):
     """A model that makes a point `z` of a piece, and pieces of a point.
 
     Points that nothing is known of are drawn from a standard normal distribution.
-    `pretrained.latent_check.check_latent` tells whether it keeps what is promised here.
+    `pretrained.variational.latent_check.check_latent` tells whether it keeps what is promised here.
 
     Attributes:
         codec: the range and the grid of its own tokens; it may read tasks of other ranges too.
