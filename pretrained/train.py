@@ -31,6 +31,7 @@ from envs.music.pitch import parse_range
 from pretrained.corpora.datasets import DataSet, data_set
 from pretrained.corpora.folk import Tune
 from pretrained.corpora.split import SPLITS
+from pretrained.corpora.tunes import fits
 from pretrained.device import require_device
 from pretrained.training import fit as fitting
 from pretrained.training.family import Pass, Training
@@ -258,9 +259,7 @@ def _parts(config: PriorConfig, data: DataSet, codec: Codec) -> list[list[Tune]]
     Raises:
         ValueError: they are too few.
     """
-    parts = [
-        [tune for tune in data.corpus.select(part) if fitting.fits(tune, codec)] for part in SPLITS
-    ]
+    parts = [[tune for tune in data.corpus.select(part) if fits(tune, codec)] for part in SPLITS]
     count = sum(map(len, parts))
     beyond = sum(len(data.corpus.select(part)) for part in SPLITS) - count
     if data.found is not None and count < LEAST_TUNES:

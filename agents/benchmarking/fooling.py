@@ -184,9 +184,8 @@ def _fillers(bench: Bench, note: Note) -> dict[str, Values]:
     except ValueError:
         return {}
     parts = [exam.some(bench.pieces, number, GROUPS) for number in range(GROUPS)]
-    ways: dict[str, Prior | Infiller] = {PRIOR: bench.prior}
-    ways[LIKELIEST] = LikeliestOf(bench.prior, DRAWS)
-    ways.update(FAKE_FILLERS)
+    ways: dict[str, Prior | Infiller] = {**FAKE_FILLERS}
+    ways |= {PRIOR: bench.prior, LIKELIEST: LikeliestOf(bench.prior, DRAWS)}
     found = {TUNES: [part.originals() for part in parts]}
     for name, way in ways.items():
         note(f"hidden bars: {name}")

@@ -19,7 +19,7 @@ from pretrained.networks.inputs import PLACE_SIZES
 SLOPE = 0.2  # of the leaky ReLU below 0
 
 
-class Critic(nn.Module):
+class RollCritic(nn.Module):
     """A network of a number for each line: the higher, the more it is taken to be real.
 
     Args:

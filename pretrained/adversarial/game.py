@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from envs.checked import bounded
 from envs.music.codec import FIRST_PITCH, Codec
-from pretrained.adversarial.critic import Critic, penalty_of, slopes
+from pretrained.adversarial.critic import RollCritic, penalty_of, slopes
 from pretrained.adversarial.gan import Gan
 from pretrained.adversarial.generator import (
     Ask,
@@ -89,7 +89,7 @@ class Game:
     codec: Codec
     strains: Sequence[Strains]
     generator: Generator = field(init=False)
-    critic: Critic = field(init=False)
+    critic: RollCritic = field(init=False)
 
     def __post_init__(self) -> None:
         setting, vocab = self.settings, self.codec.vocab
@@ -100,7 +100,7 @@ class Game:
             torch.manual_seed(setting.seed)
             shape = GeneratorShape(vocab, setting.hidden, setting.noise, setting.ripple)
             self.generator = Generator(shape).to(self.device)
-            self.critic = Critic(vocab, setting.width).to(self.device)
+            self.critic = RollCritic(vocab, setting.width).to(self.device)
         average = get_ema_multi_avg_fn(setting.average)
         self.kept = AveragedModel(self.generator, multi_avg_fn=average)
         self.rates = setting.generator_rate, setting.critic_rate

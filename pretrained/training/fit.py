@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from envs.music.codec import FIRST_PITCH, HOLD, Codec
+from envs.music.codec import HOLD, Codec
 from pretrained.corpora.folk import Tune
 from pretrained.corpora.tunes import GridTune, for_codec
+from pretrained.corpora.tunes import fits as fits
 from pretrained.device import find_device, has_bf16, whole_float32
 from pretrained.training.by_bar import bars_of, by_bar, by_bar_table
 from pretrained.training.lessons import Lesson, lesson
@@ -89,12 +90,6 @@ class Epoch:
             f"epoch {self.number:3d}  train {self.loss:.4f}  valid {self.valid}  "
             f"{self.seconds:.0f} s"
         )
-
-
-def fits(tune: GridTune, codec: Codec) -> bool:
-    """True if all pitches of a tune are in a vocabulary."""
-    pitches = tune.tokens[tune.tokens >= FIRST_PITCH] - FIRST_PITCH + Codec().low
-    return bool((pitches >= codec.low).all() and (pitches <= codec.high).all())
 
 
 def collate(lessons: Sequence[Lesson], codec: Codec) -> tuple[Tensor, Tensor, Tensor]:

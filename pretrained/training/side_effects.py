@@ -15,10 +15,9 @@ from pretrained.corpora.copies import Novelty, TuneIndex
 from pretrained.corpora.folk import FOLK2, Tune, load_corpus
 from pretrained.corpora.pieces import piece
 from pretrained.corpora.split import near_duplicate_pairs
-from pretrained.corpora.tunes import GridTune
+from pretrained.corpora.tunes import GridTune, fits
 from pretrained.prior import Prior, Trainable, sample
 from pretrained.training.adapting import adaptable, bits_per_note, costs
-from pretrained.training.fit import fits
 
 PIECES, BARS = 64, 8  # of the samples that are compared with the tunes
 

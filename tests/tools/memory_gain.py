@@ -18,11 +18,12 @@ from envs.music.score import Score
 from envs.music.task import Task
 from pretrained import load
 from pretrained.corpora.folk import load_corpus
+from pretrained.corpora.tunes import fits
 from pretrained.memory import WithMemory
 from pretrained.networks.lens import has_started
 from pretrained.prior import ILLEGAL, sample
 from pretrained.training.by_bar import by_bar, by_bar_table
-from pretrained.training.fit import collate, fits
+from pretrained.training.fit import collate
 from pretrained.training.lessons import lesson
 
 TOGETHER = 16  # tunes

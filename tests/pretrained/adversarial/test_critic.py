@@ -5,7 +5,7 @@ import torch
 
 from envs.music.codec import Codec
 from envs.music.task import Task
-from pretrained.adversarial.critic import Critic, penalty_of, slopes
+from pretrained.adversarial.critic import RollCritic, penalty_of, slopes
 from tests.helpers import places_of
 
 WIDTH = 2 * Codec().vocab - 2
@@ -47,7 +47,7 @@ def test_a_flat_critic_can_be_bent():
 def test_it_hears_notes_and_the_plan(bars):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        critic = Critic(Codec().vocab, 8)
+        critic = RollCritic(Codec().vocab, 8)
     task = Task(bars=bars)
     roll = torch.rand(3, task.cells, WIDTH, generator=rng()).requires_grad_(True)
     place = places_of(task).expand(3, -1, -1)

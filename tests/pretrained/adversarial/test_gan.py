@@ -61,15 +61,16 @@ def test_a_page_in_another_key_is_written_as_in_c(gan):
     assert (d.tokens == c.tokens + 2 * onset).all()
 
 
-def test_a_low_temperature_leaves_the_likeliest_token(gan):
-    page = Score.page(Task(bars=1), 1)
-    cold = gan.fill(page, 3, seed=1, temperature=1e-6)
-    again = gan.fill(page, 3, seed=1, temperature=1e-5)
-    assert (cold.tokens == again.tokens).all()
-    hot = gan.fill(page, 200, seed=1, temperature=1e6).tokens[:, 0, 1:]
-    shares = np.bincount(hot.ravel(), minlength=38) / hot.size
-    assert shares.min() > 0.4 / 38
-    assert shares.max() < 2 / 38
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_the_temperature_is_that_of_the_logits(gan, temperature):
+    gan.net.head.weight.data.zero_()
+    gan.net.head.bias.data[:] = torch.linspace(-2, 2, 38)
+    page = Score.page(Task(meter="1/16", bars=1), 1)
+    drawn = gan.fill(page, 4000, seed=1, temperature=temperature).tokens.ravel()
+    shares = torch.bincount(torch.from_numpy(drawn.astype(int)), minlength=38) / 4000
+    logits = gan.net.head.bias / temperature
+    logits[HOLD] = -torch.inf  # nothing has begun
+    torch.testing.assert_close(shares, logits.softmax(0), atol=0.025, rtol=0)
 
 
 def test_it_comes_back_from_its_file(gan, tmp_path):

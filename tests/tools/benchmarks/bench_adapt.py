@@ -22,10 +22,9 @@ from pretrained.checkpoint import load
 from pretrained.corpora.folder import read_folder
 from pretrained.corpora.folk import load_corpus, split_tunes
 from pretrained.corpora.split import clusters, near_duplicate_pairs
-from pretrained.corpora.tunes import TuneError, read_tune
+from pretrained.corpora.tunes import TuneError, fits, read_tune
 from pretrained.training.adapting import adapt, bits_per_note, costs
 from pretrained.training.changes import CHANGES
-from pretrained.training.fit import fits
 from pretrained.training.side_effects import copying, forgetting
 
 ESSEN = {"han": ("han1.abc", "han2.abc"), "erk": ("erk10.abc",), "irl": ("irl.abc",)}
