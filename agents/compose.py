@@ -13,6 +13,10 @@ python -m agents.compose --phrases "A4 A'4" --chords "C F G C" --key C --wish ch
 
 python -m agents.compose --restyle theme.abc --prior folk --keep rhythm --edit 0.3
 
+python -m agents.compose --near theme.abc:1-2 --distance .3 -n 100
+
+python -m agents.compose --between a.abc:1-2 b.abc:1-2 -n 5
+
 python -m agents.compose --harmonise soprano.musicxml --voices SATB --style chorale
 
 python -m agents.compose --counterpoint theme.abc --species 3 --above
@@ -29,17 +33,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from agents.settings import commands
+from agents.settings.latent_flags import LatentFlags
 from agents.settings.voices_flags import VoicesFlags, flag
 
 if TYPE_CHECKING:
     from agents.composing import Composer, Request
     from agents.composing.melody import Melody
 
-FILES = ("lock", "rewrite", "restyle", "harmonise", "counterpoint", "accompany")  # that name a file
+FILES = (
+    "lock",
+    "rewrite",
+    "restyle",
+    "near",
+    "between",
+    "harmonise",
+    "counterpoint",
+    "accompany",
+)  # that name a file
 
 
 @dataclass(frozen=True)
-class ComposeConfig(VoicesFlags):
+class ComposeConfig(VoicesFlags, LatentFlags):
     """Settings of a composition.
 
     Attributes:
@@ -180,12 +194,18 @@ def read_request(config: ComposeConfig) -> Request:
     Raises:
         ValueError, TypeError: as `Request`.
     """
-    from agents.composing import Bars, Request, Theme
+    from agents.composing import Bars, Between, Request, Theme, Variation
 
     asked = config.asked
     if config.restyle:
         asked["method"] = "prior"
         return Request(given=Theme.read(config.restyle, **config.budget, **config.known), **asked)
+    if config.near:
+        theme = Variation.read(config.near, config.far, config.latent, **config.known)
+        return Request(given=theme, **asked)
+    if config.between:
+        first, second = config.between
+        return Request(given=Between.read(first, second, config.latent, **config.known), **asked)
     file = config.lock or config.rewrite
     given = Bars.read(file, bool(config.rewrite), **config.known) if file else None
     return Request(given=given, **asked)
@@ -279,7 +299,7 @@ def report(melodies: list[Melody], config: ComposeConfig) -> None:
     """Print what was composed, by what, and how much compute it took."""
     from agents.composing.melody_files import suffixes
 
-    any_file = config.several or config.lock or config.rewrite or config.restyle
+    any_file = config.several or any(getattr(config, name) for name in FILES)
     first = melodies[0].report
     if config.accompany:
         print(f"key: {melodies[0].score.task.key}")

@@ -5,5 +5,6 @@ from __future__ import annotations
 from pretrained.adversarial.gan_course import TRAINING as GAN
 from pretrained.diffusion.denoising import TRAINING as DIFFUSION
 from pretrained.training.family import Training
+from pretrained.variational.vae_training import VAE
 
-TRAININGS: dict[str, Training] = {each.name: each for each in (DIFFUSION, GAN)}
+TRAININGS: dict[str, Training] = {each.name: each for each in (VAE, DIFFUSION, GAN)}

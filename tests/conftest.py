@@ -42,3 +42,9 @@ def tiny_checkpoint(tiny_prior, tmp_path_factory):
     path = tmp_path_factory.mktemp("prior") / "tiny.safetensors"
     checkpoint.save(path, tiny_prior.net, tiny_prior.codec, {"made": "for tests"})
     return path
+
+
+@pytest.fixture(scope="session")
+def pages_cache(tmp_path_factory):
+    """A cache folder that pages may fill, beside the user's own; its judge is made once for all."""
+    return tmp_path_factory.mktemp("cache")

@@ -31,13 +31,13 @@ def name_of(page):
 
 
 @pytest.fixture
-def desk(tmp_path, monkeypatch):
+def desk(tmp_path, monkeypatch, pages_cache):
     """A folder as the project's with only the examples in it; what a page adds goes again."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
     for name, bound in pages.BOUNDS.items():
         monkeypatch.setattr(name, bound)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # a page may fill it
+    monkeypatch.setenv("XDG_CACHE_HOME", str(pages_cache))
     known = [dict(table) for table in TABLES]
     yield tmp_path
     for table, before in zip(TABLES, known, strict=True):

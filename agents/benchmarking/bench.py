@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,8 @@ from agents.benchmarking.benchmark_methods import BenchMethod, training
 from agents.benchmarking.limits import SEED, pool_size_for
 from agents.benchmarking.results import folder_of
 from agents.composing.compute import Compute, ComputeMeter
-from agents.composing.infilling.filling import filled
 from agents.composing.masks import read_masks
-from agents.composing.search import SearchResult, beam, masked, masked_nats
+from agents.composing.search import beam, masked, masked_nats
 from agents.evaluating.limit import TiltedPrior, best_of_n_kl, draws_for
 from agents.evaluating.pool import draw_pool, require_fixed
 from agents.evaluating.sampling import BATCH, sample_many, tempered_nats
@@ -37,6 +36,7 @@ WIDTH, STARTS = 256, 8  # of a beam; beams in a cell
 POOL, ROUNDS = 2**17, 128  # pieces of a pool: ROUNDS for each piece wanted, at most POOL
 FEWEST = 8  # times n that a pool must hold for a best of n
 FIRST_SEED = 1000  # cell seeds number from 0; what they draw does not, so no seed is also trained
+NO_TIME = Compute(0, 0, math.nan, math.nan)
 FILLED = 250  # pieces that a family writes together
 
 
@@ -201,36 +201,35 @@ class Bench:
         firsts = np.unique(rows, return_index=True)[1]
         again = np.delete(rows, firsts)
         score = tilted.pool.take(np.concatenate([rows[np.sort(firsts)], again]))
-        return Drawn(score, found.kl, Compute(math.nan, math.nan, math.nan, math.nan), len(firsts))
+        return Drawn(score, found.kl, NO_TIME, len(firsts))
 
     def of_family(self, method: BenchMethod, seed: int) -> Drawn:
         """Pieces of a model that is no prior, FILLED at a time; their KL is not defined."""
-        cost, tokens = Compute(), list[Array]()
-        writer, way = self._family(method)
-        for done in range(0, self.pieces, FILLED):
-            n, start = min(FILLED, self.pieces - done), (FIRST_SEED + seed) * 10**6 + done
-            found = way(n, start)
+        page, t, cost = Score.page(self.task, 1), method.temperature, Compute()
+        find = families.infiller if method.kind == "fill" else families.decoder
+        model, tokens = find(method.model, self.task), list[Array]()
+        for n, start in self._portions(seed):
+            pieces, spent = families.written(model, page, n, start, t)
+            cost, tokens = cost + spent, [*tokens, pieces.tokens]
+        score = Score(np.concatenate(tokens), self.task)
+        writer = model if isinstance(model, Infiller) else None
+        return Drawn(score, math.nan, cost, score.batch, writer=writer, temperature=t)
+
+    def searched(self, method: BenchMethod, seed: int) -> Drawn:
+        """Pieces that a search finds with a model that is no prior; their KL is not defined."""
+        page, cost, tokens = Score.page(self.task, 1), Compute(), list[Array]()
+        model = families.searched(method.model, method.search, self.task)
+        run = families.SEARCHES[method.search].run
+        for n, start in self._portions(seed):
+            found = run(model, page, self.reward, n, start, method.n)
             cost, tokens = cost + found.compute, [*tokens, found.score.tokens]
         score = Score(np.concatenate(tokens), self.task)
-        return Drawn(
-            score, math.nan, cost, score.batch, writer=writer, temperature=method.temperature
-        )
+        return Drawn(score, math.nan, cost, score.batch)
 
-    def _family(
-        self, method: BenchMethod
-    ) -> tuple[Infiller | None, Callable[[int, int], SearchResult]]:
-        """Return the infiller of a method, if it is one, and what writes pieces, n with a seed."""
-        name, page, t = method.model, Score.page(self.task, 1), method.temperature
-        reward = self.reward
-        if method.kind == "fill":
-            filler = families.infiller(name, self.task)
-            return filler, lambda n, seed: filled(filler, page, reward, n, seed, t)
-        if method.kind == "decode":
-            latent = families.decoder(name, self.task)
-            return None, lambda n, seed: families.decoded(latent, page, reward, n, seed, t)
-        model = families.searched(name, method.search, self.task)
-        run = families.SEARCHES[method.search].run
-        return None, lambda n, seed: run(model, page, reward, n, seed, method.n)
+    def _portions(self, seed: int) -> Iterator[tuple[int, int]]:
+        """Yield how many pieces a family writes at a time, and the seed of each portion."""
+        for done in range(0, self.pieces, FILLED):
+            yield min(FILLED, self.pieces - done), (FIRST_SEED + seed) * 10**6 + done
 
     def draw(self, method: BenchMethod, seed: int) -> tuple[Drawn, dict[str, float]]:
         """Pieces of a method, and what its training took."""
@@ -244,8 +243,11 @@ class Bench:
             "beam": lambda: self.beams(None, seed),
             "guided-beam": lambda: self.beams(load(led, self.task), seed),
             "limit": lambda: self.limit(method, seed),
+            "fill": lambda: self.of_family(method, seed),
+            "decode": lambda: self.of_family(method, seed),
+            "search": lambda: self.searched(method, seed),
         }
-        drawn = ways.get(method.kind, lambda: self.of_family(method, seed))()
+        drawn = ways[method.kind]()
         if method.kind != "guided-beam":
             return drawn, {}
         clocks = json.loads((self.folder(method.needs, seed) / "timing.json").read_text())

@@ -8,7 +8,9 @@ from typing import Any
 
 import torch
 
-from agents.composing.compute import ComputeMeter
+from agents.composing.compute import Compute, ComputeMeter
+from agents.composing.infilling.filling import cells_read
+from agents.composing.infilling.guidance import Denoising, Guidance, guided
 from agents.composing.search import SearchResult
 from envs.music.score import Score
 from envs.music.task import Task
@@ -40,7 +42,19 @@ class ModelSearch:
         return [name for name, model in shipped_models().items() if self.suits(model)]
 
 
-SEARCHES: dict[str, ModelSearch] = {}
+def _guided(
+    model: Any, page: Score, reward: RewardSum, n: int, seed: int, calls: int
+) -> SearchResult:
+    return guided(model, page, reward, n, seed, settings=Guidance(calls=calls))
+
+
+SEARCHES: dict[str, ModelSearch] = {
+    "guided": ModelSearch(
+        "fills cells in any order, led by the reward",
+        _guided,
+        lambda model: isinstance(model, Denoising),
+    )
+}
 
 
 def shipped_models() -> dict[str, Any]:
@@ -110,13 +124,24 @@ def _some(names: Callable[[], list[str]]) -> str:
     return ", ".join(map(repr, names())) or "one that you trained (python -m pretrained.train)"
 
 
-def decoded(
-    model: Latent, page: Score, reward: RewardSum, n: int, seed: int, temperature: float = 1.0
-) -> SearchResult:
-    """Return `n` pieces that a model decodes from points of a standard normal distribution."""
+def written(
+    model: Infiller | Latent, page: Score, n: int, seed: int, temperature: float = 1.0
+) -> tuple[Score, Compute]:
+    """Return `n` pieces of a model and the compute that they took.
+
+    Args:
+        model: an infiller fills the page; another one decodes points of a standard normal
+            distribution.
+        page: an unfinished score of one piece.
+        n: number of pieces.
+        seed: of the draws.
+        temperature: of the draws.
+    """
     meter, rng = ComputeMeter(), torch.Generator().manual_seed(seed)
-    z = torch.randn((n, model.n_latent), generator=rng)
-    pieces = model.decode(z, page, rng, temperature)
-    meter.tokens += n * page.task.steps
-    cost = meter.read()
-    return SearchResult(pieces, ComputeMeter().returns(reward, pieces), cost)
+    if isinstance(model, Infiller):
+        pieces, read = model.fill(page, n, rng, temperature), cells_read(model, page)
+    else:
+        z = torch.randn((n, model.n_latent), generator=rng)
+        pieces, read = model.decode(z, page, rng, temperature), page.task.steps
+    meter.tokens += n * read
+    return pieces, meter.read()

@@ -111,8 +111,8 @@ def front(results: Results) -> Figure:
     for name in dict.fromkeys(name for name, _ in lines):
         marker, colour = FAMILIES[name]
         axis.scatter([], [], s=50, marker=marker, c="none", edgecolors=colour, label=name)
-    axis.legend(frameon=False, fontsize=8, loc="lower right")
     if at:
+        axis.legend(frameon=False, fontsize=8, loc="lower right")
         figure.colorbar(dots, ax=axis, label="distinct share of the pieces", shrink=0.6)
         label(figure, axis, at)
     return figure

@@ -16,14 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from agents.benchmarking.bench import FIRST_SEED, Bench, Drawn
+from agents.benchmarking.bench import FIRST_SEED, NO_TIME, Bench, Drawn
 from agents.benchmarking.columns import APART, COLUMNS, HIDDEN_BARS, WATCHED, cost
 from agents.benchmarking.measuring import numbers_of, windows
 from agents.benchmarking.results import contrast
-from agents.composing.compute import Compute
 from agents.evaluating.sampling import sample_many
 from envs.durable_files import read_facts, write_atomic
 from envs.music.score import Score
+from pretrained.infiller import Infiller
+from pretrained.prior import Prior
 from rewards.adaptive.fresh import beside, tell_apart
 from rewards.measures.fakes import fakes
 from rewards.measures.hidden_bars import FAKE_FILLERS, LikeliestOf
@@ -163,8 +164,7 @@ def _tunes(bench: Bench) -> dict[str, Score]:
 def _measured(bench: Bench, score: Score, size: int, apart: bool) -> Values:
     """Return the numbers of each group of a set, and how well all of it is told from tunes."""
     groups = [score[at : at + size] for at in range(0, max(1, score.batch - size + 1), size)]
-    nowhere = Compute(0, 0, math.nan, math.nan)
-    rows = [numbers_of(bench, Drawn(g, math.nan, nowhere, g.batch)) for g in groups]
+    rows = [numbers_of(bench, Drawn(g, math.nan, NO_TIME, g.batch)) for g in groups]
     values = {name: [row[name] for row in rows] for name in NUMBERS if name in rows[0]}
     told = tell_apart(score) if apart else None
     if told is not None:
@@ -184,7 +184,8 @@ def _fillers(bench: Bench, note: Note) -> dict[str, Values]:
     except ValueError:
         return {}
     parts = [exam.some(bench.pieces, number, GROUPS) for number in range(GROUPS)]
-    ways = {PRIOR: bench.prior, LIKELIEST: LikeliestOf(bench.prior, DRAWS), **FAKE_FILLERS}
+    ways: dict[str, Prior | Infiller] = dict(FAKE_FILLERS)
+    ways |= {PRIOR: bench.prior, LIKELIEST: LikeliestOf(bench.prior, DRAWS)}
     found = {TUNES: [part.originals() for part in parts]}
     for name, way in ways.items():
         note(f"hidden bars: {name}")

@@ -12,6 +12,7 @@ import numpy as np
 
 from agents.composing.asked import asked_demands, given_as_it_returns, in_words
 from agents.composing.decoding import METHODS, Search, fill, method_of
+from agents.composing.latent.points import Points
 from agents.composing.masks import read_demands
 from agents.composing.melody import Melody, melodies_of
 from agents.composing.request import Request, require_kind
@@ -217,6 +218,8 @@ class Composer:
         )
         objective.reward.prepare(task)
         source = "" if network is None else _name(network)
+        if isinstance(request.given, Points):
+            source = request.given.name
         if task.given and search.network is not None:
             hears = "hears" if hears_ahead(search.network) else "does not hear"
             source += f", which {hears} what is given ahead"

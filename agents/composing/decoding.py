@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from agents.composing.infilling.filling import best_filled, filled
 from agents.composing.infilling.guidance import Guidance, best_guided
+from agents.composing.latent.pieces import pieces_at_points
+from agents.composing.latent.points import Points
 from agents.composing.masks import Demands, read_masks
 from agents.composing.parts.exhaustive import search_exhaustively
 from agents.composing.ranking import best_kept
@@ -163,6 +165,15 @@ def _exhaust(search: Search) -> SearchResult:
     return search_exhaustively(search.network, page, search.demands, search.reward, *numbers)
 
 
+def _at_points(search: Search) -> SearchResult:
+    request = search.request
+    search.require_bounded("candidates", request.n * request.candidates)
+    numbers = request.n, request.candidates, request.seed, request.temperature
+    page = search.page.take([0])
+    return pieces_at_points(request.given, page, search.demands, search.reward, *numbers)
+
+
+AT_POINTS = DecodingMethod(_at_points, "")  # of what is given, whatever the method
 METHODS = {
     "sample": DecodingMethod(_draw, "policy", _infill),
     "prior": DecodingMethod(_draw, infill=_infill),
@@ -183,7 +194,7 @@ def fill(search: Search) -> SearchResult:
         ValueError: the method cannot use a network of this kind, or as the method.
     """
     name, network = search.request.method, search.network
-    method = METHODS[name]
+    method = method_of(search.request)
     if network is None or isinstance(network, Prior):
         return method.fill(search)
     if method.infill is None or isinstance(search.request.given, Theme):
@@ -207,6 +218,13 @@ def method_of(request: Request) -> DecodingMethod:
         raise ValueError(
             f"unknown method {name!r}.{did_you_mean(name, METHODS)} Known: {', '.join(METHODS)}"
         )
+    if isinstance(request.given, Points):
+        if name not in ("sample", "prior"):
+            raise ValueError(
+                f"method={name}: pieces near a theme or between two are drawn from the latent "
+                "model; leave the method out"
+            )
+        return AT_POINTS
     if isinstance(request.given, Theme):
         if name != "prior":
             raise ValueError(

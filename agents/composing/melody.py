@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from agents.composing.compute import Compute
+from agents.composing.latent.points import Apart
 from agents.composing.search import SearchResult
 from agents.composing.theme import Movement
 from envs.music.piece import Piece
@@ -35,7 +36,7 @@ class MelodyReport:
             empty if there was none.
         kept: what was demanded and found kept on the finished melody: key, chords and phrases, with
             what was asked for, and names of other rules.
-        movement: from its theme, and from one style to the other; None if there is no theme.
+        movement: from its theme or themes, and from one style to the other; None if there is none.
         method: name of the method that found it; empty if none was asked for.
     """
 
@@ -45,7 +46,7 @@ class MelodyReport:
     compute: Compute
     network: str = ""
     kept: tuple[str, ...] = ()
-    movement: Movement | None = None
+    movement: Movement | Apart | None = None
     method: str = ""
 
     @cached_property

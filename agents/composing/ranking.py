@@ -118,8 +118,12 @@ def best_kept(
     return choose(found, page, reward, n)
 
 
-def choose(found: Kept, page: Score, reward: RewardSum, n: int) -> SearchResult:
+def choose(
+    found: Kept, page: Score, reward: RewardSum, n: int, copies: bool = False
+) -> SearchResult:
     """Return the `n` best pieces of a search for what meets all demands, no two nearly the same.
+
+    Near-copies of tunes that the prior learned from are left out unless `copies` permits them.
 
     Raises:
         ValueError: as `best_kept`.
@@ -129,7 +133,7 @@ def choose(found: Kept, page: Score, reward: RewardSum, n: int) -> SearchResult:
         raise ValueError(f"the demands cannot be met: {found}; expected {n}. {_advice(found, n)}")
     meter = ComputeMeter()
     returns = meter.returns(reward, pieces)
-    all_free = bool(page.task.free.all()) and not page.n_written  # given cells may be any tune
+    all_free = bool(page.task.free.all()) and not page.n_written and not copies
 
     def copied(row: int) -> bool:
         return all_free and novelty(pieces[row : row + 1])[0].near_copy

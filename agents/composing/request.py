@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from agents.composing.latent.points import Points
 from agents.composing.locked_bars import Bars
 from agents.composing.theme import Theme
 from envs.errors import did_you_mean, quoted
@@ -25,7 +26,7 @@ MOST = 10_000  # melodies
 ASKED = ("key", "chords", "phrases")  # that every melody keeps, unless it is a wish
 LINES = {"range": "D4-G5", "ranges": "SATB", "chords": "i VII i v", "phrases": "AABA"}
 Rules = Sequence[str | Callable[..., Any]]
-Given = Score | Bars | Theme | Sequence[Sequence[int]]
+Given = Score | Bars | Theme | Points | Sequence[Sequence[int]]
 
 
 class Request:
@@ -41,7 +42,8 @@ class Request:
         task: the page to fill; the composer's own, with `changes`, if None.
         given: cells that stay: a score of one piece, a row of tokens for each voice with -1 where
             the composer is free, or `Bars` of a piece; or a `Theme` that is written in the style
-            of the prior. With a score, bars or a theme the task is theirs.
+            of the prior; or a `Variation` of a theme, or what is `Between` two, for a latent model.
+            With all but rows the task is theirs.
         must: rules that every melody keeps, by name as in a reward, or as functions.
         wish: those of key, chords and phrases that are weighed by the reward only, and not kept.
         wishes: terms that count beside the composer's reward: names or functions, alone or with
@@ -92,10 +94,10 @@ class Request:
         self.given = require_kind(
             "given",
             given,
-            Score | Bars | Theme | list | tuple | np.ndarray | None,
+            Score | Bars | Theme | Points | list | tuple | np.ndarray | None,
             "a score or rows",
         )
-        self.piece: Piece | None = given.piece if isinstance(given, Bars | Theme) else None
+        self.piece: Piece | None = given.piece if isinstance(given, Bars | Theme | Points) else None
         self.primer = require_kind("primer", primer, str, "notes in a line")
         self.method = require_kind("method", method, str, "a name")
         self.must, self.mask = _rules("must", must), _rules("mask", mask)
@@ -113,7 +115,7 @@ class Request:
                 f"temperature={quoted(temperature)}: expected a number above 0, not inf"
             )
         self.changes = _read_changes(changes)
-        if task is not None and (self.changes or isinstance(given, (Score, Bars, Theme))):
+        if task is not None and (self.changes or isinstance(given, (Score, Bars, Theme, Points))):
             other = next(iter(self.changes), "given")
             raise ValueError(f"task and {other} both say what to compose; leave one of them out")
 
@@ -145,7 +147,7 @@ class Request:
         Raises:
             ValueError: fields that contradict each other, or nothing is left to write.
         """
-        if isinstance(self.given, Bars | Theme):
+        if isinstance(self.given, Bars | Theme | Points):
             return self.given.task_with(self.changes)
         task, changes = self.task or base, dict(self.changes)
         if isinstance(self.given, Score):

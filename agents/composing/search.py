@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from agents.composing.compute import Compute, ComputeMeter, Reader, stepped_nats
+from agents.composing.latent.points import Apart
 from agents.composing.masks import Demands, keeping, permitted
 from agents.composing.theme import Movement
 from envs.music.score import Score
@@ -37,13 +38,13 @@ class SearchResult:
         score: the pieces.
         returns: (B,) float64, the sum that the reward pays for each.
         compute: compute used.
-        movements: of each piece from its theme; empty if there is none.
+        movements: of each piece from its theme or themes; empty if there is none.
     """
 
     score: Score
     returns: Array
     compute: Compute
-    movements: tuple[Movement, ...] = ()
+    movements: tuple[Movement | Apart, ...] = ()
 
 
 def _require_search(page: Score, **counts: int) -> None:

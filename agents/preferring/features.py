@@ -23,11 +23,11 @@ from rewards.term import Term
 
 TRAITS = (
     "note_rate",
-    "silence",
-    "leaps",
-    "same_again",
-    "rise",
-    "compass",
+    "silent_share",
+    "leap_rate",
+    "repeat_rate",
+    "overall_rise",
+    "compass_width",
     "climax_place",
     "climax_height",
     "bar_echo",

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from rapidfuzz.distance import Levenshtein
-from rapidfuzz.process import cpdist
 
 from envs.music.score import Score
+from pretrained.corpora.edit_distance import edit_distances
 from rewards.measures.statistics import distinct
 
 PAIRS = 2000  # most pairs of pieces compared by edit distance
@@ -59,26 +58,17 @@ def diversity(
 def edit_distance(score: Score, rng: np.random.Generator, pairs: int = PAIRS) -> float:
     """Return the mean Levenshtein distance of two pieces' tokens, divided by their length.
 
-    Insertions, deletions and substitutions cost 1 each (Levenshtein 1966). The voices of a piece
-    are read one after another. The distance is 0 for a single piece.
+    See `edit_distances`. The distance is 0 for a single piece.
 
     Args:
         score: B finished pieces.
         rng: draws the pairs.
         pairs: most pairs that are compared.
     """
-    # One character for each token is fastest for rapidfuzz; no codec has more than 130 tokens.
-    texts = [piece.astype(np.uint8).tobytes().decode("latin-1") for piece in score.tokens]
     first, second = _pairs(score.batch, rng, pairs)
     if not len(first):
         return 0.0
-    distances = cpdist(
-        [texts[i] for i in first],
-        [texts[i] for i in second],
-        scorer=Levenshtein.normalized_distance,
-        workers=1,
-    )
-    return float(distances.mean(dtype=np.float64))
+    return float(edit_distances(score.tokens[first], score.tokens[second]).mean())
 
 
 def _pairs(n: int, rng: np.random.Generator, most: int) -> tuple[Ints, Ints]:

@@ -95,8 +95,13 @@ def _density(values: Floats, x: Floats) -> Floats:
 
 
 def divergence(one: Floats, other: Floats) -> float:
-    """Return the Jensen-Shannon divergence (0..1 bits) of the means of two sets of histograms."""
+    """Return the Jensen-Shannon divergence (0..1 bits) of the means of two sets of histograms.
+
+    NaN if one of them has nothing.
+    """
     p, q = one.mean(axis=0), other.mean(axis=0)
+    if not (p.any() and q.any()):
+        return float("nan")
     p, q = p / p.sum(), q / q.sum()
     middle = (p + q) / 2
 

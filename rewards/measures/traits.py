@@ -36,24 +36,24 @@ def note_rate(score: Score) -> Array:
 
 
 @term(source=f"{FANTASTIC}: note density")
-def silence(score: Score) -> Array:
+def silent_share(score: Score) -> Array:
     """The share of the piece that is silent.
 
     >>> from rewards.remarks import paid
-    >>> paid(silence, "C4:8 r:4 E4:4")
+    >>> paid(silent_share, "C4:8 r:4 E4:4")
     bar 1, beat 3: silence +0.25
     """
     return ((score.sounding < 0) & score.written).astype(np.float32) / score.task.cells
 
 
 @term(source="Narmour (1990), The Analysis and Cognition of Basic Melodic Structures: a large move")
-def leaps(score: Score, *, least: int = 5) -> Array:
+def leap_rate(score: Score, *, least: int = 5) -> Array:
     """The number of leaps per beat; each pays at its second note.
 
     least: semitones from which a move is a leap; 5 is a fourth.
 
     >>> from rewards.remarks import paid
-    >>> paid(leaps, "C4 E4 A4 C4")
+    >>> paid(leap_rate, "C4 E4 A4 C4")
     bar 1, beat 3: A4 +0.25
     bar 1, beat 4: C4 +0.25
     """
@@ -61,22 +61,22 @@ def leaps(score: Score, *, least: int = 5) -> Array:
 
 
 @term(source="Simonton (1984), Melodic structure and note transition probabilities")
-def same_again(score: Score) -> Array:
+def repeat_rate(score: Score) -> Array:
     """The number of notes per beat that repeat the pitch before them.
 
     >>> from rewards.remarks import paid
-    >>> paid(same_again, "C4 C4 E4 C4")
+    >>> paid(repeat_rate, "C4 C4 E4 C4")
     bar 1, beat 2: C4 +0.25
     """
     return _each_beat(score, score.onset & (score.previous_pitch >= 0) & (score.interval == 0))
 
 
 @term(source=f"{HURON}: ascending and descending contours")
-def rise(score: Score) -> Array:
+def overall_rise(score: Score) -> Array:
     """The octaves from the first note of the line up to the last; below 0 if it falls.
 
     >>> from rewards.remarks import paid
-    >>> paid(rise, "C4 A4 G4")
+    >>> paid(overall_rise, "C4 A4 G4")
     bar 1, beat 2: A4 +0.75
     bar 1, beat 3: G4 -0.167
     """
@@ -84,11 +84,11 @@ def rise(score: Score) -> Array:
 
 
 @term(source="von Hippel (2000), Redefining pitch proximity: tessitura and mobility")
-def compass(score: Score) -> Array:
+def compass_width(score: Score) -> Array:
     """The octaves from the lowest to the highest note of the line; paid at its last cell.
 
     >>> from rewards.remarks import paid
-    >>> paid(compass, "C4 A4 G4")
+    >>> paid(compass_width, "C4 A4 G4")
     bar 1, beat 4: silence +0.75
     """
     span, *_ = extremes(score)

@@ -33,6 +33,9 @@ FROZEN = {
     ),
     "pretrained/checkpoints/melody-1.safetensors": UNTIL_0_6["melody"],
     "pretrained/checkpoints/composer-1.safetensors": UNTIL_0_6["composer"],
+    "pretrained/checkpoints/counterpoint-1.safetensors": (  # the counterpoint of 0.9
+        "78b39c5a45d8a9e4d9632ca627499dcff9a27c0651ffcd367ab895e9ca4c486b"
+    ),
     "pretrained/data/folk.npz": "2a74d72fe8be383200e46210cd2723a96e3522567b0bdf195024b8117f174d19",
 }
 pytestmark = pytest.mark.filterwarnings("ignore::envs.old_names.OldNameWarning")

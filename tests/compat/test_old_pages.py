@@ -19,13 +19,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::envs.old_names.OldNameWarning")
 
 
 @pytest.fixture
-def desk(tmp_path, monkeypatch):
+def desk(tmp_path, monkeypatch, pages_cache):
     """A folder as the project's was, with nothing in it but the examples."""
     shutil.copytree(OLD / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
     for name, bound in pages.BOUNDS.items():
         monkeypatch.setattr(name, bound)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # a page may fill it
+    monkeypatch.setenv("XDG_CACHE_HOME", str(pages_cache))
     return tmp_path
 
 

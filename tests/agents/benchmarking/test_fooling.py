@@ -12,6 +12,7 @@ from agents.benchmarking.fooling import Fooled, measure_fakes, read_fooled, writ
 from agents.benchmarking.results import Results
 from agents.settings.config import TrainConfig
 from rewards.measures.statistics import PUBLISHED
+from tests.agents.benchmarking.helpers import PIECES
 
 
 def fooled(**numbers):
@@ -70,7 +71,8 @@ def measured(benchmarked):
 def test_fakes_of_a_benchmark(measured):
     assert list(measured.sets)[:2] == ["prior", "held-out tunes"]
     assert {"silence", "trill", "copied tunes", "shuffled tunes"} <= set(measured.sets)
-    assert all(len(values["reward"]) == 4 for n, values in measured.sets.items() if n in ("prior",))
+    assert measured.pieces == PIECES
+    assert len(measured.sets["prior"]["reward"]) == 4
     assert measured.mean("notes not in key", "silence") == 0
     assert "silence" in measured.winners("notes not in key")
     assert "one note" in measured.winners("judge")

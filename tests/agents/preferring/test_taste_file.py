@@ -165,7 +165,7 @@ def test_files_that_are_no_reward(tmp_path, text, told):
 def test_files_beside_other_terms(tmp_path):
     file, other = tmp_path / "taste.toml", tmp_path / "other.toml"
     file.write_text("[reward]\nin_key = 2.0\n")
-    other.write_text("[reward]\nin_key = 1.0\nrise = 1.0\n")
+    other.write_text("[reward]\nin_key = 1.0\noverall_rise = 1.0\n")
     assert build({str(file): 1.0, "in_key": 7.0}).terms["in_key"].weight == 7.0
     with pytest.raises(ValueError, match="twice"):
         build({str(file): 1.0, str(other): 1.0})

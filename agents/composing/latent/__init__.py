@@ -1,0 +1,1 @@
+"""Melodies at points of a space: near a theme, between two, and where a reward is high."""
