@@ -20,7 +20,8 @@ from pretrained.infiller import Infiller
 from rewards.sum import RewardSum
 
 ROUNDS = 16  # times as many pieces as are wanted that are filled at most
-HOPELESS = 4  # rounds without a piece that meets the demands, after which it is given up
+HOPELESS = 32  # pieces, none of which meets the demands, after which it is given up
+FEWEST = 8  # pieces of a round
 ROUND_CELLS = 2**18  # of pieces filled together: bounds memory
 
 
@@ -42,7 +43,15 @@ def best_filled(
         ValueError: as `agents.composing.ranking.choose`.
     """
     found = fill_kept(network, page, demands, n * candidates, seed, temperature)
-    return choose(found, page, reward, n)
+    try:
+        return choose(found, page, reward, n)
+    except ValueError as error:
+        if not demands:
+            raise
+        raise ValueError(
+            f"{error}. Pages are filled without regard to demands; of a diffusion "
+            "method='guided-infill' (--method guided-infill) is led by them"
+        ) from None
 
 
 def filled(
@@ -89,13 +98,13 @@ def fill_kept(
     kept = page.tokens[:0]
     most = max(1, ROUND_CELLS // page.task.steps)
     while len(kept) < n and found.begun < ROUNDS * n:
-        size = min(n, most)
+        size = min(max(n - len(kept), FEWEST), most)
         pieces = network.fill(page, size, rng, temperature)
         meter.tokens += size * cells_read(network, page)
         meter.cells += size * page.task.steps * bool(demands)
         found.begun += size
         kept = np.concatenate([kept, pieces.tokens[meeting(pieces, demands, found)]])
-        if not len(kept) and found.begun >= HOPELESS * n:
+        if not len(kept) and found.begun >= max(HOPELESS, n):
             break
     if len(kept):
         found.pieces = Score(kept[:n], page.task)

@@ -96,6 +96,7 @@ def between(
 
     Each is the best of what is decoded greedily at its point and around it that keeps the demands
     and is no nearer to the first end, and no farther from the last, than the melody before it.
+    None is a copy of one before unless nothing else keeps the demands.
     """
     model, meter = given.model(page.task), ComputeMeter()
     one, two = (model.encode(piece.score) for piece, _ in given.themes)
@@ -121,6 +122,7 @@ def between(
         good = pieces.take(np.flatnonzero(kept))
         far = np.stack([_distances(good.tokens, end) for end in ends], axis=1)
         late = np.maximum(before[0] - far[:, 0], 0) + np.maximum(far[:, 1] - before[1], 0)
+        late += [any((piece == other).all() for other in chosen) for piece in good.tokens]
         paid = meter.returns(reward, good)
         best = np.lexsort((-paid, late))[0]  # in order, then the best paid
         chosen.append(good.tokens[best])

@@ -260,8 +260,8 @@ class Harmonisation:
     def request(self, **keywords: Any) -> Request:
         """Return the request for it, with further keywords of `Request`, such as n or seed.
 
-        Chords, those of the file too, are kept unless `wish` has them; without chords the ends are
-        on the tonic.
+        Chords, those of the file too, are kept unless `wish` has them. The ends are on the tonic
+        where the chords do not say otherwise.
 
         Raises:
             ValueError, TypeError: as `Request`; a wish that is no demand without it.
@@ -275,9 +275,9 @@ class Harmonisation:
                 )
         must = (*self.must, *keywords.pop("must", ()))
         ends = None if tonic_ends.NAME in self.allow else tonic_ends.tonic_ends(self.task)
-        if self.task.chords:
-            must = must if "chords" in wish else (*must, CHORDS)
-        elif ends is not None:
+        if self.task.chords and "chords" not in wish:
+            must = (*must, CHORDS)
+        if ends is not None:
             must = (*must, ends)
         request = Request(task=self.task, must=must, wish=ASKED, method="prior", **keywords)
         request.piece = self.piece

@@ -33,7 +33,7 @@ class _Chord(NamedTuple):
 
 
 def tonic_ends(task: Task) -> Rule | None:
-    """Return the rule of a page with given voices, None where they allow neither chord.
+    """Return the rule of a page, None where given voices and chords allow neither chord.
 
     Args:
         task: each voice is given as a whole or free.
@@ -51,7 +51,10 @@ def tonic_ends(task: Task) -> Rule | None:
             for note in line
             if note.start <= chord.start < note.start + note.duration
         }
-        if not set(sung.values()) <= triad or sung.get(bass, tonic) != tonic:
+        asked = (
+            set(np.flatnonzero(task.chord_tones[chord.start]).tolist()) if task.chords else triad
+        )
+        if not set(sung.values()) <= triad or sung.get(bass, tonic) != tonic or not asked <= triad:
             continue
         for number in set(range(task.voices)) - set(given):
             tones = [pc in (triad if number < bass else {tonic}) for pc in range(12)]

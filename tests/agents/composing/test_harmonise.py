@@ -133,6 +133,17 @@ def test_ends_are_free_where_the_melody_allows_no_tonic_or_it_is_lifted(tune):
     assert tonic_ends(lifted.task) is not None
 
 
+def test_ends_are_on_the_tonic_unless_the_chords_say_otherwise(tune):
+    _, (melody,) = harmonised(tune(MARKED))
+    assert "tonic_ends" in melody.report.kept
+    assert set(melody.score.sounding[0, 3, [0, -1]] % 12) == {7}
+    other = Harmonisation.read(tune(TUNE), changes={"chords": "Em | Am D | G C | D Em"})
+    assert tonic_ends(other.task) is None
+    half = Harmonisation.read(tune(TUNE), changes={"chords": "Em | Am D | G C | D G"})
+    (melody,) = choir().compose(half.request(candidates=2))
+    assert melody.score.sounding[0, 3, -1] % 12 == 7
+
+
 def test_notes_on_strong_places_belong_to_the_chords_but_for_what_is_given(tune):
     chords = "G Em | Am D | G C | D G"
     file = tune(TUNE)
