@@ -184,7 +184,7 @@ def _fillers(bench: Bench, note: Note) -> dict[str, Values]:
     except ValueError:
         return {}
     parts = [exam.some(bench.pieces, number, GROUPS) for number in range(GROUPS)]
-    ways: dict[str, Prior | Infiller] = dict(FAKE_FILLERS)
+    ways: dict[str, Prior | Infiller] = {**FAKE_FILLERS}
     ways |= {PRIOR: bench.prior, LIKELIEST: LikeliestOf(bench.prior, DRAWS)}
     found = {TUNES: [part.originals() for part in parts]}
     for name, way in ways.items():
