@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from agents.composing.infilling.filling import best_filled, filled
 from agents.composing.infilling.guidance import Guidance, best_guided
-from agents.composing.latent.pieces import pieces_at_points
+from agents.composing.latent.pieces import AROUND, pieces_at_points
 from agents.composing.latent.points import Points
 from agents.composing.masks import Demands, read_masks
 from agents.composing.parts.exhaustive import search_exhaustively
@@ -167,7 +167,7 @@ def _exhaust(search: Search) -> SearchResult:
 
 def _at_points(search: Search) -> SearchResult:
     request = search.request
-    search.require_bounded("candidates", request.n * request.candidates)
+    search.require_bounded("candidates", request.n * request.candidates * AROUND)
     numbers = request.n, request.candidates, request.seed, request.temperature
     page = search.page.take([0])
     return pieces_at_points(request.given, page, search.demands, search.reward, *numbers)

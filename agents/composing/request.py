@@ -23,6 +23,7 @@ from envs.music.task import Task
 from rewards.spec import parse_term
 
 MOST = 10_000  # melodies
+COLDEST = 1e-30  # temperature; scores of networks divided by less are infinite in float32
 ASKED = ("key", "chords", "phrases")  # that every melody keeps, unless it is a wish
 LINES = {"range": "D4-G5", "ranges": "SATB", "chords": "i VII i v", "phrases": "AABA"}
 Rules = Sequence[str | Callable[..., Any]]
@@ -110,9 +111,10 @@ class Request:
         self.best_of, self.width = _whole("best_of", best_of, 1), _whole("width", width, 1)
         self.calls = _whole("calls", calls, 1, 1_000_000)
         self.temperature = require_kind("temperature", temperature, int | float, "a number above 0")
-        if not 0 < temperature < math.inf:
+        if not COLDEST <= temperature < math.inf:
             raise ValueError(
-                f"temperature={quoted(temperature)}: expected a number above 0, not inf"
+                f"temperature={quoted(temperature)}: expected a number above 0, {COLDEST:g} or "
+                "more, and not inf"
             )
         self.changes = _read_changes(changes)
         if task is not None and (self.changes or isinstance(given, (Score, Bars, Theme, Points))):

@@ -27,6 +27,7 @@ from pretrained.prior import ILLEGAL
 from pretrained.saved_model import Model
 
 CHUNK = 32_768  # cells that the network reads at once
+TOGETHER = 2**19  # cells of pieces that are filled or judged together: bounds memory
 
 
 class MaskedDiffusion(Model):
@@ -141,9 +142,13 @@ class MaskedDiffusion(Model):
                 f"n={quoted(n)} and temperature={quoted(temperature)}: expected n from 1 and a "
                 "temperature above 0"
             )
-        pieces = np.repeat(page.tokens.astype(np.int64), n, axis=0)
-        *_, last = self.drafts(pieces, page.task, generators(seed, n), temperature, way)
-        return Score(last, page.task)
+        rngs, most, found = generators(seed, n), max(1, TOGETHER // page.task.steps), []
+        for start in range(0, n, most):
+            some = rngs[start : start + most]
+            pieces = np.repeat(page.tokens.astype(np.int64), len(some), axis=0)
+            *_, last = self.drafts(pieces, page.task, some, temperature, way)
+            found.append(last)
+        return Score(np.concatenate(found), page.task)
 
     def cells_read(self, page: Score) -> int:
         """Return the number of cells that the network reads to fill a page once."""
@@ -243,7 +248,10 @@ class MaskedDiffusion(Model):
         for number in range(self.orders):
             rng = np.random.default_rng((self.seed, number))
             table = schedule(free, way.first_calls(len(free)), way.order, rng)
-            nats += self.nats_in(score, table)
+            most = max(1, TOGETHER // task.steps)
+            for start in range(0, score.batch, most):
+                some = slice(start, start + most)
+                nats[some] += self.nats_in(score[some], table)
         return nats / np.float32(self.orders)
 
     def nats_in(self, score: Score, table: Ints) -> npt.NDArray[np.float32]:

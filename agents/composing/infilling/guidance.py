@@ -37,6 +37,7 @@ from rewards.sum import RewardSum
 
 Reals = npt.NDArray[np.float64]
 BROKEN = 1e6  # reward that a cell costs which breaks a demand
+TRIED = 2**22  # cells of the pieces that are tried together: bounds memory
 
 
 @runtime_checkable
@@ -128,12 +129,17 @@ def guided(
         rules.prepare(page.task)
     pieces = network.fill(page, n, seed, temperature, Way(first))
     meter.tokens += n * page.task.steps * first
-    chain = _Chain(network, pieces, rules, demands or {}, meter, temperature, settings)
-    rngs = generators(seed + 1, n)
-    calls = settings.calls - first
-    for call in range(calls):
-        chain.step(free, rngs, settings.divisor(call / calls))
-    return SearchResult(chain.pieces, meter.returns(reward, chain.pieces), meter.read())
+    rngs, led = generators(seed + 1, n), []
+    calls, tries = settings.calls - first, max(settings.tries, page.task.codec.vocab)
+    most = max(1, TRIED // (tries * page.task.steps))
+    for start in range(0, n, most):
+        some = slice(start, start + most)
+        chain = _Chain(network, pieces[some], rules, demands or {}, meter, temperature, settings)
+        for call in range(calls):
+            chain.step(free, rngs[some], settings.divisor(call / calls))
+        led.append(chain.tokens)
+    score = Score(np.concatenate(led), page.task)
+    return SearchResult(score, meter.returns(reward, score), meter.read())
 
 
 def best_guided(
@@ -181,11 +187,6 @@ class _Chain:
         self.task, self.tokens = pieces.task, pieces.tokens.astype(np.int64)
         self._grammar = Grammar(pieces.task)
         self.worth: Reals = self._paid(self.tokens)
-
-    @property
-    def pieces(self) -> Score:
-        """The pieces as they are."""
-        return Score(self.tokens, self.task)
 
     def step(self, free: Ints, rngs: list[np.random.Generator], divisor: float) -> None:
         """Mask cells of each piece, and choose what fills them; one call of the network."""

@@ -76,6 +76,7 @@ def variations(
     theme = theme_score(given.piece, page.task)
     neighbours = Neighbours(given.model(page.task), theme, given.distance)
     found = fill_kept(neighbours, page, demands, n * candidates, seed, temperature)
+    found.compute = replace(found.compute, tokens=neighbours.cells)
     result = choose(found, page, reward, n, copies=True)
     names, asked = (given.source,), given.distance
     far = [Apart(names, (d,), asked) for d in neighbours.distances(result.score.tokens).tolist()]
@@ -99,8 +100,10 @@ def between(
     None is a copy of one before unless nothing else keeps the demands.
     """
     model, meter = given.model(page.task), ComputeMeter()
-    one, two = (model.encode(piece.score) for piece, _ in given.themes)
     rng, task = torch.Generator().manual_seed(seed), page.task
+    themes = [theme_score(piece, task) for piece, _ in given.themes]  # in the octave of the page
+    one, two = map(model.encode, themes)
+    meter.tokens += 4 * task.steps  # both themes, read and written
     ends = [model.decode(z, page, rng, 0.0).tokens for z in (one, two)]
     chosen, before = list[Array](), np.array([0.0, 1.0])
     for step, z in enumerate(way(one, two, n), 1):
@@ -128,7 +131,7 @@ def between(
         chosen.append(good.tokens[best])
         before = far[best]
     score = Score(np.stack(chosen), task)
-    apart = [_distances(score.tokens, theme_score(piece, task).tokens) for piece, _ in given.themes]
+    apart = [_distances(score.tokens, theme.tokens) for theme in themes]
     pairs = zip(*(far.tolist() for far in apart), strict=True)
     moves = tuple(Apart((given.source, given.other), pair) for pair in pairs)
     return SearchResult(score, meter.returns(reward, score), meter.read(), moves)

@@ -245,7 +245,15 @@ def theme_score(piece: Piece, task: Task) -> Score:
     Raises:
         ValueError: the theme does not fit in that task.
     """
-    return score_of(_moved(piece, task), task)
+    notes, (low, high) = _moved(piece, task), task.spans[0]
+    pitches = [note.pitch for note in notes]
+    if min(pitches) < low or max(pitches) > high:
+        ends = [task.key.pitch_name(pitch) for pitch in (min(pitches), max(pitches), low, high)]
+        raise ValueError(
+            f"in {task.key} the theme goes from {ends[0]} to {ends[1]}, outside the range "
+            f"{ends[2]} to {ends[3]}; ask for a wider range (range=, --range)"
+        )
+    return score_of(notes, task)
 
 
 def _moved(piece: Piece, task: Task) -> list[Note]:

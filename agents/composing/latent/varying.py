@@ -35,6 +35,9 @@ class Neighbours:
         latent: knows the theme.
         theme: a finished score of one piece.
         distance: edit distance over the number of tokens.
+
+    Attributes:
+        cells: that the model has read and written so far, those of pieces that are not taken too.
     """
 
     def __init__(self, latent: Latent, theme: Score, distance: float) -> None:
@@ -42,6 +45,7 @@ class Neighbours:
         self.codec = latent.codec
         self._at = latent.encode(theme)
         self._place: float | None = None
+        self.cells = theme.task.steps
 
     def require(self, task: object) -> None:
         """Raise ValueError unless pages of this task are the theme's."""
@@ -125,6 +129,7 @@ class Neighbours:
                 there = there.mean().expand(size)
             z = self._points(there.clamp(1, 2) - 1, rng)
             held = self._holding(page, 1 - float(there.mean()), rng)
+            self.cells += len(z) * page.task.steps
             yield self._latent.decode(z, held, rng, temperature).tokens
 
     def _points(self, share: Tensor, rng: torch.Generator) -> Tensor:

@@ -63,6 +63,7 @@ BAD = {
     "tempo": ({"tempo": 0}, ValueError, "tempo=0"),
     "tempo of no number": ({"tempo": float("nan")}, ValueError, "tempo=nan"),
     "hurry": ({"tempo": 1e9}, ValueError, "tempo=1000000000.0.*10 to 400"),
+    "too cold": ({"temperature": 1e-40}, ValueError, "temperature=1e-40"),
     "all alike": ({"temperature": float("inf")}, ValueError, "temperature=inf"),
     "two ends": ({"range": ("C4", "C5")}, TypeError, "range=.*'D4-G5'"),
     "list of chords": ({"chords": ["i", "V"]}, TypeError, "chords=.*'i VII i v'"),

@@ -9,6 +9,7 @@ from envs.music.codec import FIRST_PITCH, HOLD, Codec
 from envs.music.score import Score
 from envs.music.task import Task
 from pretrained import checkpoint
+from pretrained.diffusion import masked_diffusion
 from pretrained.diffusion.masked_diffusion import MaskedDiffusion
 from pretrained.diffusion.unmasking import Way, schedule
 from pretrained.infiller_check import check_infiller
@@ -100,6 +101,14 @@ def test_nats_do_not_depend_on_the_batch_and_are_the_same_each_time():
     parts = np.concatenate([model.log_prob(part) for part in pieces.chunks(7)])
     np.testing.assert_allclose(whole, parts, atol=1e-5)
     assert (whole == model.log_prob(pieces)).all()
+
+
+def test_pieces_do_not_depend_on_how_many_are_read_together(monkeypatch):
+    model, page, pieces = tiny_model(), Score.page(Task(bars=1), 1), every_piece()
+    tokens, nats = model.fill(page, 5, 2).tokens, model.log_prob(pieces)
+    monkeypatch.setattr(masked_diffusion, "TOGETHER", 2 * page.task.steps)
+    assert (model.fill(page, 5, 2).tokens == tokens).all()
+    np.testing.assert_allclose(model.log_prob(pieces), nats, atol=1e-5)
 
 
 def test_given_cells_cost_nothing_and_the_others_are_told_of_them():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from agents.composing import Composer, Request
+from agents.composing.infilling import guidance
 from agents.composing.infilling.guidance import Guidance, best_guided, guided
 from envs.music.codec import FIRST_PITCH, HOLD, Codec
 from envs.music.score import Score
@@ -134,7 +135,21 @@ def test_a_composer_guides_by_its_reward():
     request = Request(bars=1, n=2, candidates=2, calls=40, method="guided-infill", key="D major")
     melodies = composer.compose(request)
     assert len(melodies) == 2
-    assert all("guided-infill" in melody.report.method for melody in melodies) or melodies
+    assert [melody.report.method for melody in melodies] == ["guided-infill"] * 2
+    assert all("key D major" in melody.report.kept for melody in melodies)
+    for melody in melodies:
+        pitches = melody.score.pitch[melody.score.onset]
+        assert {pitch % 12 for pitch in pitches.tolist()} <= {1, 2, 4, 6, 7, 9, 11}
+
+
+def test_pieces_do_not_depend_on_how_many_are_led_together(monkeypatch):
+    model, page, reward = tiny_model(), Score.page(Task(bars=1), 1), build({"in_key": 5.0})
+    ways = {"seed": 1, "settings": Guidance(calls=20)}
+    together = guided(model, page, reward, 5, **ways)
+    monkeypatch.setattr(guidance, "TRIED", 1)
+    alone = guided(model, page, reward, 5, **ways)
+    assert (alone.score.tokens == together.score.tokens).all()
+    assert alone.compute.tokens == together.compute.tokens
 
 
 def test_an_infiller_tells_what_it_reads():
