@@ -105,7 +105,7 @@ HEIRS = {
     "agents.must": ("agents.composing.demands agents.composing.masks agents.composing.ranking"),
     "agents.q_learning": "agents.algorithms.q_learning agents.algorithms.q_losses",
     "agents.q_policy": "agents.algorithms.q_policy pretrained.networks.recurrent",
-    "agents.report": "agents.benchmarking.benchmark_report",
+    "agents.report": "agents.benchmarking.benchmark_report agents.benchmarking.columns",
     "agents.results": "agents.benchmarking.results envs.durable_files",
     "agents.run": "agents.runs.directory agents.runs.run_lock",
     "agents.sheets": "agents.composing.melody_files",

@@ -16,12 +16,11 @@ class Infiller(Protocol):
     """A model that fills free cells around given ones; it may hear what follows them.
 
     `pretrained.infiller_check.check_infiller` tells whether it keeps what is promised here.
-
-    Attributes:
-        codec: the range and the grid of its own tokens; it may fill pages of other ranges too.
     """
 
-    codec: Codec
+    @property
+    def codec(self) -> Codec:
+        """The range and the grid of its own tokens; it may fill pages of other ranges too."""
 
     def require(self, task: Task) -> None:
         """Raise ValueError unless the model can fill pages of this task; says what it can fill."""

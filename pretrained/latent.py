@@ -17,13 +17,12 @@ class Latent(Protocol):
     """A model that makes a point `z` of a piece, and pieces of a point.
 
     Points that nothing is known of are drawn from a standard normal distribution.
-    `pretrained.latent_check.check_latent` tells whether it keeps what is promised here.
-
-    Attributes:
-        codec: the range and the grid of its own tokens; it may read tasks of other ranges too.
+    `pretrained.variational.latent_check.check_latent` tells whether it keeps what is promised here.
     """
 
-    codec: Codec
+    @property
+    def codec(self) -> Codec:
+        """The range and the grid of its own tokens; it may read tasks of other ranges too."""
 
     @property
     def n_latent(self) -> int:

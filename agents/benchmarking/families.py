@@ -11,6 +11,7 @@ import torch
 from agents.composing.compute import Compute, ComputeMeter
 from agents.composing.infilling.filling import cells_read
 from agents.composing.infilling.guidance import Denoising, Guidance, guided
+from agents.composing.latent.evolving import evolve
 from agents.composing.search import SearchResult
 from envs.music.score import Score
 from envs.music.task import Task
@@ -48,12 +49,23 @@ def _guided(
     return guided(model, page, reward, n, seed, settings=Guidance(calls=calls))
 
 
+def _evolved(
+    model: Any, page: Score, reward: RewardSum, n: int, seed: int, calls: int
+) -> SearchResult:
+    return evolve(model, page, reward, n, calls, seed)
+
+
 SEARCHES: dict[str, ModelSearch] = {
+    "evolved": ModelSearch(
+        "moves points towards those whose pieces are paid best",
+        _evolved,
+        lambda model: isinstance(model, Latent),
+    ),
     "guided": ModelSearch(
         "fills cells in any order, led by the reward",
         _guided,
         lambda model: isinstance(model, Denoising),
-    )
+    ),
 }
 
 

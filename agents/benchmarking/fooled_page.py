@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from agents.benchmarking.columns import BARS, COLUMNS
+from agents.benchmarking.columns import BARS, COLUMNS, WATCHED
 from agents.benchmarking.fooling import REAL, Fooled, read_fooled
 from agents.benchmarking.results import CONFIDENCE, plain
 from agents.runs.directory import Run
@@ -15,6 +15,7 @@ from envs.durable_files import write_atomic
 
 PAGE = "fooled.md"
 HEADS = {number: head for head, number in (COLUMNS | BARS).items()}
+HEADS |= {n: n.removeprefix("diversity/").replace("_", " ") for n in WATCHED if n not in HEADS}
 ABOUT = """# Which numbers are fooled
 
 {settings}
@@ -49,7 +50,8 @@ def table(fooled: Fooled, numbers: Sequence[str]) -> str:
             value = plain(fooled.mean(number, name))
             won = name not in REAL and fooled.wins(number, name)
             line.append(f"**{value}**" if won else value)
-        lines.append([*line, words(fooled, number) or "nothing"])
+        compared = any(not math.isnan(fooled.mean(number, n)) for n in sets if n not in REAL)
+        lines.append([*line, words(fooled, number) or ("nothing" if compared else "–")])
     return markdown(["", *sets, "fooled by"], lines)
 
 
@@ -63,7 +65,7 @@ def caught(fooled: Fooled) -> str:
             lost = [HEADS.get(n, n) for n in known if not fooled.wins(n, name)]
             lines.append(
                 f"- {name}: wins {len(known) - len(lost)} of {len(known)}; caught by "
-                + (", ".join(lost) or "nothing")
+                + ("; ".join(lost) or "nothing")
             )
     return "\n".join(lines)
 
@@ -86,8 +88,13 @@ def page(fooled: Fooled, settings: str) -> str:
 def write(out: Path) -> Path:
     """Write fooled.md of the fakes that a benchmark's folder has; return its path."""
     s = Run(out / "settings").config
-    task = " ".join(as_words(s.task, s.env)) or "as it is"
-    settings = f"Environment: {s.env}, task: {task}; prior: {s.prior}; reward: {' '.join(s.reward)}"
+    task = " ".join(as_words(s.task, s.env))
+    given = f" --task {task}" if task else ""
+    settings = (
+        f"`python -m agents.benchmark {out.name} --spurious{given} --pieces {s.eval_pieces}`\n\n"
+        f"Environment: {s.env}, task: {task or 'as it is'}; prior: {s.prior}; "
+        f"reward: {' '.join(s.reward)}"
+    )
     file = out / PAGE
     write_atomic(file, page(read_fooled(out), settings))
     return file

@@ -30,7 +30,7 @@ from pretrained.variational.latent_loss import (
 from pretrained.variational.latent_model import VariationalModel
 from pretrained.variational.latent_network import LatentNet, LatentShape
 from pretrained.variational.vae_settings import VaeSettings
-from pretrained.variational.windows import Windows, windows_of
+from pretrained.variational.windows import TuneWindows, windows_of
 
 MUON_RATE = 5.0  # learning rate of Muon over AdamW's
 STEEPEST = 5.0  # norm to which gradients are cut
@@ -46,7 +46,7 @@ class Batch:
     places: Tensor
 
     @staticmethod
-    def of(windows: Windows, codec: Codec, device: str | torch.device = "cpu") -> Batch:
+    def of(windows: TuneWindows, codec: Codec, device: str | torch.device = "cpu") -> Batch:
         """Return windows in the vocabulary of a codec."""
         tokens = torch.from_numpy(for_codec(windows.tokens, codec))
         return Batch(tokens.to(device), torch.from_numpy(windows.places()).to(device))
@@ -175,8 +175,8 @@ def begin_with(net: LatentNet, name: str) -> None:
 
 
 def _batches(
-    lessons: Sequence[Windows], steps: int, settings: VaeSettings, rng: np.random.Generator
-) -> Iterator[Windows]:
+    lessons: Sequence[TuneWindows], steps: int, settings: VaeSettings, rng: np.random.Generator
+) -> Iterator[TuneWindows]:
     """Yield batches of one metre, each as often as its windows have cells, in random order."""
     cells = np.array([windows.tokens.size for windows in lessons])
     for number in rng.choice(len(lessons), steps, p=cells / cells.sum()):
@@ -187,7 +187,7 @@ def _batches(
 
 @torch.inference_mode()
 def _figures(
-    net: LatentNet, watched: Sequence[Windows], codec: Codec, device: str, beta: float
+    net: LatentNet, watched: Sequence[TuneWindows], codec: Codec, device: str, beta: float
 ) -> str:
     """Return nats and rate on watched tunes, teacher-forced at drawn points, in words."""
     net.eval()

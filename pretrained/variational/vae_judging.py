@@ -15,10 +15,10 @@ from pretrained.prior import Scorer
 from pretrained.variational.latent_model import VariationalModel
 from pretrained.variational.vae_fit import Batch
 from pretrained.variational.vae_measure import PAIRS, greedy
-from pretrained.variational.windows import Windows
+from pretrained.variational.windows import TuneWindows
 
 
-def task_of(model: VariationalModel, windows: Windows) -> Task:
+def task_of(model: VariationalModel, windows: TuneWindows) -> Task:
     """Return the task of windows that begin at bar lines, in C major."""
     kind = windows.bar, windows.beat
     for name in model.net.shape.metres:
@@ -34,7 +34,7 @@ def task_of(model: VariationalModel, windows: Windows) -> Task:
 @torch.inference_mode()
 def midpoint_figures(
     model: VariationalModel,
-    windows: Windows,
+    windows: TuneWindows,
     judge: Scorer,
     spherical: bool = False,
     seed: int = 0,

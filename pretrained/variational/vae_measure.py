@@ -17,7 +17,7 @@ from pretrained.variational.latent_loss import active_units, rates
 from pretrained.variational.latent_model import VariationalModel
 from pretrained.variational.latent_network import LatentNet
 from pretrained.variational.vae_fit import Batch, kinds_of
-from pretrained.variational.windows import Windows, windows_of
+from pretrained.variational.windows import TuneWindows, windows_of
 
 COMMON_TIME = 16  # cells of a bar, of the first figures
 STEPS = 7  # points between two pieces, the ends not counted
@@ -59,7 +59,7 @@ def measure_vae(model: VariationalModel, tunes: Sequence[Tune]) -> dict[str, flo
 
 
 @torch.inference_mode()
-def reconstruction(model: VariationalModel, tests: Sequence[Windows]) -> dict[str, float]:
+def reconstruction(model: VariationalModel, tests: Sequence[TuneWindows]) -> dict[str, float]:
     """Return figures of pieces that are decoded from their own means, see `measure_vae`."""
     net, right, onset, exact, nats, rate = model.net, [], [], [], [], []
     for windows in tests:
@@ -117,7 +117,9 @@ def greedy(
 
 
 @torch.inference_mode()
-def between_figures(model: VariationalModel, windows: Windows, seed: int = 0) -> dict[str, float]:
+def between_figures(
+    model: VariationalModel, windows: TuneWindows, seed: int = 0
+) -> dict[str, float]:
     """Return figures of the way from one piece to another in a straight line, decoded greedily.
 
     in order: share of the steps that are farther from the first decoded end than the step before,
@@ -146,7 +148,7 @@ def between_figures(model: VariationalModel, windows: Windows, seed: int = 0) ->
 
 
 @torch.inference_mode()
-def repeats(model: VariationalModel, windows: Windows, seed: int = 0) -> dict[str, float]:
+def repeats(model: VariationalModel, windows: TuneWindows, seed: int = 0) -> dict[str, float]:
     """Return shares of bars that are those of two bars before, of random points and of tunes."""
     rng = torch.Generator().manual_seed(seed)
     rows = np.random.default_rng(seed).integers(0, len(windows), DRAWN)

@@ -1,7 +1,7 @@
 """Windows of tunes: as many bars as a model holds.
 
-All windows of a `Windows` have one metre, so that a batch needs no padding. They begin where the
-tune begins in its bar, with its pickup, or at a bar line.
+All windows of a `TuneWindows` have one metre, so that a batch needs no padding. They begin where
+the tune begins in its bar, with its pickup, or at a bar line.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WHITE = (0, 2, 4, 5, 7, 9, 11)
 
 
 @dataclass(frozen=True)
-class Windows:
+class TuneWindows:
     """Windows of one metre.
 
     Attributes:
@@ -53,10 +53,10 @@ class Windows:
         """Number of bars."""
         return int(self.tokens.shape[1]) // self.bar
 
-    def take(self, rows: npt.NDArray[np.integer]) -> Windows:
+    def take(self, rows: npt.NDArray[np.integer]) -> TuneWindows:
         """Return some of the windows (M,)."""
         parts = (self.tokens, self.before, self.tonic, self.left)
-        return Windows(self.bar, self.beat, *(part[rows] for part in parts))
+        return TuneWindows(self.bar, self.beat, *(part[rows] for part in parts))
 
     def places(self) -> Ints:
         """Return places (N, T, 6) of a task of as many bars, see `inputs.PLACE`."""
@@ -69,7 +69,7 @@ class Windows:
         place[..., 4] = place[..., 5] = np.minimum(left, HIDDEN)
         return place
 
-    def moved(self, rng: np.random.Generator, share: float, most: int = 3) -> Windows:
+    def moved(self, rng: np.random.Generator, share: float, most: int = 3) -> TuneWindows:
         """Return the windows, a share of them moved along the white keys by 1 to `most` steps."""
         steps = rng.integers(1, most + 1, len(self)) * rng.choice([-1, 1], len(self))
         steps[rng.random(len(self)) >= share] = 0
@@ -78,7 +78,7 @@ class Windows:
         tokens = np.where(legal[:, None], tokens, self.tokens)
         degree = np.array(DEGREES)[self.tonic]
         tonic = np.where(steps == 0, self.tonic, np.array(WHITE)[(degree + steps) % 7])
-        return Windows(self.bar, self.beat, tokens, self.before, tonic, self.left)
+        return TuneWindows(self.bar, self.beat, tokens, self.before, tonic, self.left)
 
 
 def along_scale(tokens: Ints, steps: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
@@ -102,8 +102,8 @@ def windows_of(
     hop: int = 1,
     pickups: bool = True,
     ending: bool = False,
-) -> list[Windows]:
-    """Return the windows of tunes, one `Windows` for each metre that has any.
+) -> list[TuneWindows]:
+    """Return the windows of tunes, one `TuneWindows` for each metre that has any.
 
     Args:
         tunes: of the corpus; one whose bars are not all whole is passed over.
@@ -120,7 +120,7 @@ def windows_of(
             rows = found.setdefault(kind, [])
             rows += _windows(tune, bars, hop, pickups, ending)
     return [
-        Windows(*kind, *(np.array(part, np.int64) for part in zip(*rows, strict=True)))
+        TuneWindows(*kind, *(np.array(part, np.int64) for part in zip(*rows, strict=True)))
         for kind, rows in sorted(found.items(), reverse=True)
         if rows
     ]

@@ -285,7 +285,7 @@ def held_out_bars() -> HiddenBars:
 # -- fakes -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass
 class FakeFiller:
     """An infiller that has learned nothing.
 
@@ -311,4 +311,7 @@ class FakeFiller:
         return Score(np.repeat(tokens, n, axis=0), page.task)
 
 
-FAKE_FILLERS = {"a held note": FakeFiller(held=True), "the bars before": FakeFiller(held=False)}
+FAKE_FILLERS: dict[str, Infiller] = {
+    "a held note": FakeFiller(held=True),
+    "the bars before": FakeFiller(held=False),
+}

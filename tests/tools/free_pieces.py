@@ -22,14 +22,14 @@ from pretrained.corpora.folk import load_corpus
 from pretrained.diffusion.unmasking import ORDERS, Way
 from pretrained.prior import Prior, sample
 from rewards.measures.diversity import edit_distance
-from tests.tools.infilling import BAR, windows
+from rewards.measures.hidden_bars import windows
 
 TASK = Task(bars=8)  # of 4/4 in C major
 
 
 def repeats(tokens):
     """Return the share of bars with a note that equal the one two or four bars before."""
-    bars = tokens[:, 0].reshape(len(tokens), -1, BAR)
+    bars = tokens[:, 0].reshape(len(tokens), -1, TASK.bar_cells)
     same = [(bars[:, n:] == bars[:, :-n]).all(axis=2) for n in (2, 4)]
     found = np.zeros(bars.shape[:2], bool)
     found[:, 2:] |= same[0]

@@ -18,16 +18,22 @@ import torch
 
 from agents.composing.infilling.guidance import Guidance, guided
 from agents.composing.search import best_of
+from agents.settings.config import TrainConfig
 from envs.music.score import Score
 from envs.music.task import Task
 from pretrained.checkpoint import load_model
 from pretrained.prior import draw, sample
 from rewards.build import build
 from rewards.measures.diversity import edit_distance
-from rewards.objective import Objective
+from rewards.objective import PRIOR, Objective
 
-RULES = "rl_tuner"
 TRIED = 16  # size of a search by which its speed is measured
+
+
+def rules():
+    """Return the reward of the benchmark without its prior term."""
+    terms = {name: weight for name, weight in TrainConfig().terms.items() if name != PRIOR}
+    return build(terms)
 
 
 def paid(reward, score):
@@ -105,7 +111,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    task, reward, judge = Task(), build(RULES), load_model(options.judge)
+    task, reward, judge = Task(), rules(), load_model(options.judge)
     model, prior = load_model(options.model), load_model(options.prior)
     print(f"{'':<34}{'reward':>8}{'nats':>8}{'apart':>8}{'CPU s':>9}")
     for c in options.c:

@@ -4,7 +4,7 @@ A prior draws counterpoints of the first species to random cantus firmi, above a
 `counterpoint-1`, which learned from the exhaustive search, and then each network that was taught.
 A network learns the pieces that keep all hard rules, and in the others to leave the note with which
 the first one is broken. No music is read. The figure is the share of pieces drawn once, to cantus
-firmi that no network has seen, which keep all hard rules.
+firmi of another seed, which keep all hard rules.
 """
 
 import argparse

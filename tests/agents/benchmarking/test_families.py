@@ -11,7 +11,7 @@ from agents.benchmarking.bench import Bench
 from agents.benchmarking.benchmark_methods import default_methods, find_method
 from agents.benchmarking.cells import make_cell
 from agents.benchmarking.families import ModelSearch
-from agents.benchmarking.plan import choose, open_folder
+from agents.benchmarking.plan import choose, obstacle, open_folder
 from agents.benchmarking.results import read
 from agents.composing.infilling.filling import filled
 from agents.evaluating.limit import TiltedPrior
@@ -185,3 +185,18 @@ def test_pieces_of_the_limit_are_paid_as_it_is(bench):
     assert np.isnan(drawn.cost.cpu_seconds)
     assert drawn.independent <= 40
     assert len(firsts) == drawn.independent
+
+
+def test_families_that_ship_write_pieces_of_the_benchmarks_task(tiny_checkpoint, tmp_path):
+    bench = begin(config(tiny_checkpoint, tmp_path / "b", pieces=2), ["prior"])
+    names = [f"fill:{name}" for name in families.infillers()]
+    names += [f"decode:{name}" for name in families.decoders()]
+    names += [f"{s}:{m}@calls=40" for s, way in families.SEARCHES.items() for m in way.models()]
+    methods = [find_method(name) for name in names]
+    able = [method for method in methods if not obstacle(method, bench)]
+    assert {"fill:diffusion", "guided:diffusion@calls=40"} <= {method.name for method in able}
+    for method in able:
+        drawn, _ = bench.draw(method, 0)
+        assert drawn.score.finished
+        assert drawn.score.batch == 2
+        assert drawn.cost.cpu_seconds > 0

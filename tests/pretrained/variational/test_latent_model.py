@@ -11,7 +11,7 @@ from envs.music.task import Task
 from pretrained import checkpoint
 from pretrained.corpora.folk import load_corpus
 from pretrained.latent import Latent
-from pretrained.latent_check import LatentError, check_latent
+from pretrained.variational.latent_check import LatentError, check_latent
 from pretrained.variational.latent_network import LatentShape, sounding_tokens
 from pretrained.variational.vae_measure import reconstruction
 from pretrained.variational.windows import windows_of

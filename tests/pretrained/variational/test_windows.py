@@ -8,7 +8,7 @@ from envs.music.task import Task
 from pretrained.corpora.folk import FOLK2, load_corpus
 from pretrained.networks.lens import context_of, places
 from pretrained.training.lessons import ends
-from pretrained.variational.windows import Windows, along_scale, windows_of
+from pretrained.variational.windows import TuneWindows, along_scale, windows_of
 
 REEL, JIG = (16, 8), (12, 6)
 
@@ -57,12 +57,12 @@ def test_ends_are_those_of_strains(tunes):
 
 def test_places_are_those_of_a_task():
     task = Task(bars=4, key="A minor", meter="6/8", pickup=4)
-    rows = Windows(12, 6, np.zeros((1, 48), np.int64), *(np.array([n]) for n in (8, 9, 0)))
+    rows = TuneWindows(12, 6, np.zeros((1, 48), np.int64), *(np.array([n]) for n in (8, 9, 0)))
     assert (rows.places()[0] == places(context_of(task), 48)[0].numpy()).all()
 
 
 def test_a_window_that_goes_on_says_how_long():
-    rows = Windows(16, 4, np.zeros((1, 32), np.int64), *(np.array([n]) for n in (0, 0, 6)))
+    rows = TuneWindows(16, 4, np.zeros((1, 32), np.int64), *(np.array([n]) for n in (0, 0, 6)))
     assert rows.places()[0, [0, 31], 5].tolist() == [7, 6]
 
 
