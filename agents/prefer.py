@@ -70,6 +70,13 @@ class PreferConfig:
                 f"--draw {self.draw}, --pool {self.pool}: expected a number of pairs, and at least "
                 "2 pieces"
             )
+        if self.ask and self.out is not None:
+            raise ValueError(
+                f"--ask writes answers to {self.ask} alone; leave --out out, and learn from them "
+                "with --fit"
+            )
+        if self.fit and self.task:
+            raise ValueError("--fit: the file says the task of its pieces; leave --task out")
         if self.draw and self.out is None:
             raise ValueError("--draw writes files; expected a folder, --out FOLDER")
 

@@ -133,6 +133,8 @@ def make_term(spec: str | RewardFunction, setting: Any) -> Term:
             "prior, whose unit is the nat"
         )
     if isinstance(spec, str) and spec in FACTORIES:
+        if spec in REGISTRY:
+            raise ValueError(f"{spec!r} is the name of a term that ships; give your own another")
         _check_parameters(name, FACTORIES[spec], params)
         rule = as_rule(FACTORIES[spec](**params))
     else:

@@ -20,6 +20,7 @@ from agents.algorithms.own_settings import (
     Quantiles,
 )
 from agents.settings.algorithm import Algorithm, register
+from rewards.objective import PRIOR
 
 if TYPE_CHECKING:
     from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -150,6 +151,17 @@ def _paired(config: TrainConfig) -> None:
         )
 
 
+def _learned_from(config: TrainConfig) -> str:
+    """Return which terms of the reward comparisons take the place of; '' if they do of none."""
+    rules = [name for name in config.reward_spec if name != PRIOR]
+    if not (config.settings.pairs and rules):
+        return ""
+    return (
+        f"--pairs: {config.algo} learns from the comparisons alone; {', '.join(rules)} of --reward "
+        "and --sharpness change nothing, and the reward is only shown"
+    )
+
+
 def _soft_values(config: TrainConfig) -> None:
     if config.settings.temperature != 1:
         raise ValueError(
@@ -250,6 +262,7 @@ for _algorithm in (
         _PAIRS,
         **_FREE,
         check=_paired,
+        note=_learned_from,
     ),
     Algorithm("dqn", "deep Q-learning", _DQN, Memory, _MEMORY),
     Algorithm("qrdqn", "deep Q-learning of quantiles", _QRDQN, Quantiles, _QUANTILES),

@@ -123,10 +123,11 @@ class DirectPreference(PieceLearner):
                 logit = self._logits(lessons, pairs[rows], sharpness)
                 loss = nn.functional.binary_cross_entropy_with_logits(logit, chances[rows])
                 losses.append(self.descend(loss, self.policy.optimizer))
-                sides = (logit.detach() > 0) == (chances[rows] > 0.5)
-                agreed.append(float(sides.float().mean()))
+                agreed.append(agreeing(logit.detach(), chances[rows]))
         self.record(
-            self.n_epochs, preference_loss=float(np.mean(losses)), agreement=float(np.mean(agreed))
+            self.n_epochs,
+            preference_loss=float(np.mean(losses)),
+            agreement=_share(agreed),
         )
 
     def _paid(self) -> tuple[dict[str, Tensor], Array]:
@@ -163,6 +164,17 @@ class DirectPreference(PieceLearner):
         own = nats.reshape(len(rows), -1).sum(dim=1).reshape(-1, 2)
         likely = lessons["likely"][rows].reshape(-1, 2)
         return logits(own, likely, objective.c, objective.entropy, sharpness)
+
+
+def agreeing(logit: Tensor, chances: Tensor) -> Tensor:
+    """Return for each pair that has a better piece (N,) if the policy prefers it; ties are none."""
+    told = chances != 0.5
+    return (logit[told] > 0) == (chances[told] > 0.5)
+
+
+def _share(agreed: list[Tensor]) -> float:
+    """Return the share of what is true; NaN if there is nothing."""
+    return float(torch.cat(agreed).float().mean())
 
 
 def observed(score: Score) -> dict[str, Array]:

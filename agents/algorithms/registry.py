@@ -56,6 +56,12 @@ def small_batch(config: TrainConfig, steps: int) -> str:
     )
 
 
+def notes(config: TrainConfig, steps: int) -> list[str]:
+    """Return what is rounded and what has no effect, in words; the arguments of `small_batch`."""
+    told = small_batch(config, steps), ALGORITHMS[config.algo].note(config)
+    return [words for words in told if words]
+
+
 def check_budget(config: TrainConfig, reward: RewardSum) -> None:
     """Raise ValueError if a KL budget is asked for and the objective is no KL."""
     likely = Objective(reward).log_p_weight

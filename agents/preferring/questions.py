@@ -6,7 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.preferring.comparisons import Comparisons, append_comparison, read_comparisons
+from agents.preferring.comparisons import (
+    Comparisons,
+    append_comparison,
+    read_comparisons,
+    read_task_of,
+)
 from agents.preferring.features import Features, feature_spec
 from agents.preferring.pairs import Pair, choose_pairs
 from agents.preferring.taste import (
@@ -18,6 +23,7 @@ from agents.preferring.taste import (
     fit_taste,
     fitted,
 )
+from envs.errors import RefusedError
 from envs.music.score import Score
 from pretrained.prior import Prior, sample
 
@@ -100,6 +106,12 @@ class Questions:
         empty = np.zeros((0, count))
         self.choices = Choices(empty, empty, np.zeros(0, np.intp))
         if file is not None and file.exists() and file.stat().st_size:
+            if read_task_of(file) != pool.task:
+                raise RefusedError(
+                    "its first line does not name the task of the pieces to be asked about; "
+                    "begin a new file for them",
+                    str(file),
+                )
             self._take_up(read_comparisons(file, pool.task))
 
     def _take_up(self, known: Comparisons) -> None:

@@ -203,29 +203,30 @@ class Run:
 
     def write_provenance(self, prior_file: Path, reward: RewardSum) -> None:
         """Write the versions and hashes that the run begins with."""
-        write_atomic(self.provenance_file, as_json(made_with(prior_file, reward)))
+        write_atomic(self.provenance_file, as_json(self._made_with(prior_file, reward)))
+
+    def _made_with(self, prior_file: Path, reward: RewardSum) -> dict[str, Any]:
+        return made_with(prior_file, reward, getattr(self.config.settings, "pairs", ""))
 
     def changed(self, prior_file: Path, reward: RewardSum) -> list[str]:
         """Return the changes of prior and rewards since the run began, see `provenance.changes`."""
         if not self.provenance_file.is_file():
             return []
-        return changes(read_facts(self.provenance_file), made_with(prior_file, reward), prior_file)
+        now = self._made_with(prior_file, reward)
+        return changes(read_facts(self.provenance_file), now, prior_file)
 
     def check_provenance(self, prior_file: Path, reward: RewardSum) -> str:
         """Return the present versions and hashes, as the text of their file.
 
         Raises:
-            ValueError: the prior or a user's reward has changed since the run began.
+            ValueError: the prior, a user's reward or comparisons changed since the run began.
         """
-        facts = made_with(prior_file, reward)
-        known = self.provenance_file.is_file()
-        changed = changes(read_facts(self.provenance_file), facts, prior_file) if known else []
-        if changed:
+        if changed := self.changed(prior_file, reward):
             raise ValueError(
                 f"{self.path}: {changed[0]} is not what the run began with; start a new run, "
                 f"from its policy with --prior {self.path} if you like"
             )
-        return as_json(facts)
+        return as_json(self._made_with(prior_file, reward))
 
     # -- metrics ---------------------------------------------------------------------------------
 

@@ -31,12 +31,16 @@ PACKAGES = (
 )
 
 
-def made_with(prior_file: Path, reward: RewardSum) -> dict[str, Any]:
+def made_with(prior_file: Path, reward: RewardSum, pairs: str = "") -> dict[str, Any]:
     """Return versions, commit, and hashes of checkpoints, packs and each reward term's source.
 
-    The checkpoints are the prior, and all that ship, by name; the packs are those that ship.
+    The checkpoints are the prior, and all that ship, by name; the packs are those that ship. The
+    hash of a file of comparisons is there if `pairs` names one.
     """
+    file = Path(pairs)
+    compared = {"pairs": sha256(file) if file.is_file() else ""} if pairs else {}
     return {
+        **compared,
         **versions(),
         "prior": {"file": prior_file.name, "sha256": sha256(prior_file)},
         "shipped": {name: sha256(file) for name, file in shipped().items()},
@@ -55,7 +59,7 @@ def versions() -> dict[str, Any]:
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any], prior_file: Path) -> list[str]:
-    """Return names of the prior, and of the user's reward terms, that differ from a provenance.
+    """Return names of the prior, comparisons and user's reward terms that differ from a provenance.
 
     Args:
         before: `made_with` of an earlier time.
@@ -67,6 +71,8 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any], prior_file: Path)
     prior = before.get("prior")  # its name may be another now, see `agents.settings.begun`
     same = isinstance(prior, dict) and prior.get("sha256") == now["prior"]["sha256"]
     names = [] if same else [f"the prior {prior_file}"]
+    if "pairs" in before and before["pairs"] != now.get("pairs"):
+        names.append("the file of comparisons (--pairs)")
     for name, facts in now["rewards"].items():
         ships = facts["source"].startswith("rewards.")  # our own may have been corrected
         if not ships and rewards.get(name) != facts:

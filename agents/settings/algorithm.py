@@ -42,6 +42,7 @@ class Algorithm:
         mask: whether it can act behind masks.
         tasks: whether it can learn on several tasks.
         check: raises ValueError for a TrainConfig that it cannot follow.
+        note: returns what a TrainConfig has without effect on it, in words; '' for nothing.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Algorithm:
     mask: bool = False
     tasks: bool = False
     check: Callable[[Any], None] = lambda config: None
+    note: Callable[[Any], str] = lambda config: ""
 
 
 ALGORITHMS: dict[str, Algorithm] = {}

@@ -91,7 +91,7 @@ def prepare(config: TrainConfig, listener: Listener) -> Job:
             "it starts from does; python -m pretrained.train --corpus chorales makes one that hears"
         )
     model = algorithms.make(config, env, start, reward)
-    if told := algorithms.small_batch(config, max(each.steps for each in tasks)):
+    for told in algorithms.notes(config, max(each.steps for each in tasks)):
         listener.noted(f"note: {told}")
     if varied:
         learn_on(model, varied)

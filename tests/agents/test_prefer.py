@@ -64,6 +64,8 @@ def test_answers_in_the_terminal_are_kept(small, tmp_path, capsys, monkeypatch):
         ({"draw": -1, "out": "x"}, "--draw -1"),
         ({"ask": "a", "pool": 1}, "--pool"),
         ({"ask": "a", "tempo": 0.0}, "tempo"),
+        ({"ask": "a", "out": "b"}, "--out"),
+        ({"fit": "a", "task": ("bars=4",)}, "--task"),
     ],
 )
 def test_flags_that_make_no_sense(flags, told):

@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -172,3 +173,10 @@ def test_a_mark_that_is_neither_true_nor_false_is_refused(value):
     marked.cellwise = value
     with pytest.raises(TypeError, match="marked.*cellwise.*expected True or False"):
         as_rule(marked)
+
+
+@pytest.mark.parametrize("name", ["surprise", "diffusion"])
+def test_a_rule_of_the_name_of_a_term_that_ships_is_refused_and_not_passed_over(name, monkeypatch):
+    monkeypatch.setitem(REGISTRY, name, replace(REGISTRY["in_key"], name=name))
+    with pytest.raises(ValueError, match="give your own another"):
+        build({name: 1.0})

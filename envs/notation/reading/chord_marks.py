@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
 
 from envs.music.chords import MAX_WORDS, SYMBOL
 from envs.music.task import Task
@@ -67,7 +68,7 @@ def spelled_chord(
     """
     name = _letter(root) + KINDS.get(kind, f"({kind})")
     for verb, degree, by in degrees:
-        sign = ALTERED.get(by, "?")
+        sign = ALTERED.get(by, "?") if verb in ("add", "alter") else ""
         name += f"{sign}{degree}" if sign else f"{verb}{degree}"
     return name + f"/{_letter(bass)}" * bool(bass[0])
 
@@ -82,7 +83,7 @@ def chord_line(marks: Sequence[ChordMark], task: Task, notices: list[str]) -> st
     A chord lasts until the next one; those of an upbeat are left out.
 
     Args:
-        marks: chord symbols at their times in quarter notes from the beginning, in order.
+        marks: chord symbols at their times in quarter notes from the beginning, in any order.
         task: of the piece.
         notices: grow by what is wrong with the chords, of which then none is read.
     """
@@ -95,7 +96,7 @@ def chord_line(marks: Sequence[ChordMark], task: Task, notices: list[str]) -> st
             "C, Dm7, G7/B"
         )
         return ""
-    at = {mark.start * task.grid - task.pickup: mark.word for mark in marks}
+    at = {mark.start * task.grid - task.pickup: mark.word for mark in sorted(marks, key=_start)}
     cells = task.bar_cells
     before = [word for time, word in at.items() if time <= 0]
     if any(time.denominator > 1 for time in at) or not (before or min(at) < cells):
@@ -114,6 +115,10 @@ def chord_line(marks: Sequence[ChordMark], task: Task, notices: list[str]) -> st
         notices.append(f"chord symbols are left out: more than {MAX_WORDS} of even length")
         return ""
     return " | ".join(" ".join(row) for row in rows) + " |" * (task.bars == 1)
+
+
+def _start(mark: ChordMark) -> Fraction:
+    return mark.start
 
 
 def _rows(changes: Mapping[int, str], cells: int, bars: int) -> Iterator[list[str]]:

@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from agents.algorithms import registry as algorithms
-from agents.algorithms.direct_preference import logits, observed
+from agents.algorithms.direct_preference import agreeing, logits, observed
 from agents.learning.vec_env import CompositionVecEnv, make_env
 from agents.preferring.comparisons import Comparisons, heading, written_comparison
 from agents.settings.config import TrainConfig
+from agents.training.job import prepare
+from agents.training.listener import Listener
 from envs.errors import RefusedError
 from envs.music.score import Score
 from envs.music.task import Task
@@ -110,6 +112,29 @@ def test_a_run_learns_from_a_file_and_starts_from_no_kl(tiny_checkpoint, tmp_pat
     rows = run.read_metrics()
     assert rows["kl"][0] == pytest.approx(0, abs=1e-5)
     assert abs(rows["kl"][-1]) > 1e-4
+
+
+def test_a_run_goes_on_with_its_comparisons_alone_and_says_what_it_does_not_learn_from(
+    tiny_checkpoint, tmp_path
+):
+    base = tiny(tiny_checkpoint, tmp_path, algo="dpo", samples=0)
+    file = written(tmp_path / "mine.jsonl", base.task, 6)
+    config = base.changed(pairs=str(file), reward=("tonic=1", "prior=1"), entropy=1.0)
+    run = trained(config)
+    job = prepare(config, Listener())
+    assert run.changed(job.prior_file, job.reward) == []
+    (told,) = algorithms.notes(config, 1)
+    assert "tonic" in told
+    assert "prior" not in told
+    assert not algorithms.notes(config.changed(pairs=""), 1)
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(ValueError, match="--pairs"):
+        run.check_provenance(job.prior_file, job.reward)
+
+
+def test_a_tie_agrees_with_nobody():
+    logit, chances = torch.tensor([2.0, -1.0, 3.0, -3.0]), torch.tensor([1.0, 0.0, 0.5, 1.0])
+    assert agreeing(logit, chances).tolist() == [True, True, False]
 
 
 @pytest.mark.parametrize(

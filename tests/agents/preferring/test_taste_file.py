@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from agents.preferring import listening
-from agents.preferring.comparisons import Comparisons, read_comparisons
+from agents.preferring.comparisons import Comparisons, read_comparisons, written_comparison
 from agents.preferring.features import TRAITS, Features, feature_spec
 from agents.preferring.listening import PAIRS, ask, find_player, read_answer, write_pairs
 from agents.preferring.questions import Questions, draw, taste_of
 from agents.preferring.taste import Taste
 from agents.preferring.taste_file import MORE, as_toml, in_words
 from agents.settings.config import TrainConfig, from_mapping, to_toml
+from envs.errors import RefusedError
 from envs.music.score import Score
 from envs.music.task import Task
 from rewards.build import build
@@ -221,6 +222,16 @@ def test_questions_go_on_where_a_file_ends(pool, features, tmp_path):
     with pytest.raises(ValueError, match="unknown answer"):
         again.answer(pair, "maybe")
     assert len(read_comparisons(file).liked) == 3
+
+
+def test_a_file_that_no_answer_could_be_appended_to_is_refused_before_anything_is_asked(
+    pool, features, tmp_path
+):
+    file, tune = tmp_path / "mine.jsonl", "X:1\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|cBAG|FEDC|\n"
+    file.write_text(written_comparison({"abc": tune}, {"abc": tune}, "tie"))
+    assert read_comparisons(file, pool.task).liked == ("tie",)
+    with pytest.raises(RefusedError, match="first line"):
+        Questions(pool, features, file)
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,12 @@ def harmony_of(root, kind, more=""):
     return f"<harmony><root><root-step>{root}</root-step></root><kind>{kind}</kind>{more}</harmony>"
 
 
+WITHOUT_FIFTH = (  # flat
+    "<degree><degree-value>5</degree-value><degree-alter>-1</degree-alter>"
+    "<degree-type>subtract</degree-type></degree>"
+)
+
+
 def tones(word):
     return set(parse_chord(word, C_MAJOR).pitch_classes)
 
@@ -77,6 +83,12 @@ def test_a_first_chord_within_the_bar_is_taken_from_its_beginning_and_told():
     piece = of_abc('G "C"c G2|G4|')
     assert piece.chords == "C | C"
     assert any("C" in notice and "first bar" in notice for notice in piece.notices)
+
+
+def test_chords_of_an_upbeat_may_stand_in_any_order():
+    task = Task(bars=1, pickup=8)
+    marks = [ChordMark(Fraction(2), "C"), ChordMark(Fraction(1), "G7"), ChordMark(Fraction(4), "F")]
+    assert chord_line(marks, task, []) == "C F |"
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -152,6 +164,7 @@ def test_musicxml_says_root_kind_degrees_bass_and_place():
     [
         (harmony_of("C", "Neapolitan"), "Neapolitan"),
         (harmony_of("C", "none"), "none"),
+        (harmony_of("C", "dominant", WITHOUT_FIFTH), "subtract5"),
         (harmony_of("H", "major"), "H"),
         ("<harmony><function>V</function><kind>major</kind></harmony>", "left out"),
         (harmony_of("C", "major", "<offset>x</offset>"), "left out"),
