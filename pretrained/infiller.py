@@ -9,6 +9,7 @@ import torch
 from envs.music.codec import Codec
 from envs.music.score import Score
 from envs.music.task import Task
+from pretrained.prior import Prior
 
 
 @runtime_checkable
@@ -44,3 +45,8 @@ class Infiller(Protocol):
             ValueError: a task that `require` refuses, a page of several pieces or without a free
                 cell, or a number out of range.
         """
+
+
+def only_fills(model: object) -> bool:
+    """True if a model fills pages and writes none cell by cell, as a prior does."""
+    return isinstance(model, Infiller) and not isinstance(model, Prior)

@@ -52,10 +52,9 @@ RESUMED = "-n 4096 --no-progress"  # of what was trained so briefly
 NOT_RUN = {
     "python -m pretrained.train --corpus chorales": "minutes; tests/pretrained/test_train.py runs "
     "it on a few of its own",
-    "python -m pretrained.train --model diffusion": "minutes; tests/pretrained/diffusion has a small "
-    "one",
-    "python -m pretrained.train --model gan": "minutes; tests/pretrained/adversarial has small ones",
-    "python -m pretrained.train --model vae": "minutes; tests/pretrained/variational has small ones",
+    "python -m pretrained.train --model diffusion": "minutes; its tests train a small one",
+    "python -m pretrained.train --model gan": "minutes; its tests train small ones",
+    "python -m pretrained.train --model vae": "minutes; its tests train small ones",
     "python -m tests.tools": "measures for minutes",
     "python -m agents.train --preset chorale": "asks for the prior of chorales; "
     "tests/agents/training/test_chorale_preset.py has a small one",

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -31,7 +31,7 @@ from envs.notation.text_line import parse_voices
 from envs.notation.writing.writers import TEMPO
 from envs.primer import primed
 from pretrained.checkpoint import SHIPPED, load_model, locate
-from pretrained.infiller import Infiller
+from pretrained.infiller import Infiller, only_fills
 from pretrained.networks.regrid import on_grid
 from pretrained.prior import Prior, hears_ahead, hears_one_line
 from rewards.build import build
@@ -146,11 +146,11 @@ class Composer:
             task = task if task.get("ranges") else RANGE | task
         settings = TrainConfig(**{"env": MELODY, "prior": PRIOR, **changes, "task": task})
         reward = _reward(settings.terms if "reward" in changes else STYLE, settings.prior)
-        writes = isinstance(_read(settings.prior), Prior)
+        fills = only_fills(_read(settings.prior))
         return cls(
             settings.prior,
             Objective(reward, settings.c),
-            policy=policy if writes else settings.prior,
+            policy=settings.prior if fills else policy,
             task=settings.task,
             mask=settings.mask,
         )
@@ -258,22 +258,22 @@ def _loaded(network: Network, task: Task) -> Prior | Infiller:
         ValueError: it can neither write nor fill a page of the task.
     """
     found = _read(network)
-    if isinstance(found, Prior):
-        return on_grid(found, task)
-    found.require(task)
-    return found
+    if isinstance(found, Infiller) and only_fills(found):
+        found.require(task)
+        return found
+    return on_grid(cast("Prior", found), task)
 
 
 def _read(network: Network) -> Prior | Infiller:
     """Return a network, loaded if it is a run or the name of a checkpoint."""
     source = _source(network)
     found = load_model(source) if isinstance(source, str) else source
-    if not isinstance(found, Prior | Infiller):
+    if not (only_fills(found) or hasattr(found, "step")):
         raise ValueError(
             f"{_name(network)} neither writes a piece cell by cell nor fills a page; expected a "
             "prior, such as 'melody'"
         )
-    return found
+    return cast("Prior | Infiller", found)
 
 
 def _source(network: Network) -> Prior | Infiller | str:
@@ -293,7 +293,7 @@ def _reward(reward: RewardSpec | RewardSum, prior: Network) -> RewardSum:
         reward = {PRIOR_TERM: 1.0}
     if not isinstance(reward, Mapping) or PRIOR_TERM not in reward:
         return build(reward)
-    likely = _source(prior) if isinstance(_read(prior), Prior) else PRIOR
+    likely = PRIOR if only_fills(_read(prior)) else _source(prior)
     return build(with_checkpoint(reward, likely))
 
 

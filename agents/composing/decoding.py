@@ -19,7 +19,7 @@ from agents.composing.search import SearchResult, beam, best_known, best_of, mas
 from agents.composing.theme import Theme
 from envs.errors import did_you_mean
 from envs.music.score import Score
-from pretrained.prior import Prior
+from pretrained.infiller import only_fills
 from rewards.sum import RewardSum
 
 MOST_CELLS = 200_000_000  # that a request may look at: hours of one processor
@@ -195,7 +195,7 @@ def fill(search: Search) -> SearchResult:
     """
     name, network = search.request.method, search.network
     method = method_of(search.request)
-    if network is None or isinstance(network, Prior):
+    if not only_fills(network):
         return method.fill(search)
     if method.infill is None or isinstance(search.request.given, Theme):
         what = "a theme is restyled" if method.infill else f"method {name} writes"

@@ -17,7 +17,7 @@ from envs.checked import Checked, bounded, check_field
 from envs.errors import did_you_mean, quoted
 from envs.music.task import Task
 from envs.values import MAX_TOML, parse_toml
-from rewards.spec import as_text, is_file_name, parse_term, with_checkpoint, with_files_read
+from rewards.spec import SUFFIX, as_text, is_file_name, parse_term, with_checkpoint, with_files_read
 
 _REFERENCE = read_preset(REFERENCE)
 LISTS = ("mask", "vary")
@@ -133,6 +133,8 @@ class TrainConfig(Checked):
                 "writes its settings down, so name a function by 'file.py:function'"
             )
         words = tuple(map(as_text, terms, given.values())) if isinstance(given, Mapping) else terms
+        if not any(SUFFIX in word for word in words):
+            return words
         named = [parse_term(word) for word in words]
         if not any(is_file_name(name) for name, _ in named):
             return words

@@ -143,7 +143,7 @@ def test_a_file_that_has_changed_is_loaded_again(tiny_prior, tmp_path):
 # -- the verb is a caller of the library -----------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "guided-infill"])
 def test_verb_and_library_write_the_same(run, tmp_path, method):
     wish = {"n": 2, "seed": 7, "width": 4, "best_of": 3, "candidates": 2, "method": method}
     wish |= {"key": "D minor", "bars": 1, "range": "C4-A5", "mask": ("in_key",)}
