@@ -1,8 +1,8 @@
 """Which numbers of a benchmark are fooled: fakes are measured as methods are, in fooled.json.
 
 A fake is compared with the prior, whose pieces are music. It wins a number where it is not clearly
-worse: where the bootstrap interval of the difference, over groups of pieces, does not lie wholly on the
-worse side.
+worse: where the bootstrap interval of the difference, over groups of pieces, does not lie wholly
+on the worse side.
 """
 
 from __future__ import annotations
