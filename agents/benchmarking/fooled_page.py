@@ -22,8 +22,8 @@ ABOUT = """# Which numbers are fooled
 
 Fakes are measured as methods are. Bold: the fake **wins**, it is not clearly worse than the
 prior, whose pieces are music (the {confidence}% bootstrap interval of the difference, over groups
-of {pieces} pieces, does not lie wholly on the worse side; so few groups make it narrower than it says,
-by simulation it covers 86%; for the share told from real tunes, the intervals of
+of {pieces} pieces, does not lie wholly on the worse side; so few groups make it narrower than it
+says, by simulation it covers 86%; for the share told from real tunes, the intervals of
 both meet). Held-out tunes stand beside them as what real music has; their groups are others, so
 diversity, which depends on the number of pieces, compares with the rest only roughly. Shuffled
 tunes have the pitch classes, intervals and note lengths of real tunes, and every neighbouring pair
