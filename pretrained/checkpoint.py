@@ -167,7 +167,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     name = header.get("format") if isinstance(header, dict) else None
     if not isinstance(name, str) or name not in model_kinds():
         raise ValueError(
-            f"checkpoint '{path}' has format {quoted(name)}, expected one that is known "
+            f"checkpoint '{path}' has format {quoted(name)}, expected a known architecture "
             f"({', '.join(model_kinds())}); write one with python -m pretrained.train"
         )
     return header, tensors

@@ -29,9 +29,9 @@ def with_free_bits(rate: Tensor, free: float) -> Tensor:
 def discrepancy(z: Tensor) -> Tensor:
     """Return the squared maximum mean discrepancy of points (B, Z) and a standard normal.
 
-    The kernel is exp(-|x - y|^2 / 2Z). What involves the normal distribution is integrated and not
-    drawn, so that it is 0 on average for points of that distribution (Gretton et al. 2012; the use
-    is that of Zhao, Song and Ermon 2017, InfoVAE).
+    The kernel of two points is exp(-d / 2Z), d being the square of their distance. What involves
+    the normal distribution is integrated and not drawn, so that it is 0 on average for points of
+    that distribution (Gretton et al. 2012; the use is that of Zhao, Song and Ermon 2017, InfoVAE).
     """
     n, d = z.shape
     apart = (z[:, None] - z[None]).square().sum(-1)

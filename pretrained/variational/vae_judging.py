@@ -42,7 +42,7 @@ def midpoint_figures(
     """Return what pieces half-way between two cost under a judge, beside a splice of the ends.
 
     midpoint, splice, ends: nats per token of what is decoded half-way, of the first half of one
-        decoded end with the second half of the other, and of the decoded ends.
+    decoded end with the second half of the other, and of the decoded ends.
     cheaper: share of the pairs of which the midpoint costs less than the splice.
 
     Args:

@@ -35,7 +35,7 @@ def measure_vae(model: VariationalModel, tunes: Sequence[Tune]) -> dict[str, flo
     nats: of a piece given a point of its posterior; with the rate, a bound of what it costs.
     in order, ends apart: of going from one piece to the next, see `between_figures`.
     repeats: share of the bars of pieces at random points that are those of two bars before;
-        `repeats of tunes` that of the tunes; only with eight bars.
+    `repeats of tunes` that of the tunes; only with eight bars.
 
     Raises:
         ValueError: no tune has as many bars in a metre that the model knows.
@@ -123,7 +123,7 @@ def between_figures(
     """Return figures of the way from one piece to another in a straight line, decoded greedily.
 
     in order: share of the steps that are farther from the first decoded end than the step before,
-        or as far, and nearer to the last one, or as near, by edit distance of the tokens.
+    or as far, and nearer to the last one, or as near, by edit distance of the tokens.
     ends apart: mean edit distance of a piece to what is decoded of it, over its length.
     """
     rng = np.random.default_rng(seed)

@@ -86,8 +86,10 @@ def test_methods_that_cannot_be_had(benchmarked, names, told):
 def test_of_all_methods_impossible_ones_are_left_out(benchmarked, tiny_checkpoint):
     settings = config(tiny_checkpoint, benchmarked.out, reward=("tonic=1",))
     methods, left_out = choose([], Bench(settings.settings, benchmarked.out))
-    assert [line.partition(":")[0] for line in left_out] == [
+    assert [line.partition(": ")[0] for line in left_out] == [
         "masked",
+        "fill:vae-8",
+        "evolved:vae-8",
         "limit@kl=0.2",
         "best-of-n@kl=0.2",
     ]
