@@ -86,7 +86,9 @@ class Points:
         return found
 
     def task_with(self, changes: Mapping[str, Any]) -> Task:
-        """Return the theme's task with changed fields: key, range, chords and phrases.
+        """Return the first theme's task with changed fields: key, range, chords and phrases.
+
+        If no range is asked for, it is wide enough for all themes in that key.
 
         Raises:
             ValueError: another grid, metre, pickup, length or number of voices.
@@ -97,7 +99,10 @@ class Points:
                 f"bars={task.bars}: {self.source} has {self.piece.bars}; leave bars out, or name "
                 "bars of the file"
             )
-        return task
+        if {"low", "high", "ranges"} & set(changes):
+            return task
+        pitches = [note.pitch for piece, _ in self.themes for note in _moved(piece, task)]
+        return task.changed(low=min(task.low, *pitches), high=max(task.high, *pitches))
 
 
 @dataclass(frozen=True)
@@ -193,14 +198,6 @@ class Between(Points):
             ValueError: a file that cannot be read, or as the class.
         """
         return cls(_read(first, known), latent, first, _read(second, known), second)
-
-    def task_with(self, changes: Mapping[str, Any]) -> Task:
-        """Return the first theme's task with changed fields, in the range of both."""
-        task = super().task_with(changes)
-        if {"low", "high", "ranges"} & set(changes) or self.second is None:
-            return task
-        pitches = [note.pitch for note in _moved(self.second, task)]
-        return task.changed(low=min(task.low, *pitches), high=max(task.high, *pitches))
 
 
 @dataclass(frozen=True)

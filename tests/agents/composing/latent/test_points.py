@@ -204,6 +204,16 @@ def test_themes_that_the_model_does_not_hold_are_refused(composer, model, piece,
         composer.compose(Request(given=Variation(theme(**piece), model), n=1))
 
 
+def test_a_range_grows_with_the_key_that_is_asked_for(model):
+    given, top = Variation(theme(), model), max(note.pitch for note in theme().notes)
+    task = given.task_with({"key": "F major", "high": top})
+    with pytest.raises(ValueError, match="outside the range"):
+        theme_score(given.piece, task)
+    wide = given.task_with({"key": "F major"})
+    assert wide.high >= top + 5
+    assert theme_score(given.piece, wide).pitch.max() == top + 5
+
+
 def test_bad_requests_are_refused(composer, model):
     piece = theme()
     with pytest.raises(ValueError, match="theme goes from.*C5 to C6.*--range"):
