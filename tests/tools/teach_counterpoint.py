@@ -265,7 +265,7 @@ def main():
 
 
 def notes_of(rounds):
-    """What a checkpoint tells of its making."""
+    """Return the notes of a checkpoint: its data, command and figures."""
     kept = sum(int((at < 0).sum()) for pieces in rounds for _, at in pieces)
     return {
         "data": {"name": "counterpoints drawn that keep all hard rules", "pieces": kept},
